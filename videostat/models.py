@@ -1,0 +1,112 @@
+"""The values everything speaks in: a job's state, its name, and what is known of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from videostat.errors import ExitCode, UsageError, VideostatError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+# The ids the services hand out, and nothing that could leave a folder, a URL path or an option.
+_ID = re.compile(r"(?!-)(?!\.+\Z)[A-Za-z0-9._~=+-]{1,256}", re.ASCII)
+
+
+class State(StrEnum):
+    """Where a job stands, in our words; the service's own word is Job.status."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self in {State.SUCCEEDED, State.FAILED}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class JobRef:
+    """A job's name: the provider or account as it was typed, and the service's id."""
+
+    provider: str
+    id: str
+
+    def __post_init__(self) -> None:
+        if not self.is_id(self.id):
+            raise UsageError(
+                f"{self.id!a} is not a job id",
+                hint="An id has 1 to 256 letters, digits or . _ ~ = + - and does not start with '-'.",
+            )
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.id}"
+
+    @staticmethod
+    def is_id(text: str) -> bool:
+        return _ID.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """A video on disk; `resumed` counts the bytes that an earlier attempt had left."""
+
+    file: Path
+    bytes: int
+    resumed: int = 0
+    skipped: bool = False
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What is known of a job: `progress` in percent 0-100, durations in seconds, times in UTC.
+
+    `needs_url`: the service hands out the video's URL at another endpoint, which has not been asked yet.
+    `problem`: why the state could not be learnt, the wait ended early, or the video is not on disk.
+    `ended`: the command that asked has done with it; what it says now is its answer.
+    """
+
+    ref: JobRef
+    state: State = State.UNKNOWN
+    status: str | None = None
+    progress: float | None = None
+    message: str | None = None
+    title: str | None = None
+    video_url: str | None = None
+    thumbnail_url: str | None = None
+    expires_at: datetime | None = None
+    duration: float | None = None
+    resolution: str | None = None
+    credits: float | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    estimated_time: float | None = None
+    error: str | None = None
+    error_code: str | None = None
+    needs_url: bool = False
+    saved: Saved | None = None
+    problem: VideostatError | None = None
+    ended: bool = False
+
+    @property
+    def is_looked_up(self) -> bool:
+        """The services have nothing more to tell: the job has ended, with its URL or without."""
+        return self.state.is_terminal and not self.needs_url
+
+    @property
+    def exit_code(self) -> ExitCode:
+        if self.problem:
+            return self.problem.exit_code
+        if self.state is State.FAILED:
+            return ExitCode.FAILED
+        if self.state is not State.SUCCEEDED:
+            return ExitCode.RUNNING
+        return ExitCode.OK if self.video_url or self.saved else ExitCode.NOT_SAVED

@@ -1,0 +1,16 @@
+"""The registry: every service videostat knows, by the name one types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from videostat.providers import doubao, jogg, reelbot
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from videostat.providers.base import Provider
+
+PROVIDERS: Mapping[str, Provider] = {
+    provider.name: provider for provider in (jogg.PROJECT, jogg.AVATAR, jogg.PRODUCT, doubao.PROVIDER, reelbot.PROVIDER)
+}

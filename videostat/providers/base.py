@@ -1,0 +1,104 @@
+"""The whole contract: a service is a value, its parse functions are pure.
+
+To add one: a module with a `Provider`, a line in the registry, recorded answers under tests/fixtures,
+a section in config.example.toml. The contract test fails until all four are there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime, timedelta
+
+    from videostat.models import Job, JobRef, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An HTTP answer: header names in lower case; `body` is decoded JSON, None where there was none."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: object
+    received_at: datetime
+
+    @property
+    def ok(self) -> bool:
+        return self.status < HTTPStatus.BAD_REQUEST
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """The header that carries the key, and what stands before it."""
+
+    header: str
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A GET; `{id}` in the path is the job's. `parse` raises what errors.py draws."""
+
+    path: str
+    parse: Callable[[JobRef, Answer], Job]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list, and how many jobs the service says there are in all."""
+
+    jobs: tuple[Job, ...]
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A GET of `page` (from 1) and `size_param`; `parse` is told what the jobs' provider is called."""
+
+    path: str
+    size_param: str
+    max_size: int
+    parse: Callable[[str, Answer], Page]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polling:
+    """How the service wants to be asked, in seconds.
+
+    `first`: the age a job should have at its first look. `floor`: never two looks closer than this.
+    `usual`: how long a job typically takes.
+    """
+
+    first: float = 0
+    every: tuple[float, float]
+    floor: float
+    usual: float
+    timeout: float = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """A service, or one of its kinds of job.
+
+    `account`: the section and the variables that hold its key; several providers may share one.
+    `key_variable`: the environment variable the service's own documentation uses.
+    `video`: where a succeeded job's URL is had, if not in the job itself.
+    `retention`: how long the service keeps a job in that state.
+    """
+
+    name: str
+    title: str
+    account: str
+    base_url: str | None
+    auth: Auth
+    key_variable: str
+    job: Endpoint
+    polling: Polling
+    video: Endpoint | None = None
+    listing: Listing | None = None
+    max_requests_per_second: float = 50
+    retention: Mapping[State, timedelta] = field(default_factory=dict)

@@ -1,0 +1,146 @@
+"""JoggAI: https://docs.jogg.ai.
+
+Three kinds of job with one key. The documentation's words for "done" differ between them, and the live
+service's differ from the documentation; a right id asked for at the wrong kind's endpoint is "not found".
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from videostat.errors import Gone, KeyRefused, NotFound, OutOfCredit, RateLimited, ServerError, Unreadable
+from videostat.models import Job, JobRef, State
+from videostat.providers import reading
+from videostat.providers.base import Auth, Endpoint, Listing, Page, Polling, Provider
+
+if TYPE_CHECKING:
+    from videostat.providers.base import Answer
+
+STATES = {
+    "pending": State.QUEUED,
+    "processing": State.RUNNING,
+    "success": State.SUCCEEDED,
+    "completed": State.SUCCEEDED,
+    "failed": State.FAILED,
+}
+
+ERRORS = {
+    "403": KeyRefused,
+    "429": RateLimited,
+    "5001": NotFound,
+    "5002": Gone,
+    "5003": KeyRefused,
+    "10104": NotFound,
+    "10105": KeyRefused,
+    "18020": OutOfCredit,
+    "18025": KeyRefused,
+    "40000": NotFound,
+    "50000": ServerError,
+}
+
+HINTS = {
+    Gone: "JoggAI keeps a finished video for 30 days and a failed job for 7.",
+    KeyRefused: "Is the key right, and may it use the API? See https://docs.jogg.ai",
+    NotFound: "Each kind of video has its own endpoint: try jogg, jogg-avatar or jogg-product with {id}.",
+}
+
+
+def _data(ref: JobRef | str, answer: Answer) -> dict[str, Any]:
+    code = reading.text(reading.dig(answer.body, "code"))
+    data = reading.dig(answer.body, "data")
+    if code == "0" and answer.ok:
+        if isinstance(data, dict):
+            return data
+        raise Unreadable("the answer says Success but holds no job")
+    raise reading.refusal(
+        ref,
+        answer,
+        ERRORS,
+        code=code,
+        message=reading.text(reading.dig(answer.body, "msg")),
+        request_id=reading.text(reading.dig(answer.body, "rid")),
+        hints=HINTS,
+    )
+
+
+def _job(ref: JobRef, data: dict[str, Any]) -> Job:
+    state = reading.state(data.get("status"), STATES)
+    error, error_code = reading.failure(data.get("error")) if state is State.FAILED else (None, None)
+    return Job(
+        ref=ref,
+        state=state,
+        status=data["status"],
+        progress=reading.percent(data.get("progress")),
+        message=reading.text(data.get("message")),
+        title=reading.text(data.get("title")),
+        video_url=reading.url(data.get("video_url")) if state is State.SUCCEEDED else None,
+        thumbnail_url=reading.url(data.get("thumbnail_url")) or reading.url(data.get("cover_url")),
+        duration=reading.number(data.get("duration", data.get("video_duration"))),
+        resolution=reading.text(data.get("resolution")),
+        credits=reading.number(data.get("deducted_credit")),
+        created_at=reading.time(data.get("created_at")),
+        completed_at=reading.time(data.get("completed_at")),
+        estimated_time=reading.number(data.get("estimated_time")),
+        error=error,
+        error_code=error_code or (reading.text(data.get("error_code")) if state is State.FAILED else None),
+    )
+
+
+def parse_job(ref: JobRef, answer: Answer) -> Job:
+    return _job(ref, _data(ref, answer))
+
+
+def parse_page(provider: str, answer: Answer) -> Page:
+    data = _data(provider, answer)
+    rows = data.get("projects", data.get("videos", ...))
+    if rows is None:  # Go's empty list
+        rows = []
+    if not isinstance(rows, list):
+        raise Unreadable("the answer holds no list of jobs")
+    total = reading.number(data.get("total"))
+    return Page(
+        jobs=tuple(_job(JobRef(provider, _id(row)), row) for row in rows),
+        total=None if total is None else int(total),
+    )
+
+
+def _id(row: object) -> str:
+    found = reading.text(reading.dig(row, "project_id")) or reading.text(reading.dig(row, "id"))
+    if found is None or not JobRef.is_id(found):
+        raise Unreadable("the list holds a job without an id")
+    return found
+
+
+PROJECT = Provider(
+    name="jogg",
+    title="JoggAI projects",
+    account="jogg",
+    base_url="https://api.jogg.ai",
+    auth=Auth("x-api-key"),
+    key_variable="JOGG_API_KEY",
+    job=Endpoint("/v2/project/{id}", parse_job),
+    listing=Listing("/v2/projects", size_param="limit", max_size=100, parse=parse_page),
+    # "First look after 30 s, then every 10-15 s, never more than once in 10 s, stop after 10 minutes."
+    polling=Polling(first=30, every=(10, 15), floor=10, usual=240),
+    retention={State.SUCCEEDED: timedelta(days=30), State.FAILED: timedelta(days=7), State.QUEUED: timedelta(days=1)},
+)
+
+AVATAR = replace(
+    PROJECT,
+    name="jogg-avatar",
+    title="JoggAI avatar videos",
+    job=Endpoint("/v2/avatar_video/{id}", parse_job),
+    listing=None,
+)
+
+PRODUCT = replace(
+    PROJECT,
+    name="jogg-product",
+    title="JoggAI product videos",
+    job=Endpoint("/v2/product_video/{id}", parse_job),
+    listing=Listing("/v2/product_videos", size_param="page_size", max_size=100, parse=parse_page),
+    # These take 10 to 20 minutes.
+    polling=replace(PROJECT.polling, timeout=1800, usual=900),
+)
