@@ -1,0 +1,318 @@
+"""A raw-socket server that breaks HTTP on purpose, a plain client for it, and a child process to kill.
+
+A fault is a function of the request and the video to an Answer: what is said, and how much of it is sent.
+"""
+
+from __future__ import annotations
+
+import http.client
+import random
+import re
+import resource
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+from videostat.download import Link, Transfer, download
+from videostat.errors import Unreachable
+from videostat.files import Target, exact_target, target
+from videostat.models import JobRef, Saved
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from videostat.download import Open
+
+REF = JobRef("jogg", "a1")
+
+
+def box(kind: bytes, content: bytes = b"") -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def mp4(size: int = 50_000, seed: int = 1, brand: bytes = b"isom") -> bytes:
+    head = box(b"ftyp", brand + bytes(4)) + box(b"moov", bytes(8))
+    return head + box(b"mdat", random.Random(seed).randbytes(size - len(head) - 8))
+
+
+def webm(size: int = 5_000, *, is_live: bool = False) -> bytes:
+    start = b"\x1aE\xdf\xa3\x84webm\x18S\x80g"
+    length = size - len(start) - 8
+    told = b"\x01" + (b"\xff" * 7 if is_live else length.to_bytes(7, "big"))
+    return start + told + random.Random(3).randbytes(length)
+
+
+@dataclass(frozen=True)
+class Video:
+    body: bytes
+    etag: str | None = '"one"'
+
+
+@dataclass(frozen=True)
+class Request:
+    path: str
+    headers: Mapping[str, str]
+
+    @property
+    def offset(self) -> int | None:
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("range", ""))
+        return int(asked[1]) if asked else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """`sent`: so many bytes of the body, then `end`: close the connection, reset it, or hang."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    sent: int | None = None
+    end: str = "close"
+    is_chunked: bool = False
+
+    def saying(self, **headers: str | None) -> Answer:
+        changed = {**self.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        return replace(self, headers={name: value for name, value in changed.items() if value is not None})
+
+
+Fault = Callable[[Request, Video], Answer]
+
+
+def honest(request: Request, video: Video) -> Answer:
+    body, etag, offset = video.body, video.etag, request.offset
+    tag = {"etag": etag} if etag else {}
+    strong = etag and not etag.startswith("W/")
+    if offset is None or (request.headers.get("if-range") and not (strong and request.headers["if-range"] == etag)):
+        return Answer(headers={"content-length": str(len(body)), **tag}, body=body)
+    if offset >= len(body):
+        return Answer(
+            status=416, headers={"content-length": "5", "content-range": f"bytes */{len(body)}"}, body=b"<no/>"
+        )
+    span = {"content-length": str(len(body) - offset), "content-range": f"bytes {offset}-{len(body) - 1}/{len(body)}"}
+    return Answer(status=206, headers={**span, **tag}, body=body[offset:])
+
+
+def whole(request: Request, video: Video) -> Answer:
+    """As a server without ranges does."""
+    return honest(Request(request.path, {}), video)
+
+
+def cut(at: int, end: str = "close") -> Fault:
+    """After so many bytes of what was asked for."""
+    return lambda request, video: replace(honest(request, video), sent=at, end=end)
+
+
+def says(**headers: str | None) -> Fault:
+    return lambda request, video: honest(request, video).saying(**headers)
+
+
+def answers(status: int, body: bytes = b"", **headers: str) -> Fault:
+    answer = Answer(status=status, headers={"content-length": str(len(body))}, body=body).saying(**headers)
+    return lambda request, video: answer
+
+
+def page(request: Request, video: Video) -> Answer:
+    body = b"<!doctype html><title>This link has expired</title>"
+    return Answer(headers={"content-type": "text/html", "content-length": str(len(body)), "etag": '"page"'}, body=body)
+
+
+def chunked(request: Request, video: Video) -> Answer:
+    return replace(whole(request, video).saying(content_length=None, transfer_encoding="chunked"), is_chunked=True)
+
+
+def unmeasured(request: Request, video: Video) -> Answer:
+    """Ends where the connection ends."""
+    return whole(request, video).saying(content_length=None)
+
+
+def then_cut(fault: Fault, at: int) -> Fault:
+    return lambda request, video: replace(fault(request, video), sent=at)
+
+
+class FaultServer:
+    """Answers the first requests as scripted, all others honestly, each on its own connection."""
+
+    def __init__(self, video: Video, *script: Fault) -> None:
+        self.video = video
+        self.script = list(script)
+        self.requests: list[Request] = []
+        self._closing = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/video?signature=secret"
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._closing.set()
+        # Closing alone does not wake a thread that accepts.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(5)
+
+    @property
+    def offsets(self) -> list[int | None]:
+        return [request.offset for request in self.requests]
+
+    def _accept(self) -> None:
+        while not self._closing.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        connection.settimeout(10)
+        with connection, suppress(OSError):
+            received = b""
+            while b"\r\n\r\n" not in received:
+                if not (piece := connection.recv(65536)):
+                    return
+                received += piece
+            first, *lines = received.decode("latin-1").split("\r\n\r\n")[0].split("\r\n")
+            pairs = (line.split(": ", 1) for line in lines)
+            request = Request(first.split(" ")[1], {name.lower(): value for name, value in pairs})
+            fault = self.script[len(self.requests)] if len(self.requests) < len(self.script) else honest
+            self.requests.append(request)
+            self._send(connection, fault(request, self.video))
+
+    def _send(self, connection: socket.socket, answer: Answer) -> None:
+        head = [f"HTTP/1.1 {answer.status} Said", "connection: close", *map(": ".join, answer.headers.items()), "", ""]
+        body = answer.body
+        if answer.is_chunked:
+            pieces = [body[start : start + 4096] for start in range(0, len(body), 4096)]
+            body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in [*pieces, b""])
+        connection.sendall("\r\n".join(head).encode("latin-1") + body[: answer.sent])
+        if answer.end == "hang":
+            self._closing.wait(10)
+        elif answer.end == "reset":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+class _Body:
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+
+    def readinto(self, buffer: memoryview) -> int:
+        with _unreachable():
+            piece = self._response.read1(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._response.close()
+
+
+@contextmanager
+def _unreachable() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        raise Unreachable(f"the connection failed: {type(error).__name__}") from error
+
+
+def connect(url: str, headers: Mapping[str, str], *, timeout: float = 5) -> _Body:
+    """One request; redirects are not followed."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=timeout)
+    with _unreachable():
+        connection.putrequest("GET", f"{parts.path}?{parts.query}", skip_accept_encoding=True)
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        try:
+            connection.endheaders()
+            return _Body(connection.getresponse())
+        except BaseException:
+            connection.close()
+            raise
+
+
+class FakeClock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+        self.pauses: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def now(self) -> datetime:
+        return datetime(2025, 1, 1, tzinfo=UTC) + timedelta(seconds=self.time)
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.time += seconds
+
+
+class Service:
+    """Resolves to what it is given, one after the other, the last one for ever; errors are raised."""
+
+    def __init__(self, *replies: str | Link | Exception) -> None:
+        self.replies = list(replies)
+        self.asked = 0
+
+    def __call__(self) -> Link:
+        reply = self.replies[min(self.asked, len(self.replies) - 1)]
+        self.asked += 1
+        if isinstance(reply, Exception):
+            raise reply
+        return Link(reply) if isinstance(reply, str) else reply
+
+
+def save(
+    url: str,
+    where: Target,
+    *,
+    resolve: Callable[[], Link] | None = None,
+    open: Open = connect,  # noqa: A002  as in download()
+    clock: FakeClock | None = None,
+    deadline: float = inf,
+    expires_at: datetime | None = None,
+    transfer: Transfer | None = None,
+    overwrite: bool = False,
+) -> Saved:
+    clock = clock or FakeClock()
+    return download(
+        Link(url, expires_at),
+        where,
+        open=open,
+        resolve=resolve or Service(url),
+        clock=clock,
+        sleep=clock.sleep,
+        deadline=deadline,
+        rng=random.Random(1),
+        transfer=transfer or Transfer("clip"),
+        overwrite=overwrite,
+    )
+
+
+def main(url: str, path: str, limit: str = "") -> None:
+    """Save as a process of its own, which may be killed, or may write so many bytes to a file."""
+    if limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+    where = Path(path)
+    saved = save(url, exact_target(REF, where) if where.suffix else target(REF, where))
+    print(saved.bytes, saved.resumed, saved.skipped)  # noqa: T201  what its parent reads
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

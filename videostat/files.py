@@ -1,0 +1,265 @@
+"""Where a video goes: its name, and the `.part` it grows in until it is whole."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+import stat
+import string
+import unicodedata
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from videostat.containers import EXTENSIONS
+from videostat.errors import NotSaved, UsageError
+from videostat.models import Saved
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from videostat.models import JobRef
+
+TEMPLATE = "{provider}-{id}.{ext}"
+
+# No separator, quote, control character or wildcard, in any script; not an option, not a blank to begin with.
+_NAME = re.compile(r"(?![ -])[\w .,~=+()@-]+")
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file: reserved whatever follows the first dot.
+_WINDOWS = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9¹²³]) *(?:\.|\Z)", re.IGNORECASE)
+# 255 bytes is what nearly every file system grants a name; the longest ending of ours is `.part.json`.
+_LONGEST = 255 - len(".part.json")
+
+# RFC 9110, 8.8.3: no W/ before it; printable ASCII alone, because it goes back into a header.
+STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]*"')
+
+_HINTS = {
+    **dict.fromkeys(
+        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Make room, then run the same command: it goes on where it stopped."
+    ),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Choose a folder you may write to with --output-dir."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where one job's video goes; `path` lacks the extension, which its content decides, unless `is_exact`."""
+
+    ref: JobRef
+    path: Path
+    is_exact: bool = False
+
+    def file(self, extension: str) -> Path:
+        return self.path if self.is_exact else Path(f"{self.path}.{extension}")
+
+    def saved(self) -> Saved | None:
+        """The whole video that is already there; NotSaved if what is there is no plain file."""
+        with disk_errors_told(self):
+            for file in map(self.file, EXTENSIONS):
+                status = _plain_file(file)
+                # An empty one is a placeholder, such as mktemp leaves.
+                if status and status.st_size:
+                    return Saved(file=file, bytes=status.st_size, skipped=True)
+        return None
+
+
+def target(ref: JobRef, folder: Path, template: str = TEMPLATE) -> Target:
+    """The job's place in the folder; UsageError for a template that is not a portable file name."""
+    return Target(ref, folder / _stem(ref, template))
+
+
+def exact_target(ref: JobRef, file: Path) -> Target:
+    """The very file that was typed; UsageError for a folder."""
+    if not file.name or os.path.isdir(file):  # noqa: PTH112  is_dir() raises for a name too long
+        raise UsageError(f"{str(file)!a} is a folder, not a file", hint="Name the file: -o clip.mp4")
+    return Target(ref, file, is_exact=True)
+
+
+def ensure_distinct(targets: Iterable[Target]) -> None:
+    """UsageError where two jobs would share a file, also on a disk that ignores case or Unicode forms."""
+    seen: dict[str, Target] = {}
+    for each in targets:
+        key = unicodedata.normalize("NFC", str(each.path).casefold())
+        other = seen.setdefault(key, each)
+        if other.ref != each.ref:
+            raise UsageError(
+                f"{other.ref} and {each.ref} would be saved to the same file, {each.path.name}",
+                hint=f"Save them to two folders, or by a --name like '{TEMPLATE}' that tells them apart.",
+            )
+
+
+def _stem(ref: JobRef, template: str) -> str:
+    def refused(why: str) -> UsageError:
+        return UsageError(f"the name {template!a} {why}", hint=f"Use a file name like --name '{TEMPLATE}'.")
+
+    if "/" in template or "\\" in template:
+        raise refused("would leave the folder: it is a file name, the folder is --output-dir")
+    try:
+        pieces = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise refused(f"cannot be read: {error}") from None
+    fields = [field for _, field, _, _ in pieces if field is not None]
+    if unknown := [field for field in fields if field not in {"provider", "id", "ext"}]:
+        raise refused(f"has an unknown field, {{{unknown[0]}}}; there are {{provider}}, {{id}} and {{ext}}")
+    if any(spec or conversion for _, _, spec, conversion in pieces):
+        raise refused("has a field with a format; there are {provider}, {id} and {ext}, as they are")
+    if "id" not in fields:
+        raise refused("has no {id}: every job would be saved to the same file")
+    if not template.endswith(".{ext}") or fields.count("ext") > 1:
+        raise refused("does not end in .{ext}, which the content decides")
+    name = template.removesuffix(".{ext}").format(provider=ref.provider, id=ref.id)
+    name = unicodedata.normalize("NFC", name)
+    if not _NAME.fullmatch(name):
+        raise refused(f"becomes {name!a}, which is not a file name on every disk")
+    if _WINDOWS.match(name):
+        raise refused(f"becomes {name!a}, which Windows keeps for a device")
+    return _shortened(name)
+
+
+def _shortened(name: str) -> str:
+    encoded = name.encode()
+    if len(encoded) <= _LONGEST:
+        return name
+    digest = f"-{hashlib.sha256(encoded).hexdigest()[:16]}"
+    return encoded[: _LONGEST - len(digest)].decode(errors="ignore") + digest
+
+
+@contextmanager
+def disk_errors_told(target: Target) -> Iterator[None]:
+    """Turn an OSError into NotSaved, in a sentence."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or target.path
+        raise NotSaved(f"not saved: {where}: {error.strerror or error}", hint=_HINTS.get(error.errno or 0)) from error
+
+
+def _plain_file(path: Path) -> os.stat_result | None:
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        raise NotSaved(f"{path} is in the way: it is no plain file", hint="Move it away, or choose another name.")
+    return status
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Which of the contents a URL has had: only bytes of one version make a video; `total` in bytes."""
+
+    etag: str
+    total: int
+
+
+class Part:
+    """The bytes of a video on its way, locked, and the version they are of, in a side-car.
+
+    `version` is None where the server offers nothing that a later request could ask to go on from.
+    As a context manager it leaves on disk only what a later run can use.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._path = Path(f"{target.path}.part")
+        self._sidecar = Path(f"{target.path}.part.json")
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._is_published = False
+        self.fd = self._locked()
+        self.size = os.fstat(self.fd).st_size
+        self.version = self._remembered()
+        try:
+            if not self.version:
+                self.restart(None)
+        except OSError:
+            os.close(self.fd)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        # Unlocked only after the clean-up, so that nobody has begun to use these names by then.
+        try:
+            if not self._is_published and not (self.version and self.size):
+                with suppress(OSError):
+                    self._path.unlink(missing_ok=True)
+                    self._sidecar.unlink(missing_ok=True)
+        finally:
+            os.close(self.fd)
+
+    def append(self, piece: memoryview) -> None:
+        while piece:
+            written = os.write(self.fd, piece)
+            self.size += written
+            piece = piece[written:]
+
+    def restart(self, version: Version | None) -> None:
+        """Forget the bytes: what comes now is of this version."""
+        self._sidecar.unlink(missing_ok=True)
+        if self.size:
+            # On the disk before the new side-car is, lest a power cut joins it to the old bytes.
+            os.ftruncate(self.fd, 0)
+            os.fsync(self.fd)
+        self.size, self.version = 0, version
+        if version:
+            ref = self._target.ref
+            note = {"provider": ref.provider, "id": ref.id, "etag": version.etag, "total": version.total}
+            fd = os.open(self._sidecar, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                json.dump(note, file)
+
+    def publish(self, extension: str) -> Path:
+        """Give it its final name, durably; it has been checked."""
+        file = self._target.file(extension)
+        _plain_file(file)
+        os.fsync(self.fd)
+        # First, so that a kill between the two leaves no orphan beside a finished video.
+        self._sidecar.unlink(missing_ok=True)
+        self._path.replace(file)
+        self._is_published = True
+        folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        return file
+
+    def _locked(self) -> int:
+        while True:
+            _plain_file(self._path)
+            # Never through a link, and never waiting for the other end of a FIFO.
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+            fd = os.open(self._path, flags, 0o666)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Whoever held the lock may have renamed or removed the file we had opened.
+                status = _plain_file(self._path)
+                if status and os.path.samestat(status, os.fstat(fd)):
+                    return fd
+            except BlockingIOError:
+                os.close(fd)
+                raise NotSaved("not saved: another videostat is saving it", hint="Let it finish, or stop it.") from None
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)
+
+    def _remembered(self) -> Version | None:
+        ref = self._target.ref
+        try:
+            fd = os.open(self._sidecar, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with os.fdopen(fd, "rb") as file:
+                note = json.loads(file.read(1 << 16))
+        except (OSError, ValueError, RecursionError):
+            return None
+        match note:
+            case {"provider": ref.provider, "id": ref.id, "etag": str(etag), "total": int(total)} if (
+                STRONG_ETAG.fullmatch(etag) and 0 < self.size <= total
+            ):
+                return Version(etag, total)
+        return None
