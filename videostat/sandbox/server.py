@@ -1,0 +1,133 @@
+"""The sockets: requests in, replies out, cut or slow where the reply says so."""
+
+from __future__ import annotations
+
+import re
+import socket
+import sys
+from collections import deque
+from contextlib import suppress
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
+
+from videostat.sandbox.exchange import Request, page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from videostat.clock import Clock
+    from videostat.sandbox.exchange import Reply
+
+_MAX_BODY = 1 << 20
+_REMEMBERED = 10_000
+
+
+class Server(ThreadingHTTPServer):
+    """On loopback; `requests` and `errors` are the latest ones, `answer` is called from many threads."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, port: int, clock: Clock, answer: Callable[[Request], Reply]) -> None:
+        self.clock = clock
+        self.answer = answer
+        self.requests: deque[Request] = deque(maxlen=_REMEMBERED)
+        self.errors: deque[BaseException] = deque(maxlen=_REMEMBERED)
+        self._connections: set[socket.socket] = set()
+        super().__init__(("127.0.0.1", port), _Handler)
+
+    def server_bind(self) -> None:
+        # HTTPServer also asks the name service for our own name, which can take seconds.
+        TCPServer.server_bind(self)
+        self.server_port = self.socket.getsockname()[1]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base class's signature
+        error = sys.exception()
+        # A client that goes away is no error of ours.
+        if error and not isinstance(error, OSError):
+            self.errors.append(error)
+
+    def server_close(self) -> None:
+        super().server_close()
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+    protocol_version = "HTTP/1.1"
+    server_version = "videostat-sandbox"
+    sys_version = ""
+    # Seconds an idle connection is kept; headers and body leave in one piece, without Nagle's delay.
+    timeout = 60
+    wbufsize = -1
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        body = self._body()
+        if body is None:
+            self.close_connection = True
+            self._send(page(413, "Content Too Large"))
+            return
+        path, _, query = self.path.partition("?")
+        request = Request(
+            at=self.server.clock.now(),
+            method=self.command,
+            path=unquote(path),
+            query=dict(parse_qsl(query)),
+            headers={name.lower(): value for name, value in self.headers.items()},
+            body=body,
+        )
+        self.server.requests.append(request)
+        self._send(self.server.answer(request))
+
+    do_HEAD = do_GET  # noqa: N815 - the base class looks for these names
+    do_POST = do_GET  # noqa: N815
+
+    def _body(self) -> bytes | None:
+        length = self.headers.get("Content-Length", "0")
+        is_plain = re.fullmatch(r"[0-9]{1,9}", length) and "Transfer-Encoding" not in self.headers
+        return self.rfile.read(int(length)) if is_plain and int(length) <= _MAX_BODY else None
+
+    def _send(self, reply: Reply) -> None:
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(reply.body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        body = reply.body[: reply.cut_at]
+        if reply.bytes_per_second:
+            self._send_slowly(body, reply.bytes_per_second)
+        else:
+            self.wfile.write(body)
+        self.close_connection |= len(body) < len(reply.body)
+
+    def _send_slowly(self, body: bytes, bytes_per_second: int) -> None:
+        piece = max(1, bytes_per_second // 10)
+        for start in range(0, len(body), piece):
+            self.wfile.write(body[start : start + piece])
+            self.wfile.flush()
+            self.server.clock.sleep(piece / bytes_per_second)
+
+    def date_time_string(self, timestamp: float | None = None) -> str:  # noqa: ARG002 - the base class's signature
+        return format_datetime(self.server.clock.now(), usegmt=True)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's signature
+        """The sandbox is silent."""
