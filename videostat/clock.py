@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ class Clock:
         return (time.monotonic() - self._began) * self._speed
 
     def now(self) -> datetime:
-        return self._began_at + timedelta(seconds=self.monotonic())
+        # Not from the monotonic clock: that one stands still while the computer is asleep.
+        return self._began_at + (datetime.now(UTC) - self._began_at) * self._speed
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds / self._speed)

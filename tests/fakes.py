@@ -1,0 +1,222 @@
+"""A clock that moves only while somebody waits, and services that answer as scripted, to the poll loop alone."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from heapq import heappop, heappush
+from itertools import count, repeat
+from pathlib import Path
+from queue import SimpleQueue
+from types import EllipsisType
+from typing import Any, NamedTuple, Self
+
+from videostat.clock import Clock
+from videostat.models import Job, JobRef, Saved, State
+from videostat.poll import Phase, Reply, Target, Terms, poll
+from videostat.providers.base import Polling
+
+EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
+VIDEO = "https://cdn.example/video.mp4"
+
+JOGG = Polling(first=30, every=(10, 15), floor=10, usual=240)
+GATEWAY = Polling(every=(5, 10), floor=5, usual=180)
+REELBOT = Polling(every=(3, 5), floor=3, usual=180)
+
+
+class FakeClock(Clock):
+    """Starts at 0; what is to be delivered then is what `wait` gives, called first if it can be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.time = 0.0
+        self.waits = 0
+        self._coming: list[tuple[float, int, Any]] = []
+        self._order = count()
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def now(self) -> datetime:
+        return EPOCH + timedelta(seconds=self.time)
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+    def deliver(self, at: float, item: object) -> None:
+        if at < math.inf:
+            heappush(self._coming, (at, next(self._order), item))
+
+    def wait(self, inbox: SimpleQueue[Any], seconds: float) -> Any:
+        self.waits += 1
+        until = self.time + max(seconds, 0)
+        if self._coming and self._coming[0][0] <= until:
+            at, _, item = heappop(self._coming)
+            self.time = max(self.time, at)
+            return item() if callable(item) else item
+        assert until < math.inf, "it waits for ever"
+        self.time = until
+        return None
+
+
+# What a service may answer: a job as it is now, or an error; at once, or later.
+
+Answer = Callable[[Job], Job] | Exception
+
+
+class After(NamedTuple):
+    seconds: float
+    answer: Answer
+
+
+NEVER = After(math.inf, Exception())
+
+Script = Sequence[Answer | After | EllipsisType]
+
+
+def running(**known: Any) -> Answer:
+    return lambda job: Job(ref=job.ref, state=State.RUNNING, **known)
+
+
+def succeeded(video_url: str | None = VIDEO, **known: Any) -> Answer:
+    return lambda job: Job(ref=job.ref, state=State.SUCCEEDED, video_url=video_url, **known)
+
+
+def failed(**known: Any) -> Answer:
+    return lambda job: Job(ref=job.ref, state=State.FAILED, **known)
+
+
+def url_elsewhere() -> Answer:
+    return succeeded(None, needs_url=True)
+
+
+def url_given(video_url: str | None = VIDEO) -> Callable[[Job], Job]:
+    return lambda job: replace(job, video_url=video_url, needs_url=False)
+
+
+def saved() -> Answer:
+    return lambda job: replace(job, saved=Saved(file=Path(f"{job.ref.id}.mp4"), bytes=1))
+
+
+def executed() -> Answer:
+    return lambda job: job
+
+
+class Request(NamedTuple):
+    at: float
+    phase: Phase
+    name: str
+
+
+class Heard(NamedTuple):
+    at: float
+    phase: Phase
+    name: str
+    outcome: Job | Exception
+
+
+def ref(name: str) -> JobRef:
+    """`a` is a job of the account `one`, `two:a` of `two`."""
+    account, _, id_ = name.rpartition(":")
+    return JobRef(account or "one", id_)
+
+
+def name(ref: JobRef) -> str:
+    return ref.id if ref.provider == "one" else f"{ref.provider}:{ref.id}"
+
+
+def targets(names: Sequence[str], polling: Polling = JOGG, rate: float = math.inf) -> list[Target]:
+    return [Target(ref(name), ref(name).provider, polling, rate) for name in names]
+
+
+@dataclass
+class Scene:
+    """Jobs, each with the answers it will get; `...` is the one before it, again and again.
+
+    `steps`: what a phase brings whatever the job. `heard`: the outcomes that came before their job's end.
+    """
+
+    scripts: Mapping[str, Script]
+    polling: Polling = JOGG
+    terms: Terms = field(default_factory=Terms)
+    rate: float = math.inf
+    jitter: Callable[[], float] = lambda: 0.0
+    steps: Mapping[Phase, Answer | After] = field(default_factory=dict)
+    clock: FakeClock = field(default_factory=FakeClock)
+    requests: list[Request] = field(default_factory=list)
+    sent: list[Job] = field(default_factory=list)
+    told: list[Job] = field(default_factory=list)
+    told_at: list[float] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
+    most_at_once: Counter[Phase] = field(default_factory=Counter)
+
+    def play(self, then: Callable[[Job | None], None] = lambda _: None) -> Self:
+        """Polls until all have ended; `then` is called with whatever the loop gives."""
+        answers = {name: _endless(script) for name, script in self.scripts.items()}
+        in_flight: dict[str, Phase] = {}
+        over: set[str] = set()
+
+        def submit(phase: Phase, job: Job) -> None:
+            asked, at = name(job.ref), self._time()
+            answer = self.steps.get(phase) or next(answers[asked], None)
+            assert answer is not None, f"{phase} of {asked} at {at} is not in the script"
+            assert asked not in in_flight, f"{asked} is asked while it is being asked"
+            in_flight[asked] = phase
+            self.requests.append(Request(at, phase, asked))
+            self.sent.append(job)
+            self.most_at_once[phase] = max(self.most_at_once[phase], [*in_flight.values()].count(phase))
+            late, answer = answer if isinstance(answer, After) else After(0, answer)
+
+            def reply() -> Reply:
+                outcome = answer if isinstance(answer, Exception) else answer(job)
+                del in_flight[asked]
+                if asked not in over:
+                    self.heard.append(Heard(self._time(), phase, asked, outcome))
+                return Reply(job.ref, outcome)
+
+            self.clock.deliver(self.clock.time + late, reply)
+
+        jobs = targets([*self.scripts], self.polling, self.rate)
+        for job in poll(jobs, submit, SimpleQueue(), self.clock, self.terms, jitter=self.jitter):
+            if job is not None:
+                self.told.append(job)
+                self.told_at.append(self._time())
+                over |= {name(job.ref)} if job.ended else set()
+            then(job)
+        return self
+
+    def _time(self) -> float:
+        return round(self.clock.time, 6)
+
+    def times(self, asked: str = "a", phase: Phase = Phase.LOOK) -> list[float]:
+        return [request.at for request in self.requests if request.name == asked and request.phase is phase]
+
+    @property
+    def ended(self) -> dict[str, Job]:
+        """The last of each job, which it must have had exactly once."""
+        ended = [name(job.ref) for job in self.told if job.ended]
+        assert sorted(ended) == sorted(self.scripts), "a job must end once"
+        last = {name(job.ref): job for job in self.told}
+        assert all(job.ended for job in last.values()), "nothing comes after the end"
+        return last
+
+    @property
+    def ended_at(self) -> dict[str, float]:
+        return {name(job.ref): at for at, job in zip(self.told_at, self.told, strict=True) if job.ended}
+
+    @property
+    def codes(self) -> dict[str, int]:
+        return {asked: int(job.exit_code) for asked, job in self.ended.items()}
+
+
+def _endless(script: Script) -> Iterator[Answer | After]:
+    last: Answer | After = NEVER
+    for answer in script:
+        if isinstance(answer, EllipsisType):
+            yield from repeat(last)
+        else:
+            last = answer
+            yield last

@@ -1,0 +1,43 @@
+"""What a person should be told once about a job that is waited for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from videostat.models import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from videostat.clock import Clock
+    from videostat.models import Job, JobRef
+
+STALLED = 4  # times as long as a job usually takes
+
+
+@dataclass
+class Notices:
+    """Remembers when each job last changed; `usual` is how long such a job takes, in seconds."""
+
+    clock: Clock
+    usual: Mapping[JobRef, float]
+    _words: set[tuple[str, str | None]] = field(default_factory=set)
+    _changed: dict[JobRef, tuple[object, float]] = field(default_factory=dict)
+    _stalled: set[JobRef] = field(default_factory=set)
+
+    def about(self, job: Job) -> Iterator[str]:
+        """Sentences about a word that nobody documents, and a job that does not move."""
+        word = job.ref.provider, job.status
+        if job.state is State.UNKNOWN and job.status and word not in self._words:
+            self._words.add(word)
+            yield f"{job.ref}: the status {job.status!a} is none that {job.ref.provider} is known for: still waiting"
+        now = self.clock.monotonic()
+        stands = job.state, job.status, job.progress, job.message
+        before, since = self._changed.setdefault(job.ref, (stands, now))
+        if stands != before:
+            self._changed[job.ref] = stands, now
+        elif now - since >= STALLED * self.usual[job.ref] and job.ref not in self._stalled and not job.ended:
+            self._stalled.add(job.ref)
+            still, usual = (now - since) / 60, self.usual[job.ref] / 60
+            yield f"{job.ref}: no change for {still:.0f} minutes; such a job usually takes {usual:.0f}"
