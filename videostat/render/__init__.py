@@ -1,0 +1,1 @@
+"""What people and programs are shown; the only place with rich."""

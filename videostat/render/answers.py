@@ -1,0 +1,148 @@
+"""stdout, the answer: for people a table, for programs a line a job."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from videostat.errors import ExitCode, OutputClosed, Stopped, UsageError
+from videostat.render.columns import print_columns
+from videostat.render.messages import silence
+from videostat.render.text import COLOURS, ago, clean, duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from videostat.models import Job
+    from videostat.render.columns import Cell
+
+
+def json_line(job: Job, *, saving: bool = False) -> str:
+    """One object, always the same fields in the same order, null where nothing is known; ASCII."""
+    saved = job.saved
+    fields: dict[str, object] = {
+        "provider": job.ref.provider,
+        "id": job.ref.id,
+        "state": job.state,
+        "status": job.status,
+        "progress": _finite(job.progress),
+        "message": job.message,
+        "title": job.title,
+        "video_url": job.video_url,
+        "thumbnail_url": job.thumbnail_url,
+        "expires_at": _iso(job.expires_at),
+        "duration": _finite(job.duration),
+        "resolution": job.resolution,
+        "credits": _finite(job.credits),
+        "created_at": _iso(job.created_at),
+        "started_at": _iso(job.started_at),
+        "completed_at": _iso(job.completed_at),
+        "estimated_time": _finite(job.estimated_time),
+        "error": str(job.problem) if job.problem else job.error,
+        "error_code": job.problem.code if job.problem else job.error_code,
+        "file": str(saved.file) if saved else None,
+        "exit_code": int(job.exit_code),
+    }
+    if saving:
+        fields |= {
+            "bytes": saved.bytes if saved else None,
+            "resumed": saved.resumed if saved else None,
+            "skipped": saved.skipped if saved else None,
+            "retries": saved.retries if saved else None,
+        }
+    return json.dumps(fields, allow_nan=False)
+
+
+def tab_line(job: Job) -> str:
+    """Provider, id, state and video URL (or the file it was saved to), between tabs."""
+    return "\t".join((job.ref.provider, job.ref.id, job.state, bare_video(job) or ""))
+
+
+def bare_video(job: Job) -> str | None:
+    """The file a video was saved to, else its URL; whole."""
+    video = str(job.saved.file) if job.saved else job.video_url
+    return clean(video, longest=None) if video else None
+
+
+def bare_state(job: Job) -> str | None:
+    return job.state
+
+
+@dataclass
+class Answers:
+    """Where jobs are answered: by `line` at once, or where that is None by a table at the end."""
+
+    line: Callable[[Job], str | None] | None
+    now: Callable[[], datetime]
+    jobs: list[Job] = field(default_factory=list)
+
+    def show(self, job: Job) -> None:
+        if self.line is None:
+            self.jobs.append(job)
+        elif (text := self.line(job)) is not None:
+            with output():
+                print(text)
+
+    def finish(self) -> None:
+        if self.jobs:
+            with output():
+                print_columns(_HEADERS, [_row(job, self.now()) for job in self.jobs])
+                for job in self.jobs:
+                    if job.video_url and not job.saved:
+                        video = clean(job.video_url, longest=None)
+                        print(video if len(self.jobs) == 1 else f"{job.ref}  {video}")
+
+
+@contextmanager
+def output() -> Iterator[None]:
+    """Everything written to stdout; raises OutputClosed when its reader is gone, UsageError when it is full."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that lacks a letter of a title is shown its number.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise OutputClosed("nobody reads the answer") from error
+    except OSError as error:
+        silence(sys.stdout)
+        raise UsageError(f"the answer cannot be written to stdout: {error.strerror}") from error
+
+
+_HEADERS = ("PROVIDER", "ID", "STATE", "PROGRESS", "LENGTH", "CREATED", "TITLE", "MESSAGE", "FILE")
+
+
+def _row(job: Job, now: datetime) -> list[Cell]:
+    return [
+        job.ref.provider,
+        job.ref.id,
+        (job.state, COLOURS[job.state]),
+        "" if job.progress is None or job.state.is_terminal else f"{job.progress:.0f}%",
+        "" if job.duration is None else duration(job.duration),
+        "" if job.created_at is None else ago(job.created_at, now),
+        clean(job.title or "", longest=60),
+        _message(job),
+        clean(str(job.saved.file), longest=None) if job.saved else "",
+    ]
+
+
+def _message(job: Job) -> str:
+    """Why it failed, or what it is doing; what else a success has to say is noise."""
+    if job.exit_code is ExitCode.OK:
+        return ""
+    problem = None if isinstance(job.problem, Stopped) else job.problem
+    return clean(str(problem or job.error or job.message or ""), longest=200)
+
+
+def _finite(number: float | None) -> float | None:
+    return None if number is None or not math.isfinite(number) else number
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

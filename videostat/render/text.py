@@ -1,0 +1,72 @@
+"""Foreign text made harmless, and our own values as people write them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from videostat.models import State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+COLOURS: Mapping[State, str] = {
+    State.QUEUED: "blue",
+    State.RUNNING: "cyan",
+    State.SUCCEEDED: "green",
+    State.FAILED: "red",
+    State.UNKNOWN: "yellow",
+}
+
+# Letters and marks by their category, and yet nothing is seen of them: fillers, joiners, variation selectors
+# (but for those of emoji), which could hide text or make one name look like another.
+_INVISIBLE = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
+    + "".join(map(chr, range(0xE0100, 0xE01F0)))
+)
+_HARMLESS = frozenset("\xa0\u3000")  # spaces of French and Chinese, which isprintable() does not count as text
+_LONGEST = 500
+
+
+def clean(foreign: str, *, longest: int | None = _LONGEST) -> str:
+    r"""Text from a server, on one line, what is invisible written out, as in \x1b; `longest` in characters.
+
+    Written out are control characters (C0, DEL, C1), line ends, bidirectional and zero-width formatting, lone
+    surrogates and what has no meaning yet: whatever could drive a terminal, forge a line or read as what it is not.
+    """
+    shown = "".join(map(_visible, foreign))
+    return shown if longest is None or len(shown) <= longest else shown[: longest - 3] + "..."
+
+
+def _visible(character: str) -> str:
+    if (character.isprintable() and character not in _INVISIBLE) or character in _HARMLESS:
+        return character
+    return character.encode("unicode_escape").decode()
+
+
+def duration(seconds: float) -> str:
+    """A length of time as one would type it: 45s, 3m12s, 1h05m."""
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest}s"
+    hours, minutes = divmod(minutes, 60)
+    if not hours:
+        return f"{minutes}m{rest:02}s" if rest else f"{minutes}m"
+    return f"{hours}h{minutes:02}m" if minutes else f"{hours}h"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """How long ago, in the largest whole unit."""
+    seconds = (now - moment).total_seconds()
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length:.0f}{unit} ago"
+    return "just now"
+
+
+def size(count: float) -> str:
+    """Bytes in at most three digits, and in units of 1000: 812 B, 4.2 MB, 131 GB."""
+    unit, *larger = "B", "kB", "MB", "GB", "TB"
+    while larger and count >= 999.5:  # noqa: PLR2004 - would be rounded to four digits
+        count, unit, larger = count / 1000, larger[0], larger[1:]
+    return f"{count:.0f} {unit}" if unit == "B" or count >= 99.95 else f"{count:.1f} {unit}"  # noqa: PLR2004 - as above
