@@ -232,7 +232,7 @@ def test_an_end_is_final_at_the_first_look(answer: Answer, code: ExitCode) -> No
     scene.play()
     assert scene.times() == [0]
     assert scene.ended_at["a"] == 0
-    refused = code is ExitCode.KEY
+    refused = code in {ExitCode.KEY, ExitCode.CREDIT}
     assert scene.codes == {"a": code, "b": code if refused else ExitCode.OK, "two:c": ExitCode.OK}
 
 
@@ -864,4 +864,4 @@ def expected(scene: Scene, asked: str) -> set[int]:
         late = {int(last.exit_code)}
     else:
         late = {124} | ({4} if any(isinstance(it, RateLimited) for it in others) else set())
-    return late | ({3} if any(isinstance(it, KeyRefused) for it in others) else set())
+    return late | {int(it.exit_code) for it in others if isinstance(it, KeyRefused | OutOfCredit)}

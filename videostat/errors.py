@@ -5,7 +5,7 @@
     │   └── ConfigError       2    nor can the configuration
     ├── KeyRefused            3    ends every job of its account
     │   └── KeyMissing        3
-    ├── OutOfCredit           4
+    ├── OutOfCredit           4    so does this
     ├── ServiceError          6    the service refuses, and asking again will not help
     ├── Untrusted             6    a certificate, redirect or address we must not follow
     ├── NotFound              7    believed at the second look

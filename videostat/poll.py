@@ -20,6 +20,7 @@ from videostat.errors import (
     NoConnection,
     NotFound,
     NotSaved,
+    OutOfCredit,
     RateLimited,
     Retryable,
     Stopped,
@@ -218,7 +219,7 @@ class _Loop:
                 yield self._answered(task, job)
             case VideostatError() as error if task.phase not in _ASKING:
                 yield self._end(task, error)
-            case KeyRefused() as error:
+            case KeyRefused() | OutOfCredit() as error:
                 account = task.target.account
                 yield from self._end_all(error, lambda one: one.target.account == account and one.phase in _ASKING)
             case RateLimited() as error:

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from videostat.errors import ExitCode, KeyRefused, RateLimited, Stopped
+from videostat.errors import ExitCode, KeyRefused, OutOfCredit, RateLimited, Stopped
 from videostat.models import State
 from videostat.render.text import clean
 
@@ -48,7 +48,7 @@ def complaint(job: Job) -> list[str]:
     """Why an ended job is not what was hoped for; nothing where it is, or where the wait ended for all."""
     if isinstance(job.problem, Stopped):
         return []
-    if isinstance(job.problem, KeyRefused | RateLimited):
+    if isinstance(job.problem, KeyRefused | OutOfCredit | RateLimited):
         return error_lines(job.problem, job.ref.provider)
     if job.problem:
         return error_lines(job.problem, str(job.ref))
