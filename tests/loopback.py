@@ -1,0 +1,162 @@
+"""Servers on loopback that answer with any bytes, over TLS or without, and a proxy to reach them by other names."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    import ssl
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+    raw: bytes
+
+
+Reply = bytes | Iterable[bytes]
+AnswerTo = Callable[[Request], Reply]
+
+
+def reply(
+    body: object = b"", status: int = 200, headers: Mapping[str, str] | None = None, *, content_type: str = ""
+) -> bytes:
+    """An answer; what is not bytes is sent as JSON."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = {"Content-Length": str(len(content)), "Content-Type": content_type or "application/json", **(headers or {})}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"HTTP/1.1 {status} Said\r\n{head}\r\n".encode("latin-1") + content
+
+
+def redirect(location: str, status: int = 302) -> bytes:
+    return reply(b"", status, {"Location": location})
+
+
+class _Listener:
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, port), family=family, backlog=64)
+        self._tls = tls
+        self._open: set[socket.socket] = set()
+        self.host = f"[{host}]" if ":" in host else host
+        self.port: int = self._socket.getsockname()[1]
+        self.connections = 0
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        for each in (self._socket, *self._open):
+            # Closing alone does not wake a thread that accepts or reads.
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join(5)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._run, args=(connection,), daemon=True).start()
+
+    def _run(self, connection: socket.socket) -> None:
+        connection.settimeout(10)
+        with suppress(OSError):
+            if self._tls:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            self._open.add(connection)
+            with connection:
+                self.serve(connection)
+        self._open.discard(connection)
+
+    def serve(self, connection: socket.socket) -> None:
+        raise NotImplementedError
+
+
+class Server(_Listener):
+    """Answers each request by `answer`, whose bytes are the whole answer; keeps the requests."""
+
+    def __init__(
+        self,
+        answer: AnswerTo | Reply = lambda _: reply({}),
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__(host, port, tls)
+        self.answer = answer
+        self.requests: list[Request] = []
+        self.url = f"{'https' if tls else 'http'}://{self.host}:{self.port}"
+
+    def serve(self, connection: socket.socket) -> None:
+        stream = connection.makefile("rb")
+        while request := _read(stream.readline, stream.read):
+            self.requests.append(request)
+            said = self.answer(request) if callable(self.answer) else self.answer
+            for piece in [said] if isinstance(said, bytes) else said:
+                connection.sendall(piece)
+            head = said.partition(b"\r\n\r\n")[0].lower() if isinstance(said, bytes) else b""
+            if b"\ncontent-length:" not in head:
+                return
+
+
+class Proxy(_Listener):
+    """Knows the servers by other names: `{"host:port": server}`. `refusal`: what it answers instead."""
+
+    def __init__(self, names: Mapping[str, Server], *, refusal: bytes = b"", tls: ssl.SSLContext | None = None) -> None:
+        super().__init__("127.0.0.1", 0, tls)
+        self._names = names
+        self._refusal = refusal
+        self.asked: list[str] = []
+        self.url = f"{'https' if tls else 'http'}://user:proxypassword@{self.host}:{self.port}"
+
+    def serve(self, connection: socket.socket) -> None:
+        stream = connection.makefile("rb", 0)
+        request = _read(stream.readline, stream.read)
+        if request is None:
+            return
+        self.asked.append(f"{request.method} {request.target}")
+        server = self._names.get(request.target)
+        if self._refusal or server is None:
+            connection.sendall(self._refusal or b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+            return
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as there:
+            connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+            back = threading.Thread(target=_pump, args=(there, connection), daemon=True)
+            back.start()
+            _pump(connection, there)
+            back.join(5)
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while piece := source.recv(65536):
+            sink.sendall(piece)
+        sink.shutdown(socket.SHUT_WR)
+
+
+def _read(readline: Callable[[], bytes], read: Callable[[int], bytes | None]) -> Request | None:
+    raw = b""
+    while (line := readline()) not in {b"\r\n", b""}:
+        raw += line
+    if not raw:
+        return None
+    first, *lines = raw.decode("latin-1").splitlines()
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+    method, target, _ = first.split(" ", 2)
+    body = read(int(headers.get("content-length", 0))) or b""
+    return Request(method, target, headers, body, raw + body)

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from videostat.client import Client
+from videostat.config import Settings
+from videostat.errors import ConfigError, KeyMissing, KeyRefused, NotFound, NotSaved, ServerError, UsageError
+from videostat.models import Job, JobRef, State
+from videostat.providers import PROVIDERS
+from videostat.providers.base import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from videostat.transport import Transport
+
+NOW = datetime(2025, 1, 21, 16, tzinfo=UTC)
+
+ENVIRONMENT = {
+    "JOGG_API_KEY": "jogg-key",
+    "DOUBAO_API_KEY": "doubao-key",
+    "REELBOT_API_KEY": "reelbot-key",
+    "VIDEOSTAT_DOUBAO_BASE_URL": "https://gateway.example/prefix",
+}
+AUTH = {
+    "jogg": {"x-api-key": "jogg-key"},
+    "doubao": {"Authorization": "Bearer doubao-key"},
+    "reelbot": {"X-API-Key": "reelbot-key"},
+}
+DONE = {"status": "completed", "message": "ready"}
+VIDEO = {"success": True, "downloadUrl": "https://cdn.example/v?a=b", "expiresAt": "2025-01-21T17:30:00.000Z"}
+
+
+@dataclass
+class FakeTransport:
+    """Answers as scripted, in order; an unscripted request fails."""
+
+    script: list[tuple[int, object]]
+    asked: list[tuple[str, str, str, Mapping[str, str], object]] = field(default_factory=list)
+    opened: list[tuple[str, Mapping[str, str], str, Mapping[str, str]]] = field(default_factory=list)
+
+    def ask(
+        self, method: str, base_url: str, path: str, auth: Mapping[str, str], *, body: Mapping[str, Any] | None = None
+    ) -> Answer:
+        self.asked.append((method, base_url, path, auth, body))
+        status, said = self.script.pop(0)
+        return Answer(status=status, headers={}, body=said, received_at=NOW)
+
+    def open(self, url: str, headers: Mapping[str, str], *, base_url: str, auth: Mapping[str, str]) -> str:
+        self.opened.append((url, headers, base_url, auth))
+        return "body"
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., tuple[Client, FakeTransport]]:
+    def client(*script: object, environment: Mapping[str, str] = ENVIRONMENT) -> tuple[Client, FakeTransport]:
+        transport = FakeTransport([said if isinstance(said, tuple) else (200, said) for said in script])
+        return Client(Settings(tmp_path / "config.toml", environment), cast("Transport", transport)), transport
+
+    return client
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_look_is_one_request_with_the_key_of_its_account(name: str, make: Callable[..., Any]) -> None:
+    provider = PROVIDERS[name]
+    client, transport = make((500, None))
+    with pytest.raises(ServerError):
+        client.look(Job(ref=JobRef(name, "a-1~")))
+    (asked,) = transport.asked
+    base_url = "https://gateway.example/prefix" if name == "doubao" else provider.base_url
+    assert asked == ("GET", base_url, provider.job.path.format(id="a-1~"), AUTH[provider.account], None)
+
+
+def test_a_look_gives_the_job(make: Callable[..., Any]) -> None:
+    client, _ = make({"status": "IN_PROGRESS", "progress": "45%"})
+    job = client.look(Job(ref=JobRef("doubao", "a1")))
+    assert (job.state, job.progress, job.ref) == (State.RUNNING, 45, JobRef("doubao", "a1"))
+
+
+def test_a_job_whose_url_is_elsewhere_is_asked_for_that_alone(make: Callable[..., Any]) -> None:
+    client, transport = make(DONE, VIDEO)
+    seen = client.look(Job(ref=JobRef("reelbot", "a1")))
+    assert (seen.needs_url, seen.video_url) == (True, None)
+    found = client.look(seen)
+    assert found == replace(
+        seen,
+        needs_url=False,
+        video_url="https://cdn.example/v?a=b",
+        expires_at=datetime(2025, 1, 21, 17, 30, tzinfo=UTC),
+    )
+    assert [asked[2] for asked in transport.asked] == [
+        "/api/v1/video/status/a1",
+        "/api/v1/video/download/a1",
+    ]
+
+
+def test_an_account_of_ones_own_has_its_own_address_and_key(make: Callable[..., Any], tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[providers.eu]\ntype = "doubao"\nbase_url = "https://eu.example"\napi_key = "eu-key"\n')
+    config.chmod(0o600)
+    client, transport = make({"status": "QUEUED"})
+    assert client.look(Job(ref=JobRef("eu", "a1"))).ref == JobRef("eu", "a1")
+    assert transport.asked[0][1:4] == (
+        "https://eu.example",
+        "/v1/video/generations/a1",
+        {"Authorization": "Bearer eu-key"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "environment", "error"),
+    [("jogg", {}, KeyMissing), ("doubao", {"DOUBAO_API_KEY": "key"}, ConfigError), ("nobody", {}, ConfigError)],
+)
+def test_nothing_is_asked_without_a_key_or_an_address(
+    make: Callable[..., Any], name: str, environment: dict[str, str], error: type[Exception]
+) -> None:
+    client, transport = make(environment=environment)
+    with pytest.raises(error):
+        client.look(Job(ref=JobRef(name, "a1")))
+    assert transport.asked == []
+
+
+def test_an_order_is_posted_and_its_answer_given_as_it_is(make: Callable[..., Any]) -> None:
+    client, transport = make({"task_id": "a1"})
+    assert client.submit("doubao", "/v1/video/generations", {"prompt": "waves"}) == {"task_id": "a1"}
+    assert transport.asked == [
+        (
+            "POST",
+            "https://gateway.example/prefix",
+            "/v1/video/generations",
+            {"Authorization": "Bearer doubao-key"},
+            {"prompt": "waves"},
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "url"),
+    [
+        ("reelbot", VIDEO, "https://cdn.example/v?a=b"),
+        ("doubao", {"status": "SUCCESS", "result_url": "https://cdn.example/d"}, "https://cdn.example/d"),
+    ],
+)
+def test_a_link_is_asked_for_anew(make: Callable[..., Any], name: str, said: object, url: str) -> None:
+    client, transport = make(said)
+    old = Job(ref=JobRef(name, "a1"), state=State.SUCCEEDED, video_url="https://cdn.example/old")
+    assert client.link(old).url == url
+    assert len(transport.asked) == 1
+
+
+def test_a_link_that_there_is_no_more_means_not_saved(make: Callable[..., Any]) -> None:
+    client, _ = make({"status": "SUCCESS"})
+    with pytest.raises(NotSaved, match="gives no address for its video"):
+        client.link(Job(ref=JobRef("doubao", "a1"), state=State.SUCCEEDED))
+
+
+def test_a_video_is_opened_with_the_key_for_its_own_origin(make: Callable[..., Any]) -> None:
+    client, transport = make()
+    headers = {"Range": "bytes=5-"}
+    assert client.open(JobRef("doubao", "a1"), "https://cdn.example/v", headers) == "body"
+    assert transport.opened == [
+        ("https://cdn.example/v", headers, "https://gateway.example/prefix", {"Authorization": "Bearer doubao-key"})
+    ]
+
+
+def test_a_page_is_asked_for_by_number_and_size(make: Callable[..., Any]) -> None:
+    said = {"code": 0, "data": {"projects": [{"project_id": "p1", "status": "pending"}], "total": 41}}
+    client, transport = make(said, said)
+    page = client.page("jogg", 3)
+    assert ([job.ref for job in page.jobs], page.total) == ([JobRef("jogg", "p1")], 41)
+    client.page("jogg", 1, size=7)
+    assert [asked[2] for asked in transport.asked] == [
+        "/v2/projects?page=3&limit=100",
+        "/v2/projects?page=1&limit=7",
+    ]
+
+
+def test_a_service_without_a_list_is_told_from_the_history(make: Callable[..., Any]) -> None:
+    client, transport = make()
+    with pytest.raises(UsageError) as raised:
+        client.page("reelbot", 1)
+    assert "videostat history" in str(raised.value.hint)
+    assert transport.asked == []
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("jogg", {"code": 0, "data": {"projects": [], "total": 0}}),
+        ("doubao", (HTTPStatus.BAD_REQUEST, {"code": "task_not_exist", "message": "task_not_exist", "data": None})),
+        ("reelbot", (HTTPStatus.NOT_FOUND, {"success": False, "message": "no", "code": "NOT_FOUND"})),
+    ],
+)
+def test_a_key_is_proven_by_one_cheap_request(make: Callable[..., Any], name: str, said: object) -> None:
+    client, transport = make(said)
+    assert client.check(name) == f"environment variable {PROVIDERS[name].key_variable}"
+    assert len(transport.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "error"),
+    [
+        ("jogg", (401, {"code": 10105, "msg": "bad key"}), KeyRefused),
+        ("reelbot", (401, {"success": False, "message": "no", "code": "UNAUTHORIZED"}), KeyRefused),
+        ("doubao", (404, None), NotFound),
+    ],
+)
+def test_what_proves_no_key_is_raised(
+    make: Callable[..., Any], name: str, said: object, error: type[Exception]
+) -> None:
+    client, _ = make(said)
+    with pytest.raises(error):
+        client.check(name)

@@ -1,0 +1,563 @@
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import re
+import socket
+import ssl
+import threading
+import time
+import tracemalloc
+import zlib
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+from loopback import Proxy, Server, reply
+
+from videostat import __version__, transport
+from videostat.errors import (
+    ConfigError,
+    NoConnection,
+    Unreachable,
+    Unreadable,
+    Untrusted,
+    VideostatError,
+)
+from videostat.transport import Transport, connections
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from loopback import AnswerTo, Reply
+
+    from videostat.providers.base import Answer
+
+NOW = datetime(2025, 1, 21, 16, tzinfo=UTC)
+AUTH = {"x-api-key": "canary-key-0123456789"}
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+A_MIB = 1 << 20
+
+make = partial(Transport, lambda: NOW)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    with ExitStack() as stack:
+
+        def start(answer: AnswerTo | Reply, **options: Any) -> Server:
+            return stack.enter_context(Server(answer, **options))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def bundle(authority: trustme.CA, tmp_path: Path) -> str:
+    """A file with the certificate that the servers' own are signed with."""
+    path = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+def tls(authority: trustme.CA, *names: str, **options: Any) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names, **options).configure_cert(context)
+    return context
+
+
+def ask(server: Server, transport: Transport | None = None) -> Answer:
+    return (transport or make()).ask("GET", server.url, "/job/1", AUTH)
+
+
+def fetch(url: str, base_url: str, transport: Transport | None = None) -> bytes:
+    with (transport or make()).open(url, {"accept-encoding": "identity"}, base_url=base_url, auth=AUTH) as body:
+        return b"".join(pieces(body))
+
+
+def pieces(body: transport.Body, size: int = 65536) -> Iterator[bytes]:
+    buffer = memoryview(bytearray(size))
+    while count := body.readinto(buffer):
+        yield bytes(buffer[:count])
+
+
+ways = pytest.mark.parametrize(
+    "way", [ask, lambda server: fetch(server.url + "/v.mp4", server.url)], ids=["API", "media"]
+)
+
+
+@contextmanager
+def little_memory(limit: int) -> Iterator[None]:
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] - before < limit
+    finally:
+        tracemalloc.stop()
+
+
+# ---- asking
+
+
+def test_an_answer_is_status_headers_in_lower_case_decoded_json_and_when_it_came(serve: Callable[..., Server]) -> None:
+    server = serve(reply({"state": ["é", 1]}, 418, {"X-RateLimit-Reset": "soon"}))
+    answer = ask(server)
+    assert (answer.status, answer.body, answer.received_at) == (418, {"state": ["é", 1]}, NOW)
+    assert answer.headers["x-ratelimit-reset"] == "soon"
+    (request,) = server.requests
+    assert (request.method, request.target, request.body) == ("GET", "/job/1", b"")
+    assert dict(request.headers) == {
+        "host": f"127.0.0.1:{server.port}",
+        "user-agent": f"videostat/{__version__}",
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        **AUTH,
+    }
+
+
+def test_a_path_is_appended_to_the_prefix_of_the_base_url(serve: Callable[..., Server]) -> None:
+    server = serve(reply({}))
+    make().ask("GET", f"{server.url}/some/prefix", "/v2/list?page=1&limit=2", {})
+    assert server.requests[0].target == "/some/prefix/v2/list?page=1&limit=2"
+
+
+def test_a_body_is_posted_as_json(serve: Callable[..., Server]) -> None:
+    server = serve(reply({}))
+    asking = make()
+    for prompt in ("waves", "a cat"):
+        asking.ask("POST", server.url, "/new", AUTH, body={"prompt": prompt})
+    assert [json.loads(request.body) for request in server.requests] == [{"prompt": "waves"}, {"prompt": "a cat"}]
+    assert {request.headers["content-type"] for request in server.requests} == {"application/json"}
+
+
+def test_looks_share_a_connection_and_not_their_paths_or_keys(serve: Callable[..., Server]) -> None:
+    server = serve(lambda request: reply({"target": request.target, "key": request.headers.get("x-api-key")}))
+    asking = make()
+    for path, key in itertools.product(("/a", "/b"), ("one", "two")):
+        answer = asking.ask("GET", server.url, path, {"x-api-key": key})
+        assert answer.body == {"target": path, "key": key}
+    assert server.connections == 1
+
+
+def test_many_threads_ask_at_once(serve: Callable[..., Server]) -> None:
+    server = serve(lambda request: reply({"target": request.target}))
+    asking, found = make(), dict[str, object]()
+
+    def look(path: str) -> None:
+        found[path] = asking.ask("GET", server.url, path, AUTH).body
+
+    in_threads([partial(look, f"/{number}") for number in range(40)])
+    assert found == {f"/{number}": {"target": f"/{number}"} for number in range(40)}
+
+
+def test_a_look_does_not_disturb_another_that_is_being_sent(serve: Callable[..., Server]) -> None:
+    def ask_in_between(line: str) -> None:
+        if line.startswith("> ") and "/first" in line:
+            asking.ask("GET", server.url, "/second", AUTH)
+
+    server, asking = serve(reply({})), make(trace=ask_in_between)
+    for _ in range(2):
+        asking.ask("GET", server.url, "/first", AUTH)
+    assert [request.target for request in server.requests] == ["/second", "/first"] * 2
+
+
+def in_threads(works: list[Callable[[], object]]) -> None:
+    threads = [threading.Thread(target=work, daemon=True) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+
+
+@pytest.mark.parametrize(
+    ("body", "decoded"),
+    [
+        (b"", None),
+        (b"null", None),
+        (b"<html>", None),
+        (b"[]", []),
+        (b'"text"', "text"),
+        (b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
+        ('{"a": "é"}'.encode("utf-16"), {"a": "é"}),
+        (b'{"a": "\xff"}', None),
+        (b'{"a": NaN, "b": -Infinity}', {"a": None, "b": None}),
+        (b'{"a": 1, "a": 2}', {"a": 2}),
+        (rb'{"a": "\ud800"}', {"a": "\ud800"}),
+        (b'{"a": 1e999}', {"a": float("inf")}),
+        (b'{"a": ' + b"9" * 5000 + b"}", None),
+        (b"[" * 100_000, None),
+        (b"[" * 100_000 + b"]" * 100_000, None),
+        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, None),
+    ],
+    ids=lambda value: repr(value)[:24],
+)
+def test_what_cannot_be_read_as_json_is_none(serve: Callable[..., Server], body: bytes, decoded: object) -> None:
+    assert ask(serve(reply(body))).body == decoded
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip", "deflate"])
+def test_an_answer_has_4_mib_at_most_after_decoding(serve: Callable[..., Server], encoding: str) -> None:
+    wbits = {"gzip": 31, "deflate": 15}
+
+    def packed(size: int) -> bytes:
+        body = b"1" * size
+        body = zlib.compress(body, wbits=wbits[encoding]) if encoding in wbits else body
+        return reply(body, headers={"Content-Encoding": encoding})
+
+    server = serve(packed(4 * A_MIB))
+    assert ask(server).status == 200
+    server.answer = packed(4 * A_MIB + 1)
+    with pytest.raises(Unreadable, match=r"the answer is larger than 4 MiB"):
+        ask(server)
+
+
+def bomb(mib: int) -> bytes:
+    packer = zlib.compressobj(wbits=31)
+    return b"".join(packer.compress(bytes(A_MIB)) for _ in range(mib)) + packer.flush()
+
+
+def test_a_bomb_does_not_go_off(serve: Callable[..., Server]) -> None:
+    server = serve(reply(bomb(200), headers={"Content-Encoding": "gzip"}))
+    with little_memory(16 * A_MIB), pytest.raises(Unreadable):
+        ask(server)
+
+
+def test_an_endless_body_is_left(serve: Callable[..., Server]) -> None:
+    server = serve(lambda _: itertools.chain([HEAD + b"\r\n"], itertools.repeat(b"1" * 65536)))
+    with little_memory(16 * A_MIB), pytest.raises(Unreadable, match="4 MiB"):
+        ask(server)
+
+
+def dripped(data: bytes, then: bytes) -> Iterator[bytes]:
+    """A start, and then a little every hundredth of a second, for two seconds."""
+    yield data
+    for _ in range(200):
+        yield then
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("start", "then"),
+    [
+        (b"", b"H"),
+        (b"HTTP/1.1 200 OK\r\n", b"a"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"1"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n1\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;", b"x"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"a: b\r\n"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+    ids=["status line", "header", "body", "chunks", "chunk extension", "trailer", "continue"],
+)
+def test_an_answer_that_drips_in_is_left_in_time(
+    serve: Callable[..., Server], start: bytes, then: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "ANSWER_SECONDS", 0.1)
+    server = serve(lambda _: dripped(start, then))
+    began = time.monotonic()
+    with pytest.raises(Unreachable, match=rf"127\.0\.0\.1:{server.port} did not answer in time"):
+        ask(server)
+    assert time.monotonic() - began < 1
+
+
+def test_a_silent_server_is_left_in_time(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "ANSWER_SECONDS", 0.05)
+    with pytest.raises(Unreachable, match="did not answer in time"):
+        ask(serve(lambda _: dripped(b"", b"")))
+
+
+@ways
+@pytest.mark.parametrize(
+    ("said", "kind", "sentence"),
+    [
+        (b"", Unreachable, "the connection with {} was lost"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", Unreadable, "{} does not speak HTTP as it should"),
+        (b"HTTP/1.1 abc\r\n\r\n", Unreadable, "{} does not speak HTTP as it should"),
+        (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 70_000, Unreadable, "{} does not speak HTTP as it should"),
+        (b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 10_000, Unreadable, "{} does not speak HTTP as it should"),
+        (HEAD + b"Content-Length: 5, 6\r\n\r\n1", Unreadable, "{} does not speak HTTP as it should"),
+        (HEAD + b"Content-Length: 5\r\n\r\n1", Unreachable, "the connection with {} was lost"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n1", Unreachable, "the connection with {} was lost"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n1", Unreachable, "the connection with {} was lost"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_broken_http_is_told_in_a_sentence(
+    serve: Callable[..., Server],
+    way: Callable[[Server], object],
+    said: bytes,
+    kind: type[VideostatError],
+    sentence: str,
+) -> None:
+    server = serve(lambda _: [said])
+    # Not `as raised`, which would keep the frames, and in them the sockets.
+    with pytest.raises(kind, match=re.escape(sentence.format(f"127.0.0.1:{server.port}")) + "$"):
+        way(server)
+
+
+def test_a_body_that_cannot_be_unpacked_is_unreadable(serve: Callable[..., Server]) -> None:
+    server = serve(reply(b"no gzip", headers={"Content-Encoding": "gzip"}))
+    with pytest.raises(Unreadable, match="cannot be unpacked"):
+        ask(server)
+
+
+@ways
+def test_a_server_that_is_not_there_has_not_seen_the_request(way: Callable[[Server], object]) -> None:
+    with Server() as server:
+        pass
+    with pytest.raises(NoConnection) as raised:
+        way(server)
+    assert str(raised.value) == f"127.0.0.1:{server.port} cannot be reached: Connection refused"
+
+
+def test_a_name_that_is_not_known_has_not_seen_the_request() -> None:
+    def resolve(*args: object, **kwargs: object) -> list[Any]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    with pytest.raises(NoConnection) as raised:
+        fetch("https://video.example/1?signature=secret", "https://api.example", make(resolve=resolve))
+    assert str(raised.value) == "video.example cannot be reached: Name or service not known"
+
+
+# ---- media
+
+
+def test_a_media_file_comes_as_it_is_on_the_wire(serve: Callable[..., Server]) -> None:
+    packed = gzip.compress(b"video" * 1000)
+    server = serve(reply(packed, 206, {"Content-Encoding": "gzip", "ETag": '"1"'}))
+    with make().open(f"{server.url}/v?a=b", {"Range": "bytes=1-"}, base_url=server.url, auth={}) as body:
+        assert (body.status, body.headers["etag"]) == (206, '"1"')
+        assert b"".join(pieces(body, 100)) == packed
+    (request,) = server.requests
+    assert (request.target, request.headers["range"]) == ("/v?a=b", "bytes=1-")
+
+
+def test_what_came_before_a_cut_is_handed_out(serve: Callable[..., Server]) -> None:
+    server = serve(lambda _: [HEAD + b"Content-Length: 9999999\r\n\r\n", b"x" * 500_123])
+    got: list[bytes] = []
+    with (
+        pytest.raises(Unreachable, match="was lost"),
+        make().open(server.url, {}, base_url=server.url, auth={}) as body,
+    ):
+        got.extend(pieces(body, A_MIB))
+    assert b"".join(got) == b"x" * 500_123
+
+
+def test_a_media_file_may_take_longer_than_an_answer_but_no_piece_of_it(
+    serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "READ_SECONDS", 0.1)
+    head = HEAD + b"Content-Length: 15\r\n\r\n"
+    server = serve(lambda _: itertools.islice(dripped(head, b"x"), 16))
+    assert fetch(server.url, server.url) == b"x" * 15
+    server.answer = lambda _: dripped(HEAD + b"Content-Length: 15\r\n\r\n", b"")
+    with pytest.raises(Unreachable, match="did not answer in time"):
+        fetch(server.url, server.url)
+
+
+def test_the_body_of_a_media_answer_may_end_with_its_connection(serve: Callable[..., Server]) -> None:
+    assert fetch(serve(lambda _: [HEAD + b"\r\n", b"video"]).url, "https://api.example", make(allow_private=True)) == (
+        b"video"
+    )
+
+
+# ---- TLS
+
+
+@ways
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_the_environment_names_the_certificates(
+    *,
+    serve: Callable[..., Server],
+    authority: trustme.CA,
+    bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+    way: Callable[[Server], object],
+    variable: str,
+) -> None:
+    server = serve(reply({}), tls=tls(authority, "127.0.0.1"))
+    with pytest.raises(Untrusted):
+        way(server)
+    monkeypatch.setenv(variable, bundle)
+    way(server)
+
+
+@ways
+@pytest.mark.parametrize(
+    ("is_known", "names", "options", "reason"),
+    [
+        (False, ["127.0.0.1"], {}, "unable to get local issuer certificate"),
+        (True, ["127.0.0.2", "localhost"], {}, "IP address mismatch, certificate is not valid for '127.0.0.1'"),
+        (True, ["127.0.0.1"], {"not_after": NOW, "not_before": NOW - timedelta(days=9)}, "certificate has expired"),
+    ],
+    ids=["untrusted", "wrong host", "expired"],
+)
+def test_a_bad_certificate_is_fatal_at_once(
+    *,
+    serve: Callable[..., Server],
+    authority: trustme.CA,
+    bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+    way: Callable[[Server], object],
+    is_known: bool,
+    names: list[str],
+    options: dict[str, Any],
+    reason: str,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", bundle)
+    server = serve(reply({}), tls=tls(authority if is_known else trustme.CA(), *names, **options))
+    with pytest.raises(Untrusted) as raised:
+        way(server)
+    assert str(raised.value).startswith(f"the certificate of 127.0.0.1:{server.port} is not to be trusted: {reason}")
+    assert (server.connections, server.requests) == (1, [])
+
+
+def test_certificates_that_cannot_be_read_are_a_matter_of_configuration(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "bundle.pem").write_text("no certificates")
+    for name in ("bundle.pem", "missing.pem"):
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / name))
+        with pytest.raises(ConfigError, match=rf"the certificates that REQUESTS_CA_BUNDLE names .*{name}"):
+            make().ask("GET", "https://127.0.0.1:1", "/", {})
+
+
+def test_ten_connections_share_one_context_with_its_certificates_and_protocol(
+    serve: Callable[..., Server], authority: trustme.CA, bundle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", bundle)
+    loaded, alike = list[str](), threading.Barrier(10)
+
+    class Counting(connections._Context):
+        def load_verify_locations(self, *args: Any, **kwargs: Any) -> None:
+            loaded.append("certificates")
+            super().load_verify_locations(*args, **kwargs)
+
+    monkeypatch.setattr(connections, "_Context", Counting)
+    answer = reply({})
+
+    def all_at_once(_: object) -> bytes:
+        alike.wait(5)
+        return answer
+
+    server, asking = serve(all_at_once, tls=tls(authority, "127.0.0.1")), make()
+    in_threads([partial(ask, server, asking)] * 10)
+    assert (server.connections, len(server.requests), loaded) == (10, 10, ["certificates"])
+
+
+def test_http_is_spoken_by_agreement(
+    serve: Callable[..., Server], authority: trustme.CA, bundle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", bundle)
+    context = tls(authority, "127.0.0.1")
+    context.set_alpn_protocols(["http/1.1"])
+    agreed = list[str | None]()
+
+    class Noting(Server):
+        def serve(self, connection: socket.socket) -> None:
+            assert isinstance(connection, ssl.SSLSocket)
+            agreed.append(connection.selected_alpn_protocol())
+            super().serve(connection)
+
+    with Noting(reply({}), tls=context) as server:
+        ask(server)
+    assert agreed == ["http/1.1"]
+
+
+def test_a_server_without_tls_is_told_so() -> None:
+    class Plain(Server):
+        def serve(self, connection: socket.socket) -> None:
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with Plain() as server, pytest.raises(Unreachable, match="does not speak TLS as it should"):
+        make().ask("GET", server.url.replace("http:", "https:"), "/", AUTH)
+
+
+# ---- proxies
+
+
+@pytest.mark.parametrize("proxy_tls", [False, True], ids=["http proxy", "https proxy"])
+def test_api_and_media_go_through_the_proxy_that_the_environment_names(
+    serve: Callable[..., Server],
+    authority: trustme.CA,
+    bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    proxy_tls: bool,
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    api = serve(reply({"a": 1}), tls=tls(authority, "api.example"))
+    media = serve(reply(b"video"), tls=tls(authority, "media.example"))
+    names = {"api.example:443": api, "media.example:443": media}
+    with Proxy(names, tls=tls(authority, "127.0.0.1") if proxy_tls else None) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        asking = make()
+        assert asking.ask("GET", "https://api.example", "/", AUTH).body == {"a": 1}
+        assert fetch("https://media.example/v", "https://api.example", asking) == b"video"
+    assert proxy.asked == ["CONNECT api.example:443", "CONNECT media.example:443"]
+
+
+def test_plain_http_is_handed_to_its_proxy_whole(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = serve(reply({"a": 1}))
+    monkeypatch.setenv("HTTP_PROXY", "")
+    monkeypatch.setenv("http_proxy", proxy.url)
+    assert make().ask("GET", "http://api.example", "/job", AUTH).body == {"a": 1}
+    assert fetch("http://api.example/v", "http://api.example") == b'{"a": 1}'
+    assert [request.target for request in proxy.requests] == ["http://api.example/job", "http://api.example/v"]
+
+
+@ways
+def test_no_proxy_names_those_who_need_none(
+    serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, way: Callable[[Server], object]
+) -> None:
+    with Proxy({}) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        way(serve(reply({})))
+    assert proxy.asked == []
+
+
+@pytest.mark.parametrize(
+    ("refusal", "reason"),
+    [
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407 Proxy Authentication Required"),
+        (b"", "502 Bad Gateway"),
+    ],
+)
+def test_a_proxy_that_refuses_is_told_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, refusal: bytes, reason: str
+) -> None:
+    with Proxy({}, refusal=refusal) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with pytest.raises(NoConnection) as raised:
+            make().ask("GET", "https://api.example", "/", AUTH)
+    assert str(raised.value) == f"the proxy for api.example does not connect: Tunnel connection failed: {reason}"
+
+
+def test_a_proxy_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Proxy({}) as proxy:
+        pass
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    with pytest.raises(NoConnection, match=r"the proxy for api\.example does not connect: Connection refused"):
+        make().ask("GET", "https://api.example", "/", AUTH)
+
+
+@pytest.mark.parametrize("address", ["http://", "foo://user:proxypassword@127.0.0.1"])
+def test_a_proxy_with_an_address_that_cannot_be_used_is_a_matter_of_configuration(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", address)
+    with pytest.raises(ConfigError, match=r"the proxy for api\.example cannot be used") as raised:
+        make().ask("GET", "https://api.example", "/", AUTH)
+    assert "HTTPS_PROXY" in str(raised.value.hint)

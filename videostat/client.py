@@ -1,0 +1,97 @@
+"""Provider + Account + Transport -> Job: what a service is asked, and with which key."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from videostat.config import load
+from videostat.download import Link
+from videostat.errors import NotFound, NotSaved, UsageError
+from videostat.models import Job, JobRef
+from videostat.transport import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from videostat.config import Account, Settings
+    from videostat.providers.base import Page
+    from videostat.transport import Body
+
+
+class Client:
+    """Asks about jobs, lists them and opens their videos; safe to share between threads."""
+
+    def __init__(self, settings: Settings | None = None, transport: Transport | None = None) -> None:
+        """The settings of config.toml and the environment, and a transport of its own, where none are given."""
+        settings = settings or load()
+        self._transport = transport or Transport(lambda: datetime.now(UTC))
+        self.account = cache(settings.account)
+
+    def look(self, job: Job) -> Job:
+        """The job as it is now, by one request: its URL, if that is all that is missing.
+
+        Raises whatever errors.py draws.
+        """
+        account = self.account(job.ref.provider)
+        provider = account.provider
+        if job.needs_url and provider.video:
+            path, parse = provider.video.path, provider.video.parse
+        else:
+            path, parse = provider.job.path, provider.job.parse
+        answer = self._transport.ask("GET", account.base_url, path.format(id=job.ref.id), _auth(account))
+        found = parse(job.ref, answer)
+        if job.needs_url:
+            return replace(job, video_url=found.video_url, expires_at=found.expires_at, needs_url=False)
+        return found
+
+    def check(self, name: str) -> str:
+        """Prove the key by one cheap request, and say where it was found; raises what is wrong."""
+        account = self.account(name)
+        if account.provider.listing:
+            self.page(name, 1, size=1)
+        else:
+            try:
+                self.look(Job(ref=JobRef(name, "videostat-check")))
+            except NotFound as error:
+                # Only the service's own code says that it has read the key; any server has a 404.
+                if error.code is None:
+                    raise
+        return account.key().source
+
+    def page(self, name: str, number: int, size: int | None = None) -> Page:
+        """One page of what the service lists, from 1, the newest jobs first; raises UsageError if it lists none."""
+        account = self.account(name)
+        listing = account.provider.listing
+        if listing is None:
+            raise UsageError(
+                f"{account.provider.title} cannot be listed: the service has no list",
+                hint=f"What this machine has seen: videostat history --provider {name}",
+            )
+        path = f"{listing.path}?page={number}&{listing.size_param}={size or listing.max_size}"
+        return listing.parse(name, self._transport.ask("GET", account.base_url, path, _auth(account)))
+
+    def submit(self, name: str, path: str, body: Mapping[str, Any]) -> object:
+        """Order a video; the service's answer, as it is."""
+        account = self.account(name)
+        return self._transport.ask("POST", account.base_url, path, _auth(account), body=body).body
+
+    def link(self, job: Job) -> Link:
+        """A fresh address for a succeeded job's video; raises NotSaved where there is none any more."""
+        account = self.account(job.ref.provider)
+        fresh = self.look(replace(job, needs_url=account.provider.video is not None))
+        if not fresh.video_url:
+            raise NotSaved(f"{account.provider.title} gives no address for its video")
+        return Link(fresh.video_url, fresh.expires_at)
+
+    def open(self, ref: JobRef, url: str, headers: Mapping[str, str]) -> Body:
+        """A job's video, from the address the service gave."""
+        account = self.account(ref.provider)
+        return self._transport.open(url, headers, base_url=account.base_url, auth=_auth(account))
+
+
+def _auth(account: Account) -> dict[str, str]:
+    auth = account.provider.auth
+    return {auth.header: auth.prefix + account.key().value}

@@ -1,0 +1,47 @@
+"""What of a URL matters to trust, and which addresses are the public internet's."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Network, ip_address
+from urllib.parse import urlsplit
+
+# IPv6 that carries IPv4 to a translator: RFC 6052. All that is allocated to the public internet: RFC 4291, 2.4.
+_NAT64 = IPv6Network("64:ff9b::/96")
+_UNICAST = IPv6Network("2000::/3")
+
+
+def is_private(address: str) -> bool:
+    """Whether it leads anywhere but to one host of the public internet; raises ValueError.
+
+    So do loopback, link-local and with it the clouds' metadata, RFC 1918, unique local, shared (CGNAT), unspecified,
+    multicast and reserved addresses; IPv4 inside IPv6 (mapped, NAT64, 6to4) is judged itself, Teredo always leads away.
+    """
+    ip = ip_address(address)
+    if not isinstance(ip, IPv4Address):
+        inner = IPv4Address(ip.packed[-4:]) if ip in _NAT64 else ip.ipv4_mapped or ip.sixtofour
+        if inner is None:
+            return ip not in _UNICAST or not ip.is_global
+        ip = inner
+    return not ip.is_global or ip.is_multicast
+
+
+def origin(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port; raises ValueError."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def host(url: str) -> str:
+    """Host and port, as one may show them."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host:
+        return "the server"
+    return (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
+
+
+def site(url: str) -> str:
+    return f"{urlsplit(url).scheme}://{host(url)}"
