@@ -1,0 +1,120 @@
+# videostat in bash. Written by `videostat completion bash`; do not edit.
+
+_videostat_accounts() {
+    printf '%s\n' jogg jogg-avatar jogg-product doubao reelbot
+    if [ -n "${VIDEOSTAT_CONFIG-}" ]; then
+        set -- "$VIDEOSTAT_CONFIG"
+    else
+        set -- "${XDG_CONFIG_HOME:-$HOME/.config}/videostat/config.toml" \
+            "$HOME/Library/Application Support/videostat/config.toml"
+    fi
+    sed -n 's/^[[:space:]]*\[providers\."*\([a-z0-9][a-z0-9-]*\).*/\1/p' "$@" 2>/dev/null
+}
+
+_videostat_command() {
+    options='' commands='' argument=''
+    case $1 in
+        '') options='--version -h --help' commands='status wait download list history providers demo sandbox config completion' ;;
+        'status') options='--from --unfinished -j --json -q --quiet --exit-status --no-history --debug --config -h --help' argument='JOBS' ;;
+        'wait') options='--from --unfinished -t --timeout --interval --fail-fast --any --download --output-dir -o --output --name --parallel --overwrite --allow-private --exec -j --json -q --quiet --progress --no-progress --no-history --debug --config -h --help' argument='JOBS' ;;
+        'download') options='--from --missing --output-dir -o --output --name --parallel --overwrite --allow-private --exec -j --json -q --quiet --progress --no-progress --no-history --debug --config -h --help' argument='JOBS' ;;
+        'list') options='--state -n --limit --all -j --json -q --quiet --no-history --debug --config -h --help' argument='ACCOUNT' ;;
+        'history') options='--unfinished --missing --provider --since -n --limit --all -j --json -q --quiet -h --help' argument='' ;;
+        'providers') options='--config -h --help' argument='' ;;
+        'demo') options='-h --help' argument='' ;;
+        'sandbox') options='--port --speed --limits --fail-rate --expire --cut-after --bytes-per-second --ranges --no-ranges -h --help' argument='' ;;
+        'config') options='-h --help' commands='init path show set-key check' ;;
+        'config init') options='--config -h --help' argument='' ;;
+        'config path') options='--config -h --help' argument='' ;;
+        'config show') options='--config -h --help' argument='' ;;
+        'config set-key') options='--config -h --help' argument='ACCOUNT' ;;
+        'config check') options='--debug --config -h --help' argument='ACCOUNT' ;;
+        'completion') options='-h --help' commands='bash zsh fish' ;;
+        'completion bash') options='-h --help' argument='' ;;
+        'completion zsh') options='-h --help' argument='' ;;
+        'completion fish') options='-h --help' argument='' ;;
+    esac
+}
+
+_videostat_option() {
+    case $1 in
+        --from | --config | -o | --output | --exec) expected='FILE' ;;
+        -t | --timeout | --interval | --name | --parallel | -n | --limit | --since | --port | --speed | --fail-rate | --expire | --cut-after | --bytes-per-second) expected='TEXT' ;;
+        --output-dir) expected='FOLDER' ;;
+        --state) expected='queued running succeeded failed unknown' ;;
+        --provider) expected='ACCOUNT' ;;
+        *) expected='' ;;
+    esac
+}
+
+_videostat() {
+    local IFS=$' \t\n' command='' options commands argument expected='' provider='' prefix='' offered=''
+    local piece=${COMP_WORDS[COMP_CWORD]} previous='' word words=()
+    COMPREPLY=()
+
+    # Bash has split PROVIDER:ID and --option=value. $2 is the last piece, up to the cursor and without quotes.
+    [[ $piece == [:=] ]] || piece=$2
+    for piece in "${COMP_WORDS[@]:0:COMP_CWORD}" "$piece"; do
+        if [[ $piece == [:=] || ($previous == [:=] && -n $piece) ]]; then
+            words[${#words[@]} - 1]+=$piece
+        else
+            words+=("$piece")
+        fi
+        previous=$piece
+    done
+
+    _videostat_command ''
+    for word in "${words[@]:1:${#words[@]}-2}"; do
+        if [[ -n $expected ]]; then
+            expected=''
+        elif [[ $word == -* ]]; then
+            _videostat_option "$word"
+        elif [[ $word == *[\<\>] ]]; then
+            expected=FILE
+        elif [[ " $commands " == *" $word "* ]]; then
+            command+=${command:+ }$word
+            _videostat_command "$command"
+        elif [[ $argument != JOBS ]]; then
+            argument=''
+        elif [[ $word != *:* ]]; then
+            provider=${provider:-$word}
+        fi
+    done
+
+    word=${words[${#words[@]} - 1]}
+    if [[ -n $expected ]]; then
+        :
+    elif [[ $word == --*=* ]]; then
+        prefix=${word%%=*}=
+        _videostat_option "${word%%=*}"
+    elif [[ $word == -* ]]; then
+        expected=$options
+    else
+        expected=$commands$argument
+    fi
+
+    if [[ $expected == JOBS && $word == *:* ]]; then
+        provider=${word%%:*} prefix=${word%%:*}:
+    fi
+    case $expected in
+        TEXT) ;;
+        FILE) compopt -o default 2>/dev/null || { IFS=$'\n' && COMPREPLY=($(compgen -f -- "$2")); } ;;
+        FOLDER) compopt -o dirnames 2>/dev/null || { IFS=$'\n' && COMPREPLY=($(compgen -d -- "$2")); } ;;
+        JOBS)
+            if [[ -n $provider ]]; then
+                offered=$(videostat completion ids "$provider" 2>/dev/null)
+                compopt -o nosort 2>/dev/null
+            else
+                offered=$(_videostat_accounts)
+            fi
+            ;;
+        ACCOUNT) offered=$(_videostat_accounts) ;;
+        *) offered=$expected ;;
+    esac
+    for piece in $offered; do
+        piece=$prefix$piece
+        [[ $piece != "$word"* ]] || COMPREPLY+=("${piece#"${word%"$2"}"}")
+    done
+}
+
+complete -F _videostat videostat

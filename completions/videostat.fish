@@ -1,0 +1,106 @@
+# videostat in fish. Written by `videostat completion fish`; do not edit.
+
+function __videostat_accounts
+    string split ' ' 'jogg jogg-avatar jogg-product doubao reelbot'
+    set -l files $VIDEOSTAT_CONFIG
+    if test -z "$files"
+        set -l folder $XDG_CONFIG_HOME
+        test -n "$folder"; or set folder ~/.config
+        set files $folder/videostat/config.toml ~/'Library/Application Support/videostat/config.toml'
+    end
+    sed -n 's/^[[:space:]]*\[providers\."*\([a-z0-9][a-z0-9-]*\).*/\1/p' $files 2>/dev/null
+end
+
+# Is the cursor in one of these commands?
+function __videostat_at
+    set -l words (string match -v -- '-*' (commandline -opc))
+    set -l path $words[2]
+    contains -- "$path" config completion; and set path "$words[2..3]"
+    contains -- "$path" $argv
+end
+
+# The account that has been typed; an option's value that happens to be one would do no harm.
+function __videostat_account
+    set -l accounts (__videostat_accounts)
+    for word in (commandline -opc)
+        contains -- $word $accounts; and echo $word; and return
+    end
+    return 1
+end
+
+# PROVIDER ID..., or PROVIDER:ID. Fish comes here for an option too, which no id looks like.
+function __videostat_jobs
+    set -l word (commandline -ct)
+    string match -q -- '-*' "$word"; and return
+    set word (string split -m 1 -- : "$word")
+    if set -q word[2]
+        videostat completion ids $word[1] 2>/dev/null | string replace -r '^' $word[1]:
+    else if set -l account (__videostat_account)
+        videostat completion ids $account 2>/dev/null
+    else
+        __videostat_accounts
+    end
+end
+
+complete -c videostat -f
+complete -c videostat -n "__videostat_at list 'config set-key' 'config check'; and not __videostat_account" -a '(__videostat_accounts)'
+complete -c videostat -n "__videostat_at status wait download" -ka '(__videostat_jobs)'
+complete -c videostat -n "__videostat_at ''" -a status -d 'Look at jobs once, and say where they stand'
+complete -c videostat -n "__videostat_at ''" -a wait -d 'Wait until jobs have ended'
+complete -c videostat -n "__videostat_at ''" -a download -d 'Save the videos of jobs that have succeeded'
+complete -c videostat -n "__videostat_at ''" -a list -d 'List the jobs a service still keeps, the newest first'
+complete -c videostat -n "__videostat_at ''" -a history -d 'List the jobs this machine has seen, the newest first'
+complete -c videostat -n "__videostat_at ''" -a providers -d 'Show the services and accounts'
+complete -c videostat -n "__videostat_at ''" -a demo -d 'Show it all, with no key and no network'
+complete -c videostat -n "__videostat_at ''" -a sandbox -d 'Serve simulated services on this machine, for trying commands and scripts without a key'
+complete -c videostat -n "__videostat_at ''" -a config -d 'Set up keys and defaults, and see whether they work'
+complete -c videostat -n "__videostat_at ''" -a completion -d 'Print the script that lets a shell complete videostat\'s command lines'
+complete -c videostat -n "__videostat_at config" -a init -d 'Write a commented config.toml to fill in'
+complete -c videostat -n "__videostat_at config" -a path -d 'Say where config.toml is, or would be'
+complete -c videostat -n "__videostat_at config" -a show -d 'Show every setting and where it comes from'
+complete -c videostat -n "__videostat_at config" -a set-key -d 'Store an account\'s key'
+complete -c videostat -n "__videostat_at config" -a check -d 'Ask each account that has a key whether it works, by one cheap request'
+complete -c videostat -n "__videostat_at completion" -a bash -d 'Print the script for bash'
+complete -c videostat -n "__videostat_at completion" -a zsh -d 'Print the script for zsh'
+complete -c videostat -n "__videostat_at completion" -a fish -d 'Print the script for fish'
+complete -c videostat -n "__videostat_at ''" -l version -d 'Print the version'
+complete -c videostat -n "__videostat_at '' status wait download list history providers demo sandbox config 'config init' 'config path' 'config show' 'config set-key' 'config check' completion 'completion bash' 'completion zsh' 'completion fish'" -s h -l help -d 'Show this message and exit'
+complete -c videostat -n "__videostat_at status wait download" -l from -rF -d 'Read jobs from a file, or - for stdin'
+complete -c videostat -n "__videostat_at status wait" -l unfinished -d 'The jobs of the history that have not ended'
+complete -c videostat -n "__videostat_at status wait download list history" -s j -l json -d 'One JSON object a job'
+complete -c videostat -n "__videostat_at status wait download list history" -s q -l quiet -d 'The bare answer, one a line'
+complete -c videostat -n "__videostat_at status" -l exit-status -d 'Let the exit code tell of the jobs'
+complete -c videostat -n "__videostat_at status wait download list" -l no-history -d 'Do not remember these jobs'
+complete -c videostat -n "__videostat_at status wait download list 'config check'" -l debug -d 'Show requests and answers on stderr, without keys and signatures'
+complete -c videostat -n "__videostat_at status wait download list providers 'config init' 'config path' 'config show' 'config set-key' 'config check'" -l config -rF -d 'Another config.toml'
+complete -c videostat -n "__videostat_at wait" -s t -l timeout -x -d 'How long to wait'
+complete -c videostat -n "__videostat_at wait" -l interval -x -d 'Time between two looks at a job, where the service\'s own advice will not do'
+complete -c videostat -n "__videostat_at wait" -l fail-fast -d 'Stop at the first bad end'
+complete -c videostat -n "__videostat_at wait" -l any -d 'Stop at the first success, and exit 0'
+complete -c videostat -n "__videostat_at wait" -l download -d 'Save each video as its job ends'
+complete -c videostat -n "__videostat_at wait download" -l output-dir -xa '(__fish_complete_directories)' -d 'The folder for videos'
+complete -c videostat -n "__videostat_at wait download" -s o -l output -rF -d 'The file for one video'
+complete -c videostat -n "__videostat_at wait download" -l name -x -d 'Names in the folder'
+complete -c videostat -n "__videostat_at wait download" -l parallel -x -d 'How many videos are saved at once'
+complete -c videostat -n "__videostat_at wait download" -l overwrite -d 'Save again what is already there'
+complete -c videostat -n "__videostat_at wait download" -l allow-private -d 'Videos may come from a private network, also unencrypted'
+complete -c videostat -n "__videostat_at wait download" -l exec -rF -d 'Run this for each job that succeeds'
+complete -c videostat -n "__videostat_at wait download" -l progress -d 'Live bars on a terminal, or log lines'
+complete -c videostat -n "__videostat_at wait download" -l no-progress -d 'Live bars on a terminal, or log lines'
+complete -c videostat -n "__videostat_at download" -l missing -d 'The history\'s finished jobs without their file'
+complete -c videostat -n "__videostat_at list" -l state -xa 'queued running succeeded failed unknown' -d 'Only jobs in this state'
+complete -c videostat -n "__videostat_at list history" -s n -l limit -x -d 'How many jobs to show'
+complete -c videostat -n "__videostat_at list history" -l all -d 'Show all of them'
+complete -c videostat -n "__videostat_at history" -l unfinished -d 'Only jobs that have not ended'
+complete -c videostat -n "__videostat_at history" -l missing -d 'Only jobs that succeeded and have no file here'
+complete -c videostat -n "__videostat_at history" -l provider -xa '(__videostat_accounts)' -d 'Only this provider or account'
+complete -c videostat -n "__videostat_at history" -l since -x -d 'Only the last 7d, 12h or 30m'
+complete -c videostat -n "__videostat_at sandbox" -l port -x -d 'The port'
+complete -c videostat -n "__videostat_at sandbox" -l speed -x -d 'How much faster than life its jobs go'
+complete -c videostat -n "__videostat_at sandbox" -l limits -d 'Keep the services\' rate limits'
+complete -c videostat -n "__videostat_at sandbox" -l fail-rate -x -d 'The share of answers that are errors'
+complete -c videostat -n "__videostat_at sandbox" -l expire -x -d 'Seconds until a video\'s URL expires'
+complete -c videostat -n "__videostat_at sandbox" -l cut-after -x -d 'Cut each video\'s first transfer there'
+complete -c videostat -n "__videostat_at sandbox" -l bytes-per-second -x -d 'Send videos this slowly'
+complete -c videostat -n "__videostat_at sandbox" -l ranges -d 'Let transfers go on where they stopped'
+complete -c videostat -n "__videostat_at sandbox" -l no-ranges -d 'Let transfers go on where they stopped'

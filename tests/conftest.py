@@ -1,0 +1,171 @@
+"""What all tests share: a home of their own, simulated services, and the command line in this very process."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from itertools import count
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+from typer.main import get_command
+
+from videostat import commands
+from videostat.clock import Clock
+from videostat.providers import PROVIDERS
+from videostat.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+    from pathlib import Path
+
+# What would reach the tests from outside, besides every VIDEOSTAT_ variable and the services' own.
+_FOREIGN = {
+    *("http_proxy", "https_proxy", "all_proxy", "no_proxy", "curl_ca_bundle", "requests_ca_bundle", "ssl_cert_file"),
+    *("no_color", "force_color", "tty_compatible", "tty_interactive"),
+}
+
+
+@pytest.fixture(scope="session")
+def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    root = tmp_path_factory.mktemp("homes")
+    return (root / str(number) for number in count())
+
+
+@pytest.fixture(autouse=True)
+def home(_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home, and an environment in which nothing is configured."""
+    folder = next(_homes)
+    folder.mkdir()
+    theirs = {provider.key_variable for provider in PROVIDERS.values()}
+    for name in list(os.environ):
+        if name.startswith(("VIDEOSTAT_", "XDG_")) or name in theirs or name.lower() in _FOREIGN:
+            monkeypatch.delenv(name)
+    for name, value in (("HOME", str(folder)), ("TERM", "xterm-256color"), ("COLUMNS", "100"), ("LINES", "24")):
+        monkeypatch.setenv(name, value)
+    return folder
+
+
+@pytest.fixture
+def speed() -> float:
+    """How much faster than life the services' and the commands' time goes."""
+    return 20
+
+
+@pytest.fixture
+def clock(speed: float) -> Clock:
+    return Clock(speed)
+
+
+@pytest.fixture
+def behaviour() -> Mapping[str, Any]:
+    """The sandbox's options."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def _stopping() -> Iterator[list[Thread]]:
+    threads: list[Thread] = []
+    yield threads
+    for thread in threads:
+        thread.join()
+
+
+@pytest.fixture
+def sandbox(
+    clock: Clock, behaviour: Mapping[str, Any], _stopping: list[Thread], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Sandbox]:
+    """The services, with the environment that points the commands at them."""
+    running = Sandbox(clock=clock, **behaviour).start()
+    for name, value in running.environment().items():
+        monkeypatch.setenv(name, value)
+    yield running
+    # It stops when it next looks up, and the next test need not wait for that.
+    _stopping.append(Thread(target=running.stop))
+    _stopping[-1].start()
+    assert not running.errors
+
+
+@pytest.fixture
+def no_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of something else: each of its transactions waits for the disk."""
+    monkeypatch.setenv("VIDEOSTAT_NO_HISTORY", "1")
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.stdout.splitlines()
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The tab-separated lines."""
+        return [line.split("\t") for line in self.lines]
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """The JSON lines."""
+        return [json.loads(line) for line in self.lines]
+
+
+class Videostat(Protocol):
+    """`tty`: which of stdin, stdout and stderr are terminals; a stdin of None is closed."""
+
+    def __call__(self, *argv: str | Path, stdin: str | bytes | None = "", tty: Collection[str] = ()) -> Result: ...
+
+
+class _Stream(io.TextIOWrapper):
+    def __init__(self, data: bytes = b"", *, is_tty: bool) -> None:
+        super().__init__(io.BytesIO(data), encoding="utf-8", newline=None)
+        self._is_tty = is_tty
+
+    def isatty(self) -> bool:
+        return self._is_tty
+
+    def written(self) -> str:
+        self.flush()
+        buffer = self.buffer
+        assert isinstance(buffer, io.BytesIO)
+        return buffer.getvalue().decode()
+
+
+@pytest.fixture(scope="session")
+def _app() -> Callable[..., object]:
+    """Typer builds all of its commands anew at each call, which takes longer than most of these tests."""
+    # Nor is the first look of the first test to pay for importing requests.
+    import_module("videostat.transport")
+    return partial(get_command(commands.app), prog_name="videostat")
+
+
+@pytest.fixture
+def videostat(
+    sandbox: Sandbox, clock: Clock, tmp_path: Path, _app: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> Videostat:
+    """The command line, in `tmp_path`, with its time that of the sandbox."""
+    monkeypatch.setattr(commands, "app", _app)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("videostat.commands.session.Clock", lambda: clock)
+
+    def run(*argv: str | Path, stdin: str | bytes | None = "", tty: Collection[str] = ()) -> Result:
+        given = stdin.encode() if isinstance(stdin, str) else stdin
+        out, err = (_Stream(is_tty=name in tty) for name in ("stdout", "stderr"))
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "argv", ["videostat", *map(str, argv)])
+            patched.setattr(sys, "stdin", None if given is None else _Stream(given, is_tty="stdin" in tty))
+            patched.setattr(sys, "stdout", out)
+            patched.setattr(sys, "stderr", err)
+            code = commands._run()
+        return Result(int(code), out.written(), err.written())
+
+    return run

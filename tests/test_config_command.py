@@ -1,0 +1,343 @@
+"""videostat config: where settings and keys are, and whether they work."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import tomllib
+from typing import TYPE_CHECKING
+
+import pexpect  # type: ignore[import-untyped]
+import pytest
+
+from videostat.config import load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Videostat
+
+    from videostat.sandbox import Sandbox
+
+# pexpect forks, and the sandbox's threads do not matter to what it then executes.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+
+KEY = "canary-0123456789-yellow"
+
+
+@pytest.fixture
+def folder() -> Path:
+    """Where the person's configuration is."""
+    return load(environ={}).path.parent
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_init_writes_the_commented_example_and_never_over_what_is_there(videostat: Videostat, folder: Path) -> None:
+    got = videostat("config", "init")
+    assert (got.code, got.lines) == (0, [str(folder / "config.toml")])
+    text = (folder / "config.toml").read_text()
+    assert "[providers.jogg]" in text
+    assert (mode(folder), mode(folder / "config.toml")) == (0o700, 0o600)
+    (folder / "config.toml").write_text("# mine\n")
+    again = videostat("config", "init")
+    assert (again.code, again.stdout) == (2, "")
+    assert "is there already" in again.stderr
+    assert (folder / "config.toml").read_text() == "# mine\n"
+
+
+def test_init_writes_where_it_is_told(videostat: Videostat, tmp_path: Path) -> None:
+    assert videostat("config", "init", "--config", "sub/my.toml").code == 0
+    assert videostat("providers", "--config", "sub/my.toml").code == 0
+    assert (tmp_path / "sub/my.toml").is_file()
+
+
+def test_path_says_where_the_file_is_or_would_be(
+    videostat: Videostat, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert videostat("config", "path").lines == [str(folder / "config.toml")]
+    monkeypatch.setenv("VIDEOSTAT_CONFIG", "/etc/videostat.toml")
+    assert videostat("config", "path").lines == ["/etc/videostat.toml"]
+    assert videostat("config", "path", "--config", "here.toml").lines == ["here.toml"]
+
+
+def test_show_says_where_each_value_comes_from_and_no_key(
+    videostat: Videostat, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text('[defaults]\ntimeout = "20m"\n[providers.jogg]\nmax_requests_per_second = 7\n')
+    monkeypatch.delenv("VIDEOSTAT_JOGG_API_KEY")
+    videostat("config", "set-key", "jogg", stdin=KEY)
+    monkeypatch.setenv("DOUBAO_API_KEY", KEY)
+    monkeypatch.delenv("VIDEOSTAT_DOUBAO_API_KEY")
+    monkeypatch.delenv("VIDEOSTAT_REELBOT_API_KEY")
+    got = videostat("config", "show")
+    shown = {(account, key): (value, source) for account, key, value, source in got.rows}
+    assert shown["defaults", "timeout"] == ("1200", "config.toml")
+    assert shown["defaults", "parallel"] == ("3", "default")
+    assert shown["jogg", "max_requests_per_second"] == ("7", "config.toml")
+    assert shown["jogg", "api_key"] == ("****llow", "credentials.toml")
+    assert shown["doubao", "api_key"] == ("****llow", "environment variable DOUBAO_API_KEY")
+    assert shown["doubao", "base_url"][1] == "environment variable VIDEOSTAT_DOUBAO_BASE_URL"
+    assert shown["reelbot", "api_key"] == ("", "not set")
+    assert KEY not in got.stdout + got.stderr
+
+
+# --- set-key
+
+
+@pytest.mark.parametrize("given", [KEY, f"{KEY}\n", f"{KEY}\r\n", f"{KEY}\nsecond line\n"])
+def test_a_key_is_read_from_stdin_and_kept_privately(
+    videostat: Videostat, folder: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.delenv("VIDEOSTAT_JOGG_API_KEY")
+    before = os.umask(0)
+    try:
+        got = videostat("config", "set-key", "jogg-avatar", stdin=given)
+    finally:
+        os.umask(before)
+    assert (got.code, got.stdout) == (0, "")
+    stored = folder / "credentials.toml"
+    assert tomllib.loads(stored.read_text()) == {"providers": {"jogg": {"api_key": KEY}}}
+    assert (mode(folder), mode(stored)) == (0o700, 0o600)
+    assert got.stderr == f"The key for jogg is in {stored}.\n"
+
+
+def test_keys_of_other_accounts_stay(videostat: Videostat, folder: Path) -> None:
+    for account in ("jogg", "reelbot", "jogg"):
+        videostat("config", "set-key", account, stdin=f"{KEY}-{account}")
+    stored = tomllib.loads((folder / "credentials.toml").read_text())["providers"]
+    assert stored == {name: {"api_key": f"{KEY}-{name}"} for name in ("jogg", "reelbot")}
+
+
+def test_a_key_that_is_not_used_is_told(videostat: Videostat) -> None:
+    got = videostat("config", "set-key", "jogg", stdin=KEY)
+    assert got.code == 0
+    assert "it is not used: environment variable VIDEOSTAT_JOGG_API_KEY comes first" in got.stderr
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", "\n", "two words", f'"{KEY}"', f"'{KEY}'", f"{KEY}\tx", "schlüssel-0123456789", f" {KEY}", f"{KEY}\x1b[31m"],
+)
+def test_a_key_that_cannot_be_one_is_refused_unseen(videostat: Videostat, folder: Path, given: str) -> None:
+    got = videostat("config", "set-key", "jogg", stdin=given)
+    assert (got.code, got.stdout) == (2, "")
+    assert got.stderr.startswith("videostat: what was given must be a key")
+    assert not given.strip() or given.strip() not in got.stderr
+    assert not (folder / "credentials.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "stdin", "sentence"),
+    [
+        (["nobody"], KEY, "'nobody' is no service"),
+        ([], KEY, "ACCOUNT"),
+        (["jogg", KEY], "", "videostat: "),
+        (["jogg"], None, "stdin is closed"),
+    ],
+)
+def test_what_cannot_be_stored_is_told(
+    videostat: Videostat, folder: Path, argv: list[str], stdin: str | None, sentence: str
+) -> None:
+    got = videostat("config", "set-key", *argv, stdin=stdin)
+    assert got.code == 2
+    assert sentence in got.stderr
+    assert not folder.exists()
+
+
+@pytest.fixture
+def prompt(home: Path) -> pexpect.spawn[str]:
+    """`config set-key` on a pseudo-terminal, when it has asked."""
+    child = pexpect.spawn(
+        sys.executable, ["-m", "videostat", "config", "set-key", "jogg"], encoding="utf-8", timeout=20
+    )
+    child.expect_exact("Key for jogg (not shown): ")
+    child.waitnoecho()
+    return child
+
+
+def test_on_a_terminal_the_key_is_asked_for_and_not_shown(prompt: pexpect.spawn[str], folder: Path) -> None:
+    prompt.sendline(KEY)
+    prompt.expect(pexpect.EOF)
+    prompt.close()
+    assert prompt.exitstatus == 0
+    assert KEY not in str(prompt.before)
+    assert KEY in (folder / "credentials.toml").read_text()
+
+
+@pytest.mark.parametrize(("pressed", "ends"), [("\x04", (2, None)), ("\x03", (None, 2))], ids=["Ctrl-D", "Ctrl-C"])
+def test_the_prompt_can_be_left(
+    prompt: pexpect.spawn[str], folder: Path, pressed: str, ends: tuple[int | None, int | None]
+) -> None:
+    prompt.send(pressed)
+    prompt.expect(pexpect.EOF)
+    prompt.close()
+    assert (prompt.exitstatus, prompt.signalstatus) == ends
+    assert "Traceback" not in str(prompt.before)
+    assert not (folder / "credentials.toml").exists()
+
+
+# --- check
+
+
+def test_check_tells_of_each_key_that_works_where_it_was_found(videostat: Videostat, sandbox: Sandbox) -> None:
+    got = videostat("config", "check")
+    assert got.code == 0
+    assert [line.partition(":")[0] for line in got.lines] == ["doubao", "jogg", "reelbot"]
+    assert "environment variable VIDEOSTAT_DOUBAO_API_KEY works at " + sandbox.base_url("doubao") in got.lines[0]
+    assert len(sandbox.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("keys", "code"),
+    [
+        ({"jogg": "wrong"}, 3),
+        ({"jogg": "exhausted"}, 4),
+        ({"doubao": "wrong"}, 3),
+        ({"doubao": "exhausted"}, 3),
+        ({"reelbot": "wrong"}, 3),
+        ({"reelbot": "exhausted"}, 4),
+        ({"reelbot": "exhausted", "doubao": "wrong"}, 3),
+    ],
+)
+def test_check_tells_of_each_key_that_does_not_and_exits_with_the_smallest_code(
+    videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, keys: dict[str, str], code: int
+) -> None:
+    for account, which in keys.items():
+        key = sandbox.exhausted_key(account) if which == "exhausted" else KEY
+        monkeypatch.setenv(f"VIDEOSTAT_{account.upper()}_API_KEY", key)
+    got = videostat("config", "check")
+    assert got.code == code
+    assert len(got.lines) == 3 - len(keys)
+    for account in keys:
+        assert f"videostat: {account}: " in got.stderr
+        assert videostat("config", "check", account).code >= code
+    assert KEY not in got.stdout + got.stderr
+
+
+@pytest.mark.parametrize("account", ["jogg", "jogg-product", "doubao", "reelbot"])
+def test_one_account_can_be_checked_alone(videostat: Videostat, sandbox: Sandbox, account: str) -> None:
+    got = videostat("config", "check", account)
+    assert (got.code, len(got.lines), len(sandbox.requests)) == (0, 1, 1)
+
+
+def test_check_needs_an_account_with_a_key(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+    for account in ("JOGG", "DOUBAO", "REELBOT"):
+        monkeypatch.delenv(f"VIDEOSTAT_{account}_API_KEY")
+    assert "no account has a key" in videostat("config", "check").stderr
+    got = videostat("config", "check", "reelbot")
+    assert got.code == 3
+    assert "VIDEOSTAT_REELBOT_API_KEY" in got.stderr
+    got = videostat("config", "check", "reelbt")
+    assert got.code == 2
+    assert "Did you mean reelbot?" in got.stderr
+
+
+def test_a_server_that_is_none_of_theirs_does_not_prove_a_key(
+    videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDEOSTAT_REELBOT_BASE_URL", sandbox.base_url())
+    got = videostat("config", "check", "reelbot")
+    assert (got.stdout, got.code != 0) == ("", True)
+
+
+def test_a_file_that_others_can_read_is_warned_of(videostat: Videostat, sandbox: Sandbox, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(f'[providers.jogg]\napi_key = "{sandbox.key("jogg")}"\n')
+    config.chmod(0o644)
+    got = videostat("config", "check", "--config", config)
+    assert got.code == 0
+    assert f"chmod 600 {config}" in got.stderr
+
+
+# --- what is configured reaches the wire
+
+
+def test_a_key_that_only_the_config_file_holds_reaches_the_wire(
+    videostat: Videostat, sandbox: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for account in ("JOGG", "DOUBAO", "REELBOT"):
+        for what in ("API_KEY", "BASE_URL"):
+            monkeypatch.delenv(f"VIDEOSTAT_{account}_{what}")
+    sections = "".join(
+        f'[providers.{name}]\nbase_url = "{sandbox.base_url(name)}"\napi_key = "{sandbox.key(name)}"\n'
+        for name in ("jogg", "doubao", "reelbot")
+    )
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text(sections)
+    got = videostat("status", "jogg:proj_done", "doubao:task_done", "reelbot:reel_done")
+    assert got.code == 0
+    sent = {request.path.split("/")[1]: request.headers for request in sandbox.requests}
+    assert sent["jogg"]["x-api-key"] == sandbox.key("jogg")
+    assert sent["doubao"]["authorization"] == f"Bearer {sandbox.key('doubao')}"
+    assert sent["reelbot"]["x-api-key"] == sandbox.key("reelbot")
+
+
+def test_the_strongest_source_reaches_the_wire(
+    videostat: Videostat, sandbox: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Environment, key command, credentials file, config file: each is taken away in turn."""
+
+    def key() -> str:
+        sandbox.requests.clear()
+        videostat("status", "--no-history", "jogg", "proj_done")
+        return sandbox.requests[0].headers["x-api-key"]
+
+    config = folder / "config.toml"
+    monkeypatch.setenv("VIDEOSTAT_JOGG_API_KEY", "of-the-environment")
+    folder.mkdir(parents=True)
+    plain = '[providers.jogg]\napi_key = "of-the-config-file"\n'
+    config.write_text(plain + 'api_key_command = "echo of-the-command"\n')
+    videostat("config", "set-key", "jogg", stdin="of-the-credentials-file")
+    assert key() == "of-the-environment"
+    monkeypatch.delenv("VIDEOSTAT_JOGG_API_KEY")
+    assert key() == "of-the-command"
+    config.write_text(plain)
+    assert key() == "of-the-credentials-file"
+    (folder / "credentials.toml").unlink()
+    assert key() == "of-the-config-file"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("timeout = ", "is not TOML"),
+        ('[defaults]\ntimeout = "soon"', "defaults.timeout must be a duration"),
+        ("[defaults]\ntimout = 5", "Did you mean timeout?"),
+        ("[default]", "Did you mean defaults?"),
+        ('[providers.jog]\napi_key = "x"', "Did you mean jogg?"),
+        ("[providers.jogg]\napi_key = 5", "providers.jogg.api_key must be a key"),
+        ('[providers.jogg-avatar]\napi_key = "x"', "[providers.jogg]"),
+        ('[providers.jogg]\nbase_url = "ftp://x"', "providers.jogg.base_url must be an address"),
+        ('[providers.eu]\nbase_url = "https://x"', "type"),
+        ("[" * 5000, "config.toml"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_told_by_every_command(
+    videostat: Videostat, sandbox: Sandbox, tmp_path: Path, text: str, sentence: str
+) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    for command in (("status", "jogg", "x"), ("providers",), ("config", "show"), ("config", "check")):
+        got = videostat(*command, "--config", "config.toml")
+        assert (got.code, got.stdout) == (2, "")
+        assert sentence in got.stderr
+        assert "config.toml" in got.stderr
+        assert len(got.stderr.splitlines()) <= 2
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize("path", ["nowhere.toml", "."])
+def test_a_configuration_that_cannot_be_read_is_told(videostat: Videostat, path: str) -> None:
+    got = videostat("status", "jogg", "x", "--config", path)
+    assert (got.code, got.stdout) == (2, "")
+    assert f"cannot read {path}: " in got.stderr
+
+
+def test_a_bare_group_shows_its_help(videostat: Videostat) -> None:
+    got = videostat("config")
+    assert got.code == 2
+    assert "set-key" in got.stdout + got.stderr

@@ -1,0 +1,231 @@
+"""The law of imports: they point one way, and each foreign library has one place."""
+
+from __future__ import annotations
+
+import ast
+from importlib.util import resolve_name
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import videostat
+from videostat.providers import PROVIDERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(videostat.__file__).parent
+
+# From the bottom up. A module imports from the levels below its own and never from its own, so that siblings
+# stay strangers; a package that stands here by its bare name (render, sandbox, commands) is free within itself.
+LEVELS = (
+    {"errors", "clock", "containers"},
+    {"models"},
+    {"providers.base"},
+    {"providers.reading"},
+    {"providers.*"},
+    {"providers"},
+    {"files", "configfile", "pace", "workers", "notices", "listing"},
+    {"transport", "config", "history", "poll", "download"},
+    {"client"},
+    {"waiting"},
+    {"render", "sandbox", "completion"},
+    {"commands"},
+    {"__main__"},
+)
+HEIGHT = {name: height for height, level in enumerate(LEVELS) for name in level}
+
+# The front door hands out the library's names lazily, so it may know all of the library and no one may come in by it.
+FRONT = "__init__"
+HEIGHT[FRONT] = HEIGHT["waiting"] + 1
+
+HTTP = {"transport"}
+ONLY_IN = {
+    "http.client": HTTP,
+    "http.server": {"sandbox"},
+    "requests": HTTP,
+    "rich": {"render"},
+    "sqlite3": {"history"},
+    "typer": {"commands"},
+    "urllib3": HTTP,
+}
+
+KNOWS_PROVIDERS = {"providers", "sandbox"}
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+SOURCES = {_module(path): path.read_text() for path in sorted(ROOT.rglob("*.py"))}
+every_module = pytest.mark.parametrize("module", SOURCES)
+every_service = pytest.mark.parametrize("module", [m for m in SOURCES if m.startswith("providers.")])
+
+
+def place(module: str) -> str:
+    """The name by which LEVELS has it: its own, its package's children's, or its package's."""
+    package = module.partition(".")[0]
+    for name in (module, f"{package}.*", package):
+        if name in HEIGHT:
+            return name
+    return pytest.fail(
+        f"{module} has no level yet: put it into LEVELS in {Path(__file__).name}, above everything it imports and "
+        "below everything that imports it; modules of one level do not import each other"
+    )
+
+
+def imports(module: str, source: str) -> Iterator[str]:
+    """Everything that is imported anywhere in it, with full names; type-only and local imports count."""
+    package = f"{ROOT.name}.{module}"
+    if not (ROOT / module.replace(".", "/")).is_dir():
+        package = package.rpartition(".")[0]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            origin = resolve_name("." * node.level + (node.module or ""), package)
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def ours(name: str) -> str | None:
+    """Our module that this full name leads into, None for a foreign one."""
+    first, *rest = name.split(".")
+    if first != ROOT.name or rest == ["__version__"]:
+        return None
+    while rest and ".".join(rest) not in SOURCES:
+        rest.pop()
+    return ".".join(rest) or FRONT
+
+
+def unlawful(module: str, source: str) -> list[str]:
+    here = place(module)
+    wrong = []
+    for name in imports(module, source):
+        target = ours(name)
+        if target is not None:
+            there = place(target)
+            at_home = here == there and not here.endswith("*")
+            below = HEIGHT[there] < HEIGHT[here]
+            closed = there == FRONT or (there == "providers.*" and here not in KNOWS_PROVIDERS)
+            if not at_home and (closed or not below):
+                wrong.append(name)
+        elif any(f"{name}.".startswith(f"{library}.") and here not in homes for library, homes in ONLY_IN.items()):
+            wrong.append(name)
+    return wrong
+
+
+def providers_named(module: str, source: str) -> list[str]:
+    own = {provider.name for provider in PROVIDERS.values() if provider.job.parse.__module__ == f"{ROOT.name}.{module}"}
+    allowed = set(PROVIDERS) if place(module) in KNOWS_PROVIDERS else own
+    texts = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)]
+    return [text for text in texts if isinstance(text, str) and text in PROVIDERS.keys() - allowed]
+
+
+def impure(source: str, *, catching: bool = False) -> list[str]:
+    """What a parse function must not do: printing, reading files, catching."""
+    nodes = [*ast.walk(ast.parse(source))]
+    called = [node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    tried = [] if catching else ["try" for node in nodes if isinstance(node, ast.Try | ast.TryStar)]
+    return [name for name in called if name in {"print", "open", "input"}] + tried
+
+
+@every_module
+def test_a_module_imports_only_what_it_may(module: str) -> None:
+    assert unlawful(module, SOURCES[module]) == []
+
+
+@every_module
+def test_a_providers_name_stands_only_where_providers_are_known(module: str) -> None:
+    assert providers_named(module, SOURCES[module]) == []
+
+
+@every_service
+def test_a_provider_module_neither_prints_nor_opens_nor_catches(module: str) -> None:
+    # reading.py is the one that catches, so that the services need not.
+    assert impure(SOURCES[module], catching=module == "providers.reading") == []
+
+
+def test_each_level_still_has_its_modules() -> None:
+    missing = {name for name in HEIGHT if name not in SOURCES and not name.endswith("*")}
+    assert missing == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("models", "from videostat.providers import base"),
+        ("models", "import videostat.poll"),
+        ("models", "from videostat import poll"),
+        ("models", "from . import poll"),
+        ("models", "from .poll import poll"),
+        ("poll", "if TYPE_CHECKING:\n    from videostat.client import Client"),
+        ("poll", "def wait():\n    from videostat.client import Client"),
+        ("poll", "from videostat.transport import Transport"),
+        ("poll", "from videostat import Job"),
+        ("poll", "import videostat"),
+        ("poll", "from videostat.providers.jogg import PROJECT"),
+        ("poll", "import requests.adapters"),
+        ("poll", "from http import client"),
+        ("poll", "import http.server"),
+        ("poll", "from urllib3.util import Retry"),
+        ("poll", "from rich.text import Text"),
+        ("client", "import sqlite3"),
+        ("client", "from videostat.providers import jogg"),
+        ("client", "from videostat.render.text import clean"),
+        ("commands.wait", "from videostat import Job"),
+        ("commands.wait", "from rich import print"),
+        ("commands.wait", "import http.client"),
+        ("render.live", "import typer"),
+        ("render.live", "from videostat.sandbox import Sandbox"),
+        ("render.live", "from videostat.commands import main"),
+        ("providers.jogg", "from videostat.providers import reelbot"),
+        ("providers.jogg", "from videostat.providers import PROVIDERS"),
+        ("providers.jogg", "from .reelbot import PROVIDER"),
+        ("providers.base", "from videostat.providers import reading"),
+        ("providers.reading", "from videostat.providers import jogg"),
+        ("providers.reading", "from videostat.config import Account"),
+        (FRONT, "from videostat.commands import main"),
+    ],
+)
+def test_a_wrong_import_is_found(module: str, source: str) -> None:
+    assert len(unlawful(module, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("providers.jogg", "from videostat.providers import reading\nfrom videostat.providers.base import Job"),
+        ("providers.newcomer", "from videostat.providers import base\nfrom videostat.errors import Gone"),
+        ("providers", "from videostat.providers import doubao, jogg, reelbot"),
+        ("transport", "import http.client, requests\nfrom videostat import __version__"),
+        ("render.live", "from rich.live import Live\nfrom videostat.render import text\nfrom .text import clean"),
+        ("sandbox.server", "import http.server\nfrom videostat.providers import jogg\nfrom http import HTTPStatus"),
+        ("commands.wait", "import typer, tomllib\nfrom videostat import client, poll, render, sandbox"),
+        (FRONT, "from videostat.client import Client\nfrom videostat.models import Job"),
+        ("__main__", "from videostat.commands import main"),
+    ],
+)
+def test_a_right_import_is_let_be(module: str, source: str) -> None:
+    assert unlawful(module, source) == []
+
+
+def test_a_providers_name_is_found_where_it_does_not_belong() -> None:
+    source = '"""Of reelbot."""\nif account == "reelbot" or account in {"jogg-avatar": 1}: say("jogg and reelbot")'
+    assert providers_named("commands.wait", source) == ["reelbot", "jogg-avatar"]
+    assert providers_named("providers.jogg", source) == ["reelbot"]
+    assert providers_named("sandbox.server", source) == []
+
+
+def test_printing_opening_and_catching_are_found() -> None:
+    source = "try:\n    print(open(path))\nexcept OSError:\n    pass"
+    assert impure(source) == ["print", "open", "try"]
+    assert impure(source, catching=True) == ["print", "open"]
+
+
+def test_a_new_module_is_asked_for_its_level() -> None:
+    with pytest.raises(pytest.fail.Exception, match="newcomer has no level yet"):
+        unlawful("newcomer", "")
+    assert place("providers.newcomer") == "providers.*"
+    assert place("render.newcomer") == "render"

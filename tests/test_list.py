@@ -1,0 +1,123 @@
+"""videostat list: what a service still keeps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from videostat.history import default_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Videostat
+    from pytest_httpserver import HTTPServer
+
+    from videostat.sandbox import Sandbox
+
+pytestmark = pytest.mark.usefixtures("no_history")
+
+
+@pytest.mark.parametrize(("provider", "family"), [("jogg", "proj"), ("jogg-product", "product")])
+def test_all_jobs_are_listed_the_newest_first(videostat: Videostat, provider: str, family: str) -> None:
+    ids = videostat("list", provider, "--all", "-q").lines
+    assert len(ids) > 20
+    assert ids == sorted(set(ids))
+    assert ids[0] == f"{family}_0001"
+
+
+@pytest.mark.parametrize(("options", "count"), [([], 20), (["--limit", "3"], 3), (["-n", "25"], 25)])
+def test_the_limit_counts_the_rows_shown(videostat: Videostat, options: list[str], count: int) -> None:
+    assert len(videostat("list", "jogg", *options).lines) == count
+
+
+def test_a_state_is_chosen_before_the_limit_counts(videostat: Videostat) -> None:
+    got = videostat("list", "jogg", "--state", "failed", "-n", "2", "--json")
+    assert [answer["state"] for answer in got.objects] == ["failed", "failed"]
+
+
+def test_lists_and_running_jobs_never_resolve_anything(videostat: Videostat, sandbox: Sandbox) -> None:
+    videostat("list", "jogg", "-n", "5")
+    assert [request.path for request in sandbox.requests] == ["/jogg/v2/projects"]
+
+
+@pytest.mark.parametrize("provider", ["doubao", "reelbot", "jogg-avatar"])
+def test_a_service_without_a_list_is_told_with_the_command_that_helps(
+    videostat: Videostat, sandbox: Sandbox, provider: str
+) -> None:
+    got = videostat("list", provider)
+    assert (got.code, got.stdout) == (2, "")
+    assert f"videostat history --provider {provider}" in got.stderr
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        ([], "PROVIDER"),
+        (["jog"], "Did you mean jogg?"),
+        (["jogg", "--state", "done"], "--state"),
+        (["jogg", "-n", "0"], "--limit"),
+        (["jogg", "-n", "many"], "--limit"),
+        (["jogg", "extra"], "extra"),
+    ],
+)
+def test_what_cannot_be_listed_is_told(videostat: Videostat, argv: list[str], sentence: str) -> None:
+    got = videostat("list", *argv)
+    assert (got.code, got.stdout) == (2, "")
+    assert sentence in got.stderr
+    assert got.stderr.startswith("videostat: ")
+    assert len(got.stderr.splitlines()) <= 2
+
+
+@pytest.mark.parametrize(("key", "code"), [("", 3), ("mistyped-key", 3), ("sandbox-jogg-key-without-credit", 4)])
+def test_a_key_that_does_not_work_is_told(
+    videostat: Videostat, monkeypatch: pytest.MonkeyPatch, key: str, code: int
+) -> None:
+    monkeypatch.setenv("VIDEOSTAT_JOGG_API_KEY", key)
+    got = videostat("list", "jogg")
+    assert (got.code, got.stdout) == (code, "")
+    assert got.stderr.startswith("videostat: ")
+
+
+def test_a_page_that_cannot_be_had_is_6(
+    videostat: Videostat, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    httpserver.expect_request("/v2/projects").respond_with_data("<html>", 502)
+    monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", httpserver.url_for("").rstrip("/"))
+    got = videostat("list", "jogg")
+    assert (got.code, got.stdout) == (6, "")
+    assert len(got.stderr.splitlines()) == 1
+    assert len(httpserver.log) == 3
+
+
+def test_on_a_terminal_the_days_left_are_shown_and_few_are_marked(videostat: Videostat) -> None:
+    got = videostat("list", "jogg", "--all", tty=("stdout",))
+    for header in ("ID", "STATE", "CREATED", "DAYS LEFT"):
+        assert header in got.lines[0]
+    assert any("!" in line for line in got.lines)
+    assert "\x1b[1;31m" in got.stdout
+
+
+def test_all_tells_how_far_it_has_come_on_a_terminal_alone(videostat: Videostat) -> None:
+    assert "\r1 of " in videostat("list", "jogg", "--all", "--json", tty=("stderr",)).stderr
+    assert videostat("list", "jogg", "--all", "--json").stderr == ""
+    assert videostat("list", "jogg", "--all", "--quiet", tty=("stderr",)).stderr == ""
+
+
+@pytest.mark.parametrize("form", [["--json"], []])
+def test_what_is_listed_can_be_piped_into_download(videostat: Videostat, tmp_path: Path, form: list[str]) -> None:
+    listed = videostat("list", "jogg", "--state", "succeeded", "-n", "3", *form)
+    got = videostat("download", "--from", "-", "-q", stdin=listed.stdout)
+    assert got.code == 0
+    assert len(got.lines) == len(list(tmp_path.glob("*.mp4"))) == 3
+
+
+def test_what_is_listed_is_remembered(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not default_path().exists()
+    monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
+    listed = videostat("list", "jogg", "-q", "-n", "4").lines
+    assert videostat("history", "-q").lines == listed
+    assert videostat("list", "jogg", "-q", "-n", "6", "--no-history").code == 0
+    assert videostat("history", "-q").lines == listed

@@ -1,0 +1,88 @@
+"""videostat sandbox: the simulated services as a server, for trying commands and scripts."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from videostat.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from conftest import Videostat
+
+pytestmark = pytest.mark.usefixtures("no_history")
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_it_prints_the_exports_serves_and_ends_by_the_signal(
+    videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, signum: signal.Signals
+) -> None:
+    command = [sys.executable, "-m", "videostat", "sandbox", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout
+            assert server.stderr
+            exports = [server.stdout.readline() for _ in range(6)]
+            assert server.stderr.readline().startswith("Serving on http://127.0.0.1:")
+            for line in exports:
+                export, name, value = re.split("[ =]", line.rstrip("\n"), maxsplit=2)
+                assert export == "export"
+                monkeypatch.setenv(name, value)
+            got = videostat("status", "-q", "jogg:proj_done", "doubao:task_done", "reelbot:reel_done")
+            assert (got.code, got.lines) == (0, ["succeeded"] * 3)
+            assert not sandbox.requests
+        finally:
+            server.send_signal(signum)
+        assert server.wait(10) == -signum
+        assert server.stdout.read() == ""
+        said = server.stderr.read()
+        assert "novideo" in said
+        assert "Traceback" not in said
+
+
+def test_a_signal_that_comes_early_is_kept(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = Sandbox.environment
+
+    def and_ctrl_c(sandbox: Sandbox) -> dict[str, str]:
+        signal.raise_signal(signal.SIGINT)
+        return environment(sandbox)
+
+    monkeypatch.setattr(Sandbox, "environment", and_ctrl_c)
+    got = videostat("sandbox", "--port", "0")
+    assert (got.code, len(got.lines)) == (130, 6)
+    assert "Serving on http://127.0.0.1:" in got.stderr
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--port", "-1"],
+        ["--port", "65536"],
+        ["--port", "http"],
+        ["--speed", "0"],
+        ["--fail-rate", "2"],
+        ["--expire", "-1"],
+        ["--cut-after", "0"],
+        ["--bytes-per-second", "0"],
+    ],
+)
+def test_options_that_cannot_be_are_told(videostat: Videostat, argv: list[str]) -> None:
+    got = videostat("sandbox", *argv)
+    assert (got.code, got.stdout) == (2, "")
+    assert argv[0] in got.stderr
+    assert len(got.stderr.splitlines()) == 2
+
+
+def test_a_port_that_is_taken_is_told(videostat: Videostat) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        got = videostat("sandbox", "--port", str(port))
+    assert (got.code, got.stdout) == (2, "")
+    assert f"port {port} cannot be used" in got.stderr

@@ -1,0 +1,5 @@
+"""python -m videostat."""
+
+from videostat.commands import main
+
+main()

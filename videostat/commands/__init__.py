@@ -1,0 +1,114 @@
+"""The command line: one file per command, and main(), the only way out."""
+
+import os
+import signal
+import sys
+import traceback
+from typing import Annotated, NoReturn
+
+import typer
+
+from videostat.commands import completion, config, demo, download, history, listing, providers, sandbox, status, wait
+from videostat.errors import ExitCode, Interrupted, OutputClosed, UsageError, VideostatError
+from videostat.render.messages import error_lines, say
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 - Typer hands it over like this
+    if asked:
+        from videostat import __version__
+
+        typer.echo(f"videostat {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    name="videostat",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def videostat(
+    *,
+    version: Annotated[  # noqa: ARG001 - its callback has done it all
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Wait for AI-generated videos and bring them home."""
+    if sys.stdout is None:
+        raise UsageError("stdout is closed: there is nowhere to answer")
+
+
+app.command()(status.status)
+app.command()(wait.wait)
+app.command()(download.download)
+app.command("list")(listing.list_)
+app.command()(history.history)
+app.add_typer(config.app, name="config")
+app.command()(providers.providers)
+app.command()(demo.demo)
+app.command()(sandbox.sandbox)
+app.add_typer(completion.app, name="completion")
+
+
+def main() -> NoReturn:
+    """Run the command line; every exit code leaves here."""
+    code = _run()
+    if code in _SIGNALS:
+        _die(_SIGNALS[code])
+    sys.exit(code)
+
+
+_SIGNALS: dict[int, signal.Signals] = {
+    ExitCode.INTERRUPTED: signal.SIGINT,
+    ExitCode.TERMINATED: signal.SIGTERM,
+    ExitCode.BROKEN_PIPE: signal.SIGPIPE,
+}
+
+
+def _run() -> int:
+    try:
+        # Typer gives back the code of an Exit, and what a command returns.
+        return int(app(standalone_mode=False) or ExitCode.OK)
+    except VideostatError as error:
+        return error.exit_code if isinstance(error, OutputClosed) else _told(error)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        hint = f"See {context.command_path} --help" if context else None
+        return _told(UsageError(error.format_message(), hint=hint)) if str(error) else ExitCode.USAGE
+    except SystemExit:
+        # Its own way out of a broken pipe, wherever help or a message was written to it.
+        return ExitCode.BROKEN_PIPE
+    except (KeyboardInterrupt, typer.Abort):
+        return Interrupted(signal.SIGINT).exit_code
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence instead of a traceback
+        say(f"videostat: this is a bug in videostat, please report it: {type(error).__name__} in {_place(error)}")
+        if "--debug" in sys.argv:
+            # The way there, but neither values nor the foreign message: they may hold what is secret.
+            say("".join(traceback.format_tb(error.__traceback__)).rstrip())
+        return ExitCode.BUG
+
+
+def _told(error: VideostatError) -> ExitCode:
+    for line in error_lines(error):
+        say(line)
+    return error.exit_code
+
+
+def _place(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else "?"
+
+
+def _die(signum: signal.Signals) -> NoReturn:
+    """End by the signal itself: only so does a shell's loop stop too."""
+    # What a broken pipe has not taken would be tried again at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1) if signum is signal.SIGPIPE else None
+    signal.signal(signum, signal.SIG_DFL)
+    os.kill(os.getpid(), signum)
+    os._exit(128 + signum)

@@ -1,0 +1,102 @@
+"""How a command line wants its jobs answered, and what the shell is told."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+from videostat.errors import ExitCode, Retryable, Stopped
+from videostat.render.answers import Answers, bare_video, json_line, tab_line
+from videostat.render.messages import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    import typer
+
+    from videostat.commands.session import Session
+    from videostat.models import Job, JobRef
+
+
+def answers(
+    session: Session,
+    *,
+    json: bool,
+    quiet: bool,
+    saving: bool = False,
+    bare: Callable[[Job], str | None] = bare_video,
+) -> Answers:
+    """For --json and --quiet a line a job, in a pipe tab-separated ones, on a terminal a table."""
+    now = session.clock.now
+    if json:
+        return Answers(partial(json_line, saving=saving), now)
+    if quiet:
+        return Answers(bare, now)
+    return Answers(None if sys.stdout.isatty() else tab_line, now)
+
+
+def line_of(*, json: bool, quiet: bool) -> Callable[[Job], str] | None:
+    """How a listed job is written for programs; None for people."""
+    if json:
+        return json_line
+    if quiet:
+        return lambda job: job.ref.id
+    return None if sys.stdout.isatty() else tab_line
+
+
+def worst(codes: Iterable[ExitCode]) -> ExitCode:
+    """The smallest that is not 0; but a signal is told before anything else."""
+    bad = set(codes) - {ExitCode.OK}
+    signals = bad & {ExitCode.INTERRUPTED, ExitCode.TERMINATED}
+    return min(signals or bad, default=ExitCode.OK)
+
+
+def spelt(refs: Iterable[JobRef]) -> str:
+    """Jobs as one types them."""
+    listed = list(refs)
+    if len({ref.provider for ref in listed}) == 1:
+        return " ".join([listed[0].provider, *(ref.id for ref in listed)])
+    return " ".join(f"{ref.provider}:{ref.id}" for ref in listed)
+
+
+def goes_on(jobs: Iterable[Job], context: typer.Context, source: Path | None) -> None:
+    """Say that the wait is over and the jobs are not, and what to type to go on waiting."""
+    # A service that was in trouble until the deadline has not ended the job either.
+    stopped = [job for job in jobs if isinstance(job.problem, Stopped | Retryable)]
+    if not stopped:
+        return
+    reason = next((job.problem for job in stopped if isinstance(job.problem, Stopped)), "no good answer in time")
+    count = "1 job goes" if len(stopped) == 1 else f"{len(stopped)} jobs go"
+    say(f"videostat: {reason}; {count} on at the service. To wait again:")
+    say(f"  {again(context, (job.ref for job in stopped), source)}")
+
+
+def again(
+    context: typer.Context, refs: Iterable[JobRef], source: Path | None = None, *, command: str | None = None
+) -> str:
+    """The command that goes on with these jobs, its options as they were typed."""
+    named_otherwise = context.params.get("jobs") or context.params.get("unfinished") or context.params.get("missing")
+    # Ten thousand ids fit into a file, but not into a command line; and a pipe is read only once.
+    from_file = source is not None and source.is_file() and not named_otherwise
+    which = f"--from {shlex.quote(str(source))}" if from_file else spelt(refs)
+    return " ".join(filter(None, [command or context.command_path, which, shlex.join(_typed_options(context))]))
+
+
+def _typed_options(context: typer.Context) -> list[str]:
+    """The options of the command line, but for those that say which jobs."""
+    words = []
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if parameter.param_type_name != "option" or name in {"source", "unfinished", "missing"}:
+            continue
+        if source is not None and source.name == "COMMANDLINE":
+            value = context.params[name]
+            if isinstance(value, bool):
+                words.append((parameter.opts if value else parameter.secondary_opts)[0])
+            else:
+                words += [parameter.opts[0], str(value)]
+    return words

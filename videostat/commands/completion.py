@@ -1,0 +1,116 @@
+"""videostat completion: what the Tab key offers."""
+
+from itertools import chain
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from videostat.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from videostat.completion import Command, Option, Takes
+
+IDS = 50
+
+app = typer.Typer(no_args_is_help=True, help="Print the script that lets a shell complete videostat's command lines.")
+
+
+@app.command()
+def bash(context: typer.Context) -> ExitCode:
+    """Print the script for bash; source it in ~/.bashrc."""
+    from videostat.completion.bash import script
+
+    return _printed(script, context)
+
+
+@app.command()
+def zsh(context: typer.Context) -> ExitCode:
+    """Print the script for zsh; save it as _videostat in a folder of $fpath."""
+    from videostat.completion.zsh import script
+
+    return _printed(script, context)
+
+
+@app.command()
+def fish(context: typer.Context) -> ExitCode:
+    """Print the script for fish; save it as ~/.config/fish/completions/videostat.fish."""
+    from videostat.completion.fish import script
+
+    return _printed(script, context)
+
+
+@app.command(hidden=True)
+def ids(provider: Annotated[str, typer.Argument(metavar="PROVIDER")]) -> ExitCode:
+    """Print the newest ids of the history: what the scripts ask at Tab."""
+    from videostat.history import History, default_path
+    from videostat.render.messages import say
+    from videostat.render.tables import show_lines
+
+    # Whoever has pressed Tab does not wait for a lock.
+    history = History(default_path(), warn=say, lock_timeout=0.2)
+    show_lines(history.ids(provider, IDS))
+    history.close()
+    return ExitCode.OK
+
+
+def _printed(script: "Callable[[Command, Iterable[str]], str]", context: typer.Context) -> ExitCode:
+    from videostat.providers import PROVIDERS
+    from videostat.render.tables import show_lines
+
+    root = context.find_root()
+    show_lines([script(_described(root.command, root), PROVIDERS)])
+    return ExitCode.OK
+
+
+def _described(command: Any, context: Any, path: str = "") -> "Command":
+    from videostat.completion import Command
+
+    parameters = command.get_params(context)
+    children = [child for child in getattr(command, "commands", {}).values() if not child.hidden]
+    return Command(
+        path=path,
+        help=_gist(command.help),
+        options=tuple(chain.from_iterable(map(_options, parameters))),
+        takes=next((_takes(each) for each in parameters if each.param_type_name == "argument"), None),
+        commands=tuple(
+            _described(child, typer.Context(child, parent=context), f"{path} {child.name}".strip())
+            for child in children
+        ),
+    )
+
+
+def _options(parameter: Any) -> "Iterator[Option]":
+    """What switches on, and what switches off."""
+    from videostat.completion import Option
+
+    if parameter.param_type_name == "option" and not parameter.hidden:
+        takes = None if parameter.is_flag else _takes(parameter)
+        for names in filter(None, (parameter.opts, parameter.secondary_opts)):
+            # Click's names of --help come from a set.
+            yield Option(tuple(sorted(names, key=len)), _gist(parameter.help), takes)
+
+
+def _takes(parameter: Any) -> "Takes":
+    """Its metavar says it already, to people."""
+    from videostat.completion import Value
+
+    words = {
+        "FILE": Value.FILE,
+        "COMMAND": Value.FILE,
+        "DIR": Value.FOLDER,
+        "NAME": Value.ACCOUNT,
+        "PROVIDER": Value.ACCOUNT,
+        "ACCOUNT": Value.ACCOUNT,
+        "[ACCOUNT]": Value.ACCOUNT,
+        "PROVIDER ID...": Value.JOBS,
+    }
+    return getattr(parameter.type, "choices", None) or words.get(parameter.metavar, Value.TEXT)
+
+
+def _gist(text: str | None) -> str:
+    """Half a sentence, for a list on a few columns."""
+    import re
+
+    return re.split(r"[.:;]\s", f"{text or ''} ".partition("\n\n")[0])[0].strip()

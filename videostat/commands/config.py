@@ -1,0 +1,111 @@
+"""videostat config: where settings and keys are, and whether they work."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from videostat.commands.options import Config, Debug
+from videostat.errors import ConfigError, ExitCode, UsageError, VideostatError
+
+app = typer.Typer(no_args_is_help=True, help="Set up keys and defaults, and see whether they work.")
+
+Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="A provider, or an account of your own.")]
+
+
+@app.command()
+def init(*, config: Config = None) -> ExitCode:
+    """Write a commented config.toml to fill in; one that is there is left alone."""
+    from importlib.resources import files
+
+    from videostat.config import locate
+    from videostat.configfile import write_private
+    from videostat.render.tables import show_lines
+
+    path = locate(config)
+    if path.exists():
+        raise ConfigError(f"{path} is there already, and stays as it is", hint=f"Edit it: {path}")
+    package = files("videostat")
+    # In a checkout it lies at the top, where people look; a wheel has it in the package.
+    example = package / "config.example.toml"
+    write_private(path, (example if example.is_file() else package / ".." / example.name).read_text(encoding="utf-8"))
+    show_lines([str(path)])
+    return ExitCode.OK
+
+
+@app.command()
+def path(*, config: Config = None) -> ExitCode:
+    """Say where config.toml is, or would be."""
+    from videostat.config import locate
+    from videostat.render.tables import show_lines
+
+    show_lines([str(locate(config))])
+    return ExitCode.OK
+
+
+@app.command()
+def show(*, config: Config = None) -> ExitCode:
+    """Show every setting and where it comes from; keys are masked."""
+    from videostat.config import load
+    from videostat.render.tables import show_table
+
+    rows = [(value.account, value.key, value.value or "", value.source) for value in load(config).values()]
+    show_table(("ACCOUNT", "SETTING", "VALUE", "FROM"), rows)
+    return ExitCode.OK
+
+
+@app.command()
+def set_key(account: Account, *, config: Config = None) -> ExitCode:
+    """Store an account's key: asked for hidden, or read from stdin where that is no terminal."""
+    from getpass import getpass
+
+    from videostat.config import load
+    from videostat.render.messages import say
+
+    settings = load(config)
+    group = settings.group(account)
+    if sys.stdin is None:
+        raise UsageError("stdin is closed: there is no key to read")
+    try:
+        key = getpass(f"Key for {group} (not shown): ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    except EOFError:
+        say("")  # below the prompt
+        raise UsageError("no key was given") from None
+    settings.set_key(account, key)
+    say(f"The key for {group} is in {settings.credentials_path}.")
+    used = next(value for value in load(config).values() if (value.account, value.key) == (group, "api_key"))
+    if used.source != settings.credentials_path.name:
+        say(f"videostat: but it is not used: {used.source} comes first")
+    return ExitCode.OK
+
+
+@app.command()
+def check(
+    account: Annotated[str | None, typer.Argument(metavar="[ACCOUNT]", help="Only this one.")] = None,
+    *,
+    debug: Debug = False,
+    config: Config = None,
+) -> ExitCode:
+    """Ask each account that has a key whether it works, by one cheap request."""
+    from videostat.commands.answering import worst
+    from videostat.commands.session import session
+    from videostat.render.messages import error_lines, say
+    from videostat.render.tables import show_lines
+
+    codes = []
+    with session(config, keep=False, debug=debug) as this:
+        settings = this.settings
+        found = {value.account for value in settings.values() if value.key == "api_key" and value.value}
+        names = [settings.group(account)] if account else sorted(found)
+        if not names:
+            raise ConfigError("no account has a key", hint="Store one: videostat config set-key jogg")
+        for name in names:
+            try:
+                source = this.client.check(name)
+            except VideostatError as error:
+                codes.append(error.exit_code)
+                for line in error_lines(error, name):
+                    say(line)
+            else:
+                show_lines([f"{name}: the key from {source} works at {this.client.account(name).base_url}"])
+    return worst(codes)

@@ -1,0 +1,56 @@
+"""videostat demo: everything once, against the sandbox."""
+
+from pathlib import Path
+
+from videostat.errors import ExitCode
+
+SPEED = 10
+FOLDER = Path("videostat-demo")
+
+NEXT = """
+Now with jobs of your own:
+  export JOGG_API_KEY=...       or write the key into config.toml: see config.example.toml
+  videostat status jogg proj_abc123
+  videostat wait jogg proj_abc123
+  videostat wait --download jogg proj_abc123
+  videostat --help"""
+
+
+def demo() -> ExitCode:
+    """Show it all, with no key and no network: submit, wait, save, against simulated services."""
+    from videostat.client import Client
+    from videostat.clock import Clock
+    from videostat.commands.answering import answers, worst
+    from videostat.commands.running import follow, patience
+    from videostat.commands.saving import saving_to
+    from videostat.commands.session import Session
+    from videostat.config import Settings
+    from videostat.history import History
+    from videostat.models import JobRef
+    from videostat.providers.reading import dig
+    from videostat.render.messages import say
+    from videostat.sandbox import ORDERS, Sandbox
+    from videostat.transport import Transport
+
+    clock = Clock(SPEED)
+    with Sandbox(clock=clock) as sandbox:
+        settings = Settings(FOLDER / "config.toml", sandbox.environment())
+        client = Client(settings, Transport(clock.now))
+        this = Session(settings, clock, client, History(None, warn=say))
+        refs = [
+            JobRef(name, str(dig(client.submit(name, path, {"prompt": "waves"}), *where)))
+            for name, path, where in ORDERS
+        ]
+        say(
+            f"Submitted {len(refs)} jobs to simulated services at {sandbox.base_url()}; time runs {SPEED} times faster."
+        )
+        ended = follow(
+            this,
+            refs,
+            patience(this, refs, None, None),
+            doing="waiting for",
+            shown=answers(this, json=False, quiet=False),
+            saving=saving_to(this, refs, output_dir=FOLDER, overwrite=True),
+        )
+    say(NEXT)
+    return worst(job.exit_code for job in ended)

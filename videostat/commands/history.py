@@ -1,0 +1,66 @@
+"""videostat history: what this machine has seen."""
+
+from typing import Annotated
+
+import typer
+
+from videostat.commands.options import SOURCE, All, Json, Limit, Quiet
+from videostat.errors import ExitCode
+
+
+def history(
+    *,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Only jobs that have not ended.", rich_help_panel=SOURCE)
+    ] = False,
+    missing: Annotated[
+        bool,
+        typer.Option("--missing", help="Only jobs that succeeded and have no file here.", rich_help_panel=SOURCE),
+    ] = False,
+    provider: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this provider or account.", rich_help_panel=SOURCE)
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only the last 7d, 12h or 30m.", rich_help_panel=SOURCE)
+    ] = None,
+    limit: Limit = 100,
+    everything: All = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> ExitCode:
+    """List the jobs this machine has seen, the newest first."""
+    from contextlib import closing
+    from datetime import UTC, datetime, timedelta
+    from itertools import islice
+
+    from videostat.commands.answering import line_of
+    from videostat.configfile import parse_duration
+    from videostat.history import History, Seen, default_path
+    from videostat.models import Job, Saved
+    from videostat.render.messages import say
+    from videostat.render.tables import SEEN, seen_row, show_lines, show_table
+
+    def job(seen: Seen) -> Job:
+        return Job(
+            ref=seen.ref,
+            state=seen.state,
+            status=seen.status,
+            title=seen.title,
+            created_at=seen.created_at,
+            completed_at=seen.completed_at,
+            error=seen.error,
+            saved=Saved(file=seen.file, bytes=seen.bytes or 0) if seen.file else None,
+        )
+
+    now = datetime.now(UTC)
+    after = now - timedelta(seconds=parse_duration(since)) if since is not None else None
+    with closing(History(default_path(), warn=say)) as remembered:
+        jobs = remembered.jobs(unfinished=unfinished, missing=missing, provider=provider, since=after)
+        chosen = jobs if everything else islice(jobs, limit)
+        if line := line_of(json=json, quiet=quiet):
+            show_lines(line(job(seen)) for seen in chosen)
+        else:
+            show_table(SEEN, (seen_row(seen, now) for seen in chosen))
+        if next(jobs, None) and not quiet:
+            say(f"videostat: these are the newest {limit}; there are more: --all")
+    return ExitCode.OK

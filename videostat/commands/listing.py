@@ -1,0 +1,48 @@
+"""videostat list: what the service knows."""
+
+from typing import Annotated
+
+import typer
+
+from videostat.commands.options import SOURCE, All, Config, Debug, Json, Limit, NoHistory, Quiet
+from videostat.errors import ExitCode
+from videostat.models import State
+
+
+def list_(
+    provider: Annotated[str, typer.Argument(metavar="PROVIDER", help="A provider or account that has a list.")],
+    *,
+    state: Annotated[State | None, typer.Option(help="Only jobs in this state.", rich_help_panel=SOURCE)] = None,
+    limit: Limit = 20,
+    everything: All = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    no_history: NoHistory = False,
+    debug: Debug = False,
+    config: Config = None,
+) -> ExitCode:
+    """List the jobs a service still keeps, the newest first."""
+    from functools import partial
+    from itertools import islice
+
+    from videostat.commands.answering import line_of
+    from videostat.commands.session import session
+    from videostat.listing import listed
+    from videostat.models import Job
+    from videostat.render.tables import LISTED, counting, listed_row, show_lines, show_table
+
+    with session(config, keep=not no_history, debug=debug) as this, counting(shown=everything and not quiet) as counted:
+        retention = this.client.account(provider).provider.retention
+        found = counted(listed(partial(this.client.page, provider), this.clock.sleep))
+        chosen = (job for job in found if state in (None, job.state))
+
+        def remembered(job: Job) -> Job:
+            this.history.update(job, this.clock.now())
+            return job
+
+        jobs = map(remembered, chosen if everything else islice(chosen, limit))
+        if line := line_of(json=json, quiet=quiet):
+            show_lines(map(line, jobs))
+        else:
+            show_table(LISTED, [listed_row(job, retention, this.clock.now()) for job in jobs])
+    return ExitCode.OK

@@ -1,0 +1,117 @@
+"""Which jobs a command line means."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from videostat.errors import UsageError
+from videostat.history import History, default_path
+from videostat.models import JobRef
+from videostat.render.messages import say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from videostat.commands.session import Session
+    from videostat.config import Settings
+
+
+def named(
+    session: Session,
+    words: list[str] | None,
+    source: Path | None,
+    *,
+    unfinished: bool = False,
+    missing: bool = False,
+    quiet: bool = False,
+) -> list[JobRef]:
+    """The jobs of the words, the lines of `source` and the history, each once.
+
+    Raises UsageError before any request: for a bad line, an unknown account, and where none are named.
+    """
+    given = [*_spoken(words or [], session.settings.names()), *(_read(str(source), session.settings) if source else ())]
+    for name in dict.fromkeys(ref.provider for ref in given):
+        session.settings.account(name)
+    if not given and not unfinished and not missing:
+        raise UsageError(
+            f"{source} names no job" if source else "which jobs?",
+            hint="Name a provider and its job ids, for example: jogg proj_abc123",
+        )
+    if unfinished or missing:
+        known = set(session.settings.names())
+        # Not the session's: what is not recorded now may have been before.
+        with closing(History(default_path(), warn=say)) as history:
+            seen = history.jobs(unfinished=unfinished, missing=missing)
+            given += [job.ref for job in seen if job.ref.provider in known]
+        if not given and not quiet:
+            say(f"The history has no {'unfinished job' if unfinished else 'finished job without its file'}.")
+    return list(dict.fromkeys(given))
+
+
+def _spoken(words: list[str], names: list[str]) -> Iterator[JobRef]:
+    """`PROVIDER ID ID…`, and `PROVIDER:ID` anywhere."""
+    provider, is_used = None, True
+    for word in words:
+        name, colon, job_id = word.partition(":")
+        if colon:
+            yield JobRef(name, job_id)
+        elif provider is None:
+            provider, is_used = word, False
+        elif word in names:
+            raise UsageError(f"{word} is no job of {provider}", hint=f"For several services in one call: {word}:ID")
+        else:
+            is_used = True
+            yield JobRef(provider, word)
+    if not is_used:
+        raise UsageError(f"which job of {provider}?", hint=f"Give its id too: {provider} ID")
+
+
+def _read(source: str, settings: Settings) -> Iterator[JobRef]:
+    where = "stdin" if source == "-" else source
+    for number, line in enumerate(_lines(source, where), 1):
+        # Windows editors put a byte order mark first.
+        text = line.removeprefix("\ufeff").strip()
+        if text and not text.startswith("#"):
+            try:
+                ref = _job(text)
+                settings.account(ref.provider)
+            except UsageError as error:
+                raise UsageError(f"line {number} of {where}: {error}", hint=error.hint) from error
+            yield ref
+
+
+def _lines(source: str, where: str) -> Iterator[str]:
+    try:
+        if source != "-":
+            with Path(source).open(encoding="utf-8") as lines:
+                yield from lines
+        elif sys.stdin is not None:
+            yield from sys.stdin
+        else:
+            raise UsageError("stdin is closed: there are no jobs to read")
+    except OSError as error:
+        raise UsageError(f"{where} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{where} is no UTF-8 text") from error
+
+
+def _job(line: str) -> JobRef:
+    """One line: what --json prints, what a pipe is given (provider, id and more, between tabs), or as typed."""
+    if line.startswith("{"):
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            found = None
+        match found:
+            case {"provider": str(provider), "id": str(job_id)}:
+                return JobRef(provider, job_id)
+        raise UsageError('not a job as --json prints it, with "provider" and "id"')
+    words = line.split("\t")[:2] if "\t" in line else line.split()
+    match words if len(words) > 1 else line.split(":", 1):
+        case [provider, job_id]:
+            return JobRef(provider, job_id)
+    raise UsageError(f"{line[:80]!a} is not PROVIDER ID", hint="One job a line: PROVIDER ID, PROVIDER:ID or JSON.")

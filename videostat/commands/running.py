@@ -1,0 +1,107 @@
+"""The wiring: client, poll loop, workers, signals, history, view and answers become one run."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from videostat.commands.signals import signals_put_into
+from videostat.configfile import parse_duration
+from videostat.errors import VideostatError
+from videostat.notices import Notices
+from videostat.poll import Phase, Reply, Terms
+from videostat.render.messages import say, tell
+from videostat.render.views import View, view
+from videostat.waiting import drive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from videostat.commands.executing import Executing
+    from videostat.commands.saving import Saving
+    from videostat.commands.session import Session
+    from videostat.models import Job, JobRef
+    from videostat.render.answers import Answers
+
+
+def patience(
+    session: Session, refs: list[JobRef], timeout: str | None, interval: str | None, *, quiet: bool = False
+) -> Terms:
+    """How long to wait and how often to look: as the options say, else the configuration, else the services."""
+    defaults = session.settings.defaults
+    seconds = defaults.timeout if timeout is None else parse_duration(timeout)
+    between = defaults.interval if interval is None else parse_duration(interval)
+    polling = {name: session.client.account(name).provider.polling for name in {ref.provider: None for ref in refs}}
+    for name, manners in polling.items():
+        if between is not None and between < manners.floor and not quiet:
+            say(f"videostat: {name} allows one look in {manners.floor:g}s: so often it will be")
+    if seconds is None:
+        seconds = max((manners.timeout for manners in polling.values()), default=0)
+    return Terms(timeout=seconds, interval=between)
+
+
+def run(
+    session: Session, refs: list[JobRef], steps: Mapping[Phase, Callable[[Job], Job]], terms: Terms, view: View
+) -> Iterator[Job]:
+    """Each job as it ends; what happens until then is the view's and the history's."""
+    clock, history = session.clock, session.history
+    history.add(refs, clock.now())
+    accounts = {ref: session.client.account(ref.provider) for ref in refs}
+    for account in {account.group: account for account in accounts.values()}.values():
+        # A key command may ask for a passphrase: not while a look's seconds are counted. What is wrong, the look tells.
+        with suppress(VideostatError):
+            account.key()
+    usual = {ref: account.provider.polling.usual for ref, account in accounts.items()}
+    notices = Notices(clock, usual)
+    inbox: SimpleQueue[Reply | int] = SimpleQueue()
+    with signals_put_into(inbox), view:
+        for job in drive(session.client, refs, steps, terms, inbox=inbox, clock=clock):
+            if job is None:
+                view.tick()
+                continue
+            history.update(job, clock.now())
+            for sentence in notices.about(job):
+                view.note(f"videostat: {sentence}")
+            view.update(job)
+            if job.ended:
+                with view.aside():
+                    yield job
+
+
+def follow(
+    session: Session,
+    refs: list[JobRef],
+    terms: Terms,
+    *,
+    doing: str,
+    shown: Answers,
+    quiet: bool = False,
+    progress: bool = True,
+    saving: Saving | None = None,
+    execution: Executing | None = None,
+) -> list[Job]:
+    """Everything until the last job has ended, each answered as it ends."""
+    steps = {Phase.LOOK: session.client.look, Phase.URL: session.client.look}
+    if saving:
+        steps[Phase.SAVE] = saving.save
+    if execution:
+        steps[Phase.EXEC] = execution.execute
+    terms = replace(terms, then=tuple(phase for phase in (Phase.SAVE, Phase.EXEC) if phase in steps))
+    ended = list(saving.already()) if saving else []
+    for job in ended:
+        session.history.update(job, session.clock.now())
+        shown.show(job)
+    done = {job.ref for job in ended}
+    left = [ref for ref in refs if ref not in done]
+    if left:
+        transfers = saving.transfers if saving else {}
+        seen = view(doing, len(left), terms.timeout, session.clock, quiet=quiet, progress=progress, transfers=transfers)
+        for job in run(session, left, steps, terms, seen):
+            if execution and (printed := execution.output.pop(job.ref, b"")):
+                tell(printed.decode(errors="replace"))
+            shown.show(job)
+            ended.append(job)
+    shown.finish()
+    return ended

@@ -1,0 +1,54 @@
+"""videostat sandbox: the services, simulated."""
+
+from typing import Annotated
+
+import typer
+
+from videostat.errors import ExitCode
+
+
+def sandbox(
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes any free one.")] = 8765,
+    speed: Annotated[float, typer.Option(min=0.1, max=1000, help="How much faster than life its jobs go.")] = 1,
+    limits: Annotated[bool, typer.Option("--limits", help="Keep the services' rate limits.")] = False,
+    fail_rate: Annotated[float, typer.Option(min=0, max=1, help="The share of answers that are errors.")] = 0,
+    expire: Annotated[float, typer.Option(min=0, help="Seconds until a video's URL expires.")] = 3600,
+    cut_after: Annotated[int | None, typer.Option(min=1, help="Cut each video's first transfer there.")] = None,
+    bytes_per_second: Annotated[int | None, typer.Option(min=1, help="Send videos this slowly.")] = None,
+    ranges: Annotated[bool, typer.Option(help="Let transfers go on where they stopped.")] = True,
+) -> ExitCode:
+    """Serve simulated services on this machine, for trying commands and scripts without a key."""
+    from queue import SimpleQueue
+
+    from videostat.clock import Clock
+    from videostat.commands.signals import signals_put_into
+    from videostat.render.answers import output
+    from videostat.render.messages import say
+    from videostat.sandbox import WORDS, Sandbox
+
+    clock = Clock(speed)
+    inbox: SimpleQueue[int] = SimpleQueue()
+    with (
+        signals_put_into(inbox),
+        Sandbox(
+            clock=clock,
+            port=port,
+            limits=limits,
+            fail_rate=fail_rate,
+            url_lifetime=expire,
+            ranges=ranges,
+            cut_after=cut_after,
+            bytes_per_second=bytes_per_second,
+        ) as server,
+    ):
+        with output():
+            for name, value in server.environment().items():
+                typer.echo(f"export {name}={value}")
+        say(f"Serving on {server.base_url()} until Ctrl-C. Paste the lines above into another shell, then try:")
+        say("  videostat wait jogg demo-1")
+        say("An id says what becomes of its job: demo, then words such as")
+        for word, effect in WORDS.items():
+            say(f"  {word:9} {effect}")
+        signum = inbox.get()
+    return ExitCode(128 + signum)

@@ -1,0 +1,94 @@
+"""Where videos go, and the step that saves one."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING
+
+from videostat.download import Link, Transfer, download
+from videostat.errors import NotSaved, UsageError
+from videostat.files import Target, ensure_distinct, exact_target, target
+from videostat.models import Job, JobRef, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from videostat.client import Client
+    from videostat.clock import Clock
+    from videostat.commands.session import Session
+
+
+def places(refs: list[JobRef], folder: Path, name: str, output: Path | None) -> dict[JobRef, Target]:
+    """Each job's file; raises UsageError for names that would leave the folder or meet."""
+    if output is None:
+        found = {ref: target(ref, folder, name) for ref in refs}
+        ensure_distinct(found.values())
+        return found
+    if len(refs) > 1:
+        raise UsageError(f"-o names one file, and there are {len(refs)} jobs", hint="For several: --output-dir DIR")
+    return {ref: exact_target(ref, output) for ref in refs}
+
+
+def saving_to(
+    session: Session,
+    refs: list[JobRef],
+    *,
+    output_dir: Path | None,
+    output: Path | None = None,
+    name: str | None = None,
+    overwrite: bool = False,
+    timeout: float = 0,
+) -> Saving:
+    """Saving as the options say, else the configuration; until `timeout` seconds from now, 0 for ever."""
+    defaults, clock = session.settings.defaults, session.clock
+    return Saving(
+        client=session.client,
+        clock=clock,
+        targets=places(refs, output_dir or defaults.output_dir, name or defaults.name, output),
+        overwrite=overwrite,
+        deadline=clock.monotonic() + (timeout or math.inf),
+    )
+
+
+@dataclass(kw_only=True)
+class Saving:
+    """Saves jobs' videos; a view reads `transfers` meanwhile. `deadline` is on the monotonic clock."""
+
+    client: Client
+    clock: Clock
+    targets: Mapping[JobRef, Target]
+    overwrite: bool
+    deadline: float
+    transfers: dict[JobRef, Transfer] = field(default_factory=dict)
+
+    def already(self) -> Iterable[Job]:
+        """The jobs whose video is there: they have succeeded, and nobody need be asked."""
+        for ref, place in self.targets.items():
+            saved = None
+            # What is in the way ends one job, when its turn comes, and not the others.
+            with suppress(NotSaved):
+                saved = None if self.overwrite else place.saved()
+            if saved:
+                yield Job(ref=ref, state=State.SUCCEEDED, saved=saved, ended=True)
+
+    def save(self, job: Job) -> Job:
+        place = self.targets[job.ref]
+        transfer = self.transfers.setdefault(job.ref, Transfer(place.path.name))
+        saved = download(
+            Link(job.video_url or "", job.expires_at),
+            place,
+            open=partial(self.client.open, job.ref),
+            resolve=partial(self.client.link, job),
+            clock=self.clock,
+            sleep=self.clock.sleep,
+            deadline=self.deadline,
+            rng=Random(),  # noqa: S311 - spreads pauses
+            transfer=transfer,
+            overwrite=self.overwrite,
+        )
+        return replace(job, saved=saved)

@@ -1,0 +1,52 @@
+"""What every command that meets jobs works with."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from videostat.client import Client
+from videostat.clock import Clock
+from videostat.config import Settings, load
+from videostat.history import History, default_path
+from videostat.render.messages import say
+from videostat.render.text import clean
+from videostat.transport import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Session:
+    settings: Settings
+    clock: Clock
+    client: Client
+    history: History
+
+
+@contextmanager
+def session(
+    config: Path | None, *, keep: bool = True, debug: bool = False, allow_private: bool = False
+) -> Iterator[Session]:
+    """The configuration, a client, and the history if option and configuration agree to keep one."""
+    settings = load(config)
+    for warning in settings.warnings:
+        _warn(warning)
+    clock = Clock()
+    history = History(default_path() if keep and settings.defaults.history else None, warn=_warn)
+    transport = Transport(clock.now, trace=_trace if debug else None, allow_private=allow_private)
+    try:
+        yield Session(settings, clock, Client(settings, transport), history)
+    finally:
+        history.close()
+
+
+def _trace(line: str) -> None:
+    say(clean(line, longest=None))
+
+
+def _warn(sentence: str) -> None:
+    say(f"videostat: {sentence}")
