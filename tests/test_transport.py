@@ -561,3 +561,15 @@ def test_a_proxy_with_an_address_that_cannot_be_used_is_a_matter_of_configuratio
     with pytest.raises(ConfigError, match=r"the proxy for api\.example cannot be used") as raised:
         make().ask("GET", "https://api.example", "/", AUTH)
     assert "HTTPS_PROXY" in str(raised.value.hint)
+
+
+@pytest.mark.parametrize("key", ["canary-key-0123456789", "canary/key/0123456789"])
+@pytest.mark.parametrize("prefix", ["", "Bearer "])
+def test_a_key_that_a_service_repeats_does_not_come_back(serve: Callable[..., Server], key: str, prefix: str) -> None:
+    said = {"msg": f"token {key} is exhausted", "again": key}
+    escaped = json.dumps({"php": key}).replace("/", r"\/").encode()
+    for body in (said, escaped):
+        server = serve(lambda _, body=body: reply(body))
+        answer = make().ask("GET", server.url, "/job/1", {"authorization": prefix + key})
+        assert "***" in json.dumps(answer.body)
+        assert "0123456789" not in json.dumps(answer.body)
