@@ -26,7 +26,7 @@ LEVELS = (
     {"providers.reading"},
     {"providers.*"},
     {"providers"},
-    {"files", "configfile", "pace", "workers", "notices", "listing"},
+    {"files", "configfile", "pace", "workers", "paging"},
     {"transport", "config", "history", "poll", "download"},
     {"client"},
     {"waiting"},

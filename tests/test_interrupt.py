@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shlex
 import signal
 import socket
@@ -122,7 +123,7 @@ def test_every_job_is_answered_and_the_command_that_resumes_really_does(
     }
     told, command = said.splitlines()[-2:]
     assert signum.name in told
-    assert "2 jobs go on" in told
+    assert re.search("2 jobs (may )?go on", told)
     words = shlex.split(command)
     assert words[:3] == ["python", "-m", "videostat"]
     resumed = videostat(*words[3:])

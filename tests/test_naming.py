@@ -132,7 +132,7 @@ def test_a_bad_line_is_named_by_its_number_and_nothing_is_asked(
         (["--from", "."], ". cannot be read: Is a directory"),
         (["--from", "binary.dat"], "binary.dat is no UTF-8 text"),
         (["--from", "empty.txt"], "empty.txt names no job"),
-        (["--from", "-"], "- names no job"),
+        (["--from", "-"], "stdin names no job"),
     ],
 )
 def test_jobs_that_cannot_be_meant_are_told_before_any_request(

@@ -8,7 +8,7 @@ import pytest
 
 from videostat.clock import Clock
 from videostat.models import Job, JobRef, State
-from videostat.notices import STALLED, Notices
+from videostat.render.notices import STALLED, Notices
 
 A, B = JobRef("doubao", "a"), JobRef("doubao", "b")
 RUNNING = Job(ref=A, state=State.RUNNING, status="IN_PROGRESS", progress=10)

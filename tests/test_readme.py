@@ -1,13 +1,227 @@
-"""What the README promises about itself."""
+"""What the README promises about itself: every command in it is run, and its tables are the program's."""
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
+import subprocess
+import sys
+from datetime import timedelta
 from pathlib import Path
+from runpy import run_path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.main import get_command
+
+from videostat.clock import Clock
+from videostat.commands import app
+from videostat.errors import ExitCode
+from videostat.models import Job, JobRef
+from videostat.providers import PROVIDERS
+from videostat.render.answers import json_line
+from videostat.render.text import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from conftest import Videostat
+
+    from videostat.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PICTURE = ROOT / "tests" / "picture"
+
+Command = Any  # Typer's copy of click is private
+
+# As a person types them, and as a shell of CI does.
+SHELL = f'videostat() {{ {shlex.quote(sys.executable)} -m videostat "$@"; }}; set -eu -o pipefail; '
+
+JOBS = ["jogg:proj_abc123", "jogg:proj_def456", "reelbot:reel_42", "doubao:task_7"]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def table(header: str) -> list[list[str]]:
+    """The rows below it, cell by cell."""
+    lines = README[README.index(f"\n| {header} |") :].strip().partition("\n\n")[0].splitlines()
+    return [[cell.strip().strip("`") for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+def titled(script: str) -> str:
+    return next(line for line in script.splitlines() if "videostat" in line)[:50].strip()
+
+
+def commands(command: Command, path: str = "videostat") -> Iterator[tuple[str, Command]]:
+    """Those that do something, by what one types."""
+    children = getattr(command, "commands", None)
+    if children is None:
+        yield path, command
+        return
+    for name, child in children.items():
+        if not child.hidden:
+            yield from commands(child, f"{path} {name}")
+
+
+COMMANDS = dict(commands(get_command(app)))
+
+
+class Later(Clock):
+    """The sandbox's; the processes live in real time."""
+
+    ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
+@pytest.fixture
+def clock() -> Later:
+    return Later()
+
+
+@pytest.fixture
+def desk(videostat: Videostat, sandbox: Sandbox, clock: Later, tmp_path: Path) -> Path:
+    """Where jobs were begun, seen and left an hour ago."""
+    clock.ahead = timedelta(hours=-1)
+    assert videostat("status", *JOBS).code == 0
+    clock.ahead = timedelta(0)
+    (tmp_path / "jobs.txt").write_text("".join(f"{job}\n" for job in JOBS))
+    sandbox.requests.clear()
+    return tmp_path
+
+
+def run(script: str, desk: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", SHELL + script],
+        cwd=desk,
+        input="a-key-that-is-typed\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+
+
+@pytest.mark.parametrize("script", blocks("sh"), ids=titled)
+def test_every_command_of_the_readme_works(desk: Path, script: str) -> None:
+    done = run(script, desk)
+    assert done.returncode == 0, done.stderr
+    assert not re.search(r"^videostat: (?!but it is not used)", done.stderr, re.MULTILINE), done.stderr
+    for branch in ("the job failed", "see the message above", "still running"):
+        assert branch not in done.stdout
+
+
+@pytest.mark.parametrize("step", dict.fromkeys(re.findall(r"- (?:run: )?(videostat .*)", "".join(blocks("yaml")))))
+def test_the_steps_for_ci_leave_the_video_where_it_is_fetched(desk: Path, step: str) -> None:
+    done = run(f"PROJECT_ID=proj_abc123; {step}", desk)
+    assert done.returncode == 0, done.stderr
+    assert [file.name for file in (desk / "videos").iterdir()] == ["jogg-proj_abc123.mp4"]
+
+
+@pytest.mark.parametrize("program", blocks("python"), ids=["python"])
+def test_its_python_works(desk: Path, program: str) -> None:
+    done = subprocess.run([sys.executable, "-c", program], cwd=desk, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {line.split()[2] for line in done.stdout.splitlines()} == {"succeeded"}
+
+
+def examples(command: Command) -> list[str]:
+    return [line.strip() for line in command.help.splitlines() if line.startswith("  videostat ")]
+
+
+def test_every_example_of_the_help_works(videostat: Videostat, desk: Path) -> None:
+    for path, command in COMMANDS.items():
+        # These have tests of their own: one takes its time, the other goes on until it is stopped.
+        for example in examples(command) if path not in {"videostat demo", "videostat sandbox"} else ():
+            got = videostat(*shlex.split(example.partition(" > ")[0])[1:], stdin="a-key-that-is-typed\n")
+            assert got.code == 0, (example, got.stderr)
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_help_says_what_for_how_and_how_it_ends(videostat: Videostat, path: str) -> None:
+    shown = videostat(*path.split()[1:], "--help").stdout
+    assert "\n For example:" in shown
+    assert f"\n   {path}" in shown
+    assert "\n Exit code: " in shown
+    purpose = shown.strip().splitlines()[2].strip()
+    assert re.fullmatch(r"[A-Z].*\.", purpose), purpose
+
+
+def test_the_exit_codes_are_those_there_are() -> None:
+    told = [int(code) for row in table("exit code |") for code in re.findall(r"\d+", row[0])]
+    assert sorted(told) == sorted(ExitCode)
+
+
+def test_the_json_fields_are_those_there_are() -> None:
+    listed, also = re.findall(r"`([a-z_ \n]+)`", README[README.index("The JSON fields") :])[:2]
+    job = Job(ref=JobRef("jogg", "x"))
+    assert listed.split() == [*json.loads(json_line(job))]
+    assert [*listed.split(), *also.split()] == [*json.loads(json_line(job, saving=True))]
+
+
+def test_the_services_and_their_numbers_are_those_of_the_registry() -> None:
+    expected = []
+    for provider in PROVIDERS.values():
+        polling = provider.polling
+        low, high = polling.every
+        expected.append(
+            [
+                provider.name,
+                provider.job.path,
+                f"{low:g}-{high:g} s" + (f", first at {polling.first:g} s" if polling.first else ""),
+                duration(polling.timeout).replace("m", " min"),
+                "yes" if provider.listing else "no",
+                f"{provider.key_variable}" + ("" if provider.base_url else "`, and a base URL"),
+            ]
+        )
+    assert table("name | asks | every | waits | list | key") == expected
+    floors = sorted({f"{provider.polling.floor:g}" for provider in PROVIDERS.values()}, key=int, reverse=True)
+    assert f"({', '.join(floors[:-1])} and {floors[-1]} seconds)" in README
+
+
+def test_every_option_it_names_exists() -> None:
+    known = {"--version", "--help"}
+    for command in COMMANDS.values():
+        for parameter in command.params:
+            known |= {*parameter.opts, *parameter.secondary_opts}
+    told = "\n".join([README, *(line for command in COMMANDS.values() for line in examples(command))])
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", told)) - known == {"--strict"}, "but for mypy's"
+
+
+def test_every_file_it_names_exists() -> None:
+    linked = re.findall(r"\]\(([^)#:]+)\)|`(tests/[\w./]+)`", README)
+    assert [name for pair in linked for name in pair if name and not (ROOT / name).exists()] == []
+
+
+def texts(svg: str) -> list[str]:
+    """What it shows: another version of rich may place it otherwise."""
+    return re.findall(r"<text[^>]*>(.*?)</text>", svg)
+
+
+def test_its_picture_is_what_the_program_draws() -> None:
+    stored = (PICTURE / "wait.svg").read_text(encoding="utf-8")
+    assert texts(stored) == texts(run_path(str(PICTURE / "make.py"))["picture"]()), (
+        "make it anew: python tests/picture/make.py"
+    )
+    assert len(texts(stored)) > 40
+    assert "http" not in re.sub(r"xmlns=\S+|<!--.*?-->", "", stored)
 
 
 def test_ci_runs_the_very_line_the_readme_gives() -> None:
-    readme = (ROOT / "README.md").read_text()
-    line = next(line.strip() for line in readme.splitlines() if line.strip().endswith(".venv/bin/pytest"))
+    line = next(line.strip() for line in README.splitlines() if line.strip().endswith(".venv/bin/pytest"))
     assert line in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_the_map_of_the_house_has_every_room() -> None:
+    readme = (ROOT / "README.md").read_text()
+    rooms = {
+        path.stem for path in (ROOT / "videostat").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    house = readme[readme.index("The house, bottom up") : readme.index("To add a service:")]
+    assert {room for room in rooms if not room.startswith("__")} <= set(re.findall(r"[a-z]+", house))

@@ -89,7 +89,8 @@ def test_no_escape_sequence_reaches_the_terminal(attack: str) -> None:
     ("seconds", "written"),
     [
         (0, "0s"),
-        (0.4, "0s"),
+        (0.4, "0.4s"),
+        (0.01, "0s"),
         (59.4, "59s"),
         (59.6, "1m"),
         (60, "1m"),
@@ -99,7 +100,8 @@ def test_no_escape_sequence_reaches_the_terminal(attack: str) -> None:
         (3600, "1h"),
         (3660, "1h01m"),
         (3900, "1h05m"),
-        (360_000, "100h"),
+        (360_000, "4d04h"),
+        (604_800, "7d"),
     ],
 )
 def test_a_duration_is_written_as_one_types_it(seconds: float, written: str) -> None:

@@ -351,3 +351,26 @@ def test_a_refused_key_ends_its_account_and_no_other(videostat: Videostat, monke
     got = videostat("wait", "--json", "jogg:proj_1", "jogg-avatar:avatar_2", "doubao:task_a")
     assert (got.code, ended(got)) == (3, {"proj_1": 3, "avatar_2": 3, "task_a": 0})
     assert got.stderr.count("no key is configured") == 1
+
+
+def test_any_stops_at_a_video_that_is_there_already(videostat: Videostat) -> None:
+    assert videostat("download", "jogg", "proj_done").code == 0
+    got = videostat("wait", "--any", "--download", "--json", "jogg:proj_stuck", "jogg:proj_done")
+    assert got.code == 0
+    assert ended(got) == {"proj_done": 0, "proj_stuck": 8}
+
+
+def test_exec_runs_for_a_video_that_is_there_already(videostat: Videostat, sandbox: Sandbox) -> None:
+    assert videostat("wait", "--download", "jogg", "proj_done", "--exec", "false").code == 10
+    sandbox.requests.clear()
+    got = videostat("wait", "--download", "jogg", "proj_done", "--exec", "echo has {file}")
+    assert got.code == 0
+    assert "has jogg-proj_done.mp4" in got.stderr
+    assert not sandbox.requests
+
+
+def test_what_nobody_ever_saw_is_not_promised_to_go_on(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", "http://127.0.0.1:9")
+    got = videostat("wait", "--timeout", "4", "jogg", "proj_1")
+    assert got.code == 6
+    assert "1 job may go on at the service" in got.stderr

@@ -57,12 +57,16 @@ _ASKING = {Phase.LOOK, Phase.URL}
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A job to be asked about, its service's manners, and the account whose limits it shares."""
+    """A job to be asked about, its service's manners, and the account whose limits it shares.
+
+    `saved`: the job, if its video is known to be on disk already: nobody is asked, and what follows begins.
+    """
 
     ref: JobRef
     account: str
     polling: Polling
     max_requests_per_second: float = math.inf
+    saved: Job | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,7 @@ def poll(
     A number in the inbox is a signal's: everything ends, interrupted. The problem of a job that has not
     ended is a passing one. An exception that is none of ours is raised again here.
     """
-    tasks = {target.ref: _Task(target, Job(ref=target.ref)) for target in targets}
+    tasks = {target.ref: _Task(target, target.saved or Job(ref=target.ref)) for target in targets}
     return _Loop(tasks, submit, inbox, clock, terms, jitter).run()
 
 
@@ -143,8 +147,7 @@ class _Loop:
 
     def run(self) -> Iterator[Job | None]:
         self._deadline = self._clock.monotonic() + (self._terms.timeout or math.inf)
-        for task in self._tasks.values():
-            self._lane(task).ready.append(task)
+        yield from self._told(list(self._begun()))
         while self._tasks:
             self._now = self._clock.monotonic()
             self._send()
@@ -153,15 +156,25 @@ class _Loop:
             if isinstance(reply, int):
                 yield from self._end_all(Interrupted(reply))
             elif reply is not None:
-                jobs = list(self._take(reply))
-                yield from jobs
-                if any(job.ended and self._terms.enough(job) for job in jobs):
-                    yield from self._end_all(Stopped("no longer waited for"))
+                yield from self._told(list(self._take(reply)))
             else:
                 yield None
                 # Not before the inbox is empty: what is in it came in time, however late its turn.
                 yield from self._time_out()
             yield from self._wake()
+
+    def _begun(self) -> Iterator[Job]:
+        for task in [*self._tasks.values()]:
+            if task.target.saved:
+                task.phase = Phase.SAVE
+                yield self._answered(task, task.target.saved)
+            else:
+                self._lane(task).ready.append(task)
+
+    def _told(self, jobs: list[Job]) -> Iterator[Job]:
+        yield from jobs
+        if any(job.ended and self._terms.enough(job) for job in jobs):
+            yield from self._end_all(Stopped("no longer waited for"))
 
     # What is sent, and when the loop wakes
 
@@ -256,7 +269,7 @@ class _Loop:
             return Phase.URL
         if not job.state.is_terminal:
             return None if self._terms.attempts else Phase.LOOK
-        if job.state is not State.SUCCEEDED or not job.video_url:
+        if job.state is not State.SUCCEEDED or not (job.video_url or job.saved):
             return None
         way = (*self._terms.then, None)
         return way[way.index(task.phase) + 1 if task.phase in way else 0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from queue import SimpleQueue
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from videostat.clock import Clock
@@ -31,9 +32,8 @@ def wait(
     refs = [job if isinstance(job, JobRef) else JobRef(*job.partition(":")[::2]) for job in jobs]
     if timeout is None:
         timeout = max((client.account(ref.provider).provider.polling.timeout for ref in refs), default=0)
-    steps = {Phase.LOOK: client.look, Phase.URL: client.look}
     terms = Terms(timeout=timeout, interval=interval)
-    for job in drive(client, refs, steps, terms, inbox=SimpleQueue(), clock=Clock()):
+    for job in drive(client, refs, {}, terms, inbox=SimpleQueue(), clock=Clock()):
         if job and job.ended:
             yield job
 
@@ -46,22 +46,24 @@ def drive(
     *,
     inbox: SimpleQueue[Reply | int],
     clock: Clock,
+    saved: Mapping[JobRef, Job] = MappingProxyType({}),
 ) -> Iterator[Job | None]:
-    """What poll() gives, its steps carried out by threads."""
+    """What poll() gives, the looks and the further steps carried out by threads."""
+    all_steps = {Phase.LOOK: client.look, Phase.URL: client.look, **steps}
     workers = Workers()
 
     def take(phase: Phase, job: Job) -> None:
         try:
-            inbox.put(Reply(job.ref, steps[phase](job)))
+            inbox.put(Reply(job.ref, all_steps[phase](job)))
         except Exception as error:  # noqa: BLE001 - the loop tells ours from bugs, in the thread that listens
             inbox.put(Reply(job.ref, error))
 
     def submit(phase: Phase, job: Job) -> None:
         workers.submit(partial(take, phase, job))
 
-    return poll([_target(client, ref) for ref in refs], submit, inbox, clock, terms)
+    return poll([_target(client, ref, saved.get(ref)) for ref in refs], submit, inbox, clock, terms)
 
 
-def _target(client: Client, ref: JobRef) -> Target:
+def _target(client: Client, ref: JobRef, saved: Job | None) -> Target:
     account = client.account(ref.provider)
-    return Target(ref, account.group, account.provider.polling, account.max_requests_per_second)
+    return Target(ref, account.group, account.provider.polling, account.max_requests_per_second, saved)

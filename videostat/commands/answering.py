@@ -69,8 +69,10 @@ def goes_on(jobs: Iterable[Job], context: typer.Context, source: Path | None) ->
     if not stopped:
         return
     reason = next((job.problem for job in stopped if isinstance(job.problem, Stopped)), "no good answer in time")
-    count = "1 job goes" if len(stopped) == 1 else f"{len(stopped)} jobs go"
-    say(f"videostat: {reason}; {count} on at the service. To wait again:")
+    one = len(stopped) == 1
+    # Of a job that nobody ever saw, nothing can be promised.
+    go = ("goes" if one else "go") if all(job.status for job in stopped) else "may go"
+    say(f"videostat: {reason}; {len(stopped)} job{'' if one else 's'} {go} on at the service. To wait again:")
     say(f"  {again(context, (job.ref for job in stopped), source)}")
 
 

@@ -19,7 +19,13 @@ app = typer.Typer(no_args_is_help=True, help="Print the script that lets a shell
 
 @app.command()
 def bash(context: typer.Context) -> ExitCode:
-    """Print the script for bash; source it in ~/.bashrc."""
+    """Print the script for bash; source it in ~/.bashrc.
+
+    For example:
+      videostat completion bash > ~/.videostat.bash
+
+    Exit code: 0, or 2 where it cannot be done.
+    """
     from videostat.completion.bash import script
 
     return _printed(script, context)
@@ -27,7 +33,13 @@ def bash(context: typer.Context) -> ExitCode:
 
 @app.command()
 def zsh(context: typer.Context) -> ExitCode:
-    """Print the script for zsh; save it as _videostat in a folder of $fpath."""
+    """Print the script for zsh; save it as _videostat in a folder of $fpath.
+
+    For example:
+      videostat completion zsh > ~/.zfunc/_videostat
+
+    Exit code: 0, or 2 where it cannot be done.
+    """
     from videostat.completion.zsh import script
 
     return _printed(script, context)
@@ -35,7 +47,13 @@ def zsh(context: typer.Context) -> ExitCode:
 
 @app.command()
 def fish(context: typer.Context) -> ExitCode:
-    """Print the script for fish; save it as ~/.config/fish/completions/videostat.fish."""
+    """Print the script for fish; save it as ~/.config/fish/completions/videostat.fish.
+
+    For example:
+      videostat completion fish > ~/.config/fish/completions/videostat.fish
+
+    Exit code: 0, or 2 where it cannot be done.
+    """
     from videostat.completion.fish import script
 
     return _printed(script, context)
@@ -113,4 +131,5 @@ def _gist(text: str | None) -> str:
     """Half a sentence, for a list on a few columns."""
     import re
 
-    return re.split(r"[.:;]\s", f"{text or ''} ".partition("\n\n")[0])[0].strip()
+    first = (text or "").partition("\n\n")[0]
+    return re.split(r"[.:;]\s", f"{first} ")[0].strip()

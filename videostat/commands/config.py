@@ -15,7 +15,13 @@ Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="A provider, or 
 
 @app.command()
 def init(*, config: Config = None) -> ExitCode:
-    """Write a commented config.toml to fill in; one that is there is left alone."""
+    """Write a commented config.toml to fill in; one that is there is left alone.
+
+    For example:
+      videostat config init
+
+    Exit code: 0, or 2 where it cannot be done.
+    """
     from importlib.resources import files
 
     from videostat.config import locate
@@ -35,7 +41,13 @@ def init(*, config: Config = None) -> ExitCode:
 
 @app.command()
 def path(*, config: Config = None) -> ExitCode:
-    """Say where config.toml is, or would be."""
+    """Say where config.toml is, or would be.
+
+    For example:
+      videostat config path
+
+    Exit code: 0, or 2 where it cannot be done.
+    """
     from videostat.config import locate
     from videostat.render.tables import show_lines
 
@@ -45,7 +57,13 @@ def path(*, config: Config = None) -> ExitCode:
 
 @app.command()
 def show(*, config: Config = None) -> ExitCode:
-    """Show every setting and where it comes from; keys are masked."""
+    """Show every setting and where it comes from; keys are masked.
+
+    For example:
+      videostat config show
+
+    Exit code: 0, or 2 where it cannot be done.
+    """
     from videostat.config import load
     from videostat.render.tables import show_table
 
@@ -56,7 +74,13 @@ def show(*, config: Config = None) -> ExitCode:
 
 @app.command()
 def set_key(account: Account, *, config: Config = None) -> ExitCode:
-    """Store an account's key: asked for hidden, or read from stdin where that is no terminal."""
+    """Store an account's key: asked for hidden, or read from stdin where that is no terminal.
+
+    For example:
+      videostat config set-key jogg
+
+    Exit code: 0, or 2 where it cannot be done.
+    """
     from getpass import getpass
 
     from videostat.config import load
@@ -86,7 +110,13 @@ def check(
     debug: Debug = False,
     config: Config = None,
 ) -> ExitCode:
-    """Ask each account that has a key whether it works, by one cheap request."""
+    """Ask each account that has a key whether it works, by one cheap request.
+
+    For example:
+      videostat config check
+
+    Exit code: 0 if every key works, 3 if one is refused.
+    """
     from videostat.commands.answering import worst
     from videostat.commands.session import session
     from videostat.render.messages import error_lines, say

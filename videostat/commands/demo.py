@@ -9,7 +9,7 @@ FOLDER = Path("videostat-demo")
 
 NEXT = """
 Now with jobs of your own:
-  export JOGG_API_KEY=...       or write the key into config.toml: see config.example.toml
+  videostat config set-key jogg       or: export JOGG_API_KEY=...
   videostat status jogg proj_abc123
   videostat wait jogg proj_abc123
   videostat wait --download jogg proj_abc123
@@ -17,11 +17,17 @@ Now with jobs of your own:
 
 
 def demo() -> ExitCode:
-    """Show it all, with no key and no network: submit, wait, save, against simulated services."""
+    """Show it all, with no key and no network: submit, wait, save, against simulated services.
+
+    For example:
+      videostat demo
+
+    Exit code: 0 if every video was saved.
+    """
     from videostat.client import Client
     from videostat.clock import Clock
     from videostat.commands.answering import answers, worst
-    from videostat.commands.running import follow, patience
+    from videostat.commands.running import follow, terms_of
     from videostat.commands.saving import saving_to
     from videostat.commands.session import Session
     from videostat.config import Settings
@@ -47,10 +53,11 @@ def demo() -> ExitCode:
         ended = follow(
             this,
             refs,
-            patience(this, refs, None, None),
+            terms_of(this, refs, None, None),
             doing="waiting for",
             shown=answers(this, json=False, quiet=False),
-            saving=saving_to(this, refs, output_dir=FOLDER, overwrite=True),
+            saving=saving_to(this, refs, output_dir=FOLDER),
         )
-    say(NEXT)
-    return worst(job.exit_code for job in ended)
+    code = worst(job.exit_code for job in ended)
+    say("videostat: the demo was not finished" if code else NEXT)
+    return code

@@ -50,10 +50,19 @@ def download(
     debug: Debug = False,
     config: Config = None,
 ) -> ExitCode:
-    """Save the videos of jobs that have succeeded; what is there already is not fetched again."""
+    """Save the videos of jobs that have succeeded; what is there already is not fetched again.
+
+    For example:
+      videostat download jogg proj_abc123 proj_def456 --output-dir videos
+      videostat download reelbot reel_42 -o clip.mp4
+      videostat download --missing
+
+    Exit code: 0 every video is saved, 5 the job failed, 8 not finished, 9 not saved; all are in the README.
+    """
     from videostat.commands.answering import again, answers, worst
     from videostat.commands.executing import executing
     from videostat.commands.naming import named
+    from videostat.commands.reporting import report
     from videostat.commands.running import follow
     from videostat.commands.saving import saving_to
     from videostat.commands.session import session
@@ -74,6 +83,7 @@ def download(
             saving=saving_to(this, refs, output_dir=output_dir, output=output, name=name, overwrite=overwrite),
             execution=execution,
         )
+    report(ended)
     unfinished = [job.ref for job in ended if job.problem is None and not job.state.is_terminal]
     if unfinished:
         say(f"videostat: {len(unfinished)} of {len(ended)} not finished yet. To wait, and save:")

@@ -28,7 +28,14 @@ def history(
     json: Json = False,
     quiet: Quiet = False,
 ) -> ExitCode:
-    """List the jobs this machine has seen, the newest first."""
+    """List the jobs this machine has seen, the newest first.
+
+    For example:
+      videostat history --unfinished
+      videostat history --provider jogg --since 7d --json
+
+    Exit code: 0, or 2 where it cannot be done.
+    """
     from contextlib import closing
     from datetime import UTC, datetime, timedelta
     from itertools import islice

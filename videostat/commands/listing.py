@@ -21,14 +21,21 @@ def list_(
     debug: Debug = False,
     config: Config = None,
 ) -> ExitCode:
-    """List the jobs a service still keeps, the newest first."""
+    """List the jobs a service still keeps, the newest first.
+
+    For example:
+      videostat list jogg
+      videostat list jogg --state succeeded --all --quiet
+
+    Exit code: 0, or 3 where the key is missing or refused, 6 where there was no answer.
+    """
     from functools import partial
     from itertools import islice
 
     from videostat.commands.answering import line_of
     from videostat.commands.session import session
-    from videostat.listing import listed
     from videostat.models import Job
+    from videostat.paging import listed
     from videostat.render.tables import LISTED, counting, listed_row, show_lines, show_table
 
     with session(config, keep=not no_history, debug=debug) as this, counting(shown=everything and not quiet) as counted:

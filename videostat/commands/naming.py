@@ -38,7 +38,7 @@ def named(
         session.settings.account(name)
     if not given and not unfinished and not missing:
         raise UsageError(
-            f"{source} names no job" if source else "which jobs?",
+            f"{'stdin' if str(source) == '-' else source} names no job" if source else "which jobs?",
             hint="Name a provider and its job ids, for example: jogg proj_abc123",
         )
     if unfinished or missing:

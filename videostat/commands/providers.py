@@ -7,7 +7,13 @@ HEADERS = ("NAME", "SERVICE", "KEY", "LOOKS EVERY", "WAITS", "LIST")
 
 
 def providers(*, config: Config = None) -> ExitCode:
-    """Show the services and accounts: key found or not, how often they are asked, what they can do."""
+    """Show the services and accounts: key found or not, how often they are asked, what they can do.
+
+    For example:
+      videostat providers
+
+    Exit code: 0, or 2 where it cannot be done.
+    """
     from videostat.config import load
     from videostat.render.tables import show_table
     from videostat.render.text import duration

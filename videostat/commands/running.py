@@ -5,14 +5,15 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from queue import SimpleQueue
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from videostat.commands.signals import signals_put_into
 from videostat.configfile import parse_duration
 from videostat.errors import VideostatError
-from videostat.notices import Notices
 from videostat.poll import Phase, Reply, Terms
 from videostat.render.messages import say, tell
+from videostat.render.notices import Notices
 from videostat.render.views import View, view
 from videostat.waiting import drive
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from videostat.render.answers import Answers
 
 
-def patience(
+def terms_of(
     session: Session, refs: list[JobRef], timeout: str | None, interval: str | None, *, quiet: bool = False
 ) -> Terms:
     """How long to wait and how often to look: as the options say, else the configuration, else the services."""
@@ -43,21 +44,26 @@ def patience(
 
 
 def run(
-    session: Session, refs: list[JobRef], steps: Mapping[Phase, Callable[[Job], Job]], terms: Terms, view: View
+    session: Session,
+    refs: list[JobRef],
+    steps: Mapping[Phase, Callable[[Job], Job]],
+    terms: Terms,
+    view: View,
+    *,
+    saved: Mapping[JobRef, Job] = MappingProxyType({}),
 ) -> Iterator[Job]:
     """Each job as it ends; what happens until then is the view's and the history's."""
     clock, history = session.clock, session.history
     history.add(refs, clock.now())
     accounts = {ref: session.client.account(ref.provider) for ref in refs}
-    for account in {account.group: account for account in accounts.values()}.values():
+    for account in {account.group: account for ref, account in accounts.items() if ref not in saved}.values():
         # A key command may ask for a passphrase: not while a look's seconds are counted. What is wrong, the look tells.
         with suppress(VideostatError):
             account.key()
-    usual = {ref: account.provider.polling.usual for ref, account in accounts.items()}
-    notices = Notices(clock, usual)
+    notices = Notices(clock, {ref: account.provider.polling.usual for ref, account in accounts.items()})
     inbox: SimpleQueue[Reply | int] = SimpleQueue()
     with signals_put_into(inbox), view:
-        for job in drive(session.client, refs, steps, terms, inbox=inbox, clock=clock):
+        for job in drive(session.client, refs, steps, terms, inbox=inbox, clock=clock, saved=saved):
             if job is None:
                 view.tick()
                 continue
@@ -83,25 +89,20 @@ def follow(
     execution: Executing | None = None,
 ) -> list[Job]:
     """Everything until the last job has ended, each answered as it ends."""
-    steps = {Phase.LOOK: session.client.look, Phase.URL: session.client.look}
+    steps: dict[Phase, Callable[[Job], Job]] = {}
     if saving:
         steps[Phase.SAVE] = saving.save
     if execution:
         steps[Phase.EXEC] = execution.execute
-    terms = replace(terms, then=tuple(phase for phase in (Phase.SAVE, Phase.EXEC) if phase in steps))
-    ended = list(saving.already()) if saving else []
-    for job in ended:
-        session.history.update(job, session.clock.now())
+    terms = replace(terms, then=tuple(steps))
+    saved = {job.ref: job for job in saving.already()} if saving else {}
+    transfers = saving.transfers if saving else {}
+    seen = view(doing, len(refs), terms.timeout, session.clock, quiet=quiet, progress=progress, transfers=transfers)
+    ended = []
+    for job in run(session, refs, steps, terms, seen, saved=saved) if refs else ():
+        if execution and (printed := execution.output.pop(job.ref, b"")):
+            tell(printed.decode(errors="replace"))
         shown.show(job)
-    done = {job.ref for job in ended}
-    left = [ref for ref in refs if ref not in done]
-    if left:
-        transfers = saving.transfers if saving else {}
-        seen = view(doing, len(left), terms.timeout, session.clock, quiet=quiet, progress=progress, transfers=transfers)
-        for job in run(session, left, steps, terms, seen):
-            if execution and (printed := execution.output.pop(job.ref, b"")):
-                tell(printed.decode(errors="replace"))
-            shown.show(job)
-            ended.append(job)
+        ended.append(job)
     shown.finish()
     return ended

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from videostat.errors import ExitCode
+from videostat.errors import ExitCode, UsageError
 
 
 def sandbox(
@@ -18,7 +18,14 @@ def sandbox(
     bytes_per_second: Annotated[int | None, typer.Option(min=1, help="Send videos this slowly.")] = None,
     ranges: Annotated[bool, typer.Option(help="Let transfers go on where they stopped.")] = True,
 ) -> ExitCode:
-    """Serve simulated services on this machine, for trying commands and scripts without a key."""
+    """Serve simulated services on this machine, for trying commands and scripts without a key.
+
+    For example:
+      videostat sandbox --speed 10
+      videostat sandbox --port 0 --fail-rate 0.2 --limits
+
+    Exit code: 130 when Ctrl-C ends it, 2 if the port is taken.
+    """
     from queue import SimpleQueue
 
     from videostat.clock import Clock
@@ -27,6 +34,8 @@ def sandbox(
     from videostat.render.messages import say
     from videostat.sandbox import WORDS, Sandbox
 
+    if limits and speed != 1:
+        raise UsageError("--limits keeps the services' minutes and hours", hint="Leave --speed out.")
     clock = Clock(speed)
     inbox: SimpleQueue[int] = SimpleQueue()
     with (
@@ -43,7 +52,8 @@ def sandbox(
         ) as server,
     ):
         with output():
-            for name, value in server.environment().items():
+            # Jobs of a simulation have no place among those that `wait --unfinished` would ask real services about.
+            for name, value in (server.environment() | {"VIDEOSTAT_NO_HISTORY": "1"}).items():
                 typer.echo(f"export {name}={value}")
         say(f"Serving on {server.base_url()} until Ctrl-C. Paste the lines above into another shell, then try:")
         say("  videostat wait jogg demo-1")

@@ -74,7 +74,7 @@ class Saving:
             with suppress(NotSaved):
                 saved = None if self.overwrite else place.saved()
             if saved:
-                yield Job(ref=ref, state=State.SUCCEEDED, saved=saved, ended=True)
+                yield Job(ref=ref, state=State.SUCCEEDED, saved=saved)
 
     def save(self, job: Job) -> Job:
         place = self.targets[job.ref]

@@ -25,20 +25,26 @@ def status(
     debug: Debug = False,
     config: Config = None,
 ) -> ExitCode:
-    """Look at jobs once, and say where they stand."""
+    """Look at jobs once, and say where they stand.
+
+    For example:
+      videostat status jogg proj_abc123
+      videostat status jogg:proj_abc123 reelbot:reel_42 --json
+
+    Exit code: 0 if it could look; with --exit-status also 5 failed, 8 not finished, 9 no video.
+    """
     from videostat.commands.answering import answers, worst
     from videostat.commands.naming import named
     from videostat.commands.running import run
     from videostat.commands.session import session
     from videostat.models import Job
-    from videostat.poll import Phase, Terms
+    from videostat.poll import Terms
     from videostat.render.answers import bare_state
     from videostat.render.views import ErrorsOnly
 
     with session(config, keep=not no_history, debug=debug) as this:
         refs = named(this, jobs, source, unfinished=unfinished, quiet=quiet)
-        steps = {Phase.LOOK: this.client.look, Phase.URL: this.client.look}
-        seen = {job.ref: job for job in run(this, refs, steps, Terms(attempts=ATTEMPTS), ErrorsOnly())}
+        seen = {job.ref: job for job in run(this, refs, {}, Terms(attempts=ATTEMPTS), ErrorsOnly())}
         shown = answers(this, json=json, quiet=quiet, bare=bare_state)
         for ref in refs:
             shown.show(seen[ref])

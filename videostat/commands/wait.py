@@ -61,11 +61,20 @@ def wait(
     debug: Debug = False,
     config: Config = None,
 ) -> ExitCode:
-    """Wait until jobs have ended; exit 0 if every one has its video."""
+    """Wait until jobs have ended; exit 0 if every one has its video.
+
+    For example:
+      videostat wait jogg proj_abc123 --timeout 20m
+      videostat wait jogg:proj_abc123 reelbot:reel_42 --download
+      videostat wait --unfinished --download
+
+    Exit code: 0 every job has its video, 5 one failed, 9 not saved, 124 the timeout; all are in the README.
+    """
     from videostat.commands.answering import answers, goes_on, worst
     from videostat.commands.executing import executing
     from videostat.commands.naming import named
-    from videostat.commands.running import follow, patience
+    from videostat.commands.reporting import report
+    from videostat.commands.running import follow, terms_of
     from videostat.commands.saving import saving_to
     from videostat.commands.session import session
 
@@ -75,7 +84,7 @@ def wait(
     execution = executing(execute, saving=saves) if execute else None
     with session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
         refs = named(this, jobs, source, unfinished=unfinished, quiet=quiet)
-        terms = patience(this, refs, timeout, interval, quiet=quiet)
+        terms = terms_of(this, refs, timeout, interval, quiet=quiet)
         saving = None
         if saves:
             saving = saving_to(
@@ -102,6 +111,7 @@ def wait(
             saving=saving,
             execution=execution,
         )
+    report(ended)
     # What was stopped because another job decided does not decide.
     codes = [job.exit_code for job in ended if type(job.problem) is not Stopped]
     code = ExitCode.OK if first and ExitCode.OK in codes else worst(codes)

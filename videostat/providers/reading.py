@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_DELAY = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")  # RFC 9110, 10.2.3, and fractions; not all that float() reads
 _MILLISECONDS = 1e11  # seconds would put such a time into the year 5138
 
 _BY_HTTP_STATUS: Mapping[int, type[VideostatError]] = {
@@ -173,19 +174,18 @@ def _content(answer: Answer) -> str:
 
 def _retry_after(answer: Answer, *resets: object) -> float | None:
     """Seconds from now: of Retry-After and these times the first that is readable and not past."""
-    header = answer.headers.get("retry-after")
-    seconds = number(header)
-    if seconds is not None and seconds >= 0:
-        return seconds
+    header = answer.headers.get("retry-after", "").strip()
+    if _DELAY.fullmatch(header):
+        return float(header)
     for moment in (_http_date(header), *map(time, resets)):
         if moment is not None and moment >= answer.received_at:
             return (moment - answer.received_at).total_seconds()
     return None
 
 
-def _http_date(value: str | None) -> datetime | None:
+def _http_date(value: str) -> datetime | None:
     try:
-        read = parsedate_to_datetime(value or "")
+        read = parsedate_to_datetime(value)
         return read if read.tzinfo else read.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None

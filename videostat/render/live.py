@@ -83,11 +83,14 @@ class Live(ErrorsOnly):
             self._saving[job.ref] = job
         else:
             self._active[job.ref] = job
-        self.tick()
+        if not job.ended:  # else aside() draws
+            self.tick()
 
     def _tell_end(self, job: Job) -> None:
         if job.exit_code is ExitCode.OK:
-            succeeded = self._pen.painted(f"succeeded after {duration(self._elapsed(job))}", "green")
+            is_old = job.saved is not None and job.saved.skipped
+            said = "already saved" if is_old else f"succeeded after {duration(self._elapsed(job))}"
+            succeeded = self._pen.painted(said, "green")
             saved = f"  {file_and_size(job.saved)}" if job.saved else ""
             self.note(f"{self._pen.painted(self._pen.good, 'green')} {job.ref}  {succeeded}{saved}")
         elif complaint := self._news(job):

@@ -46,13 +46,18 @@ def _visible(character: str) -> str:
 
 def duration(seconds: float) -> str:
     """A length of time as one would type it: 45s, 3m12s, 1h05m."""
+    if 0.05 <= seconds < 1:  # noqa: PLR2004 - else it would be written as 0, which is for ever
+        return f"{seconds:.1f}s"
     minutes, rest = divmod(round(seconds), 60)
     if not minutes:
         return f"{rest}s"
     hours, minutes = divmod(minutes, 60)
     if not hours:
         return f"{minutes}m{rest:02}s" if rest else f"{minutes}m"
-    return f"{hours}h{minutes:02}m" if minutes else f"{hours}h"
+    days, hours = divmod(hours, 24)
+    if not days:
+        return f"{hours}h{minutes:02}m" if minutes else f"{hours}h"
+    return f"{days}d{hours:02}h" if hours else f"{days}d"
 
 
 def ago(moment: datetime, now: datetime) -> str:

@@ -110,13 +110,17 @@ class Log(ErrorsOnly):
         until = ""
         if self._timeout:
             end = self._clock.now().timestamp() + self._timeout
-            until = f", until {datetime.fromtimestamp(end, UTC).astimezone():%H:%M} ({duration(self._timeout)})"
+            when = datetime.fromtimestamp(end, UTC).astimezone()
+            day = "" if self._timeout < 86400 else f"{when:%Y-%m-%d }"  # noqa: PLR2004 - a day
+            until = f", until {day}{when:%H:%M} ({duration(self._timeout)})"
         self.note(f"{self._doing} {_jobs(self._open)}{until}")
         return self
 
     def update(self, job: Job) -> None:
         before = self._last.get(job.ref)
-        said = f"saved as {file_and_size(job.saved)}" if job.saved else passing(job)
+        said = passing(job)
+        if job.saved:
+            said = f"{'already ' if job.saved.skipped else ''}saved as {file_and_size(job.saved)}"
         if job.ended:
             is_news = (job.state, job.saved) != ((before.state, before.saved) if before else (State.UNKNOWN, None))
             self._last.pop(job.ref, None)

@@ -66,7 +66,10 @@ class Sandbox:
         try:
             self._server = Server(self.port, self.clock, services.answer)
         except (OSError, OverflowError) as error:
-            raise UsageError(f"port {self.port} cannot be used: {error}", hint="Port 0 takes any free one.") from error
+            raise UsageError(
+                f"port {self.port} cannot be used: {getattr(error, 'strerror', None) or error}",
+                hint="Port 0 takes any free one.",
+            ) from error
         self.port = self._server.server_port
         videos.base_url = self.base_url()
         self._thread = Thread(target=self._server.serve_forever, args=(0.02,), name="sandbox", daemon=True)

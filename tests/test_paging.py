@@ -7,8 +7,8 @@ from itertools import islice
 import pytest
 
 from videostat.errors import KeyRefused, RateLimited, ServerError, VideostatError
-from videostat.listing import ATTEMPTS, LONGEST_PAUSE, listed
 from videostat.models import Job, JobRef
+from videostat.paging import ATTEMPTS, LONGEST_PAUSE, listed
 from videostat.providers.base import Page
 
 

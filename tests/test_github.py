@@ -1,0 +1,155 @@
+"""GitHub Actions: a table in the step's summary, and annotations."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from videostat.errors import KeyRefused, NotFound, NotSaved, ServerError, TimedOut
+from videostat.models import Job, JobRef, Saved, State
+from videostat.render.github import ROWS, command, complaints, summary
+
+if TYPE_CHECKING:
+    from conftest import Videostat
+
+HOSTILE = "a|b\n::error::c <img src=x> [l](http://e) `d` \\| @me #1 \x1b[2J\u202e :x: %0A ![i](https://e/i)"
+# What GFM takes for the end of a cell.
+BORDER = re.compile(r"(?<!\\)(?:\\\\)*\|")
+
+
+def job(name: str = "jogg proj_1", state: State = State.SUCCEEDED, **known: object) -> Job:
+    return replace(Job(ref=JobRef(*name.split()), ended=True), state=state, **known)  # type: ignore[arg-type]
+
+
+def rows(markdown: str) -> list[str]:
+    return [re.sub(r"\\(.)", r"\1", line) for line in markdown.splitlines()[4:] if line.startswith("| ")]
+
+
+@pytest.mark.parametrize(
+    ("ended", "row"),
+    [
+        (job(video_url="https://v.example/a.mp4"), "| jogg proj_1 | succeeded | https://v.example/a.mp4 |  |"),
+        (job(video_url="https://me:pw@v.example/a?sig=x#y"), "| jogg proj_1 | succeeded | https://v.example/a |  |"),
+        (
+            job(video_url="https://v/a?sig=x", message="well done", saved=Saved(file=Path("videos/a.mp4"), bytes=1)),
+            "| jogg proj_1 | succeeded | videos/a.mp4 |  |",
+        ),
+        (job(state=State.FAILED, error="refused"), "| jogg proj_1 | failed |  | refused |"),
+        (
+            job(video_url="https://v/a?sig=x", problem=NotSaved("HTTPS://v/a?sig=x is gone")),
+            "| jogg proj_1 | succeeded | https://v/a | HTTPS://v/a is gone |",
+        ),
+        (job(state=State.RUNNING, problem=TimedOut("too late")), "| jogg proj_1 | running |  | too late |"),
+    ],
+)
+def test_the_summary_has_a_row_for_each_job_and_no_signature(ended: Job, row: str) -> None:
+    assert rows(summary([ended])) == [row]
+
+
+def test_what_has_no_video_comes_first_below_the_count() -> None:
+    jobs = [job("jogg a", video_url="https://v"), job("jogg b", State.FAILED), job("jogg c", video_url="https://v")]
+    markdown = summary(jobs)
+    assert markdown.splitlines()[0] == "### videostat: 2 of 3 succeeded"
+    assert [row.split()[2] for row in rows(markdown)] == ["b", "a", "c"]
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        job(state=State.FAILED, error=HOSTILE),
+        job(problem=NotFound(HOSTILE)),
+        job(video_url=HOSTILE),
+        job(saved=Saved(file=Path(HOSTILE), bytes=1)),
+    ],
+)
+def test_foreign_text_stays_in_its_cell_and_is_only_text(hostile: Job) -> None:
+    line = next(line for line in summary([hostile]).splitlines() if "proj" in line)
+    assert line.isprintable()
+    assert len(BORDER.findall(line)) == 5
+    assert not re.search(r"(?<!\\)(?:\\\\)*[<\[`@#:!]", line)
+
+
+def test_ten_thousand_jobs_fit_into_what_github_takes() -> None:
+    failed = job(state=State.FAILED, error="|" * 1000)
+    markdown = summary([failed, *[job(video_url="https://v.example/" + "/" * 1000)] * 9999])
+    assert len(rows(markdown)) == ROWS
+    assert markdown.endswith("\nand 9,500 more\n\n")
+    assert len(markdown.encode()) < 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("ended", "line"),
+    [
+        (job(video_url="https://v"), None),
+        (job(state=State.RUNNING, problem=TimedOut("late")), None),
+        (
+            job(state=State.FAILED, error="100% wrong, it is: https://v/a?sig=x"),
+            "::error title=videostat%3A jogg::jogg proj_1 failed: 100%25 wrong, it is: https://v/a",
+        ),
+        (
+            job(problem=ServerError("no", hint="Look.")),
+            "::error title=videostat%3A jogg::jogg proj_1: no%0A  Look.",
+        ),
+    ],
+)
+def test_a_bad_end_is_an_annotation_and_a_timeout_is_not(ended: Job, line: str | None) -> None:
+    assert list(complaints([ended])) == ([line] if line else [])
+
+
+def test_a_refused_key_is_one_annotation() -> None:
+    refused = KeyRefused("the key is refused")
+    assert len(list(complaints([job(f"jogg proj_{n}", problem=refused) for n in range(5)]))) == 1
+
+
+def test_a_command_is_one_line_whatever_it_says() -> None:
+    assert command("error", "a:b,c%\r\n::d", title="a:b,c%\r\n") == (
+        "::error title=a%3Ab%2Cc%25%0D%0A::a:b,c%25%0D%0A::d"
+    )
+
+
+@pytest.fixture
+def speed() -> float:
+    return 500
+
+
+@pytest.mark.usefixtures("no_history")
+@pytest.mark.parametrize("argv", [["wait"], ["download"], ["wait", "--download"]])
+def test_wait_and_download_append_their_results(
+    videostat: Videostat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argv: list[str]
+) -> None:
+    file = tmp_path / "summary.md"
+    file.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(file))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    got = videostat(*argv, "jogg:proj_done", "reelbot:reel_done_fail", "--quiet")
+    assert got.code == 5
+    written = file.read_text()
+    assert written.startswith("before\n### videostat: 1 of 2 succeeded\n\n| Job ")
+    assert len(rows(written.removeprefix("before\n"))) == 2
+    assert [line[:36] for line in got.stderr.splitlines() if line.startswith("::")] == [
+        "::error title=videostat%3A reelbot::"
+    ]
+
+
+@pytest.mark.usefixtures("no_history")
+@pytest.mark.parametrize("value", ["", "false"])
+def test_elsewhere_nothing_of_it_is_written(videostat: Videostat, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "")
+    monkeypatch.setenv("GITHUB_ACTIONS", value)
+    got = videostat("wait", "jogg", "proj_done_fail")
+    assert got.code == 5
+    assert "::" not in got.stderr
+
+
+@pytest.mark.usefixtures("no_history")
+def test_a_summary_that_cannot_be_written_is_told_and_changes_nothing(
+    videostat: Videostat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
+    got = videostat("wait", "jogg", "proj_done", "--quiet")
+    assert (got.code, len(got.lines)) == (0, 1)
+    assert got.stderr == "videostat: the summary of this step could not be written: Is a directory\n"
