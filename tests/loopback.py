@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    import ssl
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -136,17 +135,21 @@ class Proxy(_Listener):
             return
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as there:
             connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
-            back = threading.Thread(target=_pump, args=(there, connection), daemon=True)
-            back.start()
             _pump(connection, there)
-            back.join(5)
 
 
-def _pump(source: socket.socket, sink: socket.socket) -> None:
+def _pump(*pair: socket.socket) -> None:
+    """Both ways in one thread, until either side ends: a TLS socket cannot be read and written by two at once."""
     with suppress(OSError):
-        while piece := source.recv(65536):
-            sink.sendall(piece)
-        sink.shutdown(socket.SHUT_WR)
+        while (
+            ready := [s for s in pair if isinstance(s, ssl.SSLSocket) and s.pending()]
+            or select.select(pair, (), (), 10)[0]
+        ):
+            for source in ready:
+                piece = source.recv(65536)
+                if not piece:
+                    return
+                pair[source is pair[0]].sendall(piece)
 
 
 def _read(readline: Callable[[], bytes], read: Callable[[int], bytes | None]) -> Request | None:

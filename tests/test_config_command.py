@@ -89,7 +89,7 @@ def test_show_says_where_each_value_comes_from_and_no_key(
 # --- set-key
 
 
-@pytest.mark.parametrize("given", [KEY, f"{KEY}\n", f"{KEY}\r\n", f"{KEY}\nsecond line\n"])
+@pytest.mark.parametrize("given", [KEY, f"{KEY}\n", f"{KEY}\r\n"])
 def test_a_key_is_read_from_stdin_and_kept_privately(
     videostat: Videostat, folder: Path, monkeypatch: pytest.MonkeyPatch, given: str
 ) -> None:
@@ -104,6 +104,22 @@ def test_a_key_is_read_from_stdin_and_kept_privately(
     assert tomllib.loads(stored.read_text()) == {"providers": {"jogg": {"api_key": KEY}}}
     assert (mode(folder), mode(stored)) == (0o700, 0o600)
     assert got.stderr == f"The key for jogg is in {stored}.\n"
+
+
+@pytest.mark.parametrize("given", [f"{KEY}\nsecond line\n", f"{KEY}\n\n", f" {KEY}\n", b"\xff\xfe"])
+def test_a_key_of_more_than_a_line_is_refused_unseen(videostat: Videostat, folder: Path, given: str | bytes) -> None:
+    got = videostat("config", "set-key", "jogg", stdin=given)
+    assert (got.code, got.stdout) == (2, "")
+    assert "canary" not in got.stderr
+    assert not (folder / "credentials.toml").exists()
+
+
+def test_a_key_given_as_an_argument_is_refused_unseen(videostat: Videostat, folder: Path) -> None:
+    got = videostat("config", "set-key", "jogg", KEY)
+    assert (got.code, got.stdout) == (2, "")
+    assert KEY not in got.stderr
+    assert "a key is never an argument" in got.stderr
+    assert not (folder / "credentials.toml").exists()
 
 
 def test_keys_of_other_accounts_stay(videostat: Videostat, folder: Path) -> None:
@@ -214,7 +230,8 @@ def test_check_tells_of_each_key_that_does_not_and_exits_with_the_smallest_code(
     assert got.code == code
     assert len(got.lines) == 3 - len(keys)
     for account in keys:
-        assert f"videostat: {account}: " in got.stderr
+        source = f"environment variable VIDEOSTAT_{account.upper()}_API_KEY"
+        assert f"videostat: {account}, with the key from {source}: " in got.stderr
         assert videostat("config", "check", account).code >= code
     assert KEY not in got.stdout + got.stderr
 
@@ -341,3 +358,10 @@ def test_a_bare_group_shows_its_help(videostat: Videostat) -> None:
     got = videostat("config")
     assert got.code == 2
     assert "set-key" in got.stdout + got.stderr
+
+
+def test_init_under_a_name_too_long_is_told(videostat: Videostat, tmp_path: Path) -> None:
+    got = videostat("config", "init", "--config", tmp_path / ("x" * 300))
+    assert (got.code, got.stdout) == (2, "")
+    assert got.stderr.startswith("videostat: ")
+    assert "bug" not in got.stderr

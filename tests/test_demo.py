@@ -35,6 +35,12 @@ def saved(folder: Path) -> list[Path]:
     return found
 
 
+def test_a_companys_proxy_is_not_asked(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setattr(demo, "SPEED", SPEED)
+    assert videostat("demo").code == 0
+
+
 def test_in_a_pipe_it_saves_the_videos_of_all_services_and_exits_0(
     videostat: Videostat, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,9 +11,10 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -46,7 +47,7 @@ from faults import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videostat.download import ATTEMPTS, BUFFER, Link, Transfer
+from videostat.download import ATTEMPTS, BUFFER, LONGEST_LIMIT, LONGEST_WAIT, Link, Transfer
 from videostat.errors import (
     ExitCode,
     Gone,
@@ -58,13 +59,15 @@ from videostat.errors import (
     Untrusted,
     VideostatError,
 )
-from videostat.files import exact_target, target
+from videostat.files import Target, exact_target, target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 VIDEO = Video(mp4())
 OTHER = Video(mp4(60_000, seed=2), '"two"')
+PAST = ["Tue, 31 Dec 2024 00:00:00 -0000", "Mon, 01 Jan 0001 00:00:00 +2359"]
+NEVER = f"Fri, 31 Dec {'9' * 20} 23:59:59 GMT"
 FRAGMENTED = mp4(900)[:32] + (box(b"moof", bytes(8)) + box(b"mdat", bytes(100))) * 9
 
 
@@ -97,18 +100,36 @@ def test_a_saved_folder_holds_the_video_and_nothing_else(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("extension", ["mp4", "webm", "mov"])
 def test_a_video_that_is_there_is_skipped_without_a_request(tmp_path: Path, extension: str) -> None:
-    (tmp_path / f"jogg-a1.{extension}").write_bytes(b"there")
+    (tmp_path / f"jogg-a1.{extension}").write_bytes(VIDEO.body)
     with FaultServer(VIDEO) as server:
         saved = save(server.url, target(REF, tmp_path))
         assert server.requests == []
-    assert (saved.skipped, saved.bytes) == (True, 5)
+    assert (saved.skipped, saved.bytes) == (True, 50_000)
     assert names(tmp_path) == [f"jogg-a1.{extension}"]
+
+
+@pytest.mark.parametrize("where", [exact_target(REF, Path("clip.mp4")), target(REF, Path())])
+def test_a_file_that_is_not_ours_is_left_alone_and_nothing_is_sent(tmp_path: Path, where: Target) -> None:
+    where = replace(where, path=tmp_path / where.path)
+    where.file("mp4").write_bytes(b"hi\n")
+    with FaultServer(VIDEO) as server, pytest.raises(NotSaved, match="is there already"):
+        save(server.url, where)
+    assert server.requests == []
+    assert names(tmp_path) == [where.file("mp4").name]
+    assert where.file("mp4").read_bytes() == b"hi\n"
+
+
+def test_overwrite_replaces_a_typed_name(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"hi\n")
+    with FaultServer(VIDEO) as server:
+        assert not save(server.url, exact_target(REF, tmp_path / "clip.mp4"), overwrite=True).skipped
+    assert (tmp_path / "clip.mp4").read_bytes() == VIDEO.body
 
 
 def test_a_video_finished_by_another_before_the_lock_is_ours_is_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fcntl, "flock", lambda fd, how: (tmp_path / "jogg-a1.mp4").write_bytes(b"there"))
+    monkeypatch.setattr(fcntl, "flock", lambda fd, how: (tmp_path / "jogg-a1.mp4").write_bytes(VIDEO.body))
     with FaultServer(VIDEO) as server:
         assert save(server.url, target(REF, tmp_path)).skipped
     assert server.requests == []
@@ -425,7 +446,7 @@ def test_the_server_says_how_long_to_pause(tmp_path: Path, status: int) -> None:
     assert clock.pauses == [400, 400]
 
 
-@pytest.mark.parametrize("hint", ["soon", "-5", "1e9", "Wed, 99 Foo 2025", "0", "Tue, 31 Dec 2024 00:00:00 -0000"])
+@pytest.mark.parametrize("hint", ["soon", "-5", "1e9", "Wed, 99 Foo 2025", "0", *PAST, NEVER, "9" * 5000])
 def test_a_hint_that_means_nothing_leaves_our_own_pause(tmp_path: Path, hint: str) -> None:
     clock = FakeClock()
     with FaultServer(VIDEO, answers(503, retry_after=hint)) as server:
@@ -435,9 +456,39 @@ def test_a_hint_that_means_nothing_leaves_our_own_pause(tmp_path: Path, hint: st
 
 def test_no_pause_goes_past_the_deadline(tmp_path: Path) -> None:
     clock = FakeClock()
-    with FaultServer(VIDEO, answers(503, retry_after="400")) as server, pytest.raises(NotSaved, match="no time"):
-        save(server.url, target(REF, tmp_path), clock=clock, deadline=clock.time + 399)
+    with FaultServer(VIDEO, answers(503)) as server, pytest.raises(NotSaved, match="no time"):
+        save(server.url, target(REF, tmp_path), clock=clock, deadline=clock.time + 0.001)
     assert (clock.pauses, len(server.requests)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("hint", "left", "told"),
+    [
+        ("400", 399, "400 seconds"),
+        (f"{LONGEST_WAIT + 1}", inf, "601 seconds"),
+        ("999999999", inf, "999,999,999 seconds"),
+        ("9" * 18, inf, "999,999,999,999,999,999 seconds|1,000,000,000,000,000,000 seconds"),
+        ("Wed, 01 Jan 2025 01:16:40 GMT", inf, "3,600 seconds"),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", inf, "[0-9,]{15} seconds"),
+    ],
+)
+def test_a_server_that_wants_us_to_wait_too_long_ends_the_transfer(
+    tmp_path: Path, hint: str, left: float, told: str
+) -> None:
+    clock = FakeClock()
+    with FaultServer(VIDEO, answers(503, retry_after=hint)) as server, pytest.raises(NotSaved, match=told) as caught:
+        save(server.url, target(REF, tmp_path), clock=clock, deadline=clock.time + left)
+    assert (clock.pauses, len(server.requests)) == ([], 1)
+    assert "the server answered 503" in str(caught.value)
+
+
+def test_a_service_may_limit_us_by_the_hour_and_no_longer(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with FaultServer(VIDEO, answers(403)) as server:
+        service = Service(RateLimited("slow down", retry_after=LONGEST_LIMIT + 1))
+        with pytest.raises(NotSaved, match="slow down; it wants us to wait 3,601 seconds"):
+            save(server.url, target(REF, tmp_path), resolve=service, clock=clock)
+    assert clock.pauses == []
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
@@ -530,6 +581,13 @@ def test_a_url_is_used_until_a_minute_before_it_expires(tmp_path: Path, left: in
         service = Service(Link(server.url, expires_at))
         save(server.url, target(REF, tmp_path), clock=clock, expires_at=expires_at, resolve=service)
     assert (service.asked, len(server.requests)) == (asked, 1)
+
+
+def test_a_url_that_expired_at_the_beginning_of_time_is_fetched_anew(tmp_path: Path) -> None:
+    with FaultServer(VIDEO) as server:
+        service = Service(server.url)
+        save("http://127.0.0.1:9/", target(REF, tmp_path), expires_at=datetime.min.replace(tzinfo=UTC), resolve=service)
+    assert service.asked == 1
 
 
 def test_a_url_that_expires_during_a_pause_is_renewed_before_the_next_attempt(tmp_path: Path) -> None:
@@ -797,7 +855,7 @@ def test_an_error_of_the_disk_is_final_and_has_a_hint(
 def readonly_folder(*files: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
         for file in files:
-            (Path(name) / file).write_bytes(b"there")
+            (Path(name) / file).write_bytes(VIDEO.body)
         Path(name).chmod(0o555)
         # Root may write everywhere, so be nobody.
         is_root = os.geteuid() == 0

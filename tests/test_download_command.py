@@ -104,9 +104,40 @@ def test_what_is_there_is_neither_asked_about_nor_fetched_again(
 
 
 def test_overwrite_fetches_again(videostat: Videostat, tmp_path: Path) -> None:
+    videostat("download", "jogg", "proj_done")
+    got = videostat("download", "--overwrite", "--json", "jogg", "proj_done")
+    assert (got.code, got.objects[0]["skipped"]) == (0, False)
     (tmp_path / "jogg-proj_done.mp4").write_text("mine")
     assert videostat("download", "--overwrite", "jogg", "proj_done").code == 0
     assert (tmp_path / "jogg-proj_done.mp4").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("download -o clip.mp4", "clip.mp4"),
+        ("wait -o clip.mp4", "clip.mp4"),
+        ("download", "jogg-proj_done.mp4"),
+        ("wait --download", "jogg-proj_done.mov"),
+    ],
+)
+def test_a_file_of_that_name_is_no_proof_and_is_not_touched(
+    videostat: Videostat, sandbox: Sandbox, tmp_path: Path, command: str, name: str
+) -> None:
+    (tmp_path / name).write_text("hi\n")
+    got = videostat(*command.split(), "--json", "jogg", "proj_done")
+    assert (got.code, got.objects[0]["file"], got.objects[0]["exit_code"]) == (9, None, 9)
+    assert f"{name} is there already" in got.stderr
+    assert "--overwrite replaces it, or choose another name." in got.stderr
+    assert not [request for request in sandbox.requests if request.path.endswith(".mp4")]
+    assert files(tmp_path) == [name]
+    assert (tmp_path / name).read_text() == "hi\n"
+
+
+def test_a_typed_name_is_saved_to_once(videostat: Videostat, tmp_path: Path) -> None:
+    argv = ("download", "-o", "clip.mp4", "jogg", "proj_done")
+    assert [videostat(*argv).code, videostat(*argv).code, videostat(*argv, "--overwrite").code] == [0, 9, 0]
+    assert files(tmp_path) == ["clip.mp4"]
 
 
 def test_an_empty_file_is_no_video(videostat: Videostat, tmp_path: Path) -> None:

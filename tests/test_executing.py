@@ -149,3 +149,11 @@ def test_a_script_with_a_shebang_runs(videostat: Videostat, tmp_path: Path) -> N
     script.chmod(stat.S_IRWXU)
     got = videostat("wait", "--exec", f"'{script}' {{id}}", "jogg", "proj_done")
     assert "script proj_done\n" in got.stderr
+
+
+def test_what_it_prints_does_not_drive_the_terminal(videostat: Videostat) -> None:
+    code = "print(chr(27) + ']0;pwned' + chr(7) + 'said')"
+    got = videostat("wait", "jogg", "proj_done", "--exec", python(code))
+    assert got.code == 0
+    assert "\\x1b]0;pwned\\x07said\n" in got.stderr
+    assert "\x1b" not in got.stderr

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from faults import REF
+from faults import REF, mp4
 
 from videostat.errors import NotSaved, UsageError
 from videostat.files import Part, Version, ensure_distinct, exact_target, target
@@ -126,10 +126,31 @@ def test_a_folder_is_no_file_to_save_to(tmp_path: Path, name: str) -> None:
 def test_a_video_under_any_of_its_names_counts_as_saved(tmp_path: Path, extension: str) -> None:
     where = target(REF, tmp_path)
     assert where.saved() is None
-    where.file(extension).write_bytes(b"12345")
+    where.file(extension).write_bytes(mp4(500))
     saved = where.saved()
     assert saved
-    assert (saved.file, saved.bytes, saved.skipped) == (where.file(extension), 5, True)
+    assert (saved.file, saved.bytes, saved.skipped) == (where.file(extension), 500, True)
+    assert where.saved(overwrite=True) is None
+
+
+@pytest.mark.parametrize("content", [b"hi\n", mp4(500)[:-1], b"<!doctype html>"])
+def test_what_has_the_name_and_is_no_whole_video_is_not_taken_for_one(tmp_path: Path, content: bytes) -> None:
+    where = target(REF, tmp_path)
+    where.file("webm").write_bytes(content)
+    with pytest.raises(NotSaved, match=r"jogg-a1\.webm is there already, and is not a whole video") as caught:
+        where.saved()
+    assert caught.value.hint == "--overwrite replaces it, or choose another name."
+    assert where.saved(overwrite=True) is None
+
+
+@pytest.mark.parametrize("content", [b"hi\n", mp4(500)])
+def test_a_typed_name_that_is_taken_is_nobodys_video(tmp_path: Path, content: bytes) -> None:
+    where = exact_target(REF, tmp_path / "clip.mp4")
+    where.path.write_bytes(content)
+    with pytest.raises(NotSaved, match=r"clip\.mp4 is there already\Z") as caught:
+        where.saved()
+    assert caught.value.hint == "--overwrite replaces it, or choose another name."
+    assert where.saved(overwrite=True) is None
 
 
 def test_an_empty_file_is_not_a_saved_video(tmp_path: Path) -> None:

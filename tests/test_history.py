@@ -618,3 +618,15 @@ def test_an_older_file_is_brought_up_to_date_with_all_it_knows(path: Path, versi
         assert db.execute("PRAGMA user_version").fetchone() == (len(_MIGRATIONS),)
         indexes = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'index'")}
     assert {"newest", "newest_of_provider", "unfinished"} <= indexes
+
+
+@pytest.mark.parametrize("damage", ["state = 'weird'", "id = '../x'", "first_seen = 1e300"])
+def test_a_damaged_record_is_passed_over_and_told(path: Path, damage: str) -> None:
+    with closing(History(path, warn=no_warning)) as history:
+        history.add([REF, JobRef("jogg", "proj_2")], NOW)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(f"UPDATE job SET {damage} WHERE id = 'proj_1'")
+    told: list[str] = []
+    with closing(History(path, warn=told.append)) as history:
+        assert [seen.ref.id for seen in history.jobs()] == ["proj_2"]
+    assert told == ["the history has damaged records, which were passed over: 1"]

@@ -47,7 +47,6 @@ def seen(tmp_path: Path) -> None:
         (["--unfinished"], ["running", "queued"]),
         (["--missing"], ["lost", "never-saved", "old"]),
         (["--provider", "jogg"], ["running", "failed", "kept", "lost", "old"]),
-        (["--provider", "nobody"], []),
         (["--since", "90m"], ["running", "queued"]),
         (["--since", "7d"], ["running", "queued", "failed", "kept", "lost", "never-saved"]),
         (["--since", "7d", "--missing", "--provider", "reelbot"], ["never-saved"]),
@@ -118,3 +117,10 @@ def test_a_newer_history_is_told(videostat: Videostat) -> None:
     got = videostat("history")
     assert got.code == 2
     assert "a newer videostat wrote it" in got.stderr
+
+
+def test_a_provider_that_nothing_is_called_is_a_mistake(videostat: Videostat) -> None:
+    got = videostat("history", "--provider", "joggg")
+    assert (got.code, got.stdout) == (2, "")
+    assert "Did you mean jogg?" in got.stderr
+    assert videostat("history", "--provider", "jogg").code == 0

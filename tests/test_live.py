@@ -338,13 +338,20 @@ def test_colour_is_left_out_where_it_is_not_wanted(stage: Stage, value: str, is_
 def test_a_transfer_has_its_rate_its_end_and_its_bytes(stage: Stage) -> None:
     stage.open(count=1)
     saving = job(state=State.SUCCEEDED, video_url="https://v", progress=100)
-    transfer = stage.transfers[saving.ref] = Transfer("x", state="downloading")
+    transfer = stage.transfers[saving.ref] = Transfer("clip.mp4", state="downloading")
     transfer.show(1_000_000, 9_000_000)
-    assert stage.show(saving)[1] == "* jogg proj_1  saving  ━━──────────────────   11%      0s  1.0 MB of 9.0 MB"
+    assert stage.show(saving)[1] == "* clip.mp4  saving  ━━──────────────────   11%      0s  1.0 MB of 9.0 MB"
     transfer.done = 3_000_000
     assert stage.show(after=2)[1].endswith("33%      2s  1.0 MB/s  6s left  3.0 MB of 9.0 MB")
     transfer.state = "checking"
     assert stage.show()[1].endswith("checking  3.0 MB of 9.0 MB")
+
+
+def test_a_file_with_any_name_does_nothing_to_the_screen(stage: Stage) -> None:
+    stage.open(180, count=1)
+    saving = job(state=State.SUCCEEDED, video_url="https://v")
+    stage.transfers[saving.ref] = Transfer("a\x1b[2J\udcff.mp4", state="downloading")
+    assert stage.show(saving)[1].startswith("* a\\x1b[2J\\udcff.mp4  saving")
 
 
 def test_a_rate_is_that_of_the_last_seconds_and_begins_anew_when_bytes_are_discarded(stage: Stage) -> None:
@@ -362,7 +369,7 @@ def test_a_rate_is_that_of_the_last_seconds_and_begins_anew_when_bytes_are_disca
     transfer.show(0, 100)
     assert stage.show(after=0.25)[1].endswith("0%     15s  0 B of 100 B")
     transfer.done = 50
-    assert stage.show(after=0.25)[1].endswith("200 B/s  0s left  50 B of 100 B")
+    assert stage.show(after=0.25)[1].endswith("200 B/s  <1s left  50 B of 100 B")
 
 
 def test_a_transfer_never_passes_100_percent(stage: Stage) -> None:
@@ -376,14 +383,14 @@ def test_several_transfers_have_one_row_over_all(stage: Stage) -> None:
     stage.open(count=4)
     saving = [job(f"jogg proj_{number}", State.SUCCEEDED, video_url="https://v") for number in range(3)]
     for one in saving:
-        stage.transfers[one.ref] = Transfer("x", total=1000, done=500, state="downloading")
+        stage.transfers[one.ref] = Transfer(f"jogg-{one.ref.id}", total=1000, done=500, state="downloading")
     drawn = stage.show(job("doubao task_1"), *saving)
     assert [line.split("  ")[0] for line in drawn] == [
         "waiting for 0/4",
         "* all files",
-        "* jogg proj_0",
-        "* jogg proj_1",
-        "* jogg proj_2",
+        "* jogg-proj_0",
+        "* jogg-proj_1",
+        "* jogg-proj_2",
         "* doubao task_1",
     ]
     assert drawn[1].endswith("50%      0s  1.5 kB of 3.0 kB")
@@ -399,11 +406,11 @@ def test_jobs_that_wait_to_be_saved_leave_the_first_rows_to_the_transfers(stage:
     saving = [job(f"jogg proj_{number}", State.SUCCEEDED, video_url="https://v") for number in range(50)]
     stage.show(*jobs(100))
     for one in saving[:2]:
-        stage.transfers[one.ref] = Transfer("x", total=1000, done=500, state="downloading")
+        stage.transfers[one.ref] = Transfer(f"jogg-{one.ref.id}", total=1000, done=500, state="downloading")
     assert [line[:15].strip() for line in stage.show(*saving)] == [
         "waiting for 0/1",
         "* all files",
-        "* jogg proj_0",
+        "* jogg-proj_0",
         "… and 99 more",
     ]
 

@@ -180,8 +180,20 @@ def test_a_time_without_a_zone_is_utc_wherever_one_is() -> None:
 
 
 def test_milliseconds_begin_where_seconds_would_be_five_thousand_years_ahead() -> None:
-    assert reading.time(99_999_999_999) == datetime(5138, 11, 16, 9, 46, 39, tzinfo=UTC)
+    assert reading.time(99_999_999_999) is None
     assert reading.time(100_000_000_001) == datetime(1973, 3, 3, 9, 46, 40, 1000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "value", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59Z", 7_300_000_000, -1]
+)
+def test_a_time_that_no_job_can_have_is_none(value: object) -> None:
+    assert reading.time(value) is None
+
+
+@pytest.mark.parametrize(("value", "read"), [(3, 3), ("2.5", 2.5), (0, 0), (-5, None), ("x", None)])
+def test_a_length_is_not_negative(value: object, read: float | None) -> None:
+    assert reading.length(value) == read
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,8 @@ def test_a_signal_that_comes_early_is_kept(videostat: Videostat, monkeypatch: py
         ["--port", "65536"],
         ["--port", "http"],
         ["--speed", "0"],
+        ["--speed", "nan"],
+        ["--expire", "inf"],
         ["--limits", "--speed", "2"],
         ["--fail-rate", "2"],
         ["--expire", "-1"],

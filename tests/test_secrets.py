@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
+import html
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
-from loopback import Request, Server, reply
+from loopback import Request, Server, redirect, reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from conftest import Videostat
 
-KEY = "canary-key-5f1c9a7e20"
+KEY = "Canary-key&5f1c9a7e20"
 SIGNATURE = "canary-signature-77d0"
 PASSWORD = "canary-password-31b8"
 
-CANARIES = (KEY, SIGNATURE, PASSWORD)
+# The end of the key is the same however the rest is spelt.
+CANARIES = ("5f1c9a7e20", SIGNATURE, PASSWORD)
+ECHO = {"X-Echo": f"Bearer {KEY}", "X-Request-Id": quote(KEY, safe="")}
 
 VIDEO = f"http://127.0.0.1:9/v.mp4?X-Amz-Signature={SIGNATURE}"
 
 # What the service says.
 ANSWERS = {
-    "a page": reply(f"<html>{KEY}</html>".encode(), 502, content_type="text/html"),
-    "refused": reply({"code": 10105, "msg": f"invalid key {KEY}"}, 401),
-    "out of credit": reply({"code": 18020, "msg": f"token {KEY} is exhausted"}),
-    "failed": reply({"code": 0, "data": {"status": "failed", "error": f"worker of {KEY} died"}}),
+    "a page": reply(f"<html>{html.escape(KEY)}</html>".encode(), 502, ECHO, content_type=f"text/{KEY}"),
+    "a page again": reply(f"<html>{KEY}</html>".encode("utf-16"), 502, content_type=f"text/{quote(KEY)}"),
+    "refused": reply({"code": 10105, "msg": f"invalid key {KEY}"}, 401, ECHO),
+    "refused in Go": reply(json.dumps({"code": 1, "msg": f"key {KEY}"}).replace("&", r"\u0026").encode(), 401),
+    "out of credit": reply({"code": 18020, "msg": f"token {quote(KEY, safe='')} is exhausted"}),
+    "failed": reply({"code": 0, "data": {"status": "failed", "error": f"worker of {KEY.lower()} died"}}),
     "unknown word": reply({"code": 0, "data": {"status": f"on hold for {KEY}", "title": KEY}}),
-    "moved": reply(b"", 302, {"Location": f"http://u:{PASSWORD}@127.0.0.1:9/x?token={SIGNATURE}"}),
-    "video elsewhere": reply({"code": 0, "data": {"status": "success", "video_url": VIDEO}}),
+    "moved": redirect(f"http://u:{PASSWORD}@127.0.0.1:9/{quote(KEY)}/x?token={SIGNATURE}"),
+    "moved for good": redirect(f"https://127.0.0.1:9/{KEY}/TARGET?key={KEY}"),
+    "moved for good again": redirect(f"https://127.0.0.1:9/{quote(KEY)}/TARGET"),
+    "video elsewhere": reply({"code": 0, "data": {"status": "success", "video_url": VIDEO}}, headers=ECHO),
 }
 
 COMMANDS = (
-    ("status", "jogg", "proj_1", "--debug"),
-    ("status", "jogg", "proj_1", "--json"),
-    ("wait", "jogg", "proj_1", "--timeout", "1", "--debug"),
-    ("wait", "jogg", "proj_1", "--timeout", "15", "--download", "--debug"),
-    ("download", "jogg", "proj_1", "--debug"),
-    ("list", "jogg", "--debug"),
+    ("status", "{provider}", "proj_1", "--debug"),
+    ("status", "{provider}", "proj_1", "--json"),
+    ("wait", "{provider}", "proj_1", "--timeout", "1", "--debug"),
+    ("wait", "{provider}", "proj_1", "--timeout", "15", "--download", "--debug"),
+    ("download", "{provider}", "proj_1", "--debug"),
+    ("list", "{provider}", "--debug"),
     ("config", "show"),
     ("config", "check", "--debug"),
     ("providers",),
@@ -49,7 +58,8 @@ COMMANDS = (
 @pytest.fixture
 def service() -> Iterator[Server]:
     def answer(request: Request) -> bytes:
-        return ANSWERS[request.target.split("/")[1].replace("-", " ")]
+        _, name, path = request.target.split("/", 2)
+        return ANSWERS[name.replace("-", " ")].replace(b"TARGET", path.encode())
 
     with Server(answer) as server:
         yield server
@@ -60,14 +70,15 @@ def speed() -> float:
     return 60
 
 
+@pytest.mark.parametrize("provider", ["jogg", "doubao"])
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_no_canary_is_left_anywhere(
-    service: Server, videostat: Videostat, home: Path, monkeypatch: pytest.MonkeyPatch, *, answer: str
+    service: Server, videostat: Videostat, home: Path, monkeypatch: pytest.MonkeyPatch, *, provider: str, answer: str
 ) -> None:
-    monkeypatch.setenv("VIDEOSTAT_JOGG_API_KEY", KEY)
-    monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", f"{service.url}/{answer.replace(' ', '-')}")
+    monkeypatch.setenv(f"VIDEOSTAT_{provider.upper()}_API_KEY", KEY)
+    monkeypatch.setenv(f"VIDEOSTAT_{provider.upper()}_BASE_URL", f"{service.url}/{answer.replace(' ', '-')}")
     for command in COMMANDS:
-        got = videostat(*command)
+        got = videostat(*(word.format(provider=provider) for word in command))
         assert got.code != 1, got.stderr
         assert "Traceback" not in got.stderr
         assert not [canary for canary in CANARIES if canary in got.stderr], command

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import html
 import itertools
 import json
 import re
@@ -14,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 import trustme
@@ -31,7 +33,7 @@ from videostat.errors import (
 from videostat.transport import Transport, connections
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from loopback import AnswerTo, Reply
@@ -199,6 +201,9 @@ def in_threads(works: list[Callable[[], object]]) -> None:
         (b"[" * 100_000, None),
         (b"[" * 100_000 + b"]" * 100_000, None),
         (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, None),
+        (b"[" * 64 + b"]" * 64, json.loads("[" * 64 + "]" * 64)),
+        (b"[" * 65 + b"]" * 65, None),
+        (b'[1, {"a":' * 32 + b"[]" + b"}]" * 32, None),
     ],
     ids=lambda value: repr(value)[:24],
 )
@@ -553,23 +558,99 @@ def test_a_proxy_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> N
         make().ask("GET", "https://api.example", "/", AUTH)
 
 
-@pytest.mark.parametrize("address", ["http://", "foo://user:proxypassword@127.0.0.1"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://",
+        "foo://user:proxypassword@127.0.0.1",
+        "http://user:proxypassword@[bad",
+        "http://user:proxypassword@",
+        "http://user:proxypassword@proxy.example:99999",
+        "http://user:proxypassword@proxy.example:port",
+        "user:proxypassword@proxy..example:1",
+    ],
+)
 def test_a_proxy_with_an_address_that_cannot_be_used_is_a_matter_of_configuration(
     monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", address)
-    with pytest.raises(ConfigError, match=r"the proxy for api\.example cannot be used") as raised:
-        make().ask("GET", "https://api.example", "/", AUTH)
-    assert "HTTPS_PROXY" in str(raised.value.hint)
+    for way in (make().ask, lambda _, url, *rest: fetch(url + "/v", url)):
+        with pytest.raises(ConfigError, match=r"the proxy for api\.example cannot be used") as raised:
+            way("GET", "https://api.example", "/", AUTH)
+        assert "HTTPS_PROXY" in str(raised.value.hint)
+        assert "proxypassword" not in f"{raised.value} {raised.value.hint}"
 
 
-@pytest.mark.parametrize("key", ["canary-key-0123456789", "canary/key/0123456789"])
+def escaped_as_in_go(text: str) -> bytes:
+    return json.dumps({text: text}).replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e").encode()
+
+
+# How a service may spell what it has been sent.
+BODIES: Mapping[str, Callable[[str], bytes]] = {
+    "as it is": lambda key: json.dumps({"msg": f"token {key} is exhausted", "again": [key]}).encode(),
+    "a name": lambda key: json.dumps({"data": [{key: 1}]}).encode(),
+    "as in PHP": lambda key: json.dumps({"php": key}).replace("/", r"\/").encode(),
+    "as in Go": escaped_as_in_go,
+    "as in UTF-16": lambda key: json.dumps({"msg": key}).encode("utf-16"),
+    "every character escaped": lambda key: b'{"msg": "%b"}' % b"".join(rb"\u%04x" % ord(each) for each in key),
+    "as in a URL": lambda key: json.dumps({"url": "https://h.example/?key=" + quote(key, safe="")}).encode(),
+    "as in a path": lambda key: json.dumps({"url": "https://h.example/" + quote(key).lower()}).encode(),
+    "upper case": lambda key: json.dumps({"msg": key.upper()}).encode(),
+    "lower case": lambda key: json.dumps({"msg": key.lower()}).encode(),
+    "JSON in JSON": lambda key: json.dumps({"msg": escaped_as_in_go(key).decode()}).encode(),
+    "HTML in JSON": lambda key: json.dumps({"msg": f"<b>{html.escape(key)}</b>"}).encode(),
+    "HTML": lambda key: f"<b>{html.escape(key)}</b>".encode(),
+    "HTML in UTF-16": lambda key: f"<b>{html.escape(key)}</b>".encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("key", ["canary-key-0123456789", "Canary/Key-0123456789", "canary&<key>+0123456789=", "k&y0"])
 @pytest.mark.parametrize("prefix", ["", "Bearer "])
-def test_a_key_that_a_service_repeats_does_not_come_back(serve: Callable[..., Server], key: str, prefix: str) -> None:
-    said = {"msg": f"token {key} is exhausted", "again": key}
-    escaped = json.dumps({"php": key}).replace("/", r"\/").encode()
-    for body in (said, escaped):
-        server = serve(lambda _, body=body: reply(body))
-        answer = make().ask("GET", server.url, "/job/1", {"authorization": prefix + key})
-        assert "***" in json.dumps(answer.body)
-        assert "0123456789" not in json.dumps(answer.body)
+@pytest.mark.parametrize("spelling", BODIES)
+def test_a_key_that_a_service_repeats_does_not_come_back(
+    serve: Callable[..., Server], *, key: str, prefix: str, spelling: str
+) -> None:
+    lines: list[str] = []
+    server = serve(reply(BODIES[spelling](key), headers={"X-Echo": quote(key, safe="")}, content_type=f"a/{key}"))
+    asking = make(trace=lines.append)
+    answer = asking.ask("GET", server.url, "/job/1", {"authorization": prefix + key})
+    decoded = json.dumps(answer.body)
+    assert ("***" in decoded) is ("HTML" not in spelling or "JSON" in spelling)
+    assert answer.headers["content-type"] == "a/***"
+    assert answer.headers["x-echo"] == "***"
+    for said in (decoded, lines[1].partition("[")[2]):
+        # Its longest word is the same however the rest is spelt.
+        assert max(re.split(r"\W", key), key=len) not in said.lower().replace("\0", "")
+
+
+def test_an_answer_in_which_no_key_is_comes_as_it_is(serve: Callable[..., Server]) -> None:
+    said = {"can": ["canary", "KEY", "***", {"0123456789": "\\ \u00e9 & %26"}], "": 0}
+    for auth in (AUTH, {"authorization": "Bearer "}, {"x-api-key": "can"}, {}):
+        assert make().ask("GET", serve(reply(said)).url, "/", auth).body == said
+
+
+def test_a_media_answer_does_not_repeat_the_key(serve: Callable[..., Server]) -> None:
+    server = serve(reply(b"video", content_type=f"video/{AUTH['x-api-key']}"))
+    with make().open(server.url, {}, base_url=server.url, auth=AUTH) as body:
+        assert body.headers["content-type"] == "video/***"
+
+
+@pytest.mark.parametrize("depth", [60, 900, 100_000])
+def test_an_answer_of_any_depth_is_traced(serve: Callable[..., Server], depth: int) -> None:
+    lines: list[str] = []
+    ask(serve(reply(b"[" * depth + b"]" * depth)), make(trace=lines.append))
+    assert "[[[[" in lines[1]
+
+
+def test_a_large_video_over_tls_is_handed_out_whole_and_its_connection_used_again(
+    serve: Callable[..., Server], authority: trustme.CA, bundle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", bundle)
+    video = bytes(range(256)) * (3 * A_MIB // 256)
+    server = serve(reply(video), tls=tls(authority, "127.0.0.1"))
+    asking = make()
+    for _ in range(2):
+        with asking.open(f"{server.url}/v.mp4", {}, base_url=server.url, auth=AUTH) as body:
+            read = list(pieces(body, A_MIB))
+        assert b"".join(read) == video
+    assert max(map(len, read)) > 16384, "a record at a time"

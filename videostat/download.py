@@ -13,7 +13,16 @@ from itertools import chain
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from videostat import containers
-from videostat.errors import NotSaved, Retryable, ServerError, Unreachable, Unreadable, Untrusted, VideostatError
+from videostat.errors import (
+    NotSaved,
+    RateLimited,
+    Retryable,
+    ServerError,
+    Unreachable,
+    Unreadable,
+    Untrusted,
+    VideostatError,
+)
 from videostat.files import STRONG_ETAG, Part, Version, disk_errors_told
 from videostat.models import Saved
 
@@ -28,6 +37,10 @@ if TYPE_CHECKING:
 BUFFER = 1 << 20
 ATTEMPTS = 5
 LONGEST_PAUSE = 5
+# A file server that is only busy says so in minutes: beyond, the person decides, not the server.
+LONGEST_WAIT = 600
+# A service limits downloads by the hour, as ReelBot does.
+LONGEST_LIMIT = 3600
 STALL_SECONDS = 30
 STALL_RATE = 1024
 # A URL that dies during the request is a wasted one.
@@ -35,8 +48,7 @@ EXPIRY_MARGIN = timedelta(minutes=1)
 
 _RETRIED = {408, 425, 429}
 _REFUSED = {400, 401, 403, 404, 410}
-_LENGTH = re.compile(r"[0-9]{1,18}")
-_SECONDS = re.compile(r"[0-9]{1,9}")
+_DIGITS = re.compile(r"[0-9]{1,18}")
 
 
 class Body(Protocol):
@@ -114,11 +126,11 @@ def download(
     """
     try:
         with disk_errors_told(target):
-            if (saved := target.saved()) and not overwrite:
+            if saved := target.saved(overwrite=overwrite):
                 return saved
             with Part(target) as part:
                 # Another process may have finished it before we had the lock.
-                if (saved := target.saved()) and not overwrite:
+                if saved := target.saved(overwrite=overwrite):
                     return saved
                 saved = _Download(part, target, open, resolve, clock, sleep, deadline, rng, transfer).run(link)
     except VideostatError:
@@ -147,7 +159,7 @@ class _Download:
         while True:
             try:
                 self._in_time()
-                if link is None or (link.expires_at and self.clock.now() >= link.expires_at - EXPIRY_MARGIN):
+                if link is None or (link.expires_at and self.clock.now() + EXPIRY_MARGIN >= link.expires_at):
                     link = self.resolve()
                 self.transfer.state = "downloading"
                 resumed = self._fetch(link.url)
@@ -165,14 +177,21 @@ class _Download:
                 if is_refused:
                     link, is_renewed = None, True
                     continue
-                jitter = self.rng.uniform(0, min(LONGEST_PAUSE, 2 ** (failures - 1)))
-                pause = max(jitter, problem.retry_after or 0)
-                if self.clock.monotonic() + pause >= self.deadline:
-                    raise self._not_saved(f"no time is left to try again: {problem}") from problem
                 self.transfer.state = "retrying"
-                self.sleep(pause)
+                self._pause(problem, self.rng.uniform(0, min(LONGEST_PAUSE, 2 ** (failures - 1))))
             else:
                 return Saved(file=part.publish(extension), bytes=part.size, resumed=resumed, retries=retries)
+
+    def _pause(self, problem: Retryable, jitter: float) -> None:
+        asked = problem.retry_after or 0
+        pause, longest = max(jitter, asked), LONGEST_LIMIT if isinstance(problem, RateLimited) else LONGEST_WAIT
+        if pause > longest or self.clock.monotonic() + pause >= self.deadline:
+            if asked:
+                raise self._not_saved(
+                    f"{problem}; it wants us to wait {asked:,.0f} seconds", "Run the same command again after that."
+                ) from problem
+            raise self._not_saved(f"no time is left to try again: {problem}") from problem
+        self.sleep(pause)
 
     def _fetch(self, url: str) -> int:
         """Bring the rest of the video; how many bytes were there already."""
@@ -297,7 +316,7 @@ def _length(body: Body) -> int | None:
     value = body.headers.get("content-length")
     if value is None:
         return None
-    if not _LENGTH.fullmatch(value):
+    if not _DIGITS.fullmatch(value):
         raise Unreadable(f"the server announced a malformed length, {value[:40]!a}")
     return int(value)
 
@@ -305,10 +324,10 @@ def _length(body: Body) -> int | None:
 def _retry_after(body: Body, now: datetime) -> float | None:
     """Seconds; a malformed hint is none."""
     value = body.headers.get("retry-after", "").strip()
-    if _SECONDS.fullmatch(value):
+    if _DIGITS.fullmatch(value):
         return float(value)
     try:
         when = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now.timestamp(), 0)

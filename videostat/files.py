@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from videostat import containers
 from videostat.containers import EXTENSIONS
 from videostat.errors import NotSaved, UsageError
 from videostat.models import Saved
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from videostat.models import JobRef
 
+WRITE_OUT = 8 << 20  # bytes
 TEMPLATE = "{provider}-{id}.{ext}"
 
 # No separator, quote, control character or wildcard, in any script; not an option, not a blank to begin with.
@@ -43,6 +45,7 @@ _HINTS = {
     ),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Choose a folder you may write to with --output-dir."),
 }
+_REPLACE = "--overwrite replaces it, or choose another name."
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +59,20 @@ class Target:
     def file(self, extension: str) -> Path:
         return self.path if self.is_exact else Path(f"{self.path}.{extension}")
 
-    def saved(self) -> Saved | None:
-        """The whole video that is already there; NotSaved if what is there is no plain file."""
+    def saved(self, *, overwrite: bool = False) -> Saved | None:
+        """The whole video that is already there and is to stay; NotSaved if anything else has its name."""
         with disk_errors_told(self):
             for file in map(self.file, EXTENSIONS):
                 status = _plain_file(file)
                 # An empty one is a placeholder, such as mktemp leaves.
-                if status and status.st_size:
-                    return Saved(file=file, bytes=status.st_size, skipped=True)
+                if overwrite or not status or not status.st_size:
+                    continue
+                # A name that was typed says nothing of whose video it is; one of ours has the job's id.
+                if self.is_exact:
+                    raise NotSaved(f"{file} is there already", hint=_REPLACE)
+                if not _is_video(file):
+                    raise NotSaved(f"{file} is there already, and is not a whole video", hint=_REPLACE)
+                return Saved(file=file, bytes=status.st_size, skipped=True)
         return None
 
 
@@ -148,6 +157,14 @@ def _plain_file(path: Path) -> os.stat_result | None:
     return status
 
 
+def _is_video(file: Path) -> bool:
+    fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        return containers.inspect(fd) is not None
+    finally:
+        os.close(fd)
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
     """Which of the contents a URL has had: only bytes of one version make a video; `total` in bytes."""
@@ -170,7 +187,7 @@ class Part:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._is_published = False
         self.fd = self._locked()
-        self.size = os.fstat(self.fd).st_size
+        self.size = self._written_out = os.fstat(self.fd).st_size
         self.version = self._remembered()
         try:
             if not self.version:
@@ -197,6 +214,11 @@ class Part:
             written = os.write(self.fd, piece)
             self.size += written
             piece = piece[written:]
+        if self.size - self._written_out >= WRITE_OUT and hasattr(os, "posix_fadvise"):
+            # Linux begins to write what one no longer needs: else the fsync at the end waits for all of a gigabyte,
+            # 1.5 s in place of 1.1.
+            os.posix_fadvise(self.fd, self._written_out, self.size - self._written_out, os.POSIX_FADV_DONTNEED)
+            self._written_out = self.size
 
     def restart(self, version: Version | None) -> None:
         """Forget the bytes: what comes now is of this version."""
@@ -205,7 +227,7 @@ class Part:
             # On the disk before the new side-car is, lest a power cut joins it to the old bytes.
             os.ftruncate(self.fd, 0)
             os.fsync(self.fd)
-        self.size, self.version = 0, version
+        self.size, self._written_out, self.version = 0, 0, version
         if version:
             ref = self._target.ref
             note = {"provider": ref.provider, "id": ref.id, "etag": version.etag, "total": version.total}

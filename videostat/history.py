@@ -163,7 +163,17 @@ class History:
         rows = self._rows(sql, {"provider": provider, **start})
         if missing:
             rows = (row for row in rows if not (row["file"] and os.access(row["file"], os.F_OK)))
-        return map(_seen, islice(rows, limit))
+        return self._readable(islice(rows, limit))
+
+    def _readable(self, rows: Iterable[sqlite3.Row]) -> Iterator[Seen]:
+        damaged = 0
+        for row in rows:
+            try:
+                yield _seen(row)
+            except (TypeError, ValueError, OverflowError, UsageError):
+                damaged += 1
+        if damaged:
+            self._warn(f"the history has damaged records, which were passed over: {damaged}")
 
     def ids(self, provider: str, limit: int) -> Iterator[str]:
         """Give the newest ids; raises UsageError as `jobs` does."""

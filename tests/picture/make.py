@@ -75,7 +75,7 @@ def ended(seen: Job, size: int = 0, **known: object) -> Job:
 def frames() -> tuple[str, str]:
     """In the middle, and at the end, as a terminal is sent them."""
     clock = Still()
-    transfer = Transfer("x", state="downloading")
+    transfer = Transfer("reelbot-reel_42", state="downloading")
     screen = Screen("waiting for", 4, 1800, clock, {SAVING.ref: transfer})
     clock.time = 151
     for seen in (RUNNING, BAD, SAVING):

@@ -38,10 +38,10 @@ def answers(
     return Answers(None if sys.stdout.isatty() else tab_line, now)
 
 
-def line_of(*, json: bool, quiet: bool) -> Callable[[Job], str] | None:
+def line_of(*, json: bool, quiet: bool, saving: bool = False) -> Callable[[Job], str] | None:
     """How a listed job is written for programs; None for people."""
     if json:
-        return json_line
+        return partial(json_line, saving=saving)
     if quiet:
         return lambda job: job.ref.id
     return None if sys.stdout.isatty() else tab_line

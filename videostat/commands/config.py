@@ -1,5 +1,6 @@
 """videostat config: where settings and keys are, and whether they work."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -29,7 +30,7 @@ def init(*, config: Config = None) -> ExitCode:
     from videostat.render.tables import show_lines
 
     path = locate(config)
-    if path.exists():
+    if os.path.lexists(path):  # Path.exists() raises for a name too long
         raise ConfigError(f"{path} is there already, and stays as it is", hint=f"Edit it: {path}")
     package = files("videostat")
     # In a checkout it lies at the top, where people look; a wheel has it in the package.
@@ -73,7 +74,12 @@ def show(*, config: Config = None) -> ExitCode:
 
 
 @app.command()
-def set_key(account: Account, *, config: Config = None) -> ExitCode:
+def set_key(
+    account: Account,
+    key: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    *,
+    config: Config = None,
+) -> ExitCode:
     """Store an account's key: asked for hidden, or read from stdin where that is no terminal.
 
     For example:
@@ -86,21 +92,33 @@ def set_key(account: Account, *, config: Config = None) -> ExitCode:
     from videostat.config import load
     from videostat.render.messages import say
 
+    if key:
+        raise UsageError(
+            "a key is never an argument: it would stay in the shell's history",
+            hint=f"Type it when asked: videostat config set-key {account}",
+        )
     settings = load(config)
     group = settings.group(account)
     if sys.stdin is None:
         raise UsageError("stdin is closed: there is no key to read")
     try:
-        key = getpass(f"Key for {group} (not shown): ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+        given = getpass(f"Key for {group} (not shown): ") if sys.stdin.isatty() else _piped()
     except EOFError:
         say("")  # below the prompt
         raise UsageError("no key was given") from None
-    settings.set_key(account, key)
+    settings.set_key(account, given)
     say(f"The key for {group} is in {settings.credentials_path}.")
     used = next(value for value in load(config).values() if (value.account, value.key) == (group, "api_key"))
     if used.source != settings.credentials_path.name:
         say(f"videostat: but it is not used: {used.source} comes first")
     return ExitCode.OK
+
+
+def _piped() -> str:
+    try:
+        return sys.stdin.read().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise ConfigError("what was given is no key: a key is printable ASCII") from None
 
 
 @app.command()
@@ -125,8 +143,8 @@ def check(
     codes = []
     with session(config, keep=False, debug=debug) as this:
         settings = this.settings
-        found = {value.account for value in settings.values() if value.key == "api_key" and value.value}
-        names = [settings.group(account)] if account else sorted(found)
+        sources = {value.account: value.source for value in settings.values() if value.key == "api_key" and value.value}
+        names = [settings.group(account)] if account else sorted(sources)
         if not names:
             raise ConfigError("no account has a key", hint="Store one: videostat config set-key jogg")
         for name in names:
@@ -134,7 +152,8 @@ def check(
                 source = this.client.check(name)
             except VideostatError as error:
                 codes.append(error.exit_code)
-                for line in error_lines(error, name):
+                about = f"{name}, with the key from {sources[name]}" if name in sources else name
+                for line in error_lines(error, about):
                     say(line)
             else:
                 show_lines([f"{name}: the key from {source} works at {this.client.account(name).base_url}"])

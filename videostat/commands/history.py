@@ -41,6 +41,7 @@ def history(
     from itertools import islice
 
     from videostat.commands.answering import line_of
+    from videostat.config import load
     from videostat.configfile import parse_duration
     from videostat.history import History, Seen, default_path
     from videostat.models import Job, Saved
@@ -62,9 +63,11 @@ def history(
     now = datetime.now(UTC)
     after = now - timedelta(seconds=parse_duration(since)) if since is not None else None
     with closing(History(default_path(), warn=say)) as remembered:
+        if provider is not None and not any(remembered.jobs(provider=provider, limit=1)):
+            load().provider(provider)  # a name that nothing bears is a mistake, not an empty list
         jobs = remembered.jobs(unfinished=unfinished, missing=missing, provider=provider, since=after)
         chosen = jobs if everything else islice(jobs, limit)
-        if line := line_of(json=json, quiet=quiet):
+        if line := line_of(json=json, quiet=quiet, saving=True):
             show_lines(line(job(seen)) for seen in chosen)
         else:
             show_table(SEEN, (seen_row(seen, now) for seen in chosen))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,13 +73,14 @@ def _spoken(words: list[str], names: list[str]) -> Iterator[JobRef]:
 
 def _read(source: str, settings: Settings) -> Iterator[JobRef]:
     where = "stdin" if source == "-" else source
+    known = cache(settings.account)
     for number, line in enumerate(_lines(source, where), 1):
         # Windows editors put a byte order mark first.
         text = line.removeprefix("\ufeff").strip()
         if text and not text.startswith("#"):
             try:
                 ref = _job(text)
-                settings.account(ref.provider)
+                known(ref.provider)
             except UsageError as error:
                 raise UsageError(f"line {number} of {where}: {error}", hint=error.hint) from error
             yield ref
@@ -114,4 +116,5 @@ def _job(line: str) -> JobRef:
     match words if len(words) > 1 else line.split(":", 1):
         case [provider, job_id]:
             return JobRef(provider, job_id)
-    raise UsageError(f"{line[:80]!a} is not PROVIDER ID", hint="One job a line: PROVIDER ID, PROVIDER:ID or JSON.")
+    # Not what it says: the wrong file may well hold a key.
+    raise UsageError("this is not PROVIDER ID", hint="One job a line: PROVIDER ID, PROVIDER:ID or JSON.")

@@ -14,6 +14,7 @@ from videostat.errors import VideostatError
 from videostat.poll import Phase, Reply, Terms
 from videostat.render.messages import say, tell
 from videostat.render.notices import Notices
+from videostat.render.text import clean
 from videostat.render.views import View, view
 from videostat.waiting import drive
 
@@ -101,7 +102,8 @@ def follow(
     ended = []
     for job in run(session, refs, steps, terms, seen, saved=saved) if refs else ():
         if execution and (printed := execution.output.pop(job.ref, b"")):
-            tell(printed.decode(errors="replace"))
+            # It may well repeat a service's text.
+            tell("".join(f"{clean(line, longest=None)}\n" for line in printed.decode(errors="replace").splitlines()))
         shown.show(job)
         ended.append(job)
     shown.finish()

@@ -1,5 +1,6 @@
 """videostat sandbox: the services, simulated."""
 
+import math
 from typing import Annotated
 
 import typer
@@ -34,6 +35,8 @@ def sandbox(
     from videostat.render.messages import say
     from videostat.sandbox import WORDS, Sandbox
 
+    if not all(map(math.isfinite, (speed, fail_rate, expire))):
+        raise UsageError("--speed, --fail-rate and --expire are finite numbers", hint="For example: --speed 10")
     if limits and speed != 1:
         raise UsageError("--limits keeps the services' minutes and hours", hint="Leave --speed out.")
     clock = Clock(speed)

@@ -72,7 +72,7 @@ class Saving:
             saved = None
             # What is in the way ends one job, when its turn comes, and not the others.
             with suppress(NotSaved):
-                saved = None if self.overwrite else place.saved()
+                saved = place.saved(overwrite=self.overwrite)
             if saved:
                 yield Job(ref=ref, state=State.SUCCEEDED, saved=saved)
 

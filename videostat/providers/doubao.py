@@ -83,7 +83,7 @@ def parse_job(ref: JobRef, answer: Answer) -> Job:
         status=task["status"],
         progress=reading.percent(task.get("progress")),
         video_url=reading.first(reading.url, task, VIDEO) if state is State.SUCCEEDED else None,
-        duration=reading.number(task.get("duration")),
+        duration=reading.length(task.get("duration")),
         resolution=reading.text(task.get("resolution")),
         created_at=reading.first(reading.time, task, CREATED),
         started_at=reading.time(task.get("start_time")),

@@ -77,12 +77,12 @@ def _job(ref: JobRef, data: dict[str, Any]) -> Job:
         title=reading.text(data.get("title")),
         video_url=reading.url(data.get("video_url")) if state is State.SUCCEEDED else None,
         thumbnail_url=reading.url(data.get("thumbnail_url")) or reading.url(data.get("cover_url")),
-        duration=reading.number(data.get("duration", data.get("video_duration"))),
+        duration=reading.length(data.get("duration", data.get("video_duration"))),
         resolution=reading.text(data.get("resolution")),
         credits=reading.number(data.get("deducted_credit")),
         created_at=reading.time(data.get("created_at")),
         completed_at=reading.time(data.get("completed_at")),
-        estimated_time=reading.number(data.get("estimated_time")),
+        estimated_time=reading.length(data.get("estimated_time")),
         error=error,
         error_code=error_code or (reading.text(data.get("error_code")) if state is State.FAILED else None),
     )
@@ -100,17 +100,19 @@ def parse_page(provider: str, answer: Answer) -> Page:
     if not isinstance(rows, list):
         raise Unreadable("the answer holds no list of jobs")
     total = reading.number(data.get("total"))
+    named = ((_id(row), row) for row in rows)
     return Page(
-        jobs=tuple(_job(JobRef(provider, _id(row)), row) for row in rows),
+        # A row that names no job, or says nothing of it, must not hide the others.
+        jobs=tuple(
+            _job(JobRef(provider, found), row) for found, row in named if found and reading.text(row.get("status"))
+        ),
         total=None if total is None else int(total),
     )
 
 
-def _id(row: object) -> str:
-    found = reading.text(reading.dig(row, "project_id")) or reading.text(reading.dig(row, "id"))
-    if found is None or not JobRef.is_id(found):
-        raise Unreadable("the list holds a job without an id")
-    return found
+def _id(row: object) -> str | None:
+    found = reading.first(reading.text, row, (("project_id",), ("id",)))
+    return found if found and JobRef.is_id(found) else None
 
 
 PROJECT = Provider(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _DELAY = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")  # RFC 9110, 10.2.3, and fractions; not all that float() reads
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _MILLISECONDS = 1e11  # seconds would put such a time into the year 5138
 
 _BY_HTTP_STATUS: Mapping[int, type[VideostatError]] = {
@@ -94,6 +95,12 @@ def number(value: object) -> float | None:
     return read if math.isfinite(read) else None
 
 
+def length(value: object) -> float | None:
+    """A length of time, in seconds."""
+    read = number(value)
+    return read if read is not None and read >= 0 else None
+
+
 def percent(value: object) -> float | None:
     """0-100, from a number or from text such as "45%"."""
     read = number(value.strip().removesuffix("%") if isinstance(value, str) else value)
@@ -105,12 +112,16 @@ def time(value: object) -> datetime | None:
     seconds = number(value)
     try:
         if seconds is not None:
-            seconds = seconds / 1000 if seconds > _MILLISECONDS else seconds
-            return datetime.fromtimestamp(seconds, UTC) if seconds > 0 else None
-        read = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return read and (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+            read = datetime.fromtimestamp(seconds / 1000 if seconds > _MILLISECONDS else seconds, UTC)
+        elif isinstance(value, str):
+            read = datetime.fromisoformat(value)
+            read = (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+        else:
+            return None
     except (ValueError, OverflowError, OSError):
         return None
+    # Go's zero time is the year 1; and whoever adds a month to a date must not fall off the calendar's end.
+    return read if _EARLIEST < read < _LATEST else None
 
 
 def url(value: object) -> str | None:

@@ -21,7 +21,7 @@ from videostat.errors import ExitCode
 from videostat.models import Job, JobRef, State
 from videostat.render.messages import passing, tell
 from videostat.render.rows import ASCII, UNICODE, Row
-from videostat.render.text import COLOURS, duration
+from videostat.render.text import COLOURS, clean, duration
 from videostat.render.transfers import Moved, Speedometer
 from videostat.render.views import ErrorsOnly, file_and_size, is_screen
 
@@ -162,7 +162,8 @@ class Live(ErrorsOnly):
     def _row(self, job: Job, moved: Moved | None) -> Row:
         names, elapsed = (str(job.ref), job.ref.id), self._elapsed(job)
         if moved:
-            state = self._transfers[job.ref].state
+            transfer = self._transfers[job.ref]
+            names, state = (clean(transfer.name), job.ref.id), transfer.state
             said = str(moved) if state == "downloading" else f"{state}  {moved}"
             return Row(names, "saving", "green", moved.percent, elapsed, said)
         said = passing(job) or (f"about {duration(job.estimated_time)} left" if job.estimated_time else "")

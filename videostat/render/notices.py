@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from videostat.models import State
+from videostat.render.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +32,8 @@ class Notices:
         word = job.ref.provider, job.status
         if job.state is State.UNKNOWN and job.status and word not in self._words:
             self._words.add(word)
-            yield f"{job.ref}: the status {job.status!a} is none that {job.ref.provider} is known for: still waiting"
+            status = clean(job.status, longest=80)
+            yield f"{job.ref}: the status '{status}' is none that {job.ref.provider} is known for: still waiting"
         now = self.clock.monotonic()
         stands = job.state, job.status, job.progress, job.message
         before, since = self._changed.setdefault(job.ref, (stands, now))

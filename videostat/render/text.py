@@ -46,8 +46,8 @@ def _visible(character: str) -> str:
 
 def duration(seconds: float) -> str:
     """A length of time as one would type it: 45s, 3m12s, 1h05m."""
-    if 0.05 <= seconds < 1:  # noqa: PLR2004 - else it would be written as 0, which is for ever
-        return f"{seconds:.1f}s"
+    if 0 < seconds < 0.5:  # noqa: PLR2004 - what would be written as 0, which is none, or for ever
+        return "<1s"
     minutes, rest = divmod(round(seconds), 60)
     if not minutes:
         return f"{rest}s"

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import urljoin, urlsplit
 
+from requests.exceptions import InvalidProxyURL
 from requests.models import PreparedRequest
 from requests.utils import get_environ_proxies, select_proxy
+from urllib3.util import parse_url
 
 from videostat import __version__
 from videostat.errors import Unreadable, Untrusted
@@ -22,9 +25,10 @@ from videostat.transport import tracing
 from videostat.transport.addresses import host, origin, site
 from videostat.transport.connections import READ_SECONDS, Adapter, limit_reading
 from videostat.transport.foreign import as_ours
+from videostat.transport.keys import REMOVED, without_key, without_key_inside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from datetime import datetime
 
     from urllib3 import BaseHTTPResponse
@@ -35,7 +39,7 @@ CONNECT_SECONDS = 10
 ANSWER_SECONDS = 30
 ANSWER_BYTES = 4 * 1024 * 1024
 MAX_REDIRECTS = 5
-SHORTEST_KEY = 8  # characters; less could be a word of the answer
+MAX_DEPTH = 64
 
 _HEADERS = {"User-Agent": f"videostat/{__version__}"}
 
@@ -61,7 +65,7 @@ class Transport:
         self._trusted = Adapter()
         self._wary = Adapter(resolve)
         # The environment is read once a site: that is a quarter of a small request's cost.
-        self._proxies = cache(get_environ_proxies)
+        self._proxies = cache(_environment_proxies)
         self._prepared: dict[tuple[str, str, tuple[tuple[str, str], ...]], PreparedRequest] = {}
 
     def ask(
@@ -78,14 +82,14 @@ class Transport:
             response = self._send(self._trusted, request, base_url, auth)
             try:
                 location = response.get_redirect_location()
-                content = b"" if location else _without_key(_read(response), auth)
+                content = b"" if location else _read(response)
             finally:
                 response.close()
-            decoded = _decode(content)
+            decoded = _decode(content, auth)
             self._tell_answer(request, response, auth, content if decoded is None else decoded)
             if location:
-                raise _moved(base_url, path, location)
-        return Answer(status=response.status, headers=_headers(response), body=decoded, received_at=self._now())
+                raise _moved(base_url, path, without_key(location, auth))
+        return Answer(status=response.status, headers=_headers(response, auth), body=decoded, received_at=self._now())
 
     def open(self, url: str, headers: Mapping[str, str], *, base_url: str, auth: Mapping[str, str]) -> Body:
         """A media file; `auth` goes to the origin of `base_url` alone, whatever the redirects.
@@ -108,7 +112,7 @@ class Transport:
                 self._tell_answer(request, response, auth)
                 location = response.get_redirect_location()
                 if not location:
-                    return Body(response, url)
+                    return Body(response, url, auth)
                 response.close()
                 url = urljoin(url, location)
                 if here[0] == "https" and urlsplit(url).scheme == "http":
@@ -156,11 +160,11 @@ class Transport:
 class Body:
     """A media answer being read: header names in lower case, bytes as they are on the wire."""
 
-    def __init__(self, response: BaseHTTPResponse, url: str) -> None:
+    def __init__(self, response: BaseHTTPResponse, url: str, auth: Mapping[str, str]) -> None:
         self._response = response
         self._url = url
         self.status = response.status
-        self.headers = _headers(response)
+        self.headers = _headers(response, auth)
 
     def readinto(self, buffer: memoryview) -> int:
         """Up to a buffer of bytes, as soon as there are any; 0 at the end. Raises Unreachable when cut off."""
@@ -178,8 +182,20 @@ class Body:
         self._response.close()
 
 
-def _headers(response: BaseHTTPResponse) -> dict[str, str]:
-    return {name.lower(): response.headers[name] for name in response.headers}
+def _environment_proxies(site: str) -> dict[str, str]:
+    """Raises InvalidProxyURL here, where it is known whose address is bad."""
+    proxies = get_environ_proxies(site)
+    if proxy := select_proxy(site, proxies):
+        host = b""
+        with suppress(ValueError):
+            host = (parse_url(proxy).host or "").encode("idna")
+        if not host:
+            raise InvalidProxyURL
+    return proxies
+
+
+def _headers(response: BaseHTTPResponse, auth: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): without_key(response.headers[name], auth) for name in response.headers}
 
 
 def _read(response: BaseHTTPResponse) -> bytes:
@@ -191,20 +207,26 @@ def _read(response: BaseHTTPResponse) -> bytes:
     return bytes(body)
 
 
-def _without_key(body: bytes, auth: Mapping[str, str]) -> bytes:
-    """Gateways repeat the key in what they complain of; it must reach neither the screen nor the history."""
-    for value in auth.values():
-        key = value.rpartition(" ")[2].encode()
-        if len(key) >= SHORTEST_KEY:
-            body = body.replace(key, b"***").replace(key.replace(b"/", rb"\/"), b"***")
-    return body
-
-
-def _decode(body: bytes) -> object:
+def _decode(body: bytes, auth: Mapping[str, str]) -> object:
     try:
-        return json.loads(body, parse_constant=lambda _: None)
+        text = body.decode(json.detect_encoding(body), "surrogatepass")
+        decoded = json.loads(text, parse_constant=lambda _: None)
     except (ValueError, RecursionError):
         return None
+    return None if _is_deep(decoded) else without_key_inside(decoded, text, auth)
+
+
+def _is_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for outer in level for inner in _inside(outer) if isinstance(inner, (dict, list))]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: object) -> Collection[object]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _moved(base_url: str, path: str, location: str) -> Untrusted:
@@ -212,7 +234,7 @@ def _moved(base_url: str, path: str, location: str) -> Untrusted:
     scheme, _, target_path, *_ = urlsplit(target)
     address = site(target) + target_path.removesuffix(asked)
     is_as_safe = scheme in {"https", urlsplit(base_url).scheme}
-    is_new_address = is_as_safe and target_path.endswith(asked) and address != base_url
+    is_new_address = is_as_safe and target_path.endswith(asked) and address != base_url and REMOVED not in address
     return Untrusted(
         f"{site(base_url)} redirects to {site(target)}, where a key must not follow",
         hint=f"If that is the service's new address, put base_url = {json.dumps(address)} in its configuration."

@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from videostat.transport.keys import without_key
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -21,15 +23,14 @@ def line(start: str, headers: Mapping[str, str], auth: Mapping[str, str], body: 
     """`start` names the request; `auth` has the key; `body` is bytes, or what was decoded of them."""
     secret = _SECRET_HEADERS | {name.lower() for name in auth}
     shown = ", ".join(f"{name}: {'***' if name.lower() in secret else value}" for name, value in headers.items())
-    # Decoded JSON has no second spelling left in which a secret could hide.
-    text = body.decode(errors="replace") if isinstance(body, bytes) else "" if body is None else json.dumps(body)
+    text = "" if body is None else _text(body) if isinstance(body, bytes) else json.dumps(body)
     start, shown, text = (_redacted(each, auth) for each in (start, shown, text))
     return " ".join(f"{start} [{shown}] {text[:BODY_CHARACTERS]}".split())
 
 
+def _text(body: bytes) -> str:
+    return body.decode(json.detect_encoding(body), errors="replace")
+
+
 def _redacted(text: str, auth: Mapping[str, str]) -> str:
-    for value in auth.values():
-        key = value.rpartition(" ")[2]
-        for spelling in (key, json.dumps(key)[1:-1]):
-            text = text.replace(spelling, "***")
-    return _QUERY.sub("?***", _USERINFO.sub("", text))
+    return _QUERY.sub("?***", _USERINFO.sub("", without_key(text, auth)))
