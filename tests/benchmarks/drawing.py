@@ -1,0 +1,112 @@
+"""What the live view costs while jobs are waited for: a share of one core, on a terminal, four frames a second."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+from measure import Row, show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FRAME = 0.25
+LOOKS = 50  # a second: an account's default limit
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--draw", nargs=2, metavar=("VIEW", "JOBS"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.draw:
+        view, jobs = options.draw
+        print({"live": _live, "progress": _progress}[view](int(jobs), options.seconds))
+    else:
+        show(_rows(options.seconds))
+
+
+def _rows(seconds: float) -> Iterator[Row]:
+    progress, live = _share("progress", 1000, seconds), _share("live", 1000, seconds)
+    yield Row(what="1,000 jobs, rich.Progress with a row each, of a core", peer=progress, ours=live, unit="%")
+    yield Row(what="1,000 jobs, of a core", ours=live, unit="%", at_most=10)
+    yield Row(what="10,000 jobs, of a core", ours=_share("live", 10_000, seconds), unit="%", at_most=10)
+
+
+def _share(view: str, jobs: int, seconds: float) -> float:
+    """Let a process of its own draw on a terminal that somebody reads."""
+    screen, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    threading.Thread(target=_read, args=(screen,), daemon=True).start()
+    drawn = subprocess.run(
+        [sys.executable, __file__, "--seconds", str(seconds), "--draw", view, str(jobs)],
+        env=os.environ | {"TERM": "xterm-256color"},
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        check=True,
+    )
+    os.close(terminal)
+    return float(drawn.stdout)
+
+
+def _read(screen: int) -> None:
+    try:
+        while os.read(screen, 1 << 16):
+            pass
+    except OSError:
+        os.close(screen)
+
+
+def _live(count: int, seconds: float) -> float:
+    from datetime import UTC, datetime
+
+    from videostat.clock import Clock
+    from videostat.models import Job, JobRef, State
+    from videostat.render.live import Live
+
+    now = datetime.now(UTC)
+    jobs = [Job(ref=JobRef("jogg", f"{at}"), state=State.RUNNING, progress=40, created_at=now) for at in range(count)]
+    with Live("waiting for", count, 600, Clock(), {}) as view:
+        for job in jobs:
+            view.update(job)
+        return _answered(map(view.update, cycle(jobs)), seconds)
+
+
+def _progress(count: int, seconds: float) -> float:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    progress = Progress(console=Console(stderr=True), refresh_per_second=1 / FRAME)
+    # Before it starts: each one that is added later draws them all.
+    tasks = [progress.add_task(f"job-{at}", total=100, start=False) for at in range(count)]
+
+    def answers() -> Iterator[None]:
+        for task in cycle(tasks):
+            yield
+            progress.update(task, completed=40)
+
+    with progress:
+        return _answered(answers(), seconds)
+
+
+def _answered(answers: Iterator[None], seconds: float) -> float:
+    """Take as many as an account allows, and give the share of a core that it took."""
+    used, began = time.process_time(), time.perf_counter()
+    while time.perf_counter() < began + seconds:
+        next(answers)
+        time.sleep(1 / LOOKS)
+    return 100 * (time.process_time() - used) / (time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""A gateway of jobs and their videos, on loopback, in a process of its own: its time is not the client's.
+
+The id says what a job is: `running-17` goes on for ever, `1048576-17` has a video of that many bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import struct
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VIDEOSTAT = Path(sys.executable).with_name("videostat")
+KEY = "sk-loopback"
+BLOCK = bytes(1 << 20)
+
+
+class Service(NamedTuple):
+    """Where it is, the certificates that prove it, and an environment in which videostat knows it."""
+
+    base_url: str
+    ca: Path
+    env: dict[str, str]
+
+
+@contextmanager
+def service(*, tls: bool = False, keep_alive: bool = True) -> Iterator[Service]:
+    """Have it run; `env` has a home of its own, so that neither configuration nor history is the person's."""
+    with TemporaryDirectory() as folder:
+        home = Path(folder)
+        config, ca = home / "config.toml", home / "ca.pem"
+        config.write_text("[providers.doubao]\nmax_requests_per_second = 1000\n", encoding="utf-8")
+        command = [sys.executable, __file__, ca if tls else "", "keep-alive" if keep_alive else "close"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            try:
+                base_url = process.stdout.readline().strip()
+                env = {
+                    "PATH": os.environ["PATH"],
+                    "HOME": folder,
+                    "VIDEOSTAT_CONFIG": str(config),
+                    "VIDEOSTAT_DOUBAO_BASE_URL": base_url,
+                    "DOUBAO_API_KEY": KEY,
+                }
+                yield Service(base_url, ca, env | ({"SSL_CERT_FILE": str(ca)} if tls else {}))
+            finally:
+                process.kill()
+
+
+class _Connection(StreamRequestHandler):
+    server: _Server
+    disable_nagle_algorithm = True
+
+    def handle(self) -> None:
+        while request := self.rfile.readline():
+            while self.rfile.readline().strip():
+                pass
+            path = request.split()[1].decode()
+            job = path.rpartition("/")[2].removesuffix(".mp4")
+            if path.startswith("/media/"):
+                self._media(int(job.partition("-")[0]))
+            else:
+                self._job(job)
+            if not self.server.keep_alive:
+                return
+
+    def _job(self, job: str) -> None:
+        running = job.startswith("running")
+        task = {
+            "task_id": job,
+            "action": "generate",
+            "status": "IN_PROGRESS" if running else "SUCCESS",
+            "progress": "50%" if running else "100%",
+            "fail_reason": "" if running else f"{self.server.base_url}/media/{job}.mp4",
+            "submit_time": 1705334400,
+            "start_time": 1705334410,
+            "finish_time": 0 if running else 1705334520,
+        }
+        body = json.dumps({"code": "success", "message": "", "data": task}).encode()
+        self._send("application/json", len(body), body)
+
+    def _media(self, size: int) -> None:
+        boxes = struct.pack(">I4s4sI", 16, b"ftyp", b"isom", 0) + struct.pack(">I4s", 8, b"moov")
+        left = size - len(boxes)
+        head = boxes + struct.pack(">I4sQ", 1, b"mdat", left)
+        self._send("video/mp4", size, head, f'ETag: "{size}"\r\n')
+        left = size - len(head)
+        while left > 0:
+            self.connection.sendall(BLOCK[:left] if left < len(BLOCK) else BLOCK)
+            left -= len(BLOCK)
+
+    def _send(self, kind: str, length: int, body: bytes, more: str = "") -> None:
+        close = "" if self.server.keep_alive else "Connection: close\r\n"
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{close}{more}\r\n"
+        self.connection.sendall(head.encode() + body)
+
+
+class _Server(ThreadingTCPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, ca: str, *, keep_alive: bool) -> None:
+        super().__init__(("127.0.0.1", 0), _Connection)
+        self.keep_alive = keep_alive
+        if ca:
+            # Not shaken hands with in accept(), where each client would wait for the one before.
+            self.socket = _context(Path(ca)).wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        self.base_url = f"{'https' if ca else 'http'}://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, *_: object) -> None:
+        """A client that goes away in the middle is none of our business."""
+
+
+def _context(ca: Path) -> ssl.SSLContext:
+    import certifi
+    import trustme
+
+    authority = trustme.CA()
+    # Behind all that a browser trusts: to load those is what a connection can cost.
+    ca.write_bytes(Path(certifi.where()).read_bytes() + authority.cert_pem.bytes())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+if __name__ == "__main__":
+    with _Server(sys.argv[1], keep_alive=sys.argv[2] == "keep-alive") as server:
+        print(server.base_url, flush=True)
+        server.serve_forever()
