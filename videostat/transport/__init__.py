@@ -145,7 +145,8 @@ class Transport:
 
     def _send(self, adapter: Adapter, request: PreparedRequest, site: str, auth: Mapping[str, str]) -> BaseHTTPResponse:
         if self._trace:
-            self._trace(tracing.line(f"> {request.method} {request.url}", request.headers, auth, request.body))
+            headers = cast("Mapping[str, str]", request.headers)
+            self._trace(tracing.line(f"> {request.method} {request.url}", headers, auth, request.body))
         timeout = (CONNECT_SECONDS, READ_SECONDS)
         return cast("BaseHTTPResponse", adapter.send(request, timeout=timeout, proxies=self._proxies(site)))
 
