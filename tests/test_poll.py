@@ -856,7 +856,12 @@ def expected(scene: Scene, asked: str) -> set[int]:
     others = [it.outcome for it in scene.heard if ref(it.name).provider == ref(asked).provider]
     jobs = [it.outcome for it in own if isinstance(it.outcome, Job)]
     known = jobs[-1] if jobs else None
-    if known and known.is_looked_up and not (known.video_url and own[-1].phase is not EXEC):
+    if (
+        known
+        and known.state.is_terminal
+        and not known.needs_url
+        and not (known.video_url and own[-1].phase is not EXEC)
+    ):
         return {int(known.exit_code)}
     if known and known.state is State.SUCCEEDED:
         late = {int(last.exit_code)} if isinstance(last, VideostatError) and not isinstance(last, Retryable) else {9}

@@ -97,11 +97,6 @@ class Job:
     ended: bool = False
 
     @property
-    def is_looked_up(self) -> bool:
-        """The services have nothing more to tell: the job has ended, with its URL or without."""
-        return self.state.is_terminal and not self.needs_url
-
-    @property
     def exit_code(self) -> ExitCode:
         if self.problem:
             return self.problem.exit_code

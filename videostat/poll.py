@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from videostat.providers.base import Polling
 
 LAST_LOOK = 2  # seconds before the deadline
+ATTEMPTS = 3  # at a job that is only looked at
 IN_FLIGHT = 32  # more workers on one account never made it faster
 BELIEVED_MISSING = 2  # looks: a fresh id can take a moment to be known
 

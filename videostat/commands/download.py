@@ -24,8 +24,6 @@ from videostat.commands.options import (
 )
 from videostat.errors import ExitCode, Stopped
 
-ATTEMPTS = 3
-
 
 def download(
     context: typer.Context,
@@ -66,7 +64,7 @@ def download(
     from videostat.commands.running import follow
     from videostat.commands.saving import saving_to
     from videostat.commands.session import session
-    from videostat.poll import Terms
+    from videostat.poll import ATTEMPTS, Terms
     from videostat.render.messages import say
 
     execution = executing(execute, saving=True) if execute else None

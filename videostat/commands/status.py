@@ -7,8 +7,6 @@ import typer
 from videostat.commands.options import ANSWER, Config, Debug, Jobs, Json, NoHistory, Quiet, Source, Unfinished
 from videostat.errors import ExitCode
 
-ATTEMPTS = 3
-
 
 def status(
     jobs: Jobs = None,
@@ -38,7 +36,7 @@ def status(
     from videostat.commands.running import run
     from videostat.commands.session import session
     from videostat.models import Job
-    from videostat.poll import Terms
+    from videostat.poll import ATTEMPTS, Terms
     from videostat.render.answers import bare_state
     from videostat.render.views import ErrorsOnly
 
