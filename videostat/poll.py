@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass, field, replace
-from enum import Enum
+from enum import StrEnum
 from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING
@@ -44,7 +44,7 @@ IN_FLIGHT = 32  # more workers on one account never made it faster
 BELIEVED_MISSING = 2  # looks: a fresh id can take a moment to be known
 
 
-class Phase(Enum):
+class Phase(StrEnum):
     """A step of a job's way."""
 
     LOOK = "look"
@@ -99,11 +99,12 @@ class Terms:
 
 @dataclass(slots=True, eq=False)
 class _Task:
-    """One job on its way; `attempts`, `missing` and `pause` are since its last good answer."""
+    """One job on its way; `problem`, `attempts`, `missing` and `pause` are since its last good answer."""
 
     target: Target
     job: Job
     phase: Phase = Phase.LOOK
+    problem: VideostatError | None = None
     attempts: int = 0
     missing: int = 0
     pause: float = 0
@@ -249,7 +250,7 @@ class _Loop:
 
     def _answered(self, task: _Task, job: Job) -> Job:
         self._lane(task).answered(task.sent_at)
-        task.job = replace(job, problem=None)
+        task.job, task.problem = job, None
         task.attempts = task.missing = task.pause = 0
         following = self._following(task)
         if following is None:
@@ -302,8 +303,8 @@ class _Loop:
         """The job is asked again after that, unless it has used up its attempts or its patience."""
         if task.attempts == self._terms.attempts or self._now + wait >= task.patient_until:
             return self._end(task, error)
-        task.job = replace(task.job, problem=error)
-        return self._again(task, wait)
+        task.problem = error
+        return replace(self._again(task, wait), problem=error)
 
     def _again(self, task: _Task, wait: float) -> Job:
         """The job is asked again after that, or at the last look before the deadline, if its floor allows that."""
@@ -327,7 +328,7 @@ class _Loop:
     def _trouble(self, task: _Task) -> VideostatError | None:
         """What has kept the job from being answered, its own or its lane's."""
         lane = self._lane(task)
-        return task.job.problem or (lane.limit if lane.paused_until > self._now else None)
+        return task.problem or (lane.limit if lane.paused_until > self._now else None)
 
     def _end_all(self, problem: VideostatError, which: Callable[[_Task], bool] = lambda _: True) -> list[Job]:
         return [self._end(task, problem) for task in [*self._tasks.values()] if which(task)]

@@ -1,21 +1,22 @@
 """The only HTTP: what is asked of whom, and with which headers.
 
-requests' adapter without its Session, which would add what must not be here: `.netrc` in place of our key, cookies,
-redirects that are followed, and a redirect's body that is read whole. Every foreign exception leaves as one of ours.
+requests without its Session, which would add what must not be here: `.netrc` in place of our key, cookies, redirects
+that are followed, and a redirect's body that is read whole. Every foreign exception leaves as one of ours.
 """
 
 from __future__ import annotations
 
 import json
 import socket
+import sys
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import urljoin, urlsplit
 
 from requests.exceptions import InvalidProxyURL
 from requests.models import PreparedRequest
-from requests.utils import get_environ_proxies, select_proxy
+from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
 from urllib3.util import parse_url
 
 from videostat import __version__
@@ -23,7 +24,7 @@ from videostat.errors import Unreadable, Untrusted
 from videostat.providers.base import Answer
 from videostat.transport import tracing
 from videostat.transport.addresses import host, origin, site
-from videostat.transport.connections import READ_SECONDS, Adapter, limit_reading
+from videostat.transport.connections import READ_SECONDS, Connections, limit_reading, where_media_is
 from videostat.transport.foreign import as_ours
 from videostat.transport.keys import REMOVED, without_key, without_key_inside
 
@@ -33,15 +34,13 @@ if TYPE_CHECKING:
 
     from urllib3 import BaseHTTPResponse
 
-    from videostat.transport.connections import Resolve
+    from videostat.transport.connections import Resolve, Route
 
-CONNECT_SECONDS = 10
 ANSWER_SECONDS = 30
 ANSWER_BYTES = 4 * 1024 * 1024
 MAX_REDIRECTS = 5
+MEDIA_SITES = 10
 MAX_DEPTH = 64
-
-_HEADERS = {"User-Agent": f"videostat/{__version__}"}
 
 
 class Transport:
@@ -62,11 +61,11 @@ class Transport:
         self._now = now
         self._allow_private = allow_private
         self._trace = trace
-        self._trusted = Adapter()
-        self._wary = Adapter(resolve)
-        # The environment is read once a site: that is a quarter of a small request's cost.
-        self._proxies = cache(_environment_proxies)
-        self._prepared: dict[tuple[str, str, tuple[tuple[str, str], ...]], PreparedRequest] = {}
+        self._proxy = cache(_proxy)
+        # As many sites as there are accounts: none of them may be closed, for their routes are kept.
+        self._api = Connections(sites=sys.maxsize)
+        self._media = Connections(MEDIA_SITES, partial(where_media_is, resolve, allow_private=allow_private))
+        self._account = cache(self._find_account)
 
     def ask(
         self, method: str, base_url: str, path: str, auth: Mapping[str, str], *, body: Mapping[str, Any] | None = None
@@ -77,16 +76,20 @@ class Transport:
         """
         with as_ours(base_url):
             limit_reading(ANSWER_SECONDS)
-            request = self._request(method, base_url, auth, body)
-            request.url = base_url + path
-            response = self._send(self._trusted, request, base_url, auth)
+            route, headers = self._account(base_url, tuple(auth.items()))
+            if body is not None:
+                headers = {**headers, "Content-Type": "application/json"}
+            ordered = None if body is None else json.dumps(body).encode()
+            start = f"{method} {base_url}{path}"
+            self._tell(f"> {start}", headers, auth, ordered)
+            response = route.send(method, path, headers, ordered)
             try:
                 location = response.get_redirect_location()
                 content = b"" if location else _read(response)
             finally:
                 response.close()
             decoded = _decode(content, auth)
-            self._tell_answer(request, response, auth, content if decoded is None else decoded)
+            self._tell(f"< {response.status} {start}", response.headers, auth, content if decoded is None else decoded)
             if location:
                 raise _moved(base_url, path, without_key(location, auth))
         return Answer(status=response.status, headers=_headers(response, auth), body=decoded, received_at=self._now())
@@ -101,15 +104,17 @@ class Transport:
         for _ in range(MAX_REDIRECTS + 1):
             with as_ours(url):
                 limit_reading(READ_SECONDS)
-                request = PreparedRequest()
-                request.prepare("GET", url, {**_HEADERS, **headers})
+                request = _prepared(url, headers)
                 # Only what was prepared is connected to: in a strange URL another parser sees another host.
-                url = request.url or ""
+                url = cast("str", request.url)
                 here = origin(url)
                 if here == home:
                     request.headers.update(auth)
-                response = self._send(self._adapter(url, is_home=here == home), request, site(url), auth)
-                self._tell_answer(request, response, auth)
+                sent = cast("Mapping[str, str]", request.headers)
+                route = self._route_to_media(url, is_home=here == home)
+                self._tell(f"> GET {url}", sent, auth)
+                response = route.send("GET", request.path_url, sent)
+                self._tell(f"< {response.status} GET {url}", response.headers, auth)
                 location = response.get_redirect_location()
                 if not location:
                     return Body(response, url, auth)
@@ -119,43 +124,24 @@ class Transport:
                     raise _unencrypted(url)
         raise Untrusted(f"more than {MAX_REDIRECTS} redirects, the last to {host(url)}")
 
-    def _request(
-        self, method: str, base_url: str, auth: Mapping[str, str], body: Mapping[str, Any] | None
-    ) -> PreparedRequest:
-        # Preparing is a fifth of a small request's cost; the requests of one account differ in their path alone.
-        key = (method, base_url, tuple(auth.items()))
-        if body is not None or key not in self._prepared:
-            request = PreparedRequest()
-            request.prepare(method, base_url, {**_HEADERS, "Accept": "application/json", **auth}, json=body)
-            if body is not None:
-                return request
-            self._prepared[key] = request
-        return self._prepared[key].copy()
+    def _find_account(self, base_url: str, auth: tuple[tuple[str, str], ...]) -> tuple[Route, Mapping[str, str]]:
+        """Where an account's requests go, and with which headers: they differ in their paths alone."""
+        request = _prepared(base_url, {"Accept": "application/json", **dict(auth)})
+        url = cast("str", request.url)
+        return self._api.route(url, self._proxy(site(url))), dict(cast("Mapping[str, str]", request.headers))
 
-    def _adapter(self, url: str, *, is_home: bool) -> Adapter:
-        """The one that may connect to a video's address; raises Untrusted where none may."""
+    def _route_to_media(self, url: str, *, is_home: bool) -> Route:
+        """Raises Untrusted where there must be none."""
         scheme = urlsplit(url).scheme
-        if is_home or (scheme == "https" and self._allow_private):
-            return self._trusted
+        proxy = self._proxy(site(url))
         # Behind a proxy nobody sees whether an address is private.
-        is_http_allowed = self._allow_private and not select_proxy(url, self._proxies(site(url)))
-        if scheme == "https" or (scheme == "http" and is_http_allowed):
-            return self._wary
+        if is_home or scheme == "https" or (scheme == "http" and self._allow_private and not proxy):
+            return (self._api if is_home else self._media).route(site(url), proxy)
         raise _unencrypted(url)
 
-    def _send(self, adapter: Adapter, request: PreparedRequest, site: str, auth: Mapping[str, str]) -> BaseHTTPResponse:
+    def _tell(self, start: str, headers: Mapping[str, str], auth: Mapping[str, str], body: object = None) -> None:
         if self._trace:
-            headers = cast("Mapping[str, str]", request.headers)
-            self._trace(tracing.line(f"> {request.method} {request.url}", headers, auth, request.body))
-        timeout = (CONNECT_SECONDS, READ_SECONDS)
-        return cast("BaseHTTPResponse", adapter.send(request, timeout=timeout, proxies=self._proxies(site)))
-
-    def _tell_answer(
-        self, request: PreparedRequest, response: BaseHTTPResponse, auth: Mapping[str, str], body: object = None
-    ) -> None:
-        if self._trace:
-            start = f"< {response.status} {request.method} {request.url}"
-            self._trace(tracing.line(start, response.headers, auth, body))
+            self._trace(tracing.line(start, headers, auth, body))
 
 
 class Body:
@@ -183,16 +169,23 @@ class Body:
         self._response.close()
 
 
-def _environment_proxies(site: str) -> dict[str, str]:
-    """Raises InvalidProxyURL here, where it is known whose address is bad."""
-    proxies = get_environ_proxies(site)
-    if proxy := select_proxy(site, proxies):
-        host = b""
-        with suppress(ValueError):
-            host = (parse_url(proxy).host or "").encode("idna")
-        if not host:
-            raise InvalidProxyURL
-    return proxies
+def _prepared(url: str, headers: Mapping[str, str]) -> PreparedRequest:
+    request = PreparedRequest()
+    request.prepare("GET", url, {"User-Agent": f"videostat/{__version__}", **headers})
+    return request
+
+
+def _proxy(site: str) -> str | None:
+    """The one that the environment names; raises InvalidProxyURL here, where it is known whose address is bad."""
+    proxy = select_proxy(site, get_environ_proxies(site))
+    if not proxy:
+        return None
+    host = b""
+    with suppress(ValueError):
+        host = (parse_url(proxy).host or "").encode("idna")
+    if not host:
+        raise InvalidProxyURL
+    return prepend_scheme_if_needed(proxy, "http")
 
 
 def _headers(response: BaseHTTPResponse, auth: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""requests' adapter, with what it lacks: one TLS context, a deadline for reading, a look at each address."""
+"""Connections, with what requests' own lack: one TLS context, a deadline for reading, a look at each address."""
 
 from __future__ import annotations
 
@@ -13,79 +13,101 @@ from contextlib import suppress
 from functools import lru_cache, partial
 from http.client import HTTPResponse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError
+from urllib3.util import Timeout
 
 from videostat.errors import ConfigError, Untrusted
-from videostat.transport.addresses import is_private
+from videostat.transport.addresses import is_private, origin, site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from _typeshed import WriteableBuffer
-    from requests.models import PreparedRequest
+    from urllib3 import BaseHTTPResponse
 
     Resolve = Callable[..., list[Any]]
 
+CONNECT_SECONDS = 10
 READ_SECONDS = 30
 # With requests' own 10, 32 workers throw connections away: 0.63 of the speed.
 POOL_SIZE = 32
 LARGE_READ = 65536  # bytes: a video's, not an answer's
+PATIENCE = Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
-class Adapter(HTTPAdapter):
-    """Sends requests and gives urllib3's responses. With `resolve`, a getaddrinfo, it is for media of strangers.
+class Route(NamedTuple):
+    """The connections to a site, and what stands before a path in their requests: for a proxy the site itself."""
 
-    Those it has over https from the public internet, over http from private addresses, and else raises Untrusted;
-    behind a proxy the proxy decides. Raises ConfigError for certificates that cannot be read.
+    pool: Any
+    prefix: str
+
+    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> BaseHTTPResponse:
+        """The answer, its body unread."""
+        answer: BaseHTTPResponse = self.pool.urlopen(
+            method,
+            self.prefix + path,
+            body=body,
+            headers=headers,
+            timeout=PATIENCE,
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            preload_content=False,
+            decode_content=False,
+        )
+        return answer
+
+
+class Connections(HTTPAdapter):
+    """Those that are open, to `sites` at most; with requests' knowledge of proxies, and without its send().
+
+    That would find out anew for each request where it goes, which costs as much as the request itself. `addresses` says
+    where to connect for a scheme, host and port: what it has checked, and nothing resolved again; behind a proxy the
+    proxy decides.
     """
 
-    def __init__(self, resolve: Resolve | None = None) -> None:
-        super().__init__(pool_maxsize=POOL_SIZE)
-        self._resolve = resolve
+    def __init__(self, sites: int, addresses: Callable[[str, str, int], list[str]] | None = None) -> None:
+        super().__init__(pool_connections=sites, pool_maxsize=POOL_SIZE)
+        self._addresses = addresses
 
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+    def route(self, url: str, proxy: str | None) -> Route:
+        """The way to all that begins with this URL; raises ConfigError for certificates that cannot be read."""
+        scheme, host, port = origin(url)
+        tls, proxy_tls = {}, {}
+        if scheme == "https":
+            tls = {"ssl_context": _context()}
+        if proxy and proxy.lower().startswith("https:"):
+            tls, proxy_tls = {"ssl_context": _context()}, {"proxy_ssl_context": _context()}
+        manager: Any = self.proxy_manager_for(proxy, **proxy_tls) if proxy else self.poolmanager
+        pool = manager.connection_from_host(host, port, scheme, pool_kwargs=tls)
         # A SOCKS proxy has connections of its own.
         if ours := _CONNECTIONS.get(type(pool).ConnectionCls):
-            resolve = None if pool.proxy else self._resolve
-            pool.ConnectionCls = partial(ours, addresses=resolve and partial(_checked, resolve, pool.scheme))
-        return pool
-
-    def build_connection_pool_key_attributes(self, request: PreparedRequest, verify: Any, cert: Any = None) -> Any:
-        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
-        if host["scheme"] == "https":
-            pool["ssl_context"] = _context()
-        return host, pool
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        if proxy.lower().startswith("https:"):
-            kwargs["proxy_ssl_context"] = _context()
-        return super().proxy_manager_for(proxy, **kwargs)
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """The context has the certificates; the inherited method would have them loaded at every connection."""
-
-    def build_response(self, req: PreparedRequest, resp: Any) -> Any:  # noqa: ARG002 - the base class's signature
-        """What requests would add is cookies, and an encoding that we do not ask for."""
-        return resp
+            check = None if pool.proxy else self._addresses
+            pool.ConnectionCls = partial(ours, addresses=check and partial(check, scheme))
+        path = urlsplit(url).path.rstrip("/")
+        return Route(pool, site(url) + path if pool.proxy and scheme == "http" else path)
 
 
-def _checked(resolve: Resolve, scheme: str, host: str, port: int) -> list[str]:
-    """Where a host is, if one may connect to it; raises Untrusted, and socket.gaierror."""
+def where_media_is(resolve: Resolve, scheme: str, host: str, port: int, *, allow_private: bool) -> list[str]:
+    """Where a video is, if one may have it from there.
+
+    That is over https from the public internet or, if that is allowed, from anywhere; and over http from private
+    addresses alone. Raises Untrusted, and socket.gaierror.
+    """
     addresses = dict.fromkeys(info[4][0] for info in resolve(host.strip("[]"), port, type=socket.SOCK_STREAM))
-    is_strange = any(is_private(address) is (scheme == "https") for address in addresses)
-    if is_strange and scheme == "https":
+    if scheme == "http" and not all(map(is_private, addresses)):
+        raise Untrusted(f"the video is offered without encryption, at {host}")
+    if scheme == "https" and not allow_private and any(map(is_private, addresses)):
         raise Untrusted(
             f"the video's address, {host}, leads into a private network", hint="If it is meant to: --allow-private"
         )
-    if is_strange:
-        raise Untrusted(f"the video is offered without encryption, at {host}")
     return list(addresses)
 
 
