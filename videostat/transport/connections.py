@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import math
 import os
+import re
 import socket
 import ssl
 import threading
 import time
 from contextlib import suppress
 from functools import lru_cache, partial
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -163,6 +164,13 @@ class _Response(HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp = io.BufferedReader(_Wire(self.fp.detach(), sock))
+
+    def begin(self) -> None:
+        super().begin()
+        if self.length is None and len(set(re.findall(r"[^\s,]+", self.headers.get("Content-Length", "")))) > 1:
+            # urllib3 would refuse it too, and leave the socket to the garbage collector.
+            self.close()
+            raise HTTPException("several lengths")
 
 
 class _Connection(HTTPConnection):
