@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from videostat.download import Link, Transfer, download
+from videostat.clock import Clock
+from videostat.download import Transfer, download
 from videostat.errors import Unreachable
 from videostat.files import Target, exact_target, target
-from videostat.models import JobRef, Saved
+from videostat.models import JobRef, Link, Saved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -245,10 +246,11 @@ def connect(url: str, headers: Mapping[str, str], *, timeout: float = 5) -> _Bod
             raise
 
 
-class FakeClock:
+class FakeClock(Clock):
     """Time that passes only while somebody sleeps."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.time = 1000.0
         self.pauses: list[float] = []
 

@@ -47,7 +47,7 @@ from faults import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videostat.download import ATTEMPTS, BUFFER, LONGEST_LIMIT, LONGEST_WAIT, Link, Transfer
+from videostat.download import ATTEMPTS, BUFFER, LONGEST_LIMIT, LONGEST_WAIT, Transfer
 from videostat.errors import (
     ExitCode,
     Gone,
@@ -60,6 +60,7 @@ from videostat.errors import (
     VideostatError,
 )
 from videostat.files import Target, exact_target, target
+from videostat.models import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -8,9 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from videostat.config import load
-from videostat.download import Link
 from videostat.errors import NotFound, NotSaved, UsageError
-from videostat.models import Job, JobRef
+from videostat.models import Job, JobRef, Link
 from videostat.transport import Transport
 
 if TYPE_CHECKING:

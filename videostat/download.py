@@ -6,7 +6,7 @@ RFC 9110: ranges 14, If-Range 13.1.5, Retry-After 10.2.3.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import chain
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from random import Random
 
+    from videostat.clock import Clock
     from videostat.files import Target
+    from videostat.models import Link
 
 # Larger pieces are no faster, 64 KiB ones 7 % slower.
 BUFFER = 1 << 20
@@ -72,19 +74,6 @@ class Open(Protocol):
     """Follow redirects, send one request; Unreachable, or Untrusted, which ends the download."""
 
     def __call__(self, url: str, headers: Mapping[str, str], /) -> Body: ...
-
-
-class Clock(Protocol):
-    def monotonic(self) -> float: ...
-    def now(self) -> datetime: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Where the video is, for a while; the URL may be signed, so it is in no repr."""
-
-    url: str = field(repr=False)
-    expires_at: datetime | None = None
 
 
 @dataclass(slots=True)

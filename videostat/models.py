@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,14 @@ class JobRef:
     @staticmethod
     def is_id(text: str) -> bool:
         return _ID.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where the video is, for a while; the URL may be signed, so it is in no repr."""
+
+    url: str = field(repr=False)
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """The command line: one file per command, and main(), the only way out."""
 
+import atexit
 import os
 import signal
 import sys
@@ -59,7 +60,9 @@ def main() -> NoReturn:
     code = _run()
     if code in _SIGNALS:
         _die(_SIGNALS[code])
-    sys.exit(code)
+    # What else sys.exit() does, taking the interpreter apart, is a seventh of a `status` (tests/benchmarks/startup.py).
+    atexit._run_exitfuncs()  # noqa: SLF001 - as multiprocessing does
+    os._exit(code)
 
 
 _SIGNALS: dict[int, signal.Signals] = {

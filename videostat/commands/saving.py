@@ -9,10 +9,10 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
-from videostat.download import Link, Transfer, download
+from videostat.download import Transfer, download
 from videostat.errors import NotSaved, UsageError
 from videostat.files import Target, ensure_distinct, exact_target, target
-from videostat.models import Job, JobRef, State
+from videostat.models import Job, JobRef, Link, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
