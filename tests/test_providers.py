@@ -159,7 +159,7 @@ def test_the_polling_is_sane(provider: Provider) -> None:
     polling, (shortest, longest) = provider.polling, provider.polling.every
     assert 0 < polling.floor <= shortest <= longest < polling.timeout
     assert 0 <= polling.first < polling.timeout
-    assert shortest < polling.usual < polling.timeout
+    assert shortest < polling.quickest < polling.usual < polling.timeout
     assert provider.max_requests_per_second > 0
     assert all(kept > timedelta() for kept in provider.retention.values())
 

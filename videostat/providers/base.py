@@ -70,13 +70,14 @@ class Polling:
     """How the service wants to be asked, in seconds.
 
     `first`: the age a job should have at its first look. `floor`: never two looks closer than this.
-    `usual`: how long a job typically takes.
+    `usual`: how long a job typically takes. `quickest`: how long the quick ones do.
     """
 
     first: float = 0
     every: tuple[float, float]
     floor: float
     usual: float
+    quickest: float = 0
     timeout: float = 600
 
 

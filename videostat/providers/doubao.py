@@ -101,5 +101,5 @@ PROVIDER = Provider(
     auth=Auth("Authorization", "Bearer "),
     key_variable="DOUBAO_API_KEY",
     job=Endpoint("/v1/video/generations/{id}", parse_job),
-    polling=Polling(every=(5, 10), floor=5, usual=180),
+    polling=Polling(every=(5, 10), floor=5, usual=180, quickest=60),
 )

@@ -125,7 +125,7 @@ PROJECT = Provider(
     job=Endpoint("/v2/project/{id}", parse_job),
     listing=Listing("/v2/projects", size_param="limit", max_size=100, parse=parse_page),
     # "First look after 30 s, then every 10-15 s, never more than once in 10 s, stop after 10 minutes."
-    polling=Polling(first=30, every=(10, 15), floor=10, usual=240),
+    polling=Polling(first=30, every=(10, 15), floor=10, usual=210, quickest=180),
     retention={State.SUCCEEDED: timedelta(days=30), State.FAILED: timedelta(days=7), State.QUEUED: timedelta(days=1)},
 )
 
@@ -144,5 +144,5 @@ PRODUCT = replace(
     job=Endpoint("/v2/product_video/{id}", parse_job),
     listing=Listing("/v2/product_videos", size_param="page_size", max_size=100, parse=parse_page),
     # These take 10 to 20 minutes.
-    polling=replace(PROJECT.polling, timeout=1800, usual=900),
+    polling=replace(PROJECT.polling, timeout=1800, usual=900, quickest=600),
 )

@@ -103,6 +103,6 @@ PROVIDER = Provider(
     job=Endpoint("/api/v1/video/status/{id}", parse_job),
     video=Endpoint("/api/v1/video/download/{id}", parse_video),
     # "Every 3-5 s, at most 10 minutes, no backoff needed"; 60 looks a minute and key.
-    polling=Polling(every=(3, 5), floor=3, usual=180),
+    polling=Polling(every=(3, 5), floor=3, usual=180, quickest=60),
     max_requests_per_second=1,
 )
