@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from videostat.errors import Gone, Interrupted, KeyRefused, NotFound, NotSaved, TimedOut, Unreachable, UsageError
-from videostat.history import _MIGRATIONS, _PAGE, History, Seen, _select, default_path
+from videostat.history import _PAGE, History, Seen, _select, default_path
+from videostat.historyfile import MIGRATIONS
 from videostat.models import Job, JobRef, Saved, State
 
 if TYPE_CHECKING:
@@ -290,8 +291,9 @@ def test_the_last_page_costs_what_the_first_does(path: Path, history: History) -
         costs[-1] += 1
 
     next(history.jobs())
-    assert history._db
-    history._db.set_progress_handler(count, 100)
+    assert history._file
+    assert history._file._db
+    history._file._db.set_progress_handler(count, 100)
     for i, _ in enumerate(history.jobs(), start=1):
         if i % _PAGE == 0:
             costs.append(0)
@@ -459,7 +461,7 @@ def a_page_overwritten(path: Path) -> None:
 
 def written_by_a_newer_version(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
-        db.execute(f"PRAGMA user_version = {len(_MIGRATIONS) + 1}")
+        db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
 
 
 def of_something_else(path: Path) -> None:
@@ -585,7 +587,7 @@ def test_a_kill_in_the_middle_of_a_write_loses_nothing_that_was_kept(path: Path)
             if path.stat().st_size > size:
                 os.kill(os.getpid(), signal.SIGKILL)
         list(history.jobs())
-        history._db.set_progress_handler(kill_once_pages_are_written, 10_000)
+        history._file._db.set_progress_handler(kill_once_pages_are_written, 10_000)
         history.add([JobRef("jogg", str(i)) for i in range(100_000)], datetime.now(UTC))
     """
 
@@ -599,11 +601,11 @@ def test_a_kill_in_the_middle_of_a_write_loses_nothing_that_was_kept(path: Path)
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-@pytest.mark.parametrize("version", range(len(_MIGRATIONS)))
+@pytest.mark.parametrize("version", range(len(MIGRATIONS)))
 def test_an_older_file_is_brought_up_to_date_with_all_it_knows(path: Path, version: int) -> None:
     path.parent.mkdir(parents=True)
     with closing(sqlite3.connect(path)) as db:
-        for step in _MIGRATIONS[:version]:
+        for step in MIGRATIONS[:version]:
             for statement in step:
                 db.execute(statement)
         if version:
@@ -615,7 +617,7 @@ def test_an_older_file_is_brought_up_to_date_with_all_it_knows(path: Path, versi
 
     assert ids(path) == ["proj_1", "old"][: 1 + bool(version)]
     with closing(sqlite3.connect(path)) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (len(_MIGRATIONS),)
+        assert db.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
         indexes = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'index'")}
     assert {"newest", "newest_of_provider", "unfinished"} <= indexes
 

@@ -26,7 +26,7 @@ LEVELS = (
     {"providers.reading"},
     {"providers.*"},
     {"providers"},
-    {"files", "configfile", "pace", "workers", "paging"},
+    {"files", "configfile", "historyfile", "pace", "workers", "paging"},
     {"transport", "config", "history", "poll", "download"},
     {"client"},
     {"waiting"},
@@ -46,7 +46,7 @@ ONLY_IN = {
     "http.server": {"sandbox"},
     "requests": HTTP,
     "rich": {"render"},
-    "sqlite3": {"history"},
+    "sqlite3": {"historyfile"},
     "typer": {"commands"},
     "urllib3": HTTP,
 }

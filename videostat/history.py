@@ -1,7 +1,6 @@
-"""The jobs this machine has seen: one SQLite file, which several processes may write at once.
+"""The jobs this machine has seen.
 
-Rollback journal and BEGIN IMMEDIATE: on a fresh WAL database six processes lost writes to "database is locked"
-in spite of a timeout. A video's URL is not kept: it is signed, and soon worthless.
+A video's URL is not kept: it is signed, and soon worthless.
 """
 
 from __future__ import annotations
@@ -10,54 +9,21 @@ import math
 import os
 import re
 from calendar import timegm
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from pathlib import Path
-from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from videostat.errors import Gone, NotFound, UsageError
+from videostat.historyfile import SUBMITTED, HistoryFile
 from videostat.models import JobRef, State
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from videostat.historyfile import Row
     from videostat.models import Job
-
-# A service's list brings in old jobs today; and no job is younger than our first sight, whatever its service says.
-_SUBMITTED = "min(first_seen, ifnull(created_at, first_seen))"
-
-# Each step leads from the schema version that is its index to the next. Steps are added, never changed.
-# No release had version 1: version 2 is a step of its own so that every new file walks the way an old one will.
-_MIGRATIONS = (
-    [
-        """CREATE TABLE job (
-            provider TEXT NOT NULL,
-            id TEXT NOT NULL,
-            first_seen INTEGER NOT NULL,
-            last_seen INTEGER NOT NULL,
-            state TEXT,
-            status TEXT,
-            title TEXT,
-            created_at INTEGER,
-            completed_at INTEGER,
-            error TEXT,
-            file BLOB,
-            bytes INTEGER,
-            ended INTEGER NOT NULL DEFAULT 0,
-            gone INTEGER NOT NULL DEFAULT 0,
-            PRIMARY KEY (provider, id)
-        )"""
-    ],
-    [
-        f"CREATE INDEX newest ON job ({_SUBMITTED})",
-        f"CREATE INDEX newest_of_provider ON job (provider, {_SUBMITTED})",
-        f"CREATE INDEX unfinished ON job ({_SUBMITTED}) WHERE NOT ended",
-    ],
-)
 
 _ADD = """
     INSERT INTO job (provider, id, first_seen, last_seen) VALUES (?, ?, ?, ?)
@@ -81,6 +47,11 @@ _UPDATE = """
         ended = excluded.ended,
         gone = excluded.gone
 """
+
+_COLUMNS = """
+    provider, id, first_seen, last_seen, state, status, title, created_at, completed_at, error, file, bytes, ended
+"""
+_NEWEST = f"ORDER BY {SUBMITTED} DESC, rowid DESC"
 
 # A transaction costs several fsyncs: a burst of answers must not pay for each of them.
 _FLUSH_INTERVAL = timedelta(seconds=1)
@@ -121,10 +92,8 @@ class History:
     """
 
     def __init__(self, path: Path | None, *, warn: Callable[[str], None], lock_timeout: float = 5) -> None:
-        self._path = path
+        self._file = HistoryFile(path, lock_timeout) if path else None
         self._warn = warn
-        self._lock_timeout = lock_timeout
-        self._db: sqlite3.Connection | None = None
         self._learnt: dict[JobRef, tuple[object, ...]] = {}
         self._pending: dict[JobRef, tuple[object, ...]] = {}
         self._flushed_at = datetime.min.replace(tzinfo=UTC)
@@ -160,12 +129,11 @@ class History:
         """
         sql = _select(unfinished=unfinished, missing=missing, provider=provider)
         start = {"submitted": math.inf, "rowid": 0, "since": _seconds(since) if since else -math.inf}
-        rows = self._rows(sql, {"provider": provider, **start})
-        if missing:
-            rows = (row for row in rows if not (row["file"] and os.access(row["file"], os.F_OK)))
+        pages = self._pages(sql, {"provider": provider, **start})
+        rows = chain.from_iterable(map(self._without_file, pages) if missing else pages)
         return self._readable(islice(rows, limit))
 
-    def _readable(self, rows: Iterable[sqlite3.Row]) -> Iterator[Seen]:
+    def _readable(self, rows: Iterable[Row]) -> Iterator[Seen]:
         damaged = 0
         for row in rows:
             try:
@@ -182,9 +150,8 @@ class History:
     def close(self) -> None:
         """Write what is not written yet."""
         self._flush()
-        if self._db:
-            self._db.close()
-            self._db = None
+        if self._file:
+            self._file.close()
 
     def _flush(self) -> None:
         rows = list(self._pending.values())
@@ -192,46 +159,29 @@ class History:
         self._write(_UPDATE, rows)
 
     def _write(self, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
-        if not self._path or not rows:
+        if not self._file or not rows:
             return
         try:
-            with _plain_errors(self._path):
-                _create(self._path)
-                self._run(self._path, lambda db: db.execute("BEGIN IMMEDIATE").executemany(sql, rows))
+            self._file.write(sql, rows)
         except UsageError as error:
-            self._path = None
+            self._file.close()
+            self._file = None
             self._warn(f"{error}; nothing more is recorded")
 
-    def _rows(self, sql: str, values: dict[str, object]) -> Iterator[sqlite3.Row]:
-        path = self._path
-        if not path:
-            return
-        with _plain_errors(path):
-            if not path.exists():
-                return
-        while True:
-            # A page at a time: an open cursor would lock out the writers for as long as somebody reads in a pager.
-            with _plain_errors(path):
-                page = self._run(path, lambda db: db.execute(sql, values))
-            yield from page
-            if len(page) < _PAGE:
-                return
-            values.update(submitted=page[-1]["submitted"], rowid=page[-1]["rowid"])
+    def _pages(self, sql: str, values: dict[str, object]) -> Iterator[list[Row]]:
+        """A page at a time: an open cursor would lock out the writers for as long as somebody reads in a pager."""
+        page: list[Row] | None = None
+        while self._file and (page is None or len(page) == _PAGE):
+            page = self._file.read(sql, values)
+            yield page
+            if page:
+                values |= {"submitted": page[-1]["submitted"], "rowid": page[-1]["rowid"]}
 
-    def _run(self, path: Path, statement: Callable[[sqlite3.Connection], sqlite3.Cursor]) -> list[sqlite3.Row]:
-        import sqlite3
-
-        deadline = monotonic() + self._lock_timeout
-        while True:
-            try:
-                self._db = self._db or _connect(path)
-                with self._db:
-                    return statement(self._db).fetchall()
-            except sqlite3.OperationalError as error:
-                if _code(error) != sqlite3.SQLITE_BUSY or monotonic() >= deadline:
-                    raise
-            # Not SQLite's own timeout: it comes to ask every 100 ms only, and of 16 busy writers 8 starved for 5 s.
-            sleep(0.005)
+    def _without_file(self, page: list[Row]) -> list[Row]:
+        """The whole rows of the jobs that have none; to read all of the others', too, takes twice as long."""
+        missing = [str(row["rowid"]) for row in page if not (row["file"] and os.access(row["file"], os.F_OK))]
+        whole = f"SELECT {_COLUMNS} FROM job WHERE rowid IN ({','.join(missing)}) {_NEWEST}"  # noqa: S608 - numbers
+        return self._file.read(whole, {}) if self._file and missing else []
 
 
 def _select(*, unfinished: bool, missing: bool, provider: str | None) -> str:
@@ -241,12 +191,10 @@ def _select(*, unfinished: bool, missing: bool, provider: str | None) -> str:
         "provider = :provider": provider is not None,
     }
     return f"""
-        SELECT {_SUBMITTED} AS submitted, rowid, provider, id, first_seen, last_seen,
-               state, status, title, created_at, completed_at, error, file, bytes, ended
-        FROM job
-        WHERE {_SUBMITTED} BETWEEN :since AND :submitted AND ({_SUBMITTED}, rowid) < (:submitted, :rowid)
+        SELECT {SUBMITTED} AS submitted, rowid, {"file" if missing else _COLUMNS} FROM job
+        WHERE {SUBMITTED} BETWEEN :since AND :submitted AND ({SUBMITTED}, rowid) < (:submitted, :rowid)
         {"".join(f" AND {condition}" for condition, is_wanted in wanted.items() if is_wanted)}
-        ORDER BY {_SUBMITTED} DESC, rowid DESC LIMIT {_PAGE}
+        {_NEWEST} LIMIT {_PAGE}
     """  # noqa: S608 - nothing but the conditions above
 
 
@@ -274,7 +222,7 @@ def _text(foreign: str | None) -> str | None:
     return foreign and _QUERY.sub("?", foreign[:_MAX_TEXT]).encode(errors="replace").decode()
 
 
-def _seen(row: sqlite3.Row) -> Seen:
+def _seen(row: Row) -> Seen:
     return Seen(
         ref=JobRef(row["provider"], row["id"]),
         first_seen=_utc(row["first_seen"]),
@@ -298,56 +246,3 @@ def _seconds(moment: datetime) -> int:
 
 def _utc(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def _create(path: Path) -> None:
-    for folder in reversed(path.parents):
-        folder.mkdir(mode=0o700, exist_ok=True)
-    # SQLite would let everybody read it; its journal takes on the mode it finds here.
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    import sqlite3
-
-    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None)
-    db.row_factory = sqlite3.Row
-    try:
-        if _version(db) < len(_MIGRATIONS):
-            with db:
-                db.execute("BEGIN IMMEDIATE")
-                for statement in chain.from_iterable(_MIGRATIONS[_version(db) :]):
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _version(db: sqlite3.Connection) -> int:
-    import sqlite3
-
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version > len(_MIGRATIONS):
-        raise sqlite3.NotSupportedError("a newer videostat wrote it")
-    return int(version)
-
-
-@contextmanager
-def _plain_errors(path: Path) -> Iterator[None]:
-    import sqlite3
-
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
-        if _code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-            reason = "it is damaged, and was left as it is; move it away to begin a new one"
-        raise UsageError(f"the history {path} cannot be used: {reason}") from error
-
-
-def _code(error: Exception) -> int:
-    """Give SQLite's primary result code, 0 for what is no error of SQLite's."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
