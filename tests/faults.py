@@ -209,11 +209,9 @@ class _Body:
         self.status = response.status
         self.headers = {name.lower(): value for name, value in response.getheaders()}
 
-    def readinto(self, buffer: memoryview) -> int:
+    def read1(self, size: int) -> bytes:
         with _unreachable():
-            piece = self._response.read1(len(buffer))
-        buffer[: len(piece)] = piece
-        return len(piece)
+            return self._response.read1(size)
 
     def __enter__(self) -> Self:
         return self

@@ -47,7 +47,7 @@ from faults import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videostat.download import ATTEMPTS, BUFFER, LONGEST_LIMIT, LONGEST_WAIT, Transfer
+from videostat.download import ATTEMPTS, LONGEST_LIMIT, LONGEST_WAIT, PIECE, Transfer
 from videostat.errors import (
     ExitCode,
     Gone,
@@ -634,12 +634,10 @@ class ScriptedBody:
         self._clock = clock or FakeClock()
         self._pace = pace
 
-    def readinto(self, buffer: memoryview) -> int:
-        self.asked.append(len(buffer))
+    def read1(self, size: int) -> bytes:
+        self.asked.append(size)
         self._clock.time += self._pace
-        piece = next(self.pieces, b"")
-        buffer[: len(piece)] = piece
-        return len(piece)
+        return next(self.pieces, b"")
 
     def __enter__(self) -> Self:
         return self
@@ -692,9 +690,9 @@ def test_a_transfer_ends_at_the_deadline_and_keeps_its_bytes(tmp_path: Path) -> 
 
 def test_memory_is_one_buffer_whatever_the_size(tmp_path: Path) -> None:
     clock = FakeClock()
-    _, body = slow(4 * BUFFER, BUFFER // 2, clock)
+    _, body = slow(4 * PIECE, PIECE // 2, clock)
     save("https://x", target(REF, tmp_path), open=lambda url, headers: body, clock=clock)
-    assert set(body.asked) == {BUFFER} == {1 << 20}
+    assert set(body.asked) == {PIECE} == {1 << 20}
 
 
 class Watched(Transfer):
@@ -840,7 +838,7 @@ def test_a_full_disk_is_told_and_the_part_kept_for_the_next_run(tmp_path: Path) 
 def test_an_error_of_the_disk_is_final_and_has_a_hint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, hint: str | None
 ) -> None:
-    def full(fd: int, piece: memoryview) -> int:
+    def full(fd: int, piece: bytes) -> int:
         raise OSError(number, os.strerror(number))
 
     with FaultServer(VIDEO) as server:

@@ -167,7 +167,7 @@ def remember(where: Path, **changes: object) -> None:
 def test_a_part_is_gone_on_with_by_a_later_run(tmp_path: Path) -> None:
     with Part(target(REF, tmp_path)) as part:
         part.restart(VERSION)
-        part.append(memoryview(b"12345"))
+        part.append(b"12345")
     with Part(target(REF, tmp_path)) as part:
         assert (part.size, part.version) == (5, VERSION)
 
@@ -213,7 +213,7 @@ def test_a_damaged_side_car_starts_over(tmp_path: Path, text: str) -> None:
 def test_a_part_that_nobody_could_go_on_with_is_removed(tmp_path: Path) -> None:
     with Part(target(REF, tmp_path)) as part:
         part.restart(None)
-        part.append(memoryview(b"12345"))
+        part.append(b"12345")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -239,7 +239,7 @@ def test_a_part_finished_by_another_between_open_and_lock_is_not_written_to(
 
     monkeypatch.setattr(os, "open", open_then_lose)
     with Part(target(REF, tmp_path)) as part:
-        part.append(memoryview(b"other"))
+        part.append(b"other")
     assert video.read_bytes() == b"12345"
 
 
@@ -287,7 +287,7 @@ def test_a_side_car_that_is_no_plain_file_is_neither_read_nor_written_through(tm
     with Part(target(REF, tmp_path)) as part:
         assert part.version is None
         part.restart(VERSION)
-        part.append(memoryview(b"1"))
+        part.append(b"1")
     assert (tmp_path / "victim").read_bytes() == before
     assert not (tmp_path / "nowhere").exists()
 
@@ -308,7 +308,7 @@ def test_a_final_name_means_complete_even_after_a_power_cut(tmp_path: Path, monk
     monkeypatch.setattr(Path, "replace", replace)
     with Part(target(REF, tmp_path)) as part:
         part.restart(VERSION)
-        part.append(memoryview(b"12345"))
+        part.append(b"12345")
         part.publish("mp4")
     assert done == ["fsync file", "rename jogg-a1.part to jogg-a1.mp4", "fsync folder"]
     assert [path.name for path in tmp_path.iterdir()] == ["jogg-a1.mp4"]
@@ -329,7 +329,7 @@ def test_old_bytes_are_gone_from_the_disk_before_the_new_side_car_is_there(
 
 def test_a_part_begun_by_another_after_ours_was_named_is_left_alone(tmp_path: Path) -> None:
     with Part(target(REF, tmp_path)) as part:
-        part.append(memoryview(b"12345"))
+        part.append(b"12345")
         part.publish("mp4")
         remember(tmp_path)
     assert (tmp_path / "jogg-a1.part").read_bytes() == b"12345"
@@ -338,5 +338,5 @@ def test_a_part_begun_by_another_after_ours_was_named_is_left_alone(tmp_path: Pa
 
 def test_a_missing_folder_is_made(tmp_path: Path) -> None:
     with Part(target(REF, tmp_path / "new" / "folder")) as part:
-        part.append(memoryview(b"12345"))
+        part.append(b"12345")
         assert part.publish("mov").read_bytes() == b"12345"

@@ -88,9 +88,8 @@ def fetch(url: str, base_url: str, transport: Transport | None = None) -> bytes:
 
 
 def pieces(body: transport.Body, size: int = 65536) -> Iterator[bytes]:
-    buffer = memoryview(bytearray(size))
-    while count := body.readinto(buffer):
-        yield bytes(buffer[:count])
+    while piece := body.read1(size):
+        yield piece
 
 
 ways = pytest.mark.parametrize(

@@ -71,8 +71,7 @@ def client(server: Server, folder: Path, transport: Transport | None = None) -> 
 
 def save(asking: Client, name: str, url: str) -> bytes:
     with asking.open(JobRef(name, "a1"), url, {}) as body:
-        buffer = memoryview(bytearray(65536))
-        return bytes(buffer[: body.readinto(buffer)])
+        return body.read1(65536)
 
 
 def keyed(server: Server) -> list[bool]:

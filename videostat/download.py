@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from videostat.models import Link
 
 # Larger pieces are no faster, 64 KiB ones 7 % slower.
-BUFFER = 1 << 20
+PIECE = 1 << 20
 ATTEMPTS = 5
 LONGEST_PAUSE = 5
 # A file server that is only busy says so in minutes: beyond, the person decides, not the server.
@@ -56,7 +56,7 @@ _DIGITS = re.compile(r"[0-9]{1,18}")
 class Body(Protocol):
     """An answer's body as it is on the wire; header names in lower case.
 
-    `readinto` returns as soon as there is something, 0 at the end, which may also be a lost connection.
+    `read1` returns as soon as there is something, nothing at the end, which may also be a lost connection.
     It raises Unreachable for errors and time-outs of the network, but only after handing out what had come,
     and for a chunked body that breaks off.
     """
@@ -65,7 +65,7 @@ class Body(Protocol):
     def status(self) -> int: ...
     @property
     def headers(self) -> Mapping[str, str]: ...
-    def readinto(self, buffer: memoryview, /) -> int: ...
+    def read1(self, size: int, /) -> bytes: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *exc_info: object) -> object: ...
 
@@ -216,7 +216,7 @@ class _Download:
         self._append(pieces, total)
         return resumed
 
-    def _begin(self, body: Body, pieces: Iterator[memoryview]) -> tuple[int | None, Iterator[memoryview]]:
+    def _begin(self, body: Body, pieces: Iterator[bytes]) -> tuple[int | None, Iterator[bytes]]:
         """Only now that it is seen to be a video does it replace what an earlier attempt left."""
         total, etag = _length(body), body.headers.get("etag", "")
         head = bytearray()
@@ -230,7 +230,7 @@ class _Download:
             raise _Refused("the server sent a page, or something else that is not a video")
         self.part.restart(Version(etag, total) if total and STRONG_ETAG.fullmatch(etag) else None)
         self.transfer.show(0, total)
-        return total, chain([memoryview(head)], pieces)
+        return total, chain([bytes(head)], pieces)
 
     def _go_on(self, body: Body) -> int:
         version = self.part.version
@@ -239,7 +239,7 @@ class _Download:
         self._discard()
         raise Unreadable("the server sent another part of the video than was asked for")
 
-    def _append(self, pieces: Iterator[memoryview], total: int | None) -> None:
+    def _append(self, pieces: Iterator[bytes], total: int | None) -> None:
         part = self.part
         for piece in pieces:
             if total is not None and part.size + len(piece) > total:
@@ -250,13 +250,12 @@ class _Download:
         if total is not None and part.size < total:
             raise Unreachable(f"the connection was lost after {part.size} of {total} bytes")
 
-    def _pieces(self, body: Body) -> Iterator[memoryview]:
-        buffer = memoryview(bytearray(BUFFER))
+    def _pieces(self, body: Body) -> Iterator[bytes]:
         since, received = self.clock.monotonic(), 0
-        while count := body.readinto(buffer):
-            yield buffer[:count]
+        while piece := body.read1(PIECE):
+            yield piece
             self._in_time()
-            received += count
+            received += len(piece)
             now = self.clock.monotonic()
             if now - since >= STALL_SECONDS:
                 if received < STALL_RATE * (now - since):

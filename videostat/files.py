@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from videostat.models import JobRef
 
-WRITE_OUT = 8 << 20  # bytes
+WRITE_OUT = 4 << 20  # bytes
 TEMPLATE = "{provider}-{id}.{ext}"
 
 # No separator, quote, control character or wildcard, in any script; not an option, not a blank to begin with.
@@ -209,7 +209,7 @@ class Part:
         finally:
             os.close(self.fd)
 
-    def append(self, piece: memoryview) -> None:
+    def append(self, piece: bytes) -> None:
         while piece:
             written = os.write(self.fd, piece)
             self.size += written

@@ -153,14 +153,12 @@ class Body:
         self.status = response.status
         self.headers = _headers(response, auth)
 
-    def readinto(self, buffer: memoryview) -> int:
-        """Up to a buffer of bytes, as soon as there are any; 0 at the end. Raises Unreachable when cut off."""
+    def read1(self, size: int) -> bytes:
+        """So many bytes at most, as soon as there are any; none at the end. Raises Unreachable when cut off."""
         with as_ours(self._url):
             limit_reading(READ_SECONDS)
             # read() and readinto() would throw away the unfinished piece when the connection is cut.
-            piece = self._response.read1(len(buffer), decode_content=False)
-            buffer[: len(piece)] = piece
-            return len(piece)
+            return self._response.read1(size, decode_content=False)
 
     def __enter__(self) -> Self:
         return self
