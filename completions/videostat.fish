@@ -79,7 +79,7 @@ complete -c videostat -n "__videostat_at wait" -l fail-fast -d 'Stop at the firs
 complete -c videostat -n "__videostat_at wait" -l any -d 'Stop at the first success, and exit 0'
 complete -c videostat -n "__videostat_at wait" -l download -d 'Save each video as its job ends'
 complete -c videostat -n "__videostat_at wait download" -l output-dir -xa '(__fish_complete_directories)' -d 'The folder for videos'
-complete -c videostat -n "__videostat_at wait download" -s o -l output -rF -d 'The file for one video'
+complete -c videostat -n "__videostat_at wait download" -s o -l output -rF -d 'The file for one video, in --output-dir if given'
 complete -c videostat -n "__videostat_at wait download" -l name -x -d 'Names in the folder'
 complete -c videostat -n "__videostat_at wait download" -l parallel -x -d 'How many videos are saved at once'
 complete -c videostat -n "__videostat_at wait download" -l overwrite -d 'Save again what is already there'

@@ -167,6 +167,7 @@ def test_a_folder_that_cannot_be_written_is_9_with_a_hint(videostat: Videostat, 
     [
         (["-o", "clip.mp4", "jogg", "a", "b"], "-o names one file, and there are 2 jobs"),
         (["-o", ".", "jogg", "a"], "is a folder"),
+        (["-o", "clip.mp4", "--name", "{id}.{ext}", "jogg", "a"], "both say what the file is called"),
         (["--name", "x.{ext}", "jogg", "a"], "has no {id}"),
         (["--name", "../{id}.{ext}", "jogg", "a"], "would leave the folder"),
         (["--name", "{id}.mp4", "jogg", "a"], "does not end in .{ext}"),
@@ -192,6 +193,15 @@ def test_a_place_that_cannot_be_is_told_before_any_request(
 def test_one_video_can_be_given_its_very_name(videostat: Videostat, tmp_path: Path) -> None:
     assert videostat("download", "-o", "clip.mp4", "jogg", "proj_done", "proj_done").code == 0
     assert files(tmp_path) == ["clip.mp4"]
+
+
+def test_the_very_name_is_in_the_folder_that_is_typed_but_not_in_the_configured_one(
+    videostat: Videostat, tmp_path: Path
+) -> None:
+    (tmp_path / "config.toml").write_text('[defaults]\noutput_dir = "configured"\n')
+    for argv in (["-o", "a.mp4", "--output-dir", "typed"], ["-o", "b.mp4"]):
+        assert videostat("download", "--config", "config.toml", *argv, "jogg", "proj_done").code == 0
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.mp4")} == {"typed/a.mp4", "b.mp4"}
 
 
 def test_the_configured_folder_and_name_hold_where_none_are_typed(videostat: Videostat, tmp_path: Path) -> None:

@@ -65,7 +65,14 @@ OutputDir = Annotated[
     Path | None, typer.Option(metavar="DIR", help="The folder for videos; made if missing.", rich_help_panel=SAVING)
 ]
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file for one video.", rich_help_panel=SAVING)
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="The file for one video, in --output-dir if given.",
+        rich_help_panel=SAVING,
+    ),
 ]
 Name = Annotated[
     str | None,

@@ -46,6 +46,10 @@ def saving_to(
 ) -> Saving:
     """Saving as the options say, else the configuration; until `timeout` seconds from now, 0 for ever."""
     defaults, clock = session.settings.defaults, session.clock
+    if output and name:
+        raise UsageError("-o and --name both say what the file is called", hint="Leave one of them out.")
+    if output and output_dir:
+        output = output_dir / output
     return Saving(
         client=session.client,
         clock=clock,
