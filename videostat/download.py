@@ -1,14 +1,13 @@
 """One video to one file, safely, over a network and from a server that may do anything.
 
-RFC 9110: ranges 14, If-Range 13.1.5, Retry-After 10.2.3.
+RFC 9110: ranges 14, If-Range 13.1.5.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
@@ -25,10 +24,10 @@ from videostat.errors import (
 )
 from videostat.files import STRONG_ETAG, Part, Version, disk_errors_told
 from videostat.models import Saved
+from videostat.providers.reading import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from datetime import datetime
     from random import Random
 
     from videostat.clock import Clock
@@ -197,7 +196,10 @@ class _Download:
     def _take(self, body: Body) -> int:
         part, status = self.part, body.status
         if status in _RETRIED or status >= 500:  # noqa: PLR2004  RFC 9110, 15.6
-            raise ServerError(f"the server answered {status}", retry_after=_retry_after(body, self.clock.now()))
+            raise ServerError(
+                f"the server answered {status}",
+                retry_after=retry_after(body.headers.get("retry-after", ""), self.clock.now()),
+            )
         if status in _REFUSED:
             raise _Refused(f"the server refused the video's URL with {status}")
         if body.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
@@ -307,15 +309,3 @@ def _length(body: Body) -> int | None:
     if not _DIGITS.fullmatch(value):
         raise Unreadable(f"the server announced a malformed length, {value[:40]!a}")
     return int(value)
-
-
-def _retry_after(body: Body, now: datetime) -> float | None:
-    """Seconds; a malformed hint is none."""
-    value = body.headers.get("retry-after", "").strip()
-    if _DIGITS.fullmatch(value):
-        return float(value)
-    try:
-        when = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    return max((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now.timestamp(), 0)

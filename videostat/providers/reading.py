@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_DELAY = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")  # RFC 9110, 10.2.3, and fractions; not all that float() reads
+_DELAY = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?")  # and fractions; not all that float() reads
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _MILLISECONDS = 1e11  # seconds would put such a time into the year 5138
 
@@ -185,18 +185,22 @@ def _content(answer: Answer) -> str:
 
 def _retry_after(answer: Answer, *resets: object) -> float | None:
     """Seconds from now: of Retry-After and these times the first that is readable and not past."""
-    header = answer.headers.get("retry-after", "").strip()
+    now = answer.received_at
+    waits = (retry_after(answer.headers.get("retry-after", ""), now), *(_until(time(reset), now) for reset in resets))
+    return next((wait for wait in waits if wait is not None), None)
+
+
+def retry_after(header: str, now: datetime) -> float | None:
+    """Seconds from now; None where it is malformed or past. RFC 9110, 10.2.3."""
+    header = header.strip()
     if _DELAY.fullmatch(header):
         return float(header)
-    for moment in (_http_date(header), *map(time, resets)):
-        if moment is not None and moment >= answer.received_at:
-            return (moment - answer.received_at).total_seconds()
-    return None
-
-
-def _http_date(value: str) -> datetime | None:
     try:
-        read = parsedate_to_datetime(value)
-        return read if read.tzinfo else read.replace(tzinfo=UTC)
+        moment = parsedate_to_datetime(header)
+        return _until(moment if moment.tzinfo else moment.replace(tzinfo=UTC), now)
     except (ValueError, OverflowError):
         return None
+
+
+def _until(moment: datetime | None, now: datetime) -> float | None:
+    return (moment - now).total_seconds() if moment and moment >= now else None
