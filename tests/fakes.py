@@ -16,8 +16,9 @@ from typing import Any, NamedTuple, Self
 
 from videostat.clock import Clock
 from videostat.models import Job, JobRef, Saved, State
-from videostat.poll import Phase, Reply, Target, Terms, poll
+from videostat.poll import poll
 from videostat.providers.base import Polling
+from videostat.terms import Phase, Reply, Target, Terms
 
 EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
 VIDEO = "https://cdn.example/video.mp4"

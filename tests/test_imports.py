@@ -26,7 +26,7 @@ LEVELS = (
     {"providers.reading"},
     {"providers.*"},
     {"providers"},
-    {"files", "configfile", "historyfile", "pace", "workers", "paging"},
+    {"files", "configfile", "historyfile", "pace", "terms", "workers", "paging"},
     {"transport", "config", "history", "poll", "download"},
     {"client"},
     {"waiting"},

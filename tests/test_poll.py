@@ -61,8 +61,9 @@ from videostat.errors import (
     VideostatError,
 )
 from videostat.models import Job, State
-from videostat.poll import Phase, Reply, Terms, poll
+from videostat.poll import poll
 from videostat.providers.base import Polling
+from videostat.terms import Phase, Reply, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -706,6 +707,18 @@ def test_a_job_that_is_not_through_yet_is_not_enough() -> None:
     scripts: dict[str, Script] = {"a": [succeeded(), After(5, saved())], "b": [running(), succeeded(), saved()]}
     terms = Terms(then=(SAVE,), enough=lambda job: job.exit_code is ExitCode.OK)
     assert Scene(scripts, terms=terms).play().ended_at == {"a": 5, "b": 5}
+
+
+def test_a_job_that_is_enough_leaves_the_commands_of_those_that_are_saved() -> None:
+    scripts: dict[str, Script] = {
+        "a": [succeeded(), saved(), After(5, executed())],
+        "b": [succeeded(), saved(), After(5, executed())],
+        "c": [running(), running(), running()],
+    }
+    terms = Terms(then=(SAVE, EXEC), enough=lambda job: job.exit_code is ExitCode.OK)
+    scene = Scene(scripts, terms=terms).play()
+    assert scene.codes == {"a": 0, "b": 0, "c": 8}
+    assert scene.ended_at == {"a": 5, "c": 5, "b": 10}
 
 
 # Whatever happens

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING
@@ -30,13 +29,13 @@ from videostat.errors import (
 )
 from videostat.models import Job, JobRef, State
 from videostat.pace import Lane, between_looks, longer, until_next_look
+from videostat.terms import Phase, Reply, Target, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from queue import SimpleQueue
 
     from videostat.clock import Clock
-    from videostat.providers.base import Polling
 
 LAST_LOOK = 2  # seconds before the deadline
 ATTEMPTS = 3  # at a job that is only looked at
@@ -44,57 +43,7 @@ IN_FLIGHT = 32  # more workers on one account never made it faster
 BELIEVED_MISSING = 2  # looks: a fresh id can take a moment to be known
 
 
-class Phase(StrEnum):
-    """A step of a job's way."""
-
-    LOOK = "look"
-    URL = "url"
-    SAVE = "save"
-    EXEC = "exec"
-
-
 _ASKING = {Phase.LOOK, Phase.URL}
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A job to be asked about, its service's manners, and the account whose limits it shares.
-
-    `saved`: the job, if its video is known to be on disk already: nobody is asked, and what follows begins.
-    """
-
-    ref: JobRef
-    account: str
-    polling: Polling
-    max_requests_per_second: float = math.inf
-    saved: Job | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came of a step: the job as it is now, or why not."""
-
-    ref: JobRef
-    outcome: Job | Exception
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """How long and how often, in seconds.
-
-    `timeout`: for everything; 0 is no limit. `interval`: between looks, in place of the service's own.
-    `attempts`: a job is not waited for, only looked at: so often at most, and within its `patience` in all.
-    `then`: what follows a success. `parallel`: how many videos are saved at once.
-    `enough`: a job that ended like this ends everything.
-    """
-
-    timeout: float = 0
-    interval: float | None = None
-    attempts: int | None = None
-    patience: float = 15
-    then: tuple[Phase, ...] = ()
-    parallel: int = 3
-    enough: Callable[[Job], bool] = lambda _: False
 
 
 @dataclass(slots=True, eq=False)
@@ -149,7 +98,7 @@ class _Loop:
 
     def run(self) -> Iterator[Job | None]:
         self._deadline = self._clock.monotonic() + (self._terms.timeout or math.inf)
-        yield from self._told(list(self._begun()))
+        yield from self._told(self._begun())
         while self._tasks:
             self._now = self._clock.monotonic()
             self._send()
@@ -158,25 +107,27 @@ class _Loop:
             if isinstance(reply, int):
                 yield from self._end_all(Interrupted(reply))
             elif reply is not None:
-                yield from self._told(list(self._take(reply)))
+                yield from self._told(self._take(reply))
             else:
                 yield None
                 # Not before the inbox is empty: what is in it came in time, however late its turn.
                 yield from self._time_out()
             yield from self._wake()
 
-    def _begun(self) -> Iterator[Job]:
+    def _begun(self) -> list[Job]:
+        begun = []
         for task in [*self._tasks.values()]:
             if task.target.saved:
                 task.phase = Phase.SAVE
-                yield self._answered(task, task.target.saved)
+                begun.append(self._answered(task, task.target.saved))
             else:
                 self._lane(task).ready.append(task)
+        return begun
 
     def _told(self, jobs: list[Job]) -> Iterator[Job]:
         yield from jobs
         if any(job.ended and self._terms.enough(job) for job in jobs):
-            yield from self._end_all(Stopped("no longer waited for"))
+            yield from self._end_all(Stopped("no longer waited for"), lambda task: task.phase is not Phase.EXEC)
 
     # What is sent, and when the loop wakes
 
@@ -224,27 +175,27 @@ class _Loop:
 
     # What comes back
 
-    def _take(self, reply: Reply) -> Iterator[Job]:
+    def _take(self, reply: Reply) -> list[Job]:  # noqa: PLR0911 - one for each kind of outcome
         task = self._tasks.get(reply.ref)
         if task is None:
-            return
+            return []
         self._lane(task).in_flight.remove(task)
         match reply.outcome:
             case Job() as job:
-                yield self._answered(task, job)
+                return [self._answered(task, job)]
             case VideostatError() as error if task.phase not in _ASKING:
-                yield self._end(task, error)
+                return [self._end(task, error)]
             case KeyRefused() | OutOfCredit() as error:
                 account = task.target.account
-                yield from self._end_all(error, lambda one: one.target.account == account and one.phase in _ASKING)
+                return self._end_all(error, lambda one: one.target.account == account and one.phase in _ASKING)
             case RateLimited() as error:
-                yield from self._limited(task, error)
+                return self._limited(task, error)
             case NotFound() as error:
-                yield self._missing(task, error)
+                return [self._missing(task, error)]
             case Retryable() as error:
-                yield self._troubled(task, error)
+                return [self._troubled(task, error)]
             case VideostatError() as error:
-                yield self._end(task, error)
+                return [self._end(task, error)]
             case bug:
                 raise bug
 
@@ -256,8 +207,8 @@ class _Loop:
         if following is None:
             return self._end(task)
         if following is Phase.LOOK:
-            manners, wished = task.target.polling, self._terms.interval
-            return self._again(task, until_next_look(job, manners, wished, self._clock.now(), self._jitter()))
+            polling, interval = task.target.polling, self._terms.interval
+            return self._again(task, until_next_look(job, polling, interval, self._clock.now(), self._jitter()))
         task.phase = following
         lane = self._lane(task)
         if lane.paused_until >= task.patient_until:
@@ -289,15 +240,14 @@ class _Loop:
         jittered = task.pause * (1 + self._jitter()) / 2
         return self._retry(task, max(jittered, floor, error.retry_after or 0), error)
 
-    def _limited(self, task: _Task, error: RateLimited) -> Iterator[Job]:
+    def _limited(self, task: _Task, error: RateLimited) -> list[Job]:
         lane, polling = self._lane(task), task.target.polling
         least, _ = between_looks(polling, self._terms.interval)
         lane.limited(error, task.sent_at, self._now, least, self._jitter())
         wait = lane.paused_until - self._now
         if self._terms.attempts and wait >= self._terms.patience:
-            yield from self._end_all(error, lambda one: self._lane(one) is lane and one not in lane.in_flight)
-        else:
-            yield self._retry(task, max(wait, polling.floor), error)
+            return self._end_all(error, lambda one: self._lane(one) is lane and one not in lane.in_flight)
+        return [self._retry(task, max(wait, polling.floor), error)]
 
     def _retry(self, task: _Task, wait: float, error: VideostatError) -> Job:
         """The job is asked again after that, unless it has used up its attempts or its patience."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from videostat.clock import Clock
 from videostat.models import JobRef
-from videostat.poll import Phase, Reply, Target, Terms, poll
+from videostat.poll import poll
+from videostat.terms import Phase, Reply, Target, Terms
 from videostat.workers import Workers
 
 if TYPE_CHECKING:
@@ -31,11 +32,16 @@ def wait(
     """
     refs = [job if isinstance(job, JobRef) else JobRef(*job.partition(":")[::2]) for job in jobs]
     if timeout is None:
-        timeout = max((client.account(ref.provider).provider.polling.timeout for ref in refs), default=0)
+        timeout = advised_timeout(client, refs)
     terms = Terms(timeout=timeout, interval=interval)
     for job in drive(client, refs, {}, terms, inbox=SimpleQueue(), clock=Clock()):
         if job and job.ended:
             yield job
+
+
+def advised_timeout(client: Client, refs: Iterable[JobRef]) -> float:
+    """As long as the slowest of the jobs' services advises to wait, in seconds."""
+    return max((client.account(ref.provider).provider.polling.timeout for ref in refs), default=0)
 
 
 def drive(

@@ -20,8 +20,9 @@ from measure import Row, show
 
 from videostat.clock import Clock
 from videostat.models import Job, JobRef, State
-from videostat.poll import Phase, Reply, Target, Terms, poll
+from videostat.poll import poll
 from videostat.providers import PROVIDERS
+from videostat.terms import Phase, Reply, Target, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from service import Service
 
     from videostat.models import Job
-    from videostat.poll import Phase, Reply
+    from videostat.terms import Phase, Reply
 
 WORKERS = 32
 TIMED_OUT = 124
@@ -109,8 +109,9 @@ def _each(pool: ThreadPoolExecutor | None, way: Callable[[str], object], ids: It
 def _polled(look: Callable[[str], Job], ids: Iterable[str]) -> None:
     """The same looks, one at each job, as a command has them made."""
     from videostat.models import JobRef
-    from videostat.poll import Reply, Target, Terms, poll
+    from videostat.poll import poll
     from videostat.providers import PROVIDERS
+    from videostat.terms import Reply, Target, Terms
     from videostat.workers import Workers
 
     inbox: SimpleQueue[Reply | int] = SimpleQueue()
@@ -150,8 +151,9 @@ def _waiting(jobs: int, seconds: int) -> Iterator[Row]:
 def _idle(jobs: int, seconds: int) -> float:
     """All have been looked at, and none is due."""
     from videostat.models import Job, JobRef, State
-    from videostat.poll import Reply, Target, Terms, poll
+    from videostat.poll import poll
     from videostat.providers import PROVIDERS
+    from videostat.terms import Reply, Target, Terms
 
     clock, inbox = Clock(), SimpleQueue[Reply | int]()
     targets = [Target(JobRef("doubao", str(at)), "doubao", PROVIDERS["doubao"].polling) for at in range(jobs)]

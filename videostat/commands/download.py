@@ -64,8 +64,9 @@ def download(
     from videostat.commands.running import follow
     from videostat.commands.saving import saving_to
     from videostat.commands.session import session
-    from videostat.poll import ATTEMPTS, Terms
+    from videostat.poll import ATTEMPTS
     from videostat.render.messages import say
+    from videostat.terms import Terms
 
     execution = executing(execute, saving=True) if execute else None
     with session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from videostat.commands.signals import signals_put_into
 from videostat.configfile import parse_duration
 from videostat.errors import VideostatError
-from videostat.poll import Phase, Reply, Terms
 from videostat.render.messages import say, tell
 from videostat.render.notices import Notices
 from videostat.render.text import clean
 from videostat.render.views import View, view
-from videostat.waiting import drive
+from videostat.terms import Phase, Reply, Terms
+from videostat.waiting import advised_timeout, drive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -35,12 +35,12 @@ def terms_of(
     defaults = session.settings.defaults
     seconds = defaults.timeout if timeout is None else parse_duration(timeout)
     between = defaults.interval if interval is None else parse_duration(interval)
-    polling = {name: session.client.account(name).provider.polling for name in {ref.provider: None for ref in refs}}
-    for name, manners in polling.items():
-        if between is not None and between < manners.floor and not quiet:
-            say(f"videostat: {name} allows one look in {manners.floor:g}s: so often it will be")
+    for name in dict.fromkeys(ref.provider for ref in refs):
+        floor = session.client.account(name).provider.polling.floor
+        if between is not None and between < floor and not quiet:
+            say(f"videostat: {name} allows one look every {floor:g}s: using that")
     if seconds is None:
-        seconds = max((manners.timeout for manners in polling.values()), default=0)
+        seconds = advised_timeout(session.client, refs)
     return Terms(timeout=seconds, interval=between)
 
 

@@ -36,9 +36,10 @@ def status(
     from videostat.commands.running import run
     from videostat.commands.session import session
     from videostat.models import Job
-    from videostat.poll import ATTEMPTS, Terms
+    from videostat.poll import ATTEMPTS
     from videostat.render.answers import bare_state
     from videostat.render.views import ErrorsOnly
+    from videostat.terms import Terms
 
     with session(config, keep=not no_history, debug=debug) as this:
         refs = named(this, jobs, source, unfinished=unfinished, quiet=quiet)
