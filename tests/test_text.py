@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -54,6 +55,12 @@ def test_any_text_becomes_one_line_that_is_seen_and_stays_so(text: str) -> None:
     assert all(letter.isprintable() or letter in "\xa0\u3000" for letter in shown)
     assert shown.encode().decode() == shown
     assert clean(shown, longest=None) == shown
+
+
+def test_megabytes_of_it_cost_what_is_shown_of_them() -> None:
+    began = time.process_time()
+    assert clean("\x1b" * 10_000_000).startswith(r"\x1b\x1b")
+    assert time.process_time() - began < 0.2
 
 
 @pytest.mark.parametrize(("length", "longest", "kept"), [(500, 500, 500), (501, 500, 497), (11, 10, 7), (9, None, 9)])

@@ -34,7 +34,8 @@ def clean(foreign: str, *, longest: int | None = _LONGEST) -> str:
     Written out are control characters (C0, DEL, C1), line ends, bidirectional and zero-width formatting, lone
     surrogates and what has no meaning yet: whatever could drive a terminal, forge a line or read as what it is not.
     """
-    shown = "".join(map(_visible, foreign))
+    # Cut first, for a service may send megabytes: no character is shown as less than one.
+    shown = "".join(map(_visible, foreign if longest is None else foreign[: longest + 1]))
     return shown if longest is None or len(shown) <= longest else shown[: longest - 3] + "..."
 
 
