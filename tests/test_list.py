@@ -100,6 +100,12 @@ def test_on_a_terminal_the_days_left_are_shown_and_few_are_marked(videostat: Vid
     assert "\x1b[1;31m" in got.stdout
 
 
+def test_how_far_it_has_come_is_no_part_of_what_the_same_screen_shows(videostat: Videostat) -> None:
+    got = videostat("list", "jogg", "--all", tty=("stdout", "stderr"))
+    assert got.stderr.endswith("\r\x1b[K")
+    assert videostat("list", "jogg", "--all", "--json", tty=("stdout", "stderr")).stderr == ""
+
+
 def test_all_tells_how_far_it_has_come_on_a_terminal_alone(videostat: Videostat) -> None:
     assert "\r1 of " in videostat("list", "jogg", "--all", "--json", tty=("stderr",)).stderr
     assert videostat("list", "jogg", "--all", "--json").stderr == ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from videostat.errors import ExitCode, Retryable, Stopped
 from videostat.render.answers import Answers, bare_video, json_line, tab_line
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from videostat.commands.session import Session
     from videostat.models import Job, JobRef
 
+T = TypeVar("T")
+
 
 def answers(
     session: Session,
@@ -30,20 +32,17 @@ def answers(
     bare: Callable[[Job], str | None] = bare_video,
 ) -> Answers:
     """For --json and --quiet a line a job, in a pipe tab-separated ones, on a terminal a table."""
-    now = session.clock.now
-    if json:
-        return Answers(partial(json_line, saving=saving), now)
-    if quiet:
-        return Answers(bare, now)
-    return Answers(None if sys.stdout.isatty() else tab_line, now)
+    return Answers(line_of(json=json, quiet=quiet, saving=saving, bare=bare), session.clock.now)
 
 
-def line_of(*, json: bool, quiet: bool, saving: bool = False) -> Callable[[Job], str] | None:
-    """How a listed job is written for programs; None for people."""
+def line_of(
+    *, json: bool, quiet: bool, bare: Callable[[Job], T], saving: bool = False
+) -> Callable[[Job], T | str] | None:
+    """How a job is written for programs; None for people."""
     if json:
         return partial(json_line, saving=saving)
     if quiet:
-        return lambda job: job.ref.id
+        return bare
     return None if sys.stdout.isatty() else tab_line
 
 

@@ -45,6 +45,7 @@ def history(
     from videostat.configfile import parse_duration
     from videostat.history import History, Seen, default_path
     from videostat.models import Job, Saved
+    from videostat.render.answers import bare_id
     from videostat.render.messages import say
     from videostat.render.tables import SEEN, seen_row, show_lines, show_table
 
@@ -67,7 +68,7 @@ def history(
             load().provider(provider)  # a name that nothing bears is a mistake, not an empty list
         jobs = remembered.jobs(unfinished=unfinished, missing=missing, provider=provider, since=after)
         chosen = jobs if everything else islice(jobs, limit)
-        if line := line_of(json=json, quiet=quiet, saving=True):
+        if line := line_of(json=json, quiet=quiet, bare=bare_id, saving=True):
             show_lines(line(job(seen)) for seen in chosen)
         else:
             show_table(SEEN, (seen_row(seen, now) for seen in chosen))

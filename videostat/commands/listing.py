@@ -29,6 +29,7 @@ def list_(
 
     Exit code: 0, or 3 where the key is missing or refused, 6 where there was no answer.
     """
+    import sys
     from functools import partial
     from itertools import islice
 
@@ -36,11 +37,17 @@ def list_(
     from videostat.commands.session import session
     from videostat.models import Job
     from videostat.paging import listed
-    from videostat.render.tables import LISTED, counting, listed_row, show_lines, show_table
+    from videostat.render.answers import bare_id
+    from videostat.render.tables import LISTED, counted, listed_row, show_lines, show_table
 
-    with session(config, keep=not no_history, debug=debug) as this, counting(shown=everything and not quiet) as counted:
+    line = line_of(json=json, quiet=quiet, bare=bare_id)
+    with session(config, keep=not no_history, debug=debug) as this:
         retention = this.client.account(provider).provider.retention
-        found = counted(listed(partial(this.client.page, provider), this.clock.sleep))
+        found = counted(
+            listed(partial(this.client.page, provider), this.clock.sleep),
+            # Not between lines that come to the same screen.
+            shown=everything and not quiet and not (line and sys.stdout.isatty()),
+        )
         chosen = (job for job in found if state in (None, job.state))
 
         def remembered(job: Job) -> Job:
@@ -48,7 +55,7 @@ def list_(
             return job
 
         jobs = map(remembered, chosen if everything else islice(chosen, limit))
-        if line := line_of(json=json, quiet=quiet):
+        if line:
             show_lines(map(line, jobs))
         else:
             show_table(LISTED, [listed_row(job, retention, this.clock.now()) for job in jobs])

@@ -70,8 +70,12 @@ def bare_video(job: Job) -> str | None:
     return clean(video, longest=None) if video else None
 
 
-def bare_state(job: Job) -> str | None:
+def bare_state(job: Job) -> str:
     return job.state
+
+
+def bare_id(job: Job) -> str:
+    return job.ref.id
 
 
 @dataclass

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from videostat.render.answers import output
 from videostat.render.columns import print_columns
+from videostat.render.messages import tell
 from videostat.render.text import ago, clean, duration, size
 from videostat.render.views import is_screen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from videostat.history import Seen
@@ -76,19 +76,14 @@ def seen_row(seen: Seen, now: datetime) -> list[Cell]:
     ]
 
 
-@contextmanager
-def counting(*, shown: bool) -> Iterator[Callable[[Iterable[tuple[Job, int | None]]], Iterator[Job]]]:
-    """How far a long list has come, on a terminal's stderr."""
+def counted(jobs: Iterable[tuple[Job, int | None]], *, shown: bool) -> Iterator[Job]:
+    """The jobs; and how far a long list has come, on a terminal's stderr."""
     shown = shown and is_screen()
-
-    def counted(jobs: Iterable[tuple[Job, int | None]]) -> Iterator[Job]:
-        for number, (job, total) in enumerate(jobs, 1):
-            if shown and (number % 100 == 1):
-                print(f"\r{number:,}" + (f" of {total:,}" if total else ""), end="\x1b[K", file=sys.stderr, flush=True)
-            yield job
-
     try:
-        yield counted
+        for number, (job, total) in enumerate(jobs, 1):
+            if shown and number % 100 == 1:
+                tell(f"\r{number:,}" + (f" of {total:,}" if total else "") + "\x1b[K")
+            yield job
     finally:
         if shown:
-            print("\r", end="\x1b[K", file=sys.stderr, flush=True)
+            tell("\r\x1b[K")
