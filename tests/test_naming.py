@@ -188,7 +188,20 @@ def test_history_of_an_account_that_is_configured_no_more_is_passed_over(
     monkeypatch.setenv("VIDEOSTAT_EU_API_KEY", sandbox.key("doubao"))
     monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
     videostat("status", "eu:task_stuck", "jogg:proj_stuck", "--config", config)
-    assert asked(videostat("status", "--unfinished").rows) == [("jogg", "proj_stuck")]
+    got = videostat("status", "--unfinished")
+    assert asked(got.rows) == [("jogg", "proj_stuck")]
+    assert got.stderr.startswith("videostat: passed over 1 job of eu: 'eu' is no service")
+
+
+def test_history_of_an_account_without_its_address_does_not_keep_the_others_from_being_asked(
+    videostat: Videostat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
+    videostat("status", "doubao:task_stuck", "doubao:task_queued", "jogg:proj_stuck")
+    monkeypatch.delenv("VIDEOSTAT_DOUBAO_BASE_URL")
+    got = videostat("status", "--unfinished")
+    assert asked(got.rows) == [("jogg", "proj_stuck")]
+    assert got.stderr == "videostat: passed over 2 jobs of doubao: doubao needs a base URL\n"
 
 
 def test_stdin_that_is_closed_is_told(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videostat.errors import UsageError
+from videostat.errors import ConfigError, UsageError
 from videostat.history import History, default_path
 from videostat.models import JobRef
 from videostat.render.messages import say
@@ -43,14 +44,25 @@ def named(
             hint="Name a provider and its job ids, for example: jogg proj_abc123",
         )
     if unfinished or missing:
-        known = set(session.settings.names())
         # Not the session's: what is not recorded now may have been before.
         with closing(History(default_path(), warn=say)) as history:
-            seen = history.jobs(unfinished=unfinished, missing=missing)
-            given += [job.ref for job in seen if job.ref.provider in known]
-        if not given and not quiet:
+            seen = [job.ref for job in history.jobs(unfinished=unfinished, missing=missing)]
+        given += _of_accounts(seen, session.settings)
+        if not seen and not quiet:
             say(f"The history has no {'unfinished job' if unfinished else 'finished job without its file'}.")
     return list(dict.fromkeys(given))
+
+
+def _of_accounts(refs: list[JobRef], settings: Settings) -> list[JobRef]:
+    """Those that can be asked about: an account that was given up must not keep the others from it."""
+    refused = set()
+    for name, count in Counter(ref.provider for ref in refs).items():
+        try:
+            settings.account(name)
+        except ConfigError as error:
+            refused.add(name)
+            say(f"videostat: passed over {count:,} job{'' if count == 1 else 's'} of {name}: {error}")
+    return [ref for ref in refs if ref.provider not in refused]
 
 
 def _spoken(words: list[str], names: list[str]) -> Iterator[JobRef]:
