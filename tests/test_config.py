@@ -582,6 +582,7 @@ def test_a_bad_variable_of_one_account_does_not_stop_another(configure: Callable
     ("text", "message", "hint"),
     [
         ("[default]", "default is not known", "Did you mean defaults?"),
+        ('[defaults]\n"" = 1', "defaults. is not known", "Known are"),
         ("[jogg]", "jogg is not known", "Known are defaults, providers."),
         ("[defaults]\ntime_out = 1", "defaults.time_out is not known", "Did you mean timeout?"),
         ("[providers.jogg]\napi_kye = 1", "providers.jogg.api_kye is not known", "Did you mean api_key?"),
@@ -630,7 +631,7 @@ def test_a_bad_variable_of_one_account_does_not_stop_another(configure: Callable
         (f"[providers.{'x' * 65}]\ntype='jogg'", "must be named with", None),
         ("[providers.jogg-avatar]", "providers.jogg-avatar shares its key with jogg", "[providers.jogg]"),
         ("[providers.jogg-avatar]\ntype='doubao'", "providers.jogg-avatar shares its key with jogg", None),
-        ("[providers.jogg]\ntype='doubao'", "bears the name of a service, and the type of another", "Rename"),
+        ("[providers.jogg]\ntype='doubao'", "is named after one service and has the type of another", "Rename"),
         ("[defaults]\ntimeout = 10m", "is not TOML: .*line 2", None),
         ("[defaults]\n[defaults]", "is not TOML: .*line 2", None),
         (f"\n\n[providers.jogg]\napi_key = {CANARY}", "is not TOML: .*line 4", None),

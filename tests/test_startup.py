@@ -40,4 +40,4 @@ def _loaded(*argv: str) -> set[str]:
     ],
 )
 def test_a_command_imports_only_what_it_needs(argv: list[str], needed: set[str]) -> None:
-    assert _loaded(*argv) <= needed
+    assert _loaded(*argv) == needed

@@ -36,12 +36,9 @@ class Client:
         """
         account = self.account(job.ref.provider)
         provider = account.provider
-        if job.needs_url and provider.video:
-            path, parse = provider.video.path, provider.video.parse
-        else:
-            path, parse = provider.job.path, provider.job.parse
-        answer = self._transport.ask("GET", account.base_url, path.format(id=job.ref.id), _auth(account))
-        found = parse(job.ref, answer)
+        endpoint = provider.video if job.needs_url and provider.video else provider.job
+        answer = self._transport.ask("GET", account.base_url, endpoint.path.format(id=job.ref.id), _auth(account))
+        found = endpoint.parse(job.ref, answer)
         if job.needs_url:
             return replace(job, video_url=found.video_url, expires_at=found.expires_at, needs_url=False)
         return found

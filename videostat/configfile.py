@@ -201,8 +201,9 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 
 def _parse_table(path: Path, prefix: str, table: Mapping[str, Any], kinds: Mapping[str, Kind]) -> dict[str, Any]:
-    if unknown := next((key for key in table if key not in kinds), None):
-        raise ConfigError(f"{path}: {prefix}{unknown} is not known", hint=suggestion(unknown, kinds))
+    for key in table:
+        if key not in kinds:
+            raise ConfigError(f"{path}: {prefix}{key} is not known", hint=suggestion(key, kinds))
     return {key: parse(f"{path}: {prefix}{key}", value, kinds[key]) for key, value in table.items()}
 
 
@@ -229,7 +230,7 @@ def _check_name(path: Path, name: str, service: str | None) -> None:
     elif (account := PROVIDERS[name].account) != name:
         raise ConfigError(f"{where} shares its key with {account}", hint=f"Write it under [providers.{account}].")
     elif service not in {None, name}:
-        raise ConfigError(f"{where} bears the name of a service, and the type of another", hint="Rename the section.")
+        raise ConfigError(f"{where} is named after one service and has the type of another", hint="Rename the section.")
 
 
 def _read(path: Path, *, must_exist: bool) -> tuple[dict[str, Any], int]:

@@ -65,11 +65,7 @@ def main() -> NoReturn:
     os._exit(code)
 
 
-_SIGNALS: dict[int, signal.Signals] = {
-    ExitCode.INTERRUPTED: signal.SIGINT,
-    ExitCode.TERMINATED: signal.SIGTERM,
-    ExitCode.BROKEN_PIPE: signal.SIGPIPE,
-}
+_SIGNALS = {128 + signum: signum for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)}
 
 
 def _run() -> int:
@@ -110,8 +106,6 @@ def _place(error: BaseException) -> str:
 
 def _die(signum: signal.Signals) -> NoReturn:
     """End by the signal itself: only so does a shell's loop stop too."""
-    # What a broken pipe has not taken would be tried again at exit.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1) if signum is signal.SIGPIPE else None
     signal.signal(signum, signal.SIG_DFL)
     os.kill(os.getpid(), signum)
     os._exit(128 + signum)

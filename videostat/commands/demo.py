@@ -39,8 +39,8 @@ def demo() -> ExitCode:
     from videostat.sandbox import ORDERS, Sandbox
     from videostat.transport import Transport
 
-    # A company's proxy does not know this machine's loopback.
-    os.environ["NO_PROXY"] = "127.0.0.1"
+    # A company's proxy does not know this machine's loopback; and this spelling is read first.
+    os.environ["no_proxy"] = "127.0.0.1"
     clock = Clock(SPEED)
     with Sandbox(clock=clock) as sandbox:
         settings = Settings(FOLDER / "config.toml", sandbox.environment())

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
 @contextmanager
 def signals_put_into(inbox: SimpleQueue[Any]) -> Iterator[None]:
     """The first signal becomes a number in the inbox, the second ends the process at once."""
@@ -19,7 +22,7 @@ def signals_put_into(inbox: SimpleQueue[Any]) -> Iterator[None]:
     def handle(signum: int, _: FrameType | None) -> None:
         # Of all queues only SimpleQueue may be put into from a handler that interrupts its own put.
         inbox.put(signum)
-        for each in before:
+        for each in SIGNALS:
             signal.signal(each, end)
 
     def end(signum: int, _: FrameType | None) -> None:
@@ -29,7 +32,7 @@ def signals_put_into(inbox: SimpleQueue[Any]) -> Iterator[None]:
         signal.signal(signum, signal.SIG_DFL)
         signal.raise_signal(signum)
 
-    before = {signum: signal.signal(signum, handle) for signum in (signal.SIGINT, signal.SIGTERM)}
+    before = {signum: signal.signal(signum, handle) for signum in SIGNALS}
     try:
         yield
     finally:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import string
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from videostat.errors import ExitCode
@@ -39,7 +38,7 @@ def summary(jobs: Collection[Job]) -> str:
         "",
         "| Job | State | Video | Message |",
         "|---|---|---|---|",
-        *("| " + " | ".join(map(_cell, _row(job))) + " |" for job in islice(ordered, ROWS)),
+        *("| " + " | ".join(map(_cell, _row(job))) + " |" for job in ordered[:ROWS]),
     ]
     if len(jobs) > ROWS:
         lines += ["", f"and {len(jobs) - ROWS:,} more"]

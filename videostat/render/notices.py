@@ -33,7 +33,7 @@ class Notices:
         if job.state is State.UNKNOWN and job.status and word not in self._words:
             self._words.add(word)
             status = clean(job.status, longest=80)
-            yield f"{job.ref}: the status '{status}' is none that {job.ref.provider} is known for: still waiting"
+            yield f"{job.ref}: {job.ref.provider} reports a status it does not document, '{status}': still waiting"
         now = self.clock.monotonic()
         stands = job.state, job.status, job.progress, job.message
         before, since = self._changed.setdefault(job.ref, (stands, now))

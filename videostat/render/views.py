@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -109,8 +109,7 @@ class Log(ErrorsOnly):
     def __enter__(self) -> Self:
         until = ""
         if self._timeout:
-            end = self._clock.now().timestamp() + self._timeout
-            when = datetime.fromtimestamp(end, UTC).astimezone()
+            when = (self._clock.now() + timedelta(seconds=self._timeout)).astimezone()
             day = "" if self._timeout < 86400 else f"{when:%Y-%m-%d }"  # noqa: PLR2004 - a day
             until = f", until {day}{when:%H:%M} ({duration(self._timeout)})"
         self.note(f"{self._doing} {_jobs(self._open)}{until}")

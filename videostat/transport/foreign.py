@@ -29,7 +29,7 @@ _TRANSLATION: tuple[tuple[_Kinds, type[VideostatError], str, str | None], ...] =
     (
         (foreign.InvalidProxyURL, foreign.InvalidSchema, lower.ProxySchemeUnknown),
         ConfigError,
-        "the proxy for {host} cannot be used: its address is none that videostat understands",
+        "the proxy for {host} cannot be used: videostat does not understand its address",
         "The environment names it: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY; NO_PROXY names the hosts that need none.",
     ),
     (lower.ProxyError, NoConnection, "the proxy for {host} does not connect: {reason}", None),
