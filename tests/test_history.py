@@ -43,7 +43,7 @@ def history(path: Path) -> Iterator[History]:
 
 def ids(path: Path, **which: Any) -> list[str]:
     with closing(History(path, warn=no_warning)) as history:
-        return [seen.ref.id for seen in history.jobs(**which)]
+        return [seen.job.ref.id for seen in history.jobs(**which)]
 
 
 def record(path: Path, *jobs: Job, at: datetime = NOW) -> None:
@@ -54,7 +54,7 @@ def record(path: Path, *jobs: Job, at: datetime = NOW) -> None:
 
 def recall(path: Path, ref: JobRef = REF) -> Seen:
     with closing(History(path, warn=no_warning)) as history:
-        (seen,) = (seen for seen in history.jobs() if seen.ref == ref)
+        (seen,) = (seen for seen in history.jobs() if seen.job.ref == ref)
     return seen
 
 
@@ -97,34 +97,19 @@ def test_all_ids_of_a_command_are_one_transaction(history: History, path: Path) 
 def test_a_look_is_recorded_whole(path: Path, tmp_path: Path) -> None:
     file = tmp_path / "videos" / "proj_1.mp4"
 
-    record(
-        path,
-        Job(
-            ref=REF,
-            state=State.SUCCEEDED,
-            status="success",
-            title="Über «alles»",
-            created_at=NOW - timedelta(minutes=9),
-            completed_at=NOW - timedelta(minutes=1),
-            error="a footnote",
-            saved=Saved(file=file, bytes=2**40),
-        ),
-    )
-
-    assert recall(path) == Seen(
+    job = Job(
         ref=REF,
         state=State.SUCCEEDED,
         status="success",
         title="Über «alles»",
-        first_seen=NOW,
-        last_seen=NOW,
         created_at=NOW - timedelta(minutes=9),
         completed_at=NOW - timedelta(minutes=1),
         error="a footnote",
-        file=file,
-        bytes=2**40,
-        ended=True,
+        saved=Saved(file=file, bytes=2**40),
     )
+    record(path, job)
+
+    assert recall(path) == Seen(job, NOW)
 
 
 def test_a_job_that_was_never_looked_at_is_of_unknown_state(history: History) -> None:
@@ -132,7 +117,7 @@ def test_a_job_that_was_never_looked_at_is_of_unknown_state(history: History) ->
 
     (seen,) = history.jobs()
 
-    assert (seen.state, seen.status, seen.ended) == (State.UNKNOWN, None, False)
+    assert (seen.job.state, seen.job.status) == (State.UNKNOWN, None)
 
 
 def test_naming_a_job_again_changes_only_when_it_was_last_seen(path: Path, history: History) -> None:
@@ -141,9 +126,7 @@ def test_naming_a_job_again_changes_only_when_it_was_last_seen(path: Path, histo
 
     history.add([REF], LATER)
 
-    after = recall(path)
-    assert after.last_seen == LATER
-    assert after == Seen(**{name: getattr(before, name) for name in Seen.__slots__} | {"last_seen": LATER})
+    assert recall(path) == Seen(before.job, LATER)
 
 
 @pytest.mark.parametrize("problem", [Unreachable("no route"), TimedOut("too long"), KeyRefused("bad key")])
@@ -162,8 +145,8 @@ def test_what_a_later_answer_leaves_out_stays_known(path: Path) -> None:
 
     record(path, Job(ref=REF, state=State.SUCCEEDED, status="success"), at=LATER)
 
-    seen = recall(path)
-    assert (seen.title, seen.created_at, seen.file, seen.bytes) == ("A cat", NOW, Path("/videos/a.mp4"), 7)
+    job = recall(path).job
+    assert (job.title, job.created_at, job.saved) == ("A cat", NOW, saved)
 
 
 def test_an_error_does_not_outlive_the_state_it_belonged_to(path: Path) -> None:
@@ -171,7 +154,7 @@ def test_an_error_does_not_outlive_the_state_it_belonged_to(path: Path) -> None:
 
     record(path, Job(ref=REF, state=State.RUNNING, status="processing"), at=LATER)
 
-    assert recall(path).error is None
+    assert recall(path).job.error is None
 
 
 @pytest.mark.parametrize(
@@ -200,7 +183,6 @@ def test_what_is_unfinished_and_what_is_missing(
 
     assert bool(ids(path, unfinished=True)) is unfinished
     assert bool(ids(path, missing=True)) is missing
-    assert recall(path).ended is not unfinished
 
 
 def test_a_job_that_is_gone_keeps_its_state_and_says_why(path: Path) -> None:
@@ -208,8 +190,9 @@ def test_a_job_that_is_gone_keeps_its_state_and_says_why(path: Path) -> None:
 
     record(path, Job(ref=REF, problem=Gone("kept for 30 days only")), at=LATER)
 
-    seen = recall(path)
-    assert (seen.state, seen.error, seen.ended) == (State.SUCCEEDED, "kept for 30 days only", True)
+    job = recall(path).job
+    assert (job.state, job.error) == (State.SUCCEEDED, "kept for 30 days only")
+    assert ids(path, unfinished=True) == []
 
 
 def test_a_fresh_job_that_was_not_found_at_first_is_unfinished_again_once_found(path: Path) -> None:
@@ -218,7 +201,7 @@ def test_a_fresh_job_that_was_not_found_at_first_is_unfinished_again_once_found(
     record(path, Job(ref=REF, state=State.QUEUED, status="queued"))
 
     assert ids(path, unfinished=True) == ["proj_1"]
-    assert recall(path).error is None
+    assert recall(path).job.error is None
 
 
 def test_a_video_is_missing_once_its_file_is_deleted(path: Path, tmp_path: Path) -> None:
@@ -238,7 +221,7 @@ def test_a_file_is_remembered_wherever_the_next_command_runs(
     monkeypatch.chdir(tmp_path)
     record(path, Job(ref=REF, state=State.SUCCEEDED, status="ok", saved=Saved(file=Path("a.mp4"), bytes=5)))
 
-    assert recall(path).file == tmp_path / "a.mp4"
+    assert recall(path).job.saved == Saved(file=tmp_path / "a.mp4", bytes=5)
 
 
 def test_the_last_submitted_job_comes_first_however_late_it_was_met(path: Path) -> None:
@@ -340,7 +323,7 @@ def test_a_burst_of_looks_is_one_transaction_a_second(path: Path, history: Histo
     assert transactions(path) == before + 2
     history.close()
     assert transactions(path) == before + 3
-    assert {seen.state for seen in history.jobs()} == {State.RUNNING}
+    assert {seen.job.state for seen in history.jobs()} == {State.RUNNING}
 
 
 @pytest.mark.parametrize("step", [timedelta(minutes=1), -timedelta(minutes=1)], ids=["on", "back"])
@@ -350,7 +333,7 @@ def test_an_update_is_on_disk_at_once_when_none_was_lately_wherever_the_clock_is
     history.update(Job(ref=REF, state=State.QUEUED, status="queued"), NOW)
     history.update(Job(ref=REF, state=State.RUNNING, status="processing"), NOW + step)
 
-    assert recall(path).state is State.RUNNING
+    assert recall(path).job.state is State.RUNNING
 
 
 def test_a_look_that_shows_only_progress_writes_nothing(path: Path, history: History) -> None:
@@ -381,14 +364,14 @@ def test_no_url_no_query_and_no_key_is_in_the_file(path: Path) -> None:
     )
 
     assert b"canary" not in path.read_bytes()
-    assert recall(path).title == "see https://cdn.example/v.mp4? there"
+    assert recall(path).job.title == "see https://cdn.example/v.mp4? there"
 
 
 @pytest.mark.parametrize("text", ["\ud800 lone", "nul \0 inside", "\x1b[31m", "long" * 100_000, "?" * 10_000])
 def test_no_text_of_a_service_breaks_or_bloats_the_file(path: Path, text: str) -> None:
     record(path, Job(ref=REF, state=State.FAILED, status=text, title=text, error=text))
 
-    assert recall(path).state is State.FAILED
+    assert recall(path).job.state is State.FAILED
     assert path.stat().st_size < 100_000
 
 
@@ -398,8 +381,8 @@ def test_no_date_of_a_service_breaks_the_listing(path: Path, moment: datetime) -
 
     record(path, Job(ref=REF, status="success", created_at=moment, completed_at=moment))
 
-    seen = recall(path)
-    assert seen.created_at == seen.completed_at == moment.replace(microsecond=0)
+    job = recall(path).job
+    assert job.created_at == job.completed_at == moment.replace(microsecond=0)
 
 
 def test_a_file_name_that_is_not_utf8_comes_back(path: Path) -> None:
@@ -407,7 +390,7 @@ def test_a_file_name_that_is_not_utf8_comes_back(path: Path) -> None:
 
     record(path, Job(ref=REF, state=State.SUCCEEDED, status="ok", saved=Saved(file=file, bytes=1)))
 
-    assert recall(path).file == file
+    assert recall(path).job.saved == Saved(file=file, bytes=1)
 
 
 def test_nobody_else_may_read_it_whatever_the_umask(path: Path, tmp_path: Path) -> None:
@@ -622,7 +605,7 @@ def test_an_older_file_is_brought_up_to_date_with_all_it_knows(path: Path, versi
     assert {"newest", "newest_of_provider", "unfinished"} <= indexes
 
 
-@pytest.mark.parametrize("damage", ["state = 'weird'", "id = '../x'", "first_seen = 1e300"])
+@pytest.mark.parametrize("damage", ["state = 'weird'", "id = '../x'", "last_seen = 1e300"])
 def test_a_damaged_record_is_passed_over_and_told(path: Path, damage: str) -> None:
     with closing(History(path, warn=no_warning)) as history:
         history.add([REF, JobRef("jogg", "proj_2")], NOW)
@@ -630,5 +613,5 @@ def test_a_damaged_record_is_passed_over_and_told(path: Path, damage: str) -> No
         db.execute(f"UPDATE job SET {damage} WHERE id = 'proj_1'")
     told: list[str] = []
     with closing(History(path, warn=told.append)) as history:
-        assert [seen.ref.id for seen in history.jobs()] == ["proj_2"]
+        assert [seen.job.ref.id for seen in history.jobs()] == ["proj_2"]
     assert told == ["the history has damaged records, which were passed over: 1"]

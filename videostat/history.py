@@ -9,21 +9,19 @@ import math
 import os
 import re
 from calendar import timegm
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from videostat.errors import Gone, NotFound, UsageError
 from videostat.historyfile import SUBMITTED, HistoryFile
-from videostat.models import JobRef, State
+from videostat.models import Job, JobRef, Saved, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from videostat.historyfile import Row
-    from videostat.models import Job
+    from videostat.historyfile import Row, Values
 
 _ADD = """
     INSERT INTO job (provider, id, first_seen, last_seen) VALUES (?, ?, ?, ?)
@@ -33,7 +31,8 @@ _ADD = """
 _UPDATE = """
     INSERT INTO job (provider, id, first_seen, last_seen,
                      state, status, title, created_at, completed_at, error, file, bytes, ended, gone)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    VALUES (:provider, :id, :now, :now,
+            :state, :status, :title, :created_at, :completed_at, :error, :file, :bytes, :ended, :gone)
     ON CONFLICT (provider, id) DO UPDATE SET
         last_seen = max(last_seen, excluded.last_seen),
         state = ifnull(excluded.state, state),
@@ -48,9 +47,7 @@ _UPDATE = """
         gone = excluded.gone
 """
 
-_COLUMNS = """
-    provider, id, first_seen, last_seen, state, status, title, created_at, completed_at, error, file, bytes, ended
-"""
+_COLUMNS = "provider, id, last_seen, state, status, title, created_at, completed_at, error, file, bytes"
 _NEWEST = f"ORDER BY {SUBMITTED} DESC, rowid DESC"
 
 # A transaction costs several fsyncs: a burst of answers must not pay for each of them.
@@ -61,22 +58,11 @@ _MAX_TEXT = 500
 _QUERY = re.compile(r"\?\S+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """A job as this machine last saw it, times in UTC; `ended`: there is nothing left to wait for."""
+class Seen(NamedTuple):
+    """A job as this machine knows it, and when it last saw it, in UTC."""
 
-    ref: JobRef
-    first_seen: datetime
+    job: Job
     last_seen: datetime
-    state: State
-    status: str | None
-    title: str | None
-    created_at: datetime | None
-    completed_at: datetime | None
-    error: str | None
-    file: Path | None
-    bytes: int | None
-    ended: bool
 
 
 def default_path() -> Path:
@@ -94,8 +80,8 @@ class History:
     def __init__(self, path: Path | None, *, warn: Callable[[str], None], lock_timeout: float = 5) -> None:
         self._file = HistoryFile(path, lock_timeout) if path else None
         self._warn = warn
-        self._learnt: dict[JobRef, tuple[object, ...]] = {}
-        self._pending: dict[JobRef, tuple[object, ...]] = {}
+        self._known: dict[JobRef, dict[str, object]] = {}
+        self._pending: dict[JobRef, dict[str, object]] = {}
         self._flushed_at = datetime.min.replace(tzinfo=UTC)
 
     def add(self, refs: Iterable[JobRef], at: datetime) -> None:
@@ -106,10 +92,10 @@ class History:
     def update(self, job: Job, at: datetime) -> None:
         """Record what was learnt of a job; a kill may lose the latest updates, never an id."""
         learnt = _learnt(job)
-        if learnt and learnt != self._learnt.get(job.ref):
-            now = _seconds(at)
-            self._learnt[job.ref] = learnt
-            self._pending[job.ref] = (job.ref.provider, job.ref.id, now, now, *learnt)
+        if learnt and learnt != self._known.get(job.ref):
+            self._known[job.ref] = learnt
+            name = {"provider": job.ref.provider, "id": job.ref.id, "now": _seconds(at)}
+            self._pending[job.ref] = name | learnt
         if abs(at - self._flushed_at) >= _FLUSH_INTERVAL:
             self._flush()
             self._flushed_at = at
@@ -145,7 +131,7 @@ class History:
 
     def ids(self, provider: str, limit: int) -> Iterator[str]:
         """Give the newest ids; raises UsageError as `jobs` does."""
-        return (job.ref.id for job in self.jobs(provider=provider, limit=limit))
+        return (seen.job.ref.id for seen in self.jobs(provider=provider, limit=limit))
 
     def close(self) -> None:
         """Write what is not written yet."""
@@ -158,7 +144,7 @@ class History:
         self._pending.clear()
         self._write(_UPDATE, rows)
 
-    def _write(self, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
+    def _write(self, sql: str, rows: Sequence[Values]) -> None:
         if not self._file or not rows:
             return
         try:
@@ -198,23 +184,24 @@ def _select(*, unfinished: bool, missing: bool, provider: str | None) -> str:
     """  # noqa: S608 - nothing but the conditions above
 
 
-def _learnt(job: Job) -> tuple[object, ...] | None:
+def _learnt(job: Job) -> dict[str, object]:
+    """What is to be recorded of it; nothing where nothing was learnt."""
     gone = isinstance(job.problem, NotFound | Gone)
     looked = job.state is not State.UNKNOWN or job.status is not None
     if not (looked or gone):
-        return None
-    return (
-        job.state if looked else None,
-        _text(job.status),
-        _text(job.title),
-        job.created_at and _seconds(job.created_at),
-        job.completed_at and _seconds(job.completed_at),
-        _text(str(job.problem) if gone else job.error),
-        job.saved and os.fsencode(job.saved.file.absolute()),
-        job.saved and job.saved.bytes,
-        gone or job.state.is_terminal,
-        gone,
-    )
+        return {}
+    return {
+        "state": job.state if looked else None,
+        "status": _text(job.status),
+        "title": _text(job.title),
+        "created_at": job.created_at and _seconds(job.created_at),
+        "completed_at": job.completed_at and _seconds(job.completed_at),
+        "error": _text(str(job.problem) if gone else job.error),
+        "file": job.saved and os.fsencode(job.saved.file.absolute()),
+        "bytes": job.saved and job.saved.bytes,
+        "ended": gone or job.state.is_terminal,
+        "gone": gone,
+    }
 
 
 def _text(foreign: str | None) -> str | None:
@@ -223,20 +210,18 @@ def _text(foreign: str | None) -> str | None:
 
 
 def _seen(row: Row) -> Seen:
-    return Seen(
+    file, created_at, completed_at = row["file"], row["created_at"], row["completed_at"]
+    job = Job(
         ref=JobRef(row["provider"], row["id"]),
-        first_seen=_utc(row["first_seen"]),
-        last_seen=_utc(row["last_seen"]),
         state=State(row["state"] or State.UNKNOWN),
         status=row["status"],
         title=row["title"],
-        created_at=None if row["created_at"] is None else _utc(row["created_at"]),
-        completed_at=None if row["completed_at"] is None else _utc(row["completed_at"]),
+        created_at=None if created_at is None else _utc(created_at),
+        completed_at=None if completed_at is None else _utc(completed_at),
         error=row["error"],
-        file=row["file"] and Path(os.fsdecode(row["file"])),
-        bytes=row["bytes"],
-        ended=bool(row["ended"]),
+        saved=Saved(file=Path(os.fsdecode(file)), bytes=row["bytes"] or 0) if file else None,
     )
+    return Seen(job, _utc(row["last_seen"]))
 
 
 def _seconds(moment: datetime) -> int:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Row = sqlite3.Row
+    Values = Sequence[object] | Mapping[str, object]
 
 # A service's list brings in old jobs today; and no job is younger than our first sight, whatever its service says.
 SUBMITTED = "min(first_seen, ifnull(created_at, first_seen))"
@@ -62,13 +63,13 @@ class HistoryFile:
         self._lock_timeout = lock_timeout
         self._db: sqlite3.Connection | None = None
 
-    def write(self, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
+    def write(self, sql: str, rows: Sequence[Values]) -> None:
         """Carry it out for each row, on disk when this returns."""
         with self._plain_errors():
             _create(self._path)
             self._run(lambda db: db.execute("BEGIN IMMEDIATE").executemany(sql, rows))
 
-    def read(self, sql: str, values: Mapping[str, object]) -> list[Row]:
+    def read(self, sql: str, values: Values) -> list[Row]:
         """All that it gives; nothing from a file that is not there."""
         with self._plain_errors():
             return self._run(lambda db: db.execute(sql, values)) if self._path.exists() else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import string
 import subprocess
@@ -10,10 +9,10 @@ from dataclasses import dataclass, field
 
 from videostat.errors import ExecFailed, UsageError
 from videostat.models import Job, JobRef
-from videostat.render.answers import json_line
+from videostat.render.answers import fields, json_line
 
 # What a job is called in JSON is what it is called here.
-FIELDS = json.loads(json_line(Job(ref=JobRef("provider", "id")), saving=True)).keys()
+FIELDS = fields(Job(ref=JobRef("provider", "id")), saving=True).keys()
 
 
 @dataclass
@@ -25,7 +24,7 @@ class Executing:
 
     def execute(self, job: Job) -> Job:
         line = json_line(job, saving=True)
-        values = {name: "" if value is None else value for name, value in json.loads(line).items()}
+        values = {name: "" if value is None else value for name, value in fields(job, saving=True).items()}
         argv = [word.format_map(values) for word in self.words]
         try:
             # Its stdout is no answer of ours; and both wait their turn, for the live rows may be on the screen.

@@ -43,23 +43,10 @@ def history(
     from videostat.commands.answering import line_of
     from videostat.config import load
     from videostat.configfile import parse_duration
-    from videostat.history import History, Seen, default_path
-    from videostat.models import Job, Saved
+    from videostat.history import History, default_path
     from videostat.render.answers import bare_id
     from videostat.render.messages import say
     from videostat.render.tables import SEEN, seen_row, show_lines, show_table
-
-    def job(seen: Seen) -> Job:
-        return Job(
-            ref=seen.ref,
-            state=seen.state,
-            status=seen.status,
-            title=seen.title,
-            created_at=seen.created_at,
-            completed_at=seen.completed_at,
-            error=seen.error,
-            saved=Saved(file=seen.file, bytes=seen.bytes or 0) if seen.file else None,
-        )
 
     now = datetime.now(UTC)
     after = now - timedelta(seconds=parse_duration(since)) if since is not None else None
@@ -69,7 +56,7 @@ def history(
         jobs = remembered.jobs(unfinished=unfinished, missing=missing, provider=provider, since=after)
         chosen = jobs if everything else islice(jobs, limit)
         if line := line_of(json=json, quiet=quiet, bare=bare_id, saving=True):
-            show_lines(line(job(seen)) for seen in chosen)
+            show_lines(line(seen.job) for seen in chosen)
         else:
             show_table(SEEN, (seen_row(seen, now) for seen in chosen))
         if next(jobs, None) and not quiet:

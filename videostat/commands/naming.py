@@ -46,7 +46,7 @@ def named(
     if unfinished or missing:
         # Not the session's: what is not recorded now may have been before.
         with closing(History(default_path(), warn=say)) as history:
-            seen = [job.ref for job in history.jobs(unfinished=unfinished, missing=missing)]
+            seen = [job.ref for job, _ in history.jobs(unfinished=unfinished, missing=missing)]
         given += _of_accounts(seen, session.settings)
         if not seen and not quiet:
             say(f"The history has no {'unfinished job' if unfinished else 'finished job without its file'}.")

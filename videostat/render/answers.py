@@ -24,9 +24,14 @@ if TYPE_CHECKING:
 
 
 def json_line(job: Job, *, saving: bool = False) -> str:
-    """One object, always the same fields in the same order, null where nothing is known; ASCII."""
+    """One object in ASCII."""
+    return json.dumps(fields(job, saving=saving), allow_nan=False)
+
+
+def fields(job: Job, *, saving: bool = False) -> dict[str, object]:
+    """Always the same, in the same order, None where nothing is known; where videos are saved there are more."""
     saved = job.saved
-    fields: dict[str, object] = {
+    known: dict[str, object] = {
         "provider": job.ref.provider,
         "id": job.ref.id,
         "state": job.state,
@@ -50,13 +55,13 @@ def json_line(job: Job, *, saving: bool = False) -> str:
         "exit_code": int(job.exit_code),
     }
     if saving:
-        fields |= {
+        known |= {
             "bytes": saved.bytes if saved else None,
             "resumed": saved.resumed if saved else None,
             "skipped": saved.skipped if saved else None,
             "retries": saved.retries if saved else None,
         }
-    return json.dumps(fields, allow_nan=False)
+    return known
 
 
 def tab_line(job: Job) -> str:

@@ -66,13 +66,14 @@ SEEN = ("PROVIDER", "ID", "STATE", "SEEN", "FILE", "SIZE")
 
 
 def seen_row(seen: Seen, now: datetime) -> list[Cell]:
+    job = seen.job
     return [
-        seen.ref.provider,
-        seen.ref.id,
-        seen.state,
+        job.ref.provider,
+        job.ref.id,
+        job.state,
         ago(seen.last_seen, now),
-        clean(str(seen.file)) if seen.file else "",
-        "" if seen.bytes is None else size(seen.bytes),
+        clean(str(job.saved.file)) if job.saved else "",
+        size(job.saved.bytes) if job.saved else "",
     ]
 
 
