@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from videostat.clock import Clock
 from videostat.download import Transfer, download
 from videostat.errors import Unreachable
-from videostat.files import Target, exact_target, target
+from videostat.files import Place, exact_place, place_for
 from videostat.models import JobRef, Link, Saved
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ class Service:
 
 def save(
     url: str,
-    where: Target,
+    where: Place,
     *,
     resolve: Callable[[], Link] | None = None,
     open: Open = connect,  # noqa: A002  as in download()
@@ -310,7 +310,7 @@ def main(url: str, path: str, limit: str = "") -> None:
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
     where = Path(path)
-    saved = save(url, exact_target(REF, where) if where.suffix else target(REF, where))
+    saved = save(url, exact_place(REF, where) if where.suffix else place_for(REF, where))
     print(saved.bytes, saved.resumed, saved.skipped)  # noqa: T201  what its parent reads
 
 

@@ -59,7 +59,7 @@ from videostat.errors import (
     Untrusted,
     VideostatError,
 )
-from videostat.files import Target, exact_target, target
+from videostat.files import Place, exact_place, place_for
 from videostat.models import Link
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def part(folder: Path) -> bytes:
 def interrupted(folder: Path, at: int, video: Video = VIDEO) -> None:
     """Leave behind what a run leaves that was stopped there."""
     with FaultServer(video, cut(at)) as server, pytest.raises(NotSaved):
-        save(server.url, target(REF, folder), clock=(clock := FakeClock()), deadline=clock.time + 0.001)
+        save(server.url, place_for(REF, folder), clock=(clock := FakeClock()), deadline=clock.time + 0.001)
     assert len(part(folder)) == at
 
 
@@ -92,7 +92,7 @@ def interrupted(folder: Path, at: int, video: Video = VIDEO) -> None:
 
 def test_a_saved_folder_holds_the_video_and_nothing_else(tmp_path: Path) -> None:
     with FaultServer(VIDEO) as server:
-        saved = save(server.url, target(REF, tmp_path))
+        saved = save(server.url, place_for(REF, tmp_path))
     assert (saved.file, saved.bytes, saved.resumed, saved.retries) == (tmp_path / "jogg-a1.mp4", 50_000, 0, 0)
     assert not saved.skipped
     assert names(tmp_path) == ["jogg-a1.mp4"]
@@ -103,14 +103,14 @@ def test_a_saved_folder_holds_the_video_and_nothing_else(tmp_path: Path) -> None
 def test_a_video_that_is_there_is_skipped_without_a_request(tmp_path: Path, extension: str) -> None:
     (tmp_path / f"jogg-a1.{extension}").write_bytes(VIDEO.body)
     with FaultServer(VIDEO) as server:
-        saved = save(server.url, target(REF, tmp_path))
+        saved = save(server.url, place_for(REF, tmp_path))
         assert server.requests == []
     assert (saved.skipped, saved.bytes) == (True, 50_000)
     assert names(tmp_path) == [f"jogg-a1.{extension}"]
 
 
-@pytest.mark.parametrize("where", [exact_target(REF, Path("clip.mp4")), target(REF, Path())])
-def test_a_file_that_is_not_ours_is_left_alone_and_nothing_is_sent(tmp_path: Path, where: Target) -> None:
+@pytest.mark.parametrize("where", [exact_place(REF, Path("clip.mp4")), place_for(REF, Path())])
+def test_a_file_that_is_not_ours_is_left_alone_and_nothing_is_sent(tmp_path: Path, where: Place) -> None:
     where = replace(where, path=tmp_path / where.path)
     where.file("mp4").write_bytes(b"hi\n")
     with FaultServer(VIDEO) as server, pytest.raises(NotSaved, match="is there already"):
@@ -123,7 +123,7 @@ def test_a_file_that_is_not_ours_is_left_alone_and_nothing_is_sent(tmp_path: Pat
 def test_overwrite_replaces_a_typed_name(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(b"hi\n")
     with FaultServer(VIDEO) as server:
-        assert not save(server.url, exact_target(REF, tmp_path / "clip.mp4"), overwrite=True).skipped
+        assert not save(server.url, exact_place(REF, tmp_path / "clip.mp4"), overwrite=True).skipped
     assert (tmp_path / "clip.mp4").read_bytes() == VIDEO.body
 
 
@@ -132,7 +132,7 @@ def test_a_video_finished_by_another_before_the_lock_is_ours_is_skipped(
 ) -> None:
     monkeypatch.setattr(fcntl, "flock", lambda fd, how: (tmp_path / "jogg-a1.mp4").write_bytes(VIDEO.body))
     with FaultServer(VIDEO) as server:
-        assert save(server.url, target(REF, tmp_path)).skipped
+        assert save(server.url, place_for(REF, tmp_path)).skipped
     assert server.requests == []
     assert names(tmp_path) == ["jogg-a1.mp4"]
 
@@ -141,9 +141,9 @@ def test_overwrite_replaces_it_only_by_a_whole_video(tmp_path: Path) -> None:
     (tmp_path / "jogg-a1.mp4").write_bytes(b"there")
     with FaultServer(VIDEO, *[cut(0)] * ATTEMPTS) as server:
         with pytest.raises(NotSaved):
-            save(server.url, target(REF, tmp_path), overwrite=True)
+            save(server.url, place_for(REF, tmp_path), overwrite=True)
         assert (tmp_path / "jogg-a1.mp4").read_bytes() == b"there"
-        save(server.url, target(REF, tmp_path), overwrite=True)
+        save(server.url, place_for(REF, tmp_path), overwrite=True)
     assert (tmp_path / "jogg-a1.mp4").read_bytes() == VIDEO.body
 
 
@@ -156,7 +156,7 @@ def test_what_is_no_plain_file_is_never_overwritten(
 ) -> None:
     make(tmp_path / "jogg-a1.webm")
     with FaultServer(VIDEO) as server, pytest.raises(NotSaved, match="in the way"):
-        save(server.url, target(REF, tmp_path), overwrite=overwrite)
+        save(server.url, place_for(REF, tmp_path), overwrite=overwrite)
     assert server.requests == []
     assert names(tmp_path) == ["jogg-a1.webm"]
 
@@ -167,7 +167,7 @@ def test_a_folder_laid_in_the_way_during_the_transfer_is_left_alone(tmp_path: Pa
         return honest(request, video)
 
     with FaultServer(VIDEO, mkdir_then) as server, pytest.raises(NotSaved, match="in the way"):
-        save(server.url, target(REF, tmp_path))
+        save(server.url, place_for(REF, tmp_path))
     assert part(tmp_path) == VIDEO.body
 
 
@@ -176,12 +176,12 @@ def test_the_second_of_two_that_save_one_file_is_refused_and_the_first_is_whole(
 
     def meanwhile(request: Request, video: Video) -> Answer:
         with pytest.raises(NotSaved) as caught:
-            save("http://127.0.0.1:9/unused", target(REF, tmp_path))
+            save("http://127.0.0.1:9/unused", place_for(REF, tmp_path))
         refusals.append(str(caught.value))
         return honest(request, video)
 
     with FaultServer(VIDEO, meanwhile) as server:
-        saved = save(server.url, target(REF, tmp_path))
+        saved = save(server.url, place_for(REF, tmp_path))
     assert refusals == ["not saved: another videostat is saving it"]
     assert saved.file.read_bytes() == VIDEO.body
 
@@ -191,7 +191,7 @@ def test_the_second_of_two_that_save_one_file_is_refused_and_the_first_is_whole(
 
 def test_the_video_is_asked_for_as_it_is(tmp_path: Path) -> None:
     with FaultServer(VIDEO) as server:
-        save(server.url, target(REF, tmp_path))
+        save(server.url, place_for(REF, tmp_path))
     (request,) = server.requests
     assert request.headers["accept-encoding"] == "identity"
     assert not {"range", "if-range"} & set(request.headers)
@@ -199,7 +199,7 @@ def test_the_video_is_asked_for_as_it_is(tmp_path: Path) -> None:
 
 def test_every_byte_that_came_before_a_cut_is_kept_and_not_asked_for_again(tmp_path: Path) -> None:
     with FaultServer(VIDEO, cut(12_345), cut(1), cut(20_000)) as server:
-        saved = save(server.url, target(REF, tmp_path))
+        saved = save(server.url, place_for(REF, tmp_path))
     assert server.offsets == [None, 12_345, 12_346, 32_346]
     assert [request.headers.get("if-range") for request in server.requests] == [None, '"one"', '"one"', '"one"']
     assert (saved.resumed, saved.retries) == (32_346, 3)
@@ -211,7 +211,7 @@ def test_a_later_run_goes_on_where_the_first_stopped(tmp_path: Path) -> None:
     assert names(tmp_path) == ["jogg-a1.part", "jogg-a1.part.json"]
     assert part(tmp_path) == VIDEO.body[:30_000]
     with FaultServer(VIDEO) as server:
-        saved = save(server.url, target(REF, tmp_path))
+        saved = save(server.url, place_for(REF, tmp_path))
     assert server.offsets == [30_000]
     assert saved.resumed == 30_000
     assert names(tmp_path) == ["jogg-a1.mp4"]
@@ -221,7 +221,7 @@ def test_a_later_run_goes_on_where_the_first_stopped(tmp_path: Path) -> None:
 def test_without_a_strong_etag_nothing_is_resumed_and_nothing_left(tmp_path: Path, etag: str | None) -> None:
     video = replace(VIDEO, etag=etag)
     with FaultServer(video, *[cut(100)] * ATTEMPTS, *[cut(0)] * ATTEMPTS) as server, pytest.raises(NotSaved):
-        save(server.url, target(REF, tmp_path))
+        save(server.url, place_for(REF, tmp_path))
     assert set(server.offsets) == {None}
     assert names(tmp_path) == []
 
@@ -230,7 +230,7 @@ def test_without_a_strong_etag_nothing_is_resumed_and_nothing_left(tmp_path: Pat
 def test_a_whole_answer_to_a_range_starts_over_with_that_same_answer(tmp_path: Path, answer: Fault) -> None:
     interrupted(tmp_path, 30_000)
     with FaultServer(OTHER, answer) as server:
-        saved = save(server.url, target(REF, tmp_path))
+        saved = save(server.url, place_for(REF, tmp_path))
     assert server.offsets == [30_000]
     assert (saved.resumed, saved.retries) == (0, 0)
     assert saved.file.read_bytes() == OTHER.body
@@ -258,7 +258,7 @@ def test_a_whole_answer_to_a_range_starts_over_with_that_same_answer(tmp_path: P
 def test_a_part_that_does_not_fit_exactly_is_thrown_away(tmp_path: Path, misfit: Fault) -> None:
     interrupted(tmp_path, 30_000)
     with FaultServer(VIDEO, misfit) as server:
-        saved = save(server.url, target(REF, tmp_path))
+        saved = save(server.url, place_for(REF, tmp_path))
     assert server.offsets == [30_000, None]
     assert (saved.resumed, saved.file.read_bytes()) == (0, VIDEO.body)
 
@@ -266,7 +266,7 @@ def test_a_part_that_does_not_fit_exactly_is_thrown_away(tmp_path: Path, misfit:
 def test_a_part_that_nobody_asked_for_is_not_taken(tmp_path: Path) -> None:
     whole_as_part = replace(whole(Request("/", {}), VIDEO), status=206).saying(content_range="bytes 0-49999/50000")
     with FaultServer(VIDEO, lambda request, video: whole_as_part) as server:
-        saved = save(server.url, target(REF, tmp_path))
+        saved = save(server.url, place_for(REF, tmp_path))
     assert (server.offsets, saved.retries) == ([None, None], 1)
 
 
@@ -279,7 +279,7 @@ def finished_but_unnamed(folder: Path, video: Video = VIDEO) -> None:
 def test_nothing_left_to_send_is_complete_if_the_total_agrees(tmp_path: Path) -> None:
     finished_but_unnamed(tmp_path)
     with FaultServer(VIDEO) as server:
-        saved = save(server.url, target(REF, tmp_path))
+        saved = save(server.url, place_for(REF, tmp_path))
     assert server.offsets == [50_000]
     assert (saved.resumed, saved.file.read_bytes()) == (50_000, VIDEO.body)
 
@@ -288,7 +288,7 @@ def test_nothing_left_to_send_is_complete_if_the_total_agrees(tmp_path: Path) ->
 def test_nothing_left_to_send_is_not_complete_if_the_total_differs(tmp_path: Path, content_range: str) -> None:
     finished_but_unnamed(tmp_path)
     with FaultServer(VIDEO, answers(416, content_range=content_range)) as server:
-        saved = save(server.url, target(REF, tmp_path))
+        saved = save(server.url, place_for(REF, tmp_path))
     assert server.offsets == [50_000, None]
     assert saved.file.read_bytes() == VIDEO.body
 
@@ -306,7 +306,7 @@ def test_a_malformed_length_is_a_failed_attempt(tmp_path: Path, length: str) -> 
 
     sent: list[Mapping[str, str]] = []
     with pytest.raises(NotSaved, match="malformed length"):
-        save("https://x", target(REF, tmp_path), open=malformed)
+        save("https://x", place_for(REF, tmp_path), open=malformed)
     assert len(sent) == ATTEMPTS
     assert names(tmp_path) == []
 
@@ -314,13 +314,13 @@ def test_a_malformed_length_is_a_failed_attempt(tmp_path: Path, length: str) -> 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip"])
 def test_a_compressed_answer_that_nobody_asked_for_is_a_failed_attempt(tmp_path: Path, encoding: str) -> None:
     with FaultServer(VIDEO, says(content_encoding=encoding)) as server:
-        saved = save(server.url, target(REF, tmp_path))
+        saved = save(server.url, place_for(REF, tmp_path))
     assert (len(server.requests), saved.retries) == (2, 1)
 
 
 def test_identity_is_no_compression(tmp_path: Path) -> None:
     with FaultServer(VIDEO, says(content_encoding="identity")) as server:
-        assert save(server.url, target(REF, tmp_path)).retries == 0
+        assert save(server.url, place_for(REF, tmp_path)).retries == 0
 
 
 def test_more_than_was_announced_is_thrown_away(tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ def test_more_than_was_announced_is_thrown_away(tmp_path: Path) -> None:
         return replace(answer, body=answer.body + b"!", is_chunked=True)
 
     with FaultServer(endless, too_much) as server:
-        saved = save(server.url, target(REF, tmp_path))
+        saved = save(server.url, place_for(REF, tmp_path))
     assert server.offsets == [30_000, None]
     assert saved.file.read_bytes() == endless.body
 
@@ -344,14 +344,14 @@ def test_more_than_was_announced_is_thrown_away(tmp_path: Path) -> None:
 )
 def test_the_extension_comes_from_the_content(tmp_path: Path, video: bytes, extension: str) -> None:
     with FaultServer(Video(video), says(content_type="text/plain")) as server:
-        assert save(server.url, target(REF, tmp_path)).file.name == f"jogg-a1.{extension}"
-        assert save(server.url, exact_target(REF, tmp_path / "clip.mp4")).file.name == "clip.mp4"
+        assert save(server.url, place_for(REF, tmp_path)).file.name == f"jogg-a1.{extension}"
+        assert save(server.url, exact_place(REF, tmp_path / "clip.mp4")).file.name == "clip.mp4"
 
 
 @pytest.mark.parametrize("flaw", [VIDEO.body[:-1], VIDEO.body + b"junk", mp4()[:16] + box(b"mdat"), webm()[:-1]])
 def test_a_video_that_is_not_whole_has_no_final_name_though_its_length_is_right(tmp_path: Path, flaw: bytes) -> None:
     with FaultServer(Video(flaw)) as server, pytest.raises(NotSaved, match="not a whole video"):
-        save(server.url, target(REF, tmp_path))
+        save(server.url, place_for(REF, tmp_path))
     assert len(server.requests) == 2
     assert names(tmp_path) == []
 
@@ -361,7 +361,7 @@ def test_a_video_that_is_not_whole_has_no_final_name_though_its_length_is_right(
 def test_without_a_length_a_video_that_proves_its_end_is_saved(tmp_path: Path, unsized: Fault, video: bytes) -> None:
     transfer = Transfer("clip")
     with FaultServer(Video(video), unsized) as server:
-        saved = save(server.url, target(REF, tmp_path), transfer=transfer)
+        saved = save(server.url, place_for(REF, tmp_path), transfer=transfer)
     assert saved.file.read_bytes() == video
     assert (transfer.done, transfer.total) == (len(video), None)
 
@@ -372,7 +372,7 @@ def test_without_a_length_a_video_that_proves_nothing_is_not_saved(
     tmp_path: Path, unsized: Fault, video: bytes
 ) -> None:
     with FaultServer(Video(video), unsized) as server, pytest.raises(NotSaved, match="nothing proves it whole"):
-        save(server.url, target(REF, tmp_path))
+        save(server.url, place_for(REF, tmp_path))
     assert len(server.requests) == 1
     assert names(tmp_path) == []
 
@@ -380,7 +380,7 @@ def test_without_a_length_a_video_that_proves_nothing_is_not_saved(
 @pytest.mark.parametrize("unsized", [chunked, unmeasured])
 def test_without_a_length_a_cut_is_seen(tmp_path: Path, unsized: Fault) -> None:
     with FaultServer(VIDEO, then_cut(unsized, 40_000)) as server:
-        saved = save(server.url, target(REF, tmp_path))
+        saved = save(server.url, place_for(REF, tmp_path))
     assert (server.offsets, saved.retries) == ([None, None], 1)
     assert saved.file.read_bytes() == VIDEO.body
 
@@ -402,7 +402,7 @@ def test_what_may_pass_is_tried_five_times_without_progress(tmp_path: Path, faul
     clock = FakeClock()
     resolve = pytest.fail
     with FaultServer(VIDEO, *[fault] * 99) as server, pytest.raises(NotSaved) as caught:
-        save(server.url, target(REF, tmp_path), clock=clock, resolve=resolve)
+        save(server.url, place_for(REF, tmp_path), clock=clock, resolve=resolve)
     assert len(server.requests) == ATTEMPTS
     assert caught.value.exit_code is ExitCode.NOT_SAVED
     assert caught.value.hint
@@ -415,14 +415,14 @@ def test_a_server_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
     with FaultServer(VIDEO) as server:
         pass
     with pytest.raises(NotSaved, match="connection failed"):
-        save(server.url, target(REF, tmp_path))
+        save(server.url, place_for(REF, tmp_path))
     assert names(tmp_path) == []
 
 
 def test_each_progress_gives_five_more_attempts(tmp_path: Path) -> None:
     stumbling = [cut(0), answers(503), cut(0), cut(0), cut(5_000)] * 9
     with FaultServer(VIDEO, *stumbling) as server:
-        saved = save(server.url, target(REF, tmp_path))
+        saved = save(server.url, place_for(REF, tmp_path))
     assert (len(server.requests), saved.retries) == (46, 45)
     assert saved.file.read_bytes() == VIDEO.body
 
@@ -430,11 +430,11 @@ def test_each_progress_gives_five_more_attempts(tmp_path: Path) -> None:
 def test_only_bytes_never_reached_before_are_progress(tmp_path: Path) -> None:
     ends = [20_000, 15_000, 19_000, 20_000, 1_000, 500, 20_001, 1, 2, 3, 4, 5, 6, 7, 8]
     with FaultServer(VIDEO, *[then_cut(whole, end) for end in ends]) as server, pytest.raises(NotSaved):
-        save(server.url, target(REF, tmp_path))
+        save(server.url, place_for(REF, tmp_path))
     assert len(server.requests) == 1 + 5
 
     with FaultServer(VIDEO, *[then_cut(whole, end) for end in ends[3:]]) as server, pytest.raises(NotSaved):
-        save(server.url, target(REF, tmp_path))
+        save(server.url, place_for(REF, tmp_path))
     assert len(server.requests) == 5 + 4
 
 
@@ -443,7 +443,7 @@ def test_the_server_says_how_long_to_pause(tmp_path: Path, status: int) -> None:
     clock = FakeClock()
     date = "Wed, 01 Jan 2025 00:30:00 GMT"
     with FaultServer(VIDEO, answers(status, retry_after="400"), answers(status, retry_after=date)) as server:
-        save(server.url, target(REF, tmp_path), clock=clock, deadline=clock.time + 801)
+        save(server.url, place_for(REF, tmp_path), clock=clock, deadline=clock.time + 801)
     assert clock.pauses == [400, 400]
 
 
@@ -451,14 +451,14 @@ def test_the_server_says_how_long_to_pause(tmp_path: Path, status: int) -> None:
 def test_a_hint_that_means_nothing_leaves_our_own_pause(tmp_path: Path, hint: str) -> None:
     clock = FakeClock()
     with FaultServer(VIDEO, answers(503, retry_after=hint)) as server:
-        save(server.url, target(REF, tmp_path), clock=clock)
+        save(server.url, place_for(REF, tmp_path), clock=clock)
     assert 0 < clock.pauses[0] < 1
 
 
 def test_no_pause_goes_past_the_deadline(tmp_path: Path) -> None:
     clock = FakeClock()
     with FaultServer(VIDEO, answers(503)) as server, pytest.raises(NotSaved, match="no time"):
-        save(server.url, target(REF, tmp_path), clock=clock, deadline=clock.time + 0.001)
+        save(server.url, place_for(REF, tmp_path), clock=clock, deadline=clock.time + 0.001)
     assert (clock.pauses, len(server.requests)) == ([], 1)
 
 
@@ -478,7 +478,7 @@ def test_a_server_that_wants_us_to_wait_too_long_ends_the_transfer(
 ) -> None:
     clock = FakeClock()
     with FaultServer(VIDEO, answers(503, retry_after=hint)) as server, pytest.raises(NotSaved, match=told) as caught:
-        save(server.url, target(REF, tmp_path), clock=clock, deadline=clock.time + left)
+        save(server.url, place_for(REF, tmp_path), clock=clock, deadline=clock.time + left)
     assert (clock.pauses, len(server.requests)) == ([], 1)
     assert "the server answered 503" in str(caught.value)
 
@@ -488,7 +488,7 @@ def test_a_service_may_limit_us_by_the_hour_and_no_longer(tmp_path: Path) -> Non
     with FaultServer(VIDEO, answers(403)) as server:
         service = Service(RateLimited("slow down", retry_after=LONGEST_LIMIT + 1))
         with pytest.raises(NotSaved, match="slow down; it wants us to wait 3,601 seconds"):
-            save(server.url, target(REF, tmp_path), resolve=service, clock=clock)
+            save(server.url, place_for(REF, tmp_path), resolve=service, clock=clock)
     assert clock.pauses == []
 
 
@@ -497,7 +497,7 @@ def test_a_refused_url_is_fetched_anew_and_the_part_kept(tmp_path: Path, status:
     interrupted(tmp_path, 30_000)
     clock = FakeClock()
     with FaultServer(VIDEO, answers(status)) as server, FaultServer(VIDEO) as renewed:
-        saved = save(server.url, target(REF, tmp_path), resolve=Service(renewed.url), clock=clock)
+        saved = save(server.url, place_for(REF, tmp_path), resolve=Service(renewed.url), clock=clock)
     assert (server.offsets, renewed.offsets) == ([30_000], [30_000])
     assert saved.resumed == 30_000
     assert clock.pauses == []
@@ -510,7 +510,7 @@ def test_a_refused_url_is_fetched_anew_and_the_part_kept(tmp_path: Path, status:
 def test_a_page_instead_of_a_video_is_a_refused_url(tmp_path: Path, body: bytes) -> None:
     interrupted(tmp_path, 30_000)
     with FaultServer(VIDEO, answers(200, body, etag='"page"')) as server, FaultServer(VIDEO) as renewed:
-        save(server.url, target(REF, tmp_path), resolve=Service(renewed.url))
+        save(server.url, place_for(REF, tmp_path), resolve=Service(renewed.url))
     assert (server.offsets, renewed.offsets) == ([30_000], [30_000])
 
 
@@ -519,7 +519,7 @@ def test_a_url_is_renewed_once_without_progress(tmp_path: Path, fault: Fault) ->
     with FaultServer(VIDEO, cut(10), fault, cut(20), fault, cut(0), fault) as server:
         service = Service(server.url)
         with pytest.raises(NotSaved) as caught:
-            save(server.url, target(REF, tmp_path), resolve=service)
+            save(server.url, place_for(REF, tmp_path), resolve=service)
     assert service.asked == 2
     assert len(server.requests) == 6
     assert part(tmp_path) == VIDEO.body[:30]
@@ -531,7 +531,7 @@ def test_other_answers_are_final_at_once(tmp_path: Path, status: int) -> None:
     interrupted(tmp_path, 30_000)
     with FaultServer(VIDEO, answers(status, location="http://127.0.0.1:9/")) as server:
         with pytest.raises(NotSaved, match=str(status)):
-            save(server.url, target(REF, tmp_path), resolve=pytest.fail)
+            save(server.url, place_for(REF, tmp_path), resolve=pytest.fail)
         assert len(server.requests) == 1
     assert len(part(tmp_path)) == 30_000
 
@@ -544,7 +544,7 @@ def test_a_bad_certificate_is_final_at_once(tmp_path: Path) -> None:
         raise Untrusted("the certificate is not valid", hint="Set the clock.")
 
     with pytest.raises(NotSaved, match="certificate") as caught:
-        save("https://x", target(REF, tmp_path), open=untrusted)
+        save("https://x", place_for(REF, tmp_path), open=untrusted)
     assert (len(calls), caught.value.hint) == (1, "Set the clock.")
 
 
@@ -552,7 +552,7 @@ def test_a_bad_certificate_is_final_at_once(tmp_path: Path) -> None:
 def test_what_the_service_says_for_good_is_passed_on(tmp_path: Path, error: VideostatError) -> None:
     transfer = Transfer("clip")
     with FaultServer(VIDEO, answers(403)) as server, pytest.raises(type(error)):
-        save(server.url, target(REF, tmp_path), resolve=Service(error), transfer=transfer)
+        save(server.url, place_for(REF, tmp_path), resolve=Service(error), transfer=transfer)
     assert transfer.state == "failed"
 
 
@@ -560,14 +560,14 @@ def test_a_service_that_is_busy_is_asked_again_for_the_url(tmp_path: Path) -> No
     clock = FakeClock()
     with FaultServer(VIDEO, answers(403)) as server:
         service = Service(Unreachable("no route"), RateLimited("slow down", retry_after=1800), server.url)
-        save(server.url, target(REF, tmp_path), resolve=service, clock=clock)
+        save(server.url, place_for(REF, tmp_path), resolve=service, clock=clock)
     assert clock.pauses[1:] == [1800]
 
 
 def test_a_url_that_cannot_be_had_is_not_saved(tmp_path: Path) -> None:
     service = Service(Unreachable("no route"))
     with FaultServer(VIDEO, answers(403)) as server, pytest.raises(NotSaved, match="no route"):
-        save(server.url, target(REF, tmp_path), resolve=service)
+        save(server.url, place_for(REF, tmp_path), resolve=service)
     assert service.asked == ATTEMPTS - 1
 
 
@@ -580,14 +580,19 @@ def test_a_url_is_used_until_a_minute_before_it_expires(tmp_path: Path, left: in
     expires_at = None if left is None else clock.now() + timedelta(seconds=left)
     with FaultServer(VIDEO) as server:
         service = Service(Link(server.url, expires_at))
-        save(server.url, target(REF, tmp_path), clock=clock, expires_at=expires_at, resolve=service)
+        save(server.url, place_for(REF, tmp_path), clock=clock, expires_at=expires_at, resolve=service)
     assert (service.asked, len(server.requests)) == (asked, 1)
 
 
 def test_a_url_that_expired_at_the_beginning_of_time_is_fetched_anew(tmp_path: Path) -> None:
     with FaultServer(VIDEO) as server:
         service = Service(server.url)
-        save("http://127.0.0.1:9/", target(REF, tmp_path), expires_at=datetime.min.replace(tzinfo=UTC), resolve=service)
+        save(
+            "http://127.0.0.1:9/",
+            place_for(REF, tmp_path),
+            expires_at=datetime.min.replace(tzinfo=UTC),
+            resolve=service,
+        )
     assert service.asked == 1
 
 
@@ -596,7 +601,7 @@ def test_a_url_that_expires_during_a_pause_is_renewed_before_the_next_attempt(tm
     with FaultServer(VIDEO, answers(503, retry_after="600")) as server, FaultServer(VIDEO) as renewed:
         save(
             server.url,
-            target(REF, tmp_path),
+            place_for(REF, tmp_path),
             clock=clock,
             expires_at=clock.now() + timedelta(minutes=10),
             resolve=Service(renewed.url),
@@ -614,9 +619,16 @@ def test_nothing_is_sent_after_the_deadline(tmp_path: Path) -> None:
 
     with FaultServer(VIDEO) as server:
         with pytest.raises(NotSaved, match="in time"):
-            save(server.url, target(REF, tmp_path), clock=clock, deadline=deadline, expires_at=now, resolve=late)
+            save(server.url, place_for(REF, tmp_path), clock=clock, deadline=deadline, expires_at=now, resolve=late)
         with pytest.raises(NotSaved, match="in time"):
-            save(server.url, target(REF, tmp_path), clock=clock, deadline=deadline, expires_at=now, resolve=pytest.fail)
+            save(
+                server.url,
+                place_for(REF, tmp_path),
+                clock=clock,
+                deadline=deadline,
+                expires_at=now,
+                resolve=pytest.fail,
+            )
     assert server.requests == []
 
 
@@ -661,7 +673,7 @@ def test_a_stall_ends_the_attempt_and_keeps_its_bytes(tmp_path: Path) -> None:
         answer = honest(Request("/", {name.lower(): value for name, value in headers.items()}), Video(video))
         return body if len(calls) == 1 else ScriptedBody([answer.body], answer, clock)
 
-    save("https://x", target(REF, tmp_path), open=open_body, clock=clock)
+    save("https://x", place_for(REF, tmp_path), open=open_body, clock=clock)
     (began, first), (again, second) = calls
     assert (first, second) == (None, "bytes=30000-")
     assert 30 <= again - began < 32
@@ -670,13 +682,13 @@ def test_a_stall_ends_the_attempt_and_keeps_its_bytes(tmp_path: Path) -> None:
 def test_a_slow_transfer_is_no_stall(tmp_path: Path) -> None:
     clock = FakeClock()
     _, body = slow(200_000, 1024, clock)
-    saved = save("https://x", target(REF, tmp_path), open=lambda url, headers: body, clock=clock)
+    saved = save("https://x", place_for(REF, tmp_path), open=lambda url, headers: body, clock=clock)
     assert saved.retries == 0
 
 
 def test_a_server_that_falls_silent_ends_the_attempt(tmp_path: Path) -> None:
     with FaultServer(VIDEO, cut(30_000, "hang")) as server:
-        save(server.url, target(REF, tmp_path), open=partial(connect, timeout=0.3))
+        save(server.url, place_for(REF, tmp_path), open=partial(connect, timeout=0.3))
     assert server.offsets == [None, 30_000]
 
 
@@ -684,14 +696,16 @@ def test_a_transfer_ends_at_the_deadline_and_keeps_its_bytes(tmp_path: Path) -> 
     clock = FakeClock()
     video, body = slow(50_000, 5_000, clock)
     with pytest.raises(NotSaved, match="in time"):
-        save("https://x", target(REF, tmp_path), open=lambda url, headers: body, clock=clock, deadline=clock.time + 4)
+        save(
+            "https://x", place_for(REF, tmp_path), open=lambda url, headers: body, clock=clock, deadline=clock.time + 4
+        )
     assert part(tmp_path) == video[:20_000]
 
 
 def test_memory_is_one_buffer_whatever_the_size(tmp_path: Path) -> None:
     clock = FakeClock()
     _, body = slow(4 * PIECE, PIECE // 2, clock)
-    save("https://x", target(REF, tmp_path), open=lambda url, headers: body, clock=clock)
+    save("https://x", place_for(REF, tmp_path), open=lambda url, headers: body, clock=clock)
     assert set(body.asked) == {PIECE} == {1 << 20}
 
 
@@ -709,7 +723,7 @@ def test_the_bytes_shown_are_rolled_back_and_never_above_the_total(tmp_path: Pat
     interrupted(tmp_path, 55_000, OTHER)
     transfer = Watched("clip")
     with FaultServer(VIDEO, cut(40_000), answers(416), cut(45_000)) as server:
-        save(server.url, target(REF, tmp_path), transfer=transfer)
+        save(server.url, place_for(REF, tmp_path), transfer=transfer)
     moments = transfer.__dict__["moments"]
     assert all(total is None or done <= total for done, total, _ in moments)
     peaks = [moment[:2] for moment, after in pairwise(moments) if moment[0] > after[0]]
@@ -760,7 +774,7 @@ def test_the_final_file_is_one_served_version_or_is_not_there(schedule: list[Fau
         folder = Path(name)
         while True:
             try:
-                saved = save(server.url, target(REF, folder))
+                saved = save(server.url, place_for(REF, folder))
             except NotSaved:
                 assert not set(names(folder)) - {"jogg-a1.part", "jogg-a1.part.json"}
             else:
@@ -795,7 +809,7 @@ def test_a_run_killed_in_the_middle_is_finished_by_the_next(tmp_path: Path, seed
         victim.communicate()
         assert names(tmp_path) == ["jogg-a1.part", "jogg-a1.part.json"]
         assert part(tmp_path) == VIDEO.body[:at]
-        saved = save(server.url, target(REF, tmp_path))
+        saved = save(server.url, place_for(REF, tmp_path))
     assert server.offsets == [None, at]
     assert saved.file.read_bytes() == VIDEO.body
     assert names(tmp_path) == ["jogg-a1.mp4"]
@@ -827,7 +841,7 @@ def test_a_full_disk_is_told_and_the_part_kept_for_the_next_run(tmp_path: Path) 
         assert "File too large" in out
         assert part(tmp_path) == VIDEO.body[:20_000]
         assert len(server.requests) == 1
-        save(server.url, target(REF, tmp_path))
+        save(server.url, place_for(REF, tmp_path))
     assert server.offsets == [None, 20_000]
     assert (tmp_path / "jogg-a1.mp4").read_bytes() == VIDEO.body
 
@@ -844,7 +858,7 @@ def test_an_error_of_the_disk_is_final_and_has_a_hint(
     with FaultServer(VIDEO) as server:
         monkeypatch.setattr(os, "write", full)
         with pytest.raises(NotSaved, match=os.strerror(number)) as caught:
-            save(server.url, target(REF, tmp_path))
+            save(server.url, place_for(REF, tmp_path))
     assert len(server.requests) == 1
     assert (caught.value.hint or "").startswith(hint or "")
     assert names(tmp_path) == []
@@ -871,19 +885,19 @@ def readonly_folder(*files: str) -> Iterator[Path]:
 def test_a_folder_one_may_not_write_to_is_told() -> None:
     with readonly_folder() as folder, FaultServer(VIDEO) as server:
         with pytest.raises(NotSaved, match="Permission denied") as caught:
-            save(server.url, target(REF, folder))
+            save(server.url, place_for(REF, folder))
         assert caught.value.hint == "Choose a folder you may write to with --output-dir."
         assert server.requests == []
 
 
 def test_a_video_that_is_there_needs_no_right_to_write() -> None:
     with readonly_folder("jogg-a1.mp4") as folder:
-        assert save("http://127.0.0.1:9/", target(REF, folder)).skipped
+        assert save("http://127.0.0.1:9/", place_for(REF, folder)).skipped
 
 
 @pytest.mark.parametrize("where", ["file/inside", "x" * 300])
 def test_a_place_that_cannot_be_is_told(tmp_path: Path, where: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NotSaved, match="not saved"):
-        save("http://127.0.0.1:9/", exact_target(REF, tmp_path / where))
+        save("http://127.0.0.1:9/", exact_place(REF, tmp_path / where))
     assert names(tmp_path) == ["file"]

@@ -9,7 +9,7 @@ import pytest
 from faults import REF, mp4
 
 from videostat.errors import NotSaved, UsageError
-from videostat.files import Part, Version, ensure_distinct, exact_target, target
+from videostat.files import Part, Version, ensure_distinct, exact_place, place_for
 from videostat.models import JobRef
 
 VERSION = Version('"one"', 100)
@@ -26,7 +26,7 @@ VERSION = Version('"one"', 100)
     ],
 )
 def test_a_template_names_the_file_inside_the_folder(template: str, expected: str) -> None:
-    assert target(REF, Path("videos"), template).file("mp4") == Path("videos") / expected
+    assert place_for(REF, Path("videos"), template).file("mp4") == Path("videos") / expected
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_template_names_the_file_inside_the_folder(template: str, expected: st
 )
 def test_a_bad_template_is_wrong_usage_and_says_why(template: str, why: str) -> None:
     with pytest.raises(UsageError, match="name") as caught:
-        target(REF, Path("videos"), template)
+        place_for(REF, Path("videos"), template)
     assert why in str(caught.value)
     assert caught.value.hint
 
@@ -69,20 +69,20 @@ def test_a_bad_template_is_wrong_usage_and_says_why(template: str, why: str) -> 
 @pytest.mark.parametrize("name", ["con", "NUL", "com1", "Lpt9.x", "aux.", "prn"])
 def test_a_device_of_windows_is_refused_as_a_name(name: str) -> None:
     with pytest.raises(UsageError, match="Windows"):
-        target(JobRef("jogg", name), Path("videos"), "{id}.{ext}")
-    assert target(JobRef("jogg", name), Path("videos")).file("mp4").name == f"jogg-{name}.mp4"
+        place_for(JobRef("jogg", name), Path("videos"), "{id}.{ext}")
+    assert place_for(JobRef("jogg", name), Path("videos")).file("mp4").name == f"jogg-{name}.mp4"
 
 
 def test_a_provider_cannot_lead_out_of_the_folder() -> None:
     with pytest.raises(UsageError):
-        target(JobRef("../../etc", "a1"), Path("videos"))
+        place_for(JobRef("../../etc", "a1"), Path("videos"))
 
 
 def test_long_ids_get_names_that_fit_and_differ() -> None:
-    names = {target(JobRef("jogg", "x" * 255 + last), Path("v")).file("webm").name for last in "ab"}
+    names = {place_for(JobRef("jogg", "x" * 255 + last), Path("v")).file("webm").name for last in "ab"}
     assert len(names) == 2
     assert all(len(f"{name.removesuffix('.webm')}.part.json".encode()) <= 255 for name in names)
-    accents = target(JobRef("jogg", "x" * 200), Path("v"), "é" * 40 + "{id}.{ext}")
+    accents = place_for(JobRef("jogg", "x" * 200), Path("v"), "é" * 40 + "{id}.{ext}")
     assert len(f"{accents.path.name}.part.json".encode()) <= 255
 
 
@@ -96,35 +96,35 @@ def test_long_ids_get_names_that_fit_and_differ() -> None:
 )
 def test_jobs_that_would_share_a_file_are_wrong_usage(refs: list[JobRef], template: str) -> None:
     with pytest.raises(UsageError, match="same file") as caught:
-        ensure_distinct(target(ref, Path("v"), template) for ref in refs)
+        ensure_distinct(place_for(ref, Path("v"), template) for ref in refs)
     assert all(str(ref) in str(caught.value) for ref in refs)
 
 
 def test_unicode_forms_of_one_name_are_one_file() -> None:
     with pytest.raises(UsageError, match="same file"):
-        ensure_distinct([exact_target(REF, Path("E\u0301")), exact_target(JobRef("jogg", "b"), Path("\u00e9"))])
+        ensure_distinct([exact_place(REF, Path("E\u0301")), exact_place(JobRef("jogg", "b"), Path("\u00e9"))])
 
 
 def test_jobs_with_files_of_their_own_may_be_saved_together() -> None:
-    ensure_distinct(target(JobRef("jogg", name), Path("v")) for name in ("a", "b", "a"))
+    ensure_distinct(place_for(JobRef("jogg", name), Path("v")) for name in ("a", "b", "a"))
 
 
 @pytest.mark.parametrize("extension", ["mp4", "webm", "mov"])
 def test_a_typed_name_is_kept_whatever_the_content(extension: str) -> None:
-    assert exact_target(REF, Path("clip.mp4")).file(extension) == Path("clip.mp4")
+    assert exact_place(REF, Path("clip.mp4")).file(extension) == Path("clip.mp4")
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])
 def test_a_folder_is_no_file_to_save_to(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="is a folder"):
-        exact_target(REF, Path(name))
+        exact_place(REF, Path(name))
     with pytest.raises(UsageError, match="is a folder"):
-        exact_target(REF, tmp_path)
+        exact_place(REF, tmp_path)
 
 
 @pytest.mark.parametrize("extension", ["mp4", "webm", "mov"])
 def test_a_video_under_any_of_its_names_counts_as_saved(tmp_path: Path, extension: str) -> None:
-    where = target(REF, tmp_path)
+    where = place_for(REF, tmp_path)
     assert where.saved() is None
     where.file(extension).write_bytes(mp4(500))
     saved = where.saved()
@@ -135,7 +135,7 @@ def test_a_video_under_any_of_its_names_counts_as_saved(tmp_path: Path, extensio
 
 @pytest.mark.parametrize("content", [b"hi\n", mp4(500)[:-1], b"<!doctype html>"])
 def test_what_has_the_name_and_is_no_whole_video_is_not_taken_for_one(tmp_path: Path, content: bytes) -> None:
-    where = target(REF, tmp_path)
+    where = place_for(REF, tmp_path)
     where.file("webm").write_bytes(content)
     with pytest.raises(NotSaved, match=r"jogg-a1\.webm is there already, and is not a whole video") as caught:
         where.saved()
@@ -145,7 +145,7 @@ def test_what_has_the_name_and_is_no_whole_video_is_not_taken_for_one(tmp_path: 
 
 @pytest.mark.parametrize("content", [b"hi\n", mp4(500)])
 def test_a_typed_name_that_is_taken_is_nobodys_video(tmp_path: Path, content: bytes) -> None:
-    where = exact_target(REF, tmp_path / "clip.mp4")
+    where = exact_place(REF, tmp_path / "clip.mp4")
     where.path.write_bytes(content)
     with pytest.raises(NotSaved, match=r"clip\.mp4 is there already\Z") as caught:
         where.saved()
@@ -155,7 +155,7 @@ def test_a_typed_name_that_is_taken_is_nobodys_video(tmp_path: Path, content: by
 
 def test_an_empty_file_is_not_a_saved_video(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").touch()
-    assert exact_target(REF, tmp_path / "clip.mp4").saved() is None
+    assert exact_place(REF, tmp_path / "clip.mp4").saved() is None
 
 
 def remember(where: Path, **changes: object) -> None:
@@ -165,15 +165,15 @@ def remember(where: Path, **changes: object) -> None:
 
 
 def test_a_part_is_gone_on_with_by_a_later_run(tmp_path: Path) -> None:
-    with Part(target(REF, tmp_path)) as part:
+    with Part(place_for(REF, tmp_path)) as part:
         part.restart(VERSION)
         part.append(b"12345")
-    with Part(target(REF, tmp_path)) as part:
+    with Part(place_for(REF, tmp_path)) as part:
         assert (part.size, part.version) == (5, VERSION)
 
 
 def test_the_side_car_says_whose_bytes_they_are_and_no_more(tmp_path: Path) -> None:
-    with Part(target(REF, tmp_path)) as part:
+    with Part(place_for(REF, tmp_path)) as part:
         part.restart(VERSION)
         note = json.loads((tmp_path / "jogg-a1.part.json").read_text())
     assert note == {"provider": "jogg", "id": "a1", "etag": '"one"', "total": 100}
@@ -194,10 +194,10 @@ def test_the_side_car_says_whose_bytes_they_are_and_no_more(tmp_path: Path) -> N
 )
 def test_a_side_car_that_does_not_fit_starts_over(tmp_path: Path, changes: dict[str, object]) -> None:
     remember(tmp_path)
-    with Part(target(REF, tmp_path)) as part:
+    with Part(place_for(REF, tmp_path)) as part:
         assert part.size == 5
     remember(tmp_path, **changes)
-    with Part(target(REF, tmp_path)) as part:
+    with Part(place_for(REF, tmp_path)) as part:
         assert (part.size, part.version) == (0, None)
         assert (tmp_path / "jogg-a1.part").stat().st_size == 0
 
@@ -206,12 +206,12 @@ def test_a_side_car_that_does_not_fit_starts_over(tmp_path: Path, changes: dict[
 def test_a_damaged_side_car_starts_over(tmp_path: Path, text: str) -> None:
     remember(tmp_path)
     (tmp_path / "jogg-a1.part.json").write_bytes(text.encode(errors="surrogateescape"))
-    with Part(target(REF, tmp_path)) as part:
+    with Part(place_for(REF, tmp_path)) as part:
         assert (part.size, part.version) == (0, None)
 
 
 def test_a_part_that_nobody_could_go_on_with_is_removed(tmp_path: Path) -> None:
-    with Part(target(REF, tmp_path)) as part:
+    with Part(place_for(REF, tmp_path)) as part:
         part.restart(None)
         part.append(b"12345")
     assert list(tmp_path.iterdir()) == []
@@ -219,9 +219,9 @@ def test_a_part_that_nobody_could_go_on_with_is_removed(tmp_path: Path) -> None:
 
 def test_only_one_at_a_time_may_save_a_video(tmp_path: Path) -> None:
     remember(tmp_path)
-    with Part(target(REF, tmp_path)) as part:
+    with Part(place_for(REF, tmp_path)) as part:
         with pytest.raises(NotSaved, match="another videostat is saving it"):
-            Part(target(REF, tmp_path))
+            Part(place_for(REF, tmp_path))
         assert part.size == (tmp_path / "jogg-a1.part").stat().st_size == 5
 
 
@@ -238,7 +238,7 @@ def test_a_part_finished_by_another_between_open_and_lock_is_not_written_to(
         return fd
 
     monkeypatch.setattr(os, "open", open_then_lose)
-    with Part(target(REF, tmp_path)) as part:
+    with Part(place_for(REF, tmp_path)) as part:
         part.append(b"other")
     assert video.read_bytes() == b"12345"
 
@@ -253,7 +253,7 @@ def test_a_link_laid_after_the_look_is_not_followed(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(os, "open", lay_and_open)
     with pytest.raises(OSError, match="symbolic"):
-        Part(target(REF, tmp_path))
+        Part(place_for(REF, tmp_path))
     assert (tmp_path / "victim").read_bytes() == b"precious"
 
 
@@ -272,8 +272,8 @@ def test_what_is_no_plain_file_is_refused_and_never_followed(tmp_path: Path, nam
     make(tmp_path / name)  # type: ignore[operator]
     before = sorted(tmp_path.iterdir())
     with pytest.raises(NotSaved, match="in the way"):  # noqa: PT012  which of the two looks depends on the name
-        target(REF, tmp_path).saved()
-        Part(target(REF, tmp_path))
+        place_for(REF, tmp_path).saved()
+        Part(place_for(REF, tmp_path))
     assert sorted(tmp_path.iterdir()) == before
     assert (tmp_path / "victim").read_bytes() == b"precious"
 
@@ -284,7 +284,7 @@ def test_a_side_car_that_is_no_plain_file_is_neither_read_nor_written_through(tm
     (tmp_path / "jogg-a1.part.json").rename(tmp_path / "victim")
     before = (tmp_path / "victim").read_bytes()
     make(tmp_path / "jogg-a1.part.json")  # type: ignore[operator]
-    with Part(target(REF, tmp_path)) as part:
+    with Part(place_for(REF, tmp_path)) as part:
         assert part.version is None
         part.restart(VERSION)
         part.append(b"1")
@@ -306,7 +306,7 @@ def test_a_final_name_means_complete_even_after_a_power_cut(tmp_path: Path, monk
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(Path, "replace", replace)
-    with Part(target(REF, tmp_path)) as part:
+    with Part(place_for(REF, tmp_path)) as part:
         part.restart(VERSION)
         part.append(b"12345")
         part.publish("mp4")
@@ -322,13 +322,13 @@ def test_old_bytes_are_gone_from_the_disk_before_the_new_side_car_is_there(
     monkeypatch.setattr(
         os, "fsync", lambda fd: seen.append((os.fstat(fd).st_size, (tmp_path / "jogg-a1.part.json").exists()))
     )
-    with Part(target(REF, tmp_path)) as part:
+    with Part(place_for(REF, tmp_path)) as part:
         part.restart(Version('"two"', 100))
     assert seen == [(0, False)]
 
 
 def test_a_part_begun_by_another_after_ours_was_named_is_left_alone(tmp_path: Path) -> None:
-    with Part(target(REF, tmp_path)) as part:
+    with Part(place_for(REF, tmp_path)) as part:
         part.append(b"12345")
         part.publish("mp4")
         remember(tmp_path)
@@ -337,6 +337,6 @@ def test_a_part_begun_by_another_after_ours_was_named_is_left_alone(tmp_path: Pa
 
 
 def test_a_missing_folder_is_made(tmp_path: Path) -> None:
-    with Part(target(REF, tmp_path / "new" / "folder")) as part:
+    with Part(place_for(REF, tmp_path / "new" / "folder")) as part:
         part.append(b"12345")
         assert part.publish("mov").read_bytes() == b"12345"

@@ -305,14 +305,14 @@ def test_a_failure_comes_as_text_or_object(error: object, read: tuple[str | None
     ],
 )
 def test_without_a_code_the_http_status_says_what_it_is(status: int, kind: type[VideostatError]) -> None:
-    error = reading.refusal(REF, answer(status), {})
+    error = reading.refusal(answer(status), {})
     assert type(error) is kind
     assert error.code is None
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 404, 429, 500])
 def test_a_code_that_is_known_says_more_than_the_http_status(status: int) -> None:
-    error = reading.refusal(REF, answer(status), {"E1": Gone}, code="E1")
+    error = reading.refusal(answer(status), {"E1": Gone}, code="E1")
     assert type(error) is Gone
     assert error.code == "E1"
 
@@ -321,7 +321,7 @@ def test_a_code_that_is_known_says_more_than_the_http_status(status: int) -> Non
     ("status", "kind"), [(200, ServiceError), (400, ServiceError), (401, KeyRefused), (500, ServerError)]
 )
 def test_a_code_that_is_not_known_is_told(status: int, kind: type[VideostatError]) -> None:
-    error = reading.refusal(REF, answer(status), {"E1": Gone}, code="E2", message="it broke")
+    error = reading.refusal(answer(status), {"E1": Gone}, code="E2", message="it broke")
     assert type(error) is kind
     assert error.code == "E2"
     assert str(error).endswith(f": it broke (E2, HTTP {status})")
@@ -337,23 +337,22 @@ def test_a_code_that_is_not_known_is_told(status: int, kind: type[VideostatError
     ],
 )
 def test_without_a_message_the_kind_of_answer_is_told(got: Answer, words: str) -> None:
-    assert str(reading.refusal(REF, got, {})).endswith(f": {words}")
+    assert str(reading.refusal(got, {})).endswith(f": {words}")
 
 
 def test_the_request_id_is_told() -> None:
-    assert str(reading.refusal(REF, answer(404), {}, code="7", request_id="r-1")).endswith("(7, HTTP 404, request r-1)")
+    assert str(reading.refusal(answer(404), {}, code="7", request_id="r-1")).endswith("(7, HTTP 404, request r-1)")
 
 
-@pytest.mark.parametrize(("ref", "hint"), [(REF, "ask studio for abc"), ("studio", "ask studio for ID")])
 @pytest.mark.parametrize("status", [404, 429])
-def test_a_hint_names_the_account_and_the_job(status: int, ref: JobRef | str, hint: str) -> None:
-    hints = dict.fromkeys([NotFound, RateLimited], "ask {provider} for {id}")
-    error = reading.refusal(ref, answer(status), {}, hints={**hints, Gone: "no"})
-    assert error.hint == hint
+def test_a_hint_names_the_job(status: int) -> None:
+    hints = dict.fromkeys([NotFound, RateLimited], "ask for {id}") | {Gone: "no"}
+    assert reading.refusal(answer(status), {}, job_id="abc", hints=hints).hint == "ask for abc"
+    assert reading.refusal(answer(status), {}, hints=hints).hint == "ask for ID"
 
 
 def seconds(got: Answer, *, code: str | None = None, reset_at: object = None) -> float | None:
-    error = reading.refusal(REF, got, {"not-ready": NotReady}, code=code, reset_at=reset_at)
+    error = reading.refusal(got, {"not-ready": NotReady}, code=code, reset_at=reset_at)
     assert isinstance(error, Retryable)
     return error.retry_after
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from videostat import configfile
 from videostat.errors import ConfigError, KeyMissing, VideostatError
+from videostat.models import NAME
 from videostat.providers import PROVIDERS
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Defaults:
     timeout: float | None = None
     interval: float | None = None
     output_dir: Path = Path()
-    name: str = "{provider}-{id}.{ext}"
+    name: str = NAME
     parallel: int = 3
     history: bool = True
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from videostat.clock import Clock
-    from videostat.files import Target
+    from videostat.files import Place
     from videostat.models import Link
 
 # Larger pieces are no faster, 64 KiB ones 7 % slower.
@@ -96,7 +96,7 @@ class _Refused(Retryable):
 
 def download(
     link: Link,
-    target: Target,
+    place: Place,
     *,
     open: Open,  # noqa: A002  what it does, seen from here
     resolve: Callable[[], Link],
@@ -113,14 +113,14 @@ def download(
     NotSaved, with the cause, where downloading again may help; what is final in `resolve` passes through.
     """
     try:
-        with disk_errors_told(target):
-            if saved := target.saved(overwrite=overwrite):
+        with disk_errors_told(place):
+            if saved := place.saved(overwrite=overwrite):
                 return saved
-            with Part(target) as part:
+            with Part(place) as part:
                 # Another process may have finished it before we had the lock.
-                if saved := target.saved(overwrite=overwrite):
+                if saved := place.saved(overwrite=overwrite):
                     return saved
-                saved = _Download(part, target, open, resolve, clock, sleep, deadline, rng, transfer).run(link)
+                saved = _Download(part, place, open, resolve, clock, sleep, deadline, rng, transfer).run(link)
     except VideostatError:
         transfer.state = "failed"
         raise
@@ -131,7 +131,7 @@ def download(
 @dataclass(frozen=True, slots=True)
 class _Download:
     part: Part
-    target: Target
+    place: Place
     open: Open
     resolve: Callable[[], Link]
     clock: Clock

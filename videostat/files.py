@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 from videostat import containers
 from videostat.containers import EXTENSIONS
 from videostat.errors import NotSaved, UsageError
-from videostat.models import Saved
+from videostat.models import NAME, Saved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from videostat.models import JobRef
 
 WRITE_OUT = 4 << 20  # bytes
-TEMPLATE = "{provider}-{id}.{ext}"
 
 # No separator, quote, control character or wildcard, in any script; not an option, not a blank to begin with.
 _NAME = re.compile(r"(?![ -])[\w .,~=+()@-]+")
@@ -49,7 +48,7 @@ _REPLACE = "--overwrite replaces it, or choose another name."
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Place:
     """Where one job's video goes; `path` lacks the extension, which its content decides, unless `is_exact`."""
 
     ref: JobRef
@@ -76,34 +75,34 @@ class Target:
         return None
 
 
-def target(ref: JobRef, folder: Path, template: str = TEMPLATE) -> Target:
+def place_for(ref: JobRef, folder: Path, template: str = NAME) -> Place:
     """The job's place in the folder; UsageError for a template that is not a portable file name."""
-    return Target(ref, folder / _stem(ref, template))
+    return Place(ref, folder / _stem(ref, template))
 
 
-def exact_target(ref: JobRef, file: Path) -> Target:
+def exact_place(ref: JobRef, file: Path) -> Place:
     """The very file that was typed; UsageError for a folder."""
     if not file.name or os.path.isdir(file):  # noqa: PTH112  is_dir() raises for a name too long
         raise UsageError(f"{str(file)!a} is a folder, not a file", hint="Name the file: -o clip.mp4")
-    return Target(ref, file, is_exact=True)
+    return Place(ref, file, is_exact=True)
 
 
-def ensure_distinct(targets: Iterable[Target]) -> None:
+def ensure_distinct(places: Iterable[Place]) -> None:
     """UsageError where two jobs would share a file, also on a disk that ignores case or Unicode forms."""
-    seen: dict[str, Target] = {}
-    for each in targets:
+    seen: dict[str, Place] = {}
+    for each in places:
         key = unicodedata.normalize("NFC", str(each.path).casefold())
         other = seen.setdefault(key, each)
         if other.ref != each.ref:
             raise UsageError(
                 f"{other.ref} and {each.ref} would be saved to the same file, {each.path.name}",
-                hint=f"Save them to two folders, or by a --name like '{TEMPLATE}' that tells them apart.",
+                hint=f"Save them to two folders, or by a --name like '{NAME}' that tells them apart.",
             )
 
 
 def _stem(ref: JobRef, template: str) -> str:
     def refused(why: str) -> UsageError:
-        return UsageError(f"the name {template!a} {why}", hint=f"Use a file name like --name '{TEMPLATE}'.")
+        return UsageError(f"the name {template!a} {why}", hint=f"Use a file name like --name '{NAME}'.")
 
     if "/" in template or "\\" in template:
         raise refused("would leave the folder: it is a file name, the folder is --output-dir")
@@ -138,12 +137,12 @@ def _shortened(name: str) -> str:
 
 
 @contextmanager
-def disk_errors_told(target: Target) -> Iterator[None]:
+def disk_errors_told(place: Place) -> Iterator[None]:
     """Turn an OSError into NotSaved, in a sentence."""
     try:
         yield
     except OSError as error:
-        where = error.filename or target.path
+        where = error.filename or place.path
         raise NotSaved(f"not saved: {where}: {error.strerror or error}", hint=_HINTS.get(error.errno or 0)) from error
 
 
@@ -180,10 +179,10 @@ class Part:
     As a context manager it leaves on disk only what a later run can use.
     """
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
-        self._path = Path(f"{target.path}.part")
-        self._sidecar = Path(f"{target.path}.part.json")
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._path = Path(f"{place.path}.part")
+        self._sidecar = Path(f"{place.path}.part.json")
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._is_published = False
         self.fd = self._locked()
@@ -229,7 +228,7 @@ class Part:
             os.fsync(self.fd)
         self.size, self._written_out, self.version = 0, 0, version
         if version:
-            ref = self._target.ref
+            ref = self._place.ref
             note = {"provider": ref.provider, "id": ref.id, "etag": version.etag, "total": version.total}
             fd = os.open(self._sidecar, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(fd, "w", encoding="utf-8") as file:
@@ -237,7 +236,7 @@ class Part:
 
     def publish(self, extension: str) -> Path:
         """Give it its final name, durably; it has been checked."""
-        file = self._target.file(extension)
+        file = self._place.file(extension)
         _plain_file(file)
         os.fsync(self.fd)
         # First, so that a kill between the two leaves no orphan beside a finished video.
@@ -272,7 +271,7 @@ class Part:
             os.close(fd)
 
     def _remembered(self) -> Version | None:
-        ref = self._target.ref
+        ref = self._place.ref
         try:
             fd = os.open(self._sidecar, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with os.fdopen(fd, "rb") as file:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+# What a video is called in its folder, where nobody says otherwise.
+NAME = "{provider}-{id}.{ext}"
+
 # The ids the services hand out, and nothing that could leave a folder, a URL path or an option.
 _ID = re.compile(r"(?!-)(?!\.+\Z)[A-Za-z0-9._~=+-]{1,256}", re.ASCII)
 
@@ -31,7 +34,7 @@ class State(StrEnum):
         return self in {State.SUCCEEDED, State.FAILED}
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class JobRef:
     """A job's name: the provider or account as it was typed, and the service's id."""
 
@@ -47,6 +50,12 @@ class JobRef:
 
     def __str__(self) -> str:
         return f"{self.provider} {self.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> JobRef:
+        """Of PROVIDER:ID; raises UsageError."""
+        provider, _, job_id = text.partition(":")
+        return cls(provider, job_id)
 
     @staticmethod
     def is_id(text: str) -> bool:

@@ -30,7 +30,7 @@ def wait(
     seconds between two looks at a job, never less than its service allows. Raises UsageError for what is no
     job, ConfigError for an account that is unknown; whatever else goes wrong is the `problem` of its job.
     """
-    refs = [job if isinstance(job, JobRef) else JobRef(*job.partition(":")[::2]) for job in jobs]
+    refs = [job if isinstance(job, JobRef) else JobRef.parse(job) for job in jobs]
     if timeout is None:
         timeout = advised_timeout(client, refs)
     terms = Terms(timeout=timeout, interval=interval)

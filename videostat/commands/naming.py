@@ -69,9 +69,8 @@ def _spoken(words: list[str], names: list[str]) -> Iterator[JobRef]:
     """`PROVIDER ID ID…`, and `PROVIDER:ID` anywhere."""
     provider, is_used = None, True
     for word in words:
-        name, colon, job_id = word.partition(":")
-        if colon:
-            yield JobRef(name, job_id)
+        if ":" in word:
+            yield JobRef.parse(word)
         elif provider is None:
             provider, is_used = word, False
         elif word in names:
@@ -125,8 +124,10 @@ def _job(line: str) -> JobRef:
                 return JobRef(provider, job_id)
         raise UsageError('not a job as --json prints it, with "provider" and "id"')
     words = line.split("\t")[:2] if "\t" in line else line.split()
-    match words if len(words) > 1 else line.split(":", 1):
+    match words:
         case [provider, job_id]:
             return JobRef(provider, job_id)
+        case [word] if ":" in word:
+            return JobRef.parse(word)
     # Not what it says: the wrong file may well hold a key.
     raise UsageError("this is not PROVIDER ID", hint="One job a line: PROVIDER ID, PROVIDER:ID or JSON.")

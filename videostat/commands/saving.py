@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from videostat.download import Transfer, download
 from videostat.errors import NotSaved, UsageError
-from videostat.files import Target, ensure_distinct, exact_target, target
+from videostat.files import Place, ensure_distinct, exact_place, place_for
 from videostat.models import Job, JobRef, Link, State
 
 if TYPE_CHECKING:
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from videostat.commands.session import Session
 
 
-def places(refs: list[JobRef], folder: Path, name: str, output: Path | None) -> dict[JobRef, Target]:
+def places(refs: list[JobRef], folder: Path, name: str, output: Path | None) -> dict[JobRef, Place]:
     """Each job's file; raises UsageError for names that would leave the folder or meet."""
     if output is None:
-        found = {ref: target(ref, folder, name) for ref in refs}
+        found = {ref: place_for(ref, folder, name) for ref in refs}
         ensure_distinct(found.values())
         return found
     if len(refs) > 1:
         raise UsageError(f"-o names one file, and there are {len(refs)} jobs", hint="For several: --output-dir DIR")
-    return {ref: exact_target(ref, output) for ref in refs}
+    return {ref: exact_place(ref, output) for ref in refs}
 
 
 def saving_to(
@@ -53,7 +53,7 @@ def saving_to(
     return Saving(
         client=session.client,
         clock=clock,
-        targets=places(refs, output_dir or defaults.output_dir, name or defaults.name, output),
+        places=places(refs, output_dir or defaults.output_dir, name or defaults.name, output),
         overwrite=overwrite,
         deadline=clock.monotonic() + (timeout or math.inf),
     )
@@ -65,14 +65,14 @@ class Saving:
 
     client: Client
     clock: Clock
-    targets: Mapping[JobRef, Target]
+    places: Mapping[JobRef, Place]
     overwrite: bool
     deadline: float
     transfers: dict[JobRef, Transfer] = field(default_factory=dict)
 
     def already(self) -> Iterable[Job]:
         """The jobs whose video is there: they have succeeded, and nobody need be asked."""
-        for ref, place in self.targets.items():
+        for ref, place in self.places.items():
             saved = None
             # What is in the way ends one job, when its turn comes, and not the others.
             with suppress(NotSaved):
@@ -81,7 +81,7 @@ class Saving:
                 yield Job(ref=ref, state=State.SUCCEEDED, saved=saved)
 
     def save(self, job: Job) -> Job:
-        place = self.targets[job.ref]
+        place = self.places[job.ref]
         transfer = self.transfers.setdefault(job.ref, Transfer(place.path.name))
         saved = download(
             Link(job.video_url or "", job.expires_at),

@@ -69,7 +69,6 @@ def parse_job(ref: JobRef, answer: Answer) -> Job:
     task = enveloped if isinstance(enveloped, dict) and "status" in enveloped else body
     if not answer.ok or not isinstance(task, dict) or "status" not in task:
         raise reading.refusal(
-            ref,
             answer,
             ERRORS,
             code=reading.first(reading.text, body, (("error", "code"), ("code",))),

@@ -47,7 +47,7 @@ HINTS = {
 }
 
 
-def _data(ref: JobRef | str, answer: Answer) -> dict[str, Any]:
+def _data(answer: Answer, job_id: str = "ID") -> dict[str, Any]:
     code = reading.text(reading.dig(answer.body, "code"))
     data = reading.dig(answer.body, "data")
     if code == "0" and answer.ok:
@@ -55,9 +55,9 @@ def _data(ref: JobRef | str, answer: Answer) -> dict[str, Any]:
             return data
         raise Unreadable("the answer says Success but holds no job")
     raise reading.refusal(
-        ref,
         answer,
         ERRORS,
+        job_id=job_id,
         code=code,
         message=reading.text(reading.dig(answer.body, "msg")),
         request_id=reading.text(reading.dig(answer.body, "rid")),
@@ -89,11 +89,11 @@ def _job(ref: JobRef, data: dict[str, Any]) -> Job:
 
 
 def parse_job(ref: JobRef, answer: Answer) -> Job:
-    return _job(ref, _data(ref, answer))
+    return _job(ref, _data(answer, ref.id))
 
 
 def parse_page(provider: str, answer: Answer) -> Page:
-    data = _data(provider, answer)
+    data = _data(answer)
     rows = data.get("projects", data.get("videos", ...))
     if rows is None:  # Go's empty list
         rows = []

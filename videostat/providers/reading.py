@@ -28,13 +28,13 @@ from videostat.models import State
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from videostat.models import JobRef
     from videostat.providers.base import Answer
 
 T = TypeVar("T")
 
 _DELAY = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?")  # and fractions; not all that float() reads
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+_HUGE = 10**22
 _MILLISECONDS = 1e11  # seconds would put such a time into the year 5138
 
 _BY_HTTP_STATUS: Mapping[int, type[VideostatError]] = {
@@ -81,7 +81,7 @@ def first(read: Callable[[object], T | None], value: object, paths: tuple[tuple[
 def text(value: object) -> str | None:
     """A text with something in it; whole numbers count, services write codes and ids as either."""
     if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value) if abs(value) < _MILLISECONDS**2 else None  # CPython refuses to write huge ones
+        value = str(value) if abs(value) < _HUGE else None  # which str() may refuse to write
     return value.strip() or None if isinstance(value, str) else None
 
 
@@ -150,10 +150,10 @@ def failure(error: object) -> tuple[str | None, str | None]:
 
 
 def refusal(
-    ref: JobRef | str,
     answer: Answer,
     errors: Mapping[str, type[VideostatError]],
     *,
+    job_id: str = "ID",
     code: str | None = None,
     message: str | None = None,
     reset_at: object = None,
@@ -169,7 +169,7 @@ def refusal(
     details = ", ".join(filter(None, (code, f"HTTP {answer.status}", request_id and f"request {request_id}")))
     sentence = f"{_SENTENCES[kind]}: {message or _content(answer)} ({details})"
     hint = (hints or {}).get(kind)
-    hint = hint and hint.format(provider=getattr(ref, "provider", ref), id=getattr(ref, "id", "ID"))
+    hint = hint and hint.format(id=job_id)
     if issubclass(kind, Retryable):
         # ReelBot names the end of the window in every answer: it is advice only where the limit is reached.
         resets = (reset_at, answer.headers.get("x-ratelimit-reset")) if kind is RateLimited else ()

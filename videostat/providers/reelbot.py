@@ -51,12 +51,11 @@ HINTS = {
 }
 
 
-def _body(ref: JobRef, answer: Answer, expected: str) -> dict[str, Any]:
+def _body(answer: Answer, expected: str) -> dict[str, Any]:
     body = answer.body
     if answer.ok and isinstance(body, dict) and expected in body:
         return body
     raise reading.refusal(
-        ref,
         answer,
         ERRORS,
         code=reading.text(reading.dig(body, "code")),
@@ -67,7 +66,7 @@ def _body(ref: JobRef, answer: Answer, expected: str) -> dict[str, Any]:
 
 
 def parse_job(ref: JobRef, answer: Answer) -> Job:
-    body = _body(ref, answer, "status")
+    body = _body(answer, "status")
     state = reading.state(body["status"], STATES)
     error, error_code = reading.failure(body.get("error")) if state is State.FAILED else (None, None)
     return Job(
@@ -84,7 +83,7 @@ def parse_job(ref: JobRef, answer: Answer) -> Job:
 
 
 def parse_video(ref: JobRef, answer: Answer) -> Job:
-    body = _body(ref, answer, "downloadUrl")
+    body = _body(answer, "downloadUrl")
     return Job(
         ref=ref,
         state=State.SUCCEEDED,
