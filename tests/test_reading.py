@@ -22,7 +22,7 @@ from videostat.errors import (
     Unreadable,
     VideostatError,
 )
-from videostat.models import JobRef, State
+from videostat.models import State
 from videostat.providers import reading
 from videostat.providers.base import Answer
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 NOON = datetime(2025, 1, 21, 12, tzinfo=UTC)
 UNIX_NOON = 1737460800
-REF = JobRef("studio", "abc")
 
 
 def answer(status: int = 200, body: object = None, **headers: str) -> Answer:
