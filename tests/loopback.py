@@ -108,7 +108,7 @@ class Server(_Listener):
             said = self.answer(request) if callable(self.answer) else self.answer
             for piece in [said] if isinstance(said, bytes) else said:
                 connection.sendall(piece)
-            head = said.partition(b"\r\n\r\n")[0].lower() if isinstance(said, bytes) else b""
+            head = said.rpartition(b"\r\n\r\n")[0].lower() if isinstance(said, bytes) else b""
             if b"\ncontent-length:" not in head:
                 return
 

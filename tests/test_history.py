@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 REF = JobRef("jogg", "proj_1")
+OTHER = JobRef("jogg", "proj_2")
 
 
 def no_warning(sentence: str) -> None:
@@ -603,6 +604,17 @@ def test_an_older_file_is_brought_up_to_date_with_all_it_knows(path: Path, versi
         assert db.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
         indexes = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'index'")}
     assert {"newest", "newest_of_provider", "unfinished"} <= indexes
+
+
+@pytest.mark.parametrize("file", ["x'610062'", "42"])
+def test_a_damaged_file_name_is_passed_over_among_the_missing(path: Path, file: str) -> None:
+    record(path, Job(ref=REF, state=State.SUCCEEDED, status="ok"), Job(ref=OTHER, state=State.SUCCEEDED, status="ok"))
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(f"UPDATE job SET file = {file} WHERE id = 'proj_1'")
+    told: list[str] = []
+    with closing(History(path, warn=told.append)) as history:
+        assert OTHER in [seen.job.ref for seen in history.jobs(missing=True)]
+    assert len(told) <= 1
 
 
 @pytest.mark.parametrize("damage", ["state = 'weird'", "id = '../x'", "last_seen = 1e300"])

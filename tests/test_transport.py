@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from loopback import AnswerTo, Reply
+    from loopback import AnswerTo, Reply, Request
 
     from videostat.providers.base import Answer
 
@@ -313,6 +313,27 @@ def test_broken_http_is_told_in_a_sentence(
     gc.collect()
 
 
+@pytest.mark.parametrize(
+    "interim", [b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", b"HTTP/1.1 102 Processing\r\n\r\n"]
+)
+def test_an_interim_answer_is_not_taken_for_the_answer_nor_the_answer_for_another_jobs(
+    serve: Callable[..., Server], interim: bytes
+) -> None:
+    server = serve(lambda request: interim * 2 + reply({"target": request.target}))
+    asking = make()
+    for path in ("/a", "/b"):
+        answer = asking.ask("GET", server.url, path, AUTH)
+        assert (answer.status, answer.body) == (200, {"target": path})
+    assert fetch(f"{server.url}/v", server.url, asking) == b'{"target": "/v"}'
+    assert server.connections == 1
+
+
+def test_another_protocol_is_not_spoken(serve: Callable[..., Server]) -> None:
+    server = serve(lambda _: b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n")
+    with pytest.raises(Unreadable, match="does not speak HTTP as it should"):
+        ask(server)
+
+
 def test_a_body_that_cannot_be_unpacked_is_unreadable(serve: Callable[..., Server]) -> None:
     server = serve(reply(b"no gzip", headers={"Content-Encoding": "gzip"}))
     with pytest.raises(Unreadable, match="cannot be unpacked"):
@@ -377,6 +398,16 @@ def test_the_body_of_a_media_answer_may_end_with_its_connection(serve: Callable[
     assert fetch(serve(lambda _: [HEAD + b"\r\n", b"video"]).url, "https://api.example", make(allow_private=True)) == (
         b"video"
     )
+
+
+def test_a_redirect_may_be_spelt_in_utf8(serve: Callable[..., Server]) -> None:
+    def answer(request: Request) -> bytes:
+        if request.target == "/v":
+            return b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: /vid\xc3\xa9o\r\n\r\n"
+        return reply(request.target.encode())
+
+    server = serve(answer)
+    assert fetch(f"{server.url}/v", server.url) == b"/vid%C3%A9o"
 
 
 # ---- TLS
@@ -538,7 +569,7 @@ def test_no_proxy_names_those_who_need_none(
 @pytest.mark.parametrize(
     ("refusal", "reason"),
     [
-        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407 Proxy Authentication Required"),
+        (b"HTTP/1.1 403 Forbidden\r\n\r\n", "403 Forbidden"),
         (b"", "502 Bad Gateway"),
     ],
 )
@@ -550,6 +581,31 @@ def test_a_proxy_that_refuses_is_told_without_its_password(
         with pytest.raises(NoConnection) as raised:
             make().ask("GET", "https://api.example", "/", AUTH)
     assert str(raised.value) == f"the proxy for api.example does not connect: Tunnel connection failed: {reason}"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("way", ["API", "media"])
+def test_a_proxy_that_wants_another_password_is_asked_once(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, way: str
+) -> None:
+    with Proxy({}, refusal=b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n") as proxy:
+        monkeypatch.setenv(f"{scheme}_proxy", proxy.url)
+        url = f"{scheme}://api.example"
+        with pytest.raises(ConfigError, match=r"the proxy refuses its user name and password.*407") as raised:
+            make().ask("GET", url, "/", AUTH) if way == "API" else fetch(url, url)
+    assert "proxypassword" not in f"{raised.value} {raised.value.hint}"
+    assert len(proxy.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "address", ["localhost:{}", "user:proxypassword@127.0.0.1:{}", "127.0.0.1:{}", "http://127.0.0.1:{}/"]
+)
+def test_a_proxy_may_be_named_without_scheme(
+    serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    proxy = serve(reply({"a": 1}))
+    monkeypatch.setenv("http_proxy", address.format(proxy.port))
+    assert make().ask("GET", "http://api.example", "/job", {}).body == {"a": 1}
 
 
 def test_a_proxy_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,7 +165,7 @@ class History:
 
     def _without_file(self, page: list[Row]) -> list[Row]:
         """The whole rows of the jobs that have none; to read all of the others', too, takes twice as long."""
-        missing = [str(row["rowid"]) for row in page if not (row["file"] and os.access(row["file"], os.F_OK))]
+        missing = [str(row["rowid"]) for row in page if not _is_there(row["file"])]
         whole = f"SELECT {_COLUMNS} FROM job WHERE rowid IN ({','.join(missing)}) {_NEWEST}"  # noqa: S608 - numbers
         return self._file.read(whole, {}) if self._file and missing else []
 
@@ -182,6 +182,13 @@ def _select(*, unfinished: bool, missing: bool, provider: str | None) -> str:
         {"".join(f" AND {condition}" for condition, is_wanted in wanted.items() if is_wanted)}
         {_NEWEST} LIMIT {_PAGE}
     """  # noqa: S608 - nothing but the conditions above
+
+
+def _is_there(file: bytes | None) -> bool:
+    try:
+        return file is not None and os.access(file, os.F_OK)
+    except (TypeError, ValueError):  # a damaged record
+        return False
 
 
 def _learnt(job: Job) -> dict[str, object]:

@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 
 from requests.exceptions import InvalidProxyURL
 from requests.models import PreparedRequest
-from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
+from requests.utils import get_environ_proxies, select_proxy
 from urllib3.util import parse_url
 
 from videostat import __version__
@@ -119,6 +119,9 @@ class Transport:
                 if not location:
                     return Body(response, url, auth)
                 response.close()
+                # HTTP's own character set is Latin-1, what servers write is UTF-8.
+                with suppress(UnicodeError):
+                    location = location.encode("latin-1").decode()
                 url = urljoin(url, location)
                 if here[0] == "https" and urlsplit(url).scheme == "http":
                     raise _unencrypted(url)
@@ -178,12 +181,14 @@ def _proxy(site: str) -> str | None:
     proxy = select_proxy(site, get_environ_proxies(site))
     if not proxy:
         return None
+    if "://" not in proxy:
+        proxy = f"http://{proxy}"
     host = b""
     with suppress(ValueError):
         host = (parse_url(proxy).host or "").encode("idna")
     if not host:
         raise InvalidProxyURL
-    return prepend_scheme_if_needed(proxy, "http")
+    return proxy
 
 
 def _headers(response: BaseHTTPResponse, auth: Mapping[str, str]) -> dict[str, str]:

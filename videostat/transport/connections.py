@@ -12,7 +12,8 @@ import threading
 import time
 from contextlib import suppress
 from functools import lru_cache, partial
-from http.client import HTTPException, HTTPResponse
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse, parse_headers
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -63,6 +64,9 @@ class Route(NamedTuple):
             preload_content=False,
             decode_content=False,
         )
+        if answer.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and self.pool.proxy:
+            answer.close()
+            raise _refused_by_proxy()
         return answer
 
 
@@ -165,6 +169,16 @@ class _Response(HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self.fp = io.BufferedReader(_Wire(self.fp.detach(), sock))
 
+    def _read_status(self) -> tuple[str, int, str]:
+        """That of the answer: CPython takes 103 and its like for one, and the next request would get the real one."""
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if status == HTTPStatus.SWITCHING_PROTOCOLS:
+                raise HTTPException("a protocol that nobody asked for")
+            if not HTTPStatus.SWITCHING_PROTOCOLS < status < HTTPStatus.OK:
+                return version, status, reason
+            parse_headers(self.fp)
+
     def begin(self) -> None:
         super().begin()
         if self.length is None and len(set(re.findall(r"[^\s,]+", self.headers.get("Content-Length", "")))) > 1:
@@ -200,6 +214,22 @@ class _Connection(HTTPConnection):
         finally:
             # The request and its TLS go by the name.
             self.host = name
+
+    def _tunnel(self) -> None:
+        try:
+            super()._tunnel()
+        except OSError as error:
+            if f" {HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:d} " in str(error):
+                raise _refused_by_proxy() from None
+            raise
+
+
+def _refused_by_proxy() -> ConfigError:
+    """To ask again with the same password could lock somebody out."""
+    return ConfigError(
+        "the proxy refuses its user name and password, or wants some (HTTP 407)",
+        hint="The environment has them, as in HTTPS_PROXY=http://user:password@proxy.example:3128",
+    )
 
 
 class _SecureConnection(_Connection, HTTPSConnection):
