@@ -85,7 +85,10 @@ def test_ten_thousand_jobs_fit_into_what_github_takes() -> None:
     ("ended", "line"),
     [
         (job(video_url="https://v"), None),
-        (job(state=State.RUNNING, problem=TimedOut("late")), None),
+        (
+            job(state=State.RUNNING, problem=TimedOut("late")),
+            "::warning title=videostat::not finished at the deadline: jogg proj_1",
+        ),
         (
             job(state=State.FAILED, error="100% wrong, it is: https://v/a?sig=x"),
             "::error title=videostat%3A jogg::jogg proj_1 failed: 100%25 wrong, it is: https://v/a",
@@ -96,7 +99,7 @@ def test_ten_thousand_jobs_fit_into_what_github_takes() -> None:
         ),
     ],
 )
-def test_a_bad_end_is_an_annotation_and_a_timeout_is_not(ended: Job, line: str | None) -> None:
+def test_a_bad_end_is_an_error_and_a_timeout_a_warning(ended: Job, line: str | None) -> None:
     assert list(complaints([ended])) == ([line] if line else [])
 
 

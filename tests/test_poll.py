@@ -492,7 +492,7 @@ def test_a_url_that_could_not_be_had_says_what_to_type_and_why() -> None:
     assert isinstance(problem, NotSaved)
     assert (str(problem), problem.hint, problem.code) == (
         "it succeeded, but its video could not be had: 30 an hour",
-        "Do not generate it again: videostat download one a",
+        "Do not generate it again: run the same command again.",
         "RATE_LIMITED",
     )
 

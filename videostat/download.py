@@ -160,7 +160,10 @@ class _Download:
                     failures += 1
                 retries += 1
                 is_refused = isinstance(problem, _Refused)
-                if failures == ATTEMPTS or (is_refused and is_renewed):
+                if is_refused and is_renewed:
+                    gone = "The service gave a new address, and that was no better: the video may have expired there."
+                    raise self._not_saved(str(problem), gone) from problem
+                if failures == ATTEMPTS:
                     raise self._not_saved(str(problem), problem.hint) from problem
                 if is_refused:
                     link, is_renewed = None, True

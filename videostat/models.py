@@ -54,7 +54,9 @@ class JobRef:
     @classmethod
     def parse(cls, text: str) -> JobRef:
         """Of PROVIDER:ID; raises UsageError."""
-        provider, _, job_id = text.partition(":")
+        provider, colon, job_id = text.partition(":")
+        if not colon:
+            raise UsageError(f"{text!a} is not PROVIDER:ID")
         return cls(provider, job_id)
 
     @staticmethod

@@ -288,9 +288,10 @@ class _Loop:
         # Nobody listens to what may still come: its place is free.
         self._lane(task).in_flight.discard(task)
         if task.job.state is State.SUCCEEDED and isinstance(problem, Retryable | TimedOut):
+            what = "was not saved" if task.phase is Phase.SAVE else "could not be had"
             problem = NotSaved(
-                f"it succeeded, but its video could not be had: {problem}",
-                hint=f"Do not generate it again: videostat download {task.target.ref}",
+                f"it succeeded, but its video {what}: {problem}",
+                hint="Do not generate it again: run the same command again.",
                 code=problem.code,
             )
         return replace(task.job, problem=problem, ended=True)

@@ -84,11 +84,24 @@ def _run() -> int:
     except (KeyboardInterrupt, typer.Abort):
         return Interrupted(signal.SIGINT).exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence instead of a traceback
-        say(f"videostat: this is a bug in videostat, please report it: {type(error).__name__} in {_place(error)}")
-        if "--debug" in sys.argv:
-            # The way there, but neither values nor the foreign message: they may hold what is secret.
-            say("".join(traceback.format_tb(error.__traceback__)).rstrip())
-        return ExitCode.BUG
+        return _unforeseen(error)
+
+
+def _unforeseen(error: Exception) -> ExitCode:
+    from videostat.render.answers import output
+
+    if isinstance(error, OSError):
+        # Typer writes its help by itself, and there may be no room for it.
+        try:
+            with output():
+                pass
+        except VideostatError as unwritten:
+            return _told(unwritten)
+    say(f"videostat: this is a bug in videostat, please report it: {type(error).__name__} in {_place(error)}")
+    if "--debug" in sys.argv:
+        # The way there, but neither values nor the foreign message: they may hold what is secret.
+        say("".join(traceback.format_tb(error.__traceback__)).rstrip())
+    return ExitCode.BUG
 
 
 def _told(error: VideostatError) -> ExitCode:

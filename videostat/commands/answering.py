@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from videostat.errors import ExitCode, Retryable, Stopped
 from videostat.render.answers import Answers, bare_video, json_line, tab_line
 from videostat.render.messages import say
+from videostat.render.text import number_of_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -68,10 +69,12 @@ def goes_on(jobs: Iterable[Job], context: typer.Context, source: Path | None) ->
     if not stopped:
         return
     reason = next((job.problem for job in stopped if isinstance(job.problem, Stopped)), "no good answer in time")
-    one = len(stopped) == 1
+    running = [job for job in stopped if not job.state.is_terminal]
     # Of a job that nobody ever saw, nothing can be promised.
-    go = ("goes" if one else "go") if all(job.status for job in stopped) else "may go"
-    say(f"videostat: {reason}; {len(stopped)} job{'' if one else 's'} {go} on at the service. To wait again:")
+    go = ("goes" if len(running) == 1 else "go") if all(job.status for job in running) else "may go"
+    left = {f"{go} on at the service": len(running), "succeeded, but not all is done here": len(stopped) - len(running)}
+    said = ", ".join(f"{number_of_jobs(count)} {what}" for what, count in left.items() if count)
+    say(f"videostat: {reason}; {said}. To go on:")
     say(f"  {again(context, (job.ref for job in stopped), source)}")
 
 
@@ -81,7 +84,7 @@ def again(
     """The command that goes on with these jobs, its options as they were typed."""
     named_otherwise = context.params.get("jobs") or context.params.get("unfinished") or context.params.get("missing")
     # Ten thousand ids fit into a file, but not into a command line; and a pipe is read only once.
-    from_file = source is not None and source.is_file() and not named_otherwise
+    from_file = source is not None and str(source) != "-" and source.is_file() and not named_otherwise
     which = f"--from {shlex.quote(str(source))}" if from_file else spelt(refs)
     return " ".join(filter(None, [command or context.command_path, which, shlex.join(_typed_options(context))]))
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from videostat.commands.options import Config, Debug
-from videostat.errors import ConfigError, ExitCode, UsageError, VideostatError
+from videostat.errors import ConfigError, ExitCode, KeyMissing, UsageError, VideostatError
 
 app = typer.Typer(no_args_is_help=True, help="Set up keys and defaults, and see whether they work.")
 
@@ -73,13 +73,8 @@ def show(*, config: Config = None) -> ExitCode:
     return ExitCode.OK
 
 
-@app.command()
-def set_key(
-    account: Account,
-    key: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
-    *,
-    config: Config = None,
-) -> ExitCode:
+@app.command(context_settings={"allow_extra_args": True})
+def set_key(context: typer.Context, account: Account, *, config: Config = None) -> ExitCode:
     """Store an account's key: asked for hidden, or read from stdin where that is no terminal.
 
     For example:
@@ -92,7 +87,7 @@ def set_key(
     from videostat.config import load
     from videostat.render.messages import say
 
-    if key:
+    if context.args:
         raise UsageError(
             "a key is never an argument: it would stay in the shell's history",
             hint=f"Type it when asked: videostat config set-key {account}",
@@ -133,7 +128,7 @@ def check(
     For example:
       videostat config check
 
-    Exit code: 0 if every key works, 3 if one is refused.
+    Exit code: 0 if every key works, 3 if one is missing or refused.
     """
     from videostat.commands.answering import worst
     from videostat.commands.session import session
@@ -146,7 +141,7 @@ def check(
         sources = {value.account: value.source for value in settings.values() if value.key == "api_key" and value.value}
         names = [settings.group(account)] if account else sorted(sources)
         if not names:
-            raise ConfigError("no account has a key", hint="Store one: videostat config set-key jogg")
+            raise KeyMissing("no account has a key", hint="Store one: videostat config set-key jogg")
         for name in names:
             try:
                 source = this.client.check(name)

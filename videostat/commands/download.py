@@ -68,7 +68,7 @@ def download(
     from videostat.render.messages import say
     from videostat.terms import Terms
 
-    execution = executing(execute, saving=True) if execute else None
+    execution = executing(execute, saving=True) if execute is not None else None
     with session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
         refs = named(this, jobs, source, missing=missing, quiet=quiet)
         ended = follow(

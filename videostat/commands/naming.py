@@ -14,6 +14,7 @@ from videostat.errors import ConfigError, UsageError
 from videostat.history import History, default_path
 from videostat.models import JobRef
 from videostat.render.messages import say
+from videostat.render.text import number_of_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +62,7 @@ def _of_accounts(refs: list[JobRef], settings: Settings) -> list[JobRef]:
             settings.account(name)
         except ConfigError as error:
             refused.add(name)
-            say(f"videostat: passed over {count:,} job{'' if count == 1 else 's'} of {name}: {error}")
+            say(f"videostat: passed over {number_of_jobs(count)} of {name}: {error}")
     return [ref for ref in refs if ref.provider not in refused]
 
 
@@ -78,8 +79,13 @@ def _spoken(words: list[str], names: list[str]) -> Iterator[JobRef]:
         else:
             is_used = True
             yield JobRef(provider, word)
-    if not is_used:
+    if not is_used and provider in names:
         raise UsageError(f"which job of {provider}?", hint=f"Give its id too: {provider} ID")
+    if not is_used:
+        raise UsageError(
+            f"{provider!a} is no service, and no account of yours",
+            hint=f"If it is a job, its service comes first, as in: {names[0]} ID. There are {', '.join(names)}.",
+        )
 
 
 def _read(source: str, settings: Settings) -> Iterator[JobRef]:

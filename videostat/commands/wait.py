@@ -81,7 +81,7 @@ def wait(
     if fail_fast and first:
         raise UsageError("--any and --fail-fast contradict each other", hint="Leave one of them out.")
     saves = bool(download or output_dir or output or name or parallel or overwrite)
-    execution = executing(execute, saving=saves) if execute else None
+    execution = executing(execute, saving=saves) if execute is not None else None
     with session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
         refs = named(this, jobs, source, unfinished=unfinished, quiet=quiet)
         terms = terms_of(this, refs, timeout, interval, quiet=quiet)

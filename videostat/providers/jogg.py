@@ -43,7 +43,7 @@ ERRORS = {
 HINTS = {
     Gone: "JoggAI keeps a finished video for 30 days and a failed job for 7.",
     KeyRefused: "Is the key right, and may it use the API? See https://docs.jogg.ai",
-    NotFound: "Each kind of video has its own endpoint: try jogg, jogg-avatar or jogg-product with {id}.",
+    NotFound: "Each kind of video has its own endpoint: try the others of jogg, jogg-avatar, jogg-product with {id}.",
 }
 
 

@@ -9,7 +9,7 @@ import re
 import string
 from typing import TYPE_CHECKING
 
-from videostat.errors import ExitCode
+from videostat.errors import ExitCode, TimedOut
 from videostat.render.messages import complaint
 from videostat.render.text import clean
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ROWS = 500  # GitHub drops a step's summary that is larger than 1 MiB
 LONGEST = 300  # characters of a cell
+NAMED = 10  # jobs in one annotation
 
 _ADDRESS = re.compile(r"(https?://)(?:[^\s/?#@]*@)?([^\s?#]*)(?:[?#]\S*)?", re.IGNORECASE)
 # CommonMark lets every ASCII punctuation mark be escaped; and what is escaped is no link, mention or tag either.
@@ -46,13 +47,16 @@ def summary(jobs: Collection[Job]) -> str:
 
 
 def complaints(jobs: Collection[Job]) -> Iterator[str]:
-    """A workflow command for each job that ended badly, and one where the same is wrong with all of an account's."""
+    """A workflow command for each job that ended badly; one where the same is wrong with many, and for all the late."""
     told: dict[str, str] = {}
     for job in jobs:
         if lines := complaint(job):
             told.setdefault(_public("\n".join(lines)).removeprefix("videostat: "), job.ref.provider)
     for message, provider in told.items():
         yield command("error", message, title=f"videostat: {provider}")
+    if late := [job for job in jobs if isinstance(job.problem, TimedOut)]:
+        named = ", ".join(str(job.ref) for job in late[:NAMED]) + (", ..." if len(late) > NAMED else "")
+        yield command("warning", f"not finished at the deadline: {named}", title="videostat")
 
 
 def command(name: str, message: str, **properties: str) -> str:

@@ -61,6 +61,11 @@ def duration(seconds: float) -> str:
     return f"{days}d{hours:02}h" if hours else f"{days}d"
 
 
+def number_of_jobs(count: int) -> str:
+    """So many of them: 1 job, 2 jobs."""
+    return f"{count:,} job" + ("" if count == 1 else "s")
+
+
 def ago(moment: datetime, now: datetime) -> str:
     """How long ago, in the largest whole unit."""
     seconds = (now - moment).total_seconds()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from videostat.models import State
 from videostat.render.messages import complaint, passing, say
-from videostat.render.text import clean, duration, size
+from videostat.render.text import clean, duration, number_of_jobs, size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,7 +112,7 @@ class Log(ErrorsOnly):
             when = (self._clock.now() + timedelta(seconds=self._timeout)).astimezone()
             day = "" if self._timeout < 86400 else f"{when:%Y-%m-%d }"  # noqa: PLR2004 - a day
             until = f", until {day}{when:%H:%M} ({duration(self._timeout)})"
-        self.note(f"{self._doing} {_jobs(self._open)}{until}")
+        self.note(f"{self._doing} {number_of_jobs(self._open)}{until}")
         return self
 
     def update(self, job: Job) -> None:
@@ -136,7 +136,7 @@ class Log(ErrorsOnly):
     def tick(self) -> None:
         now = self._clock.monotonic()
         if now - self._spoke >= HEARTBEAT:
-            self.note(f"still {self._doing} {_jobs(self._open)}, for {duration(now - self._began)} now")
+            self.note(f"still {self._doing} {number_of_jobs(self._open)}, for {duration(now - self._began)} now")
 
     def note(self, sentence: str) -> None:
         self._spoke = self._clock.monotonic()
@@ -150,7 +150,3 @@ def file_and_size(saved: Saved) -> str:
 def _stands(job: Job) -> tuple[object, ...]:
     """What makes a line when it changes: not a message, which may count, nor the wording of a trouble."""
     return job.state, job.saved, job.state is State.UNKNOWN and job.status, type(job.problem)
-
-
-def _jobs(count: int) -> str:
-    return f"{count:,} job" + ("" if count == 1 else "s")
