@@ -115,8 +115,6 @@ def test_overwrite_fetches_again(videostat: Videostat, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "name"),
     [
-        ("download -o clip.mp4", "clip.mp4"),
-        ("wait -o clip.mp4", "clip.mp4"),
         ("download", "jogg-proj_done.mp4"),
         ("wait --download", "jogg-proj_done.mov"),
     ],
@@ -134,10 +132,33 @@ def test_a_file_of_that_name_is_no_proof_and_is_not_touched(
     assert (tmp_path / name).read_text() == "hi\n"
 
 
+@pytest.mark.parametrize("command", ["download", "wait"])
+def test_a_typed_name_that_is_taken_is_told_before_any_request(
+    videostat: Videostat, sandbox: Sandbox, tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "clip.mp4").write_text("hi\n")
+    got = videostat(command, "-o", "clip.mp4", "jogg", "proj_done")
+    assert (got.code, got.stdout) == (2, "")
+    assert got.stderr == ("videostat: clip.mp4 is there already\n  --overwrite replaces it, or choose another name.\n")
+    assert not sandbox.requests
+    assert (tmp_path / "clip.mp4").read_text() == "hi\n"
+
+
 def test_a_typed_name_is_saved_to_once(videostat: Videostat, tmp_path: Path) -> None:
     argv = ("download", "-o", "clip.mp4", "jogg", "proj_done")
-    assert [videostat(*argv).code, videostat(*argv).code, videostat(*argv, "--overwrite").code] == [0, 9, 0]
+    assert [videostat(*argv).code, videostat(*argv).code, videostat(*argv, "--overwrite").code] == [0, 2, 0]
     assert files(tmp_path) == ["clip.mp4"]
+
+
+def test_a_typed_name_that_is_known_to_be_the_jobs_own_is_skipped(
+    videostat: Videostat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
+    argv = ("download", "--json", "-o", "clip.mp4", "jogg")
+    assert [videostat(*argv, "proj_done").objects[0]["skipped"] for _ in range(2)] == [False, True]
+    assert videostat(*argv, "proj_done_2").code == 2
+    (tmp_path / "clip.mp4").write_text("mine now")
+    assert videostat(*argv, "proj_done").code == 2
 
 
 def test_an_empty_file_is_no_video(videostat: Videostat, tmp_path: Path) -> None:
@@ -155,11 +176,22 @@ def test_what_is_in_the_way_ends_its_own_job_alone(videostat: Videostat, tmp_pat
         assert "is in the way" in got.stderr
 
 
-def test_a_folder_that_cannot_be_written_is_9_with_a_hint(videostat: Videostat, tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["file", "file/below", "dangling", "dangling/below"])
+def test_a_folder_that_cannot_be_is_told_before_any_request(
+    videostat: Videostat, sandbox: Sandbox, tmp_path: Path, folder: str
+) -> None:
     (tmp_path / "file").touch()
-    got = videostat("download", "--json", "--output-dir", "file", "jogg", "proj_done")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    got = videostat("wait", "--output-dir", folder, "jogg", "proj_done")
+    assert (got.code, got.stdout) == (2, "")
+    assert "is no folder that you may write to\n  Choose another with --output-dir." in got.stderr
+    assert not sandbox.requests
+
+
+def test_a_folder_that_goes_wrong_meanwhile_is_9(videostat: Videostat, tmp_path: Path) -> None:
+    got = videostat("download", "--json", "--output-dir", "x" * 300, "jogg", "proj_done")
     assert (got.code, got.objects[0]["exit_code"]) == (9, 9)
-    assert "Traceback" not in got.stderr
+    assert "File name too long" in got.stderr
 
 
 @pytest.mark.parametrize(
@@ -167,6 +199,9 @@ def test_a_folder_that_cannot_be_written_is_9_with_a_hint(videostat: Videostat, 
     [
         (["-o", "clip.mp4", "jogg", "a", "b"], "-o names one file, and there are 2 jobs"),
         (["-o", ".", "jogg", "a"], "is a folder"),
+        (["-o", "videos/", "jogg", "a"], "is a folder"),
+        (["-o", "-", "jogg", "a"], "not written to stdout"),
+        (["--exec", "", "jogg", "a"], "--exec is given no command"),
         (["-o", "clip.mp4", "--name", "{id}.{ext}", "jogg", "a"], "both say what the file is called"),
         (["--name", "x.{ext}", "jogg", "a"], "has no {id}"),
         (["--name", "../{id}.{ext}", "jogg", "a"], "would leave the folder"),
@@ -233,7 +268,8 @@ def test_a_transfer_that_is_cut_goes_on_where_it_stopped(videostat: Videostat, t
 def test_a_video_that_is_not_saved_by_the_deadline_is_9(videostat: Videostat, tmp_path: Path) -> None:
     got = videostat("wait", "--download", "--json", "--timeout", "20", "jogg", "proj_done")
     assert (got.code, got.objects[0]["state"], got.objects[0]["exit_code"]) == (9, "succeeded", 9)
-    assert "videostat: jogg proj_done: " in got.stderr
+    assert "videostat: jogg proj_done: it succeeded, but its video was not saved: not finished" in got.stderr
+    assert "Do not generate it again: run the same command again." in got.stderr
     assert not (tmp_path / "jogg-proj_done.mp4").exists()
 
 

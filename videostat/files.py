@@ -49,11 +49,15 @@ _REPLACE = "--overwrite replaces it, or choose another name."
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one job's video goes; `path` lacks the extension, which its content decides, unless `is_exact`."""
+    """Where one job's video goes; `path` lacks the extension, which its content decides, unless `is_exact`.
+
+    `is_known`: this job's video has been saved there before.
+    """
 
     ref: JobRef
     path: Path
     is_exact: bool = False
+    is_known: bool = False
 
     def file(self, extension: str) -> Path:
         return self.path if self.is_exact else Path(f"{self.path}.{extension}")
@@ -67,7 +71,7 @@ class Place:
                 if overwrite or not status or not status.st_size:
                     continue
                 # A name that was typed says nothing of whose video it is; one of ours has the job's id.
-                if self.is_exact:
+                if self.is_exact and not self.is_known:
                     raise NotSaved(f"{file} is there already", hint=_REPLACE)
                 if not _is_video(file):
                     raise NotSaved(f"{file} is there already, and is not a whole video", hint=_REPLACE)
@@ -80,11 +84,25 @@ def place_for(ref: JobRef, folder: Path, template: str = NAME) -> Place:
     return Place(ref, folder / _stem(ref, template))
 
 
-def exact_place(ref: JobRef, file: Path) -> Place:
-    """The very file that was typed; UsageError for a folder."""
-    if not file.name or os.path.isdir(file):  # noqa: PTH112  is_dir() raises for a name too long
-        raise UsageError(f"{str(file)!a} is a folder, not a file", hint="Name the file: -o clip.mp4")
-    return Place(ref, file, is_exact=True)
+def exact_place(ref: JobRef, file: str | Path, *, known: Path | None = None) -> Place:
+    """The very file that was typed; UsageError for what is none. `known`: where the job's video was saved before."""
+    typed, file = os.fspath(file), Path(file)
+    if typed == "-":
+        raise UsageError("a video is saved to a file, not written to stdout", hint="Name the file: -o clip.mp4")
+    if not file.name or typed.endswith("/") or os.path.isdir(file):  # noqa: PTH112  is_dir() raises for a name too long
+        raise UsageError(f"{typed!a} is a folder, not a file", hint="Name the file: -o clip.mp4")
+    return Place(ref, file, is_exact=True, is_known=file.absolute() == known)
+
+
+def ensure_writable(places: Iterable[Place]) -> None:
+    """UsageError where a folder cannot be made, or nothing in it: better now than when the video has come."""
+    for folder in dict.fromkeys(each.path.absolute().parent for each in places):
+        there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+        if not os.path.isdir(there) or not os.access(there, os.W_OK | os.X_OK):  # noqa: PTH112  as above
+            raise UsageError(
+                f"nothing can be saved in {folder}: {there} is no folder that you may write to",
+                hint="Choose another with --output-dir.",
+            )
 
 
 def ensure_distinct(places: Iterable[Place]) -> None:

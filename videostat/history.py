@@ -9,6 +9,7 @@ import math
 import os
 import re
 from calendar import timegm
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from pathlib import Path
@@ -48,6 +49,7 @@ _UPDATE = """
 """
 
 _COLUMNS = "provider, id, last_seen, state, status, title, created_at, completed_at, error, file, bytes"
+_FILE = "SELECT file FROM job WHERE provider = ? AND id = ? AND typeof(file) = 'blob'"
 _NEWEST = f"ORDER BY {SUBMITTED} DESC, rowid DESC"
 
 # A transaction costs several fsyncs: a burst of answers must not pay for each of them.
@@ -128,6 +130,13 @@ class History:
                 damaged += 1
         if damaged:
             self._warn(f"the history has damaged records, which were passed over: {damaged}")
+
+    def file(self, ref: JobRef) -> Path | None:
+        """Where the job's video was saved last; None where that is not known."""
+        with suppress(UsageError):
+            for row in self._file.read(_FILE, (ref.provider, ref.id)) if self._file else ():
+                return Path(os.fsdecode(row["file"]))
+        return None
 
     def ids(self, provider: str, limit: int) -> Iterator[str]:
         """Give the newest ids; raises UsageError as `jobs` does."""

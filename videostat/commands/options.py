@@ -65,7 +65,7 @@ OutputDir = Annotated[
     Path | None, typer.Option(metavar="DIR", help="The folder for videos; made if missing.", rich_help_panel=SAVING)
 ]
 Output = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--output",
         "-o",

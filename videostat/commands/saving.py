@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from videostat.download import Transfer, download
 from videostat.errors import NotSaved, UsageError
-from videostat.files import Place, ensure_distinct, exact_place, place_for
+from videostat.files import Place, ensure_distinct, ensure_writable, exact_place, place_for
 from videostat.models import Job, JobRef, Link, State
 
 if TYPE_CHECKING:
@@ -23,40 +24,49 @@ if TYPE_CHECKING:
     from videostat.commands.session import Session
 
 
-def places(refs: list[JobRef], folder: Path, name: str, output: Path | None) -> dict[JobRef, Place]:
-    """Each job's file; raises UsageError for names that would leave the folder or meet."""
-    if output is None:
-        found = {ref: place_for(ref, folder, name) for ref in refs}
-        ensure_distinct(found.values())
-        return found
-    if len(refs) > 1:
-        raise UsageError(f"-o names one file, and there are {len(refs)} jobs", hint="For several: --output-dir DIR")
-    return {ref: exact_place(ref, output) for ref in refs}
-
-
 def saving_to(
     session: Session,
     refs: list[JobRef],
     *,
     output_dir: Path | None,
-    output: Path | None = None,
+    output: str | None = None,
     name: str | None = None,
     overwrite: bool = False,
     timeout: float = 0,
 ) -> Saving:
-    """Saving as the options say, else the configuration; until `timeout` seconds from now, 0 for ever."""
+    """Saving as the options say, else the configuration; until `timeout` seconds from now, 0 for ever.
+
+    Raises UsageError for names that would leave the folder or meet, and for what is in the way already.
+    """
     defaults, clock = session.settings.defaults, session.clock
-    if output and name:
+    if output is None:
+        folder = output_dir or defaults.output_dir
+        places = {ref: place_for(ref, folder, name or defaults.name) for ref in refs}
+        ensure_distinct(places.values())
+    elif name:
         raise UsageError("-o and --name both say what the file is called", hint="Leave one of them out.")
-    if output and output_dir:
-        output = output_dir / output
+    elif len(refs) > 1:
+        raise UsageError(f"-o names one file, and there are {len(refs)} jobs", hint="For several: --output-dir DIR")
+    else:
+        typed = os.path.join(output_dir or "", output)  # noqa: PTH118 - a Path would lose a slash at the end
+        places = {ref: exact_place(ref, typed, known=session.history.file(ref)) for ref in refs}
+        for each in places.values():
+            _ensure_free(each, overwrite=overwrite)
+    ensure_writable(places.values())
     return Saving(
         client=session.client,
         clock=clock,
-        places=places(refs, output_dir or defaults.output_dir, name or defaults.name, output),
+        places=places,
         overwrite=overwrite,
         deadline=clock.monotonic() + (timeout or math.inf),
     )
+
+
+def _ensure_free(place: Place, *, overwrite: bool) -> None:
+    try:
+        place.saved(overwrite=overwrite)
+    except NotSaved as error:
+        raise UsageError(str(error), hint=error.hint) from error
 
 
 @dataclass(kw_only=True)
