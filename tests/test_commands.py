@@ -146,8 +146,9 @@ def test_a_closed_stdout_is_told() -> None:
     assert (done.returncode, done.stderr) == (2, "videostat: stdout is closed: there is nowhere to answer\n")
 
 
-def test_a_full_stdout_is_told() -> None:
-    done = run("videostat providers > /dev/full")
+@pytest.mark.parametrize("asked", ["providers", "--help", "--version", "wait --help", "completion bash"])
+def test_a_full_stdout_is_told(asked: str) -> None:
+    done = run(f"videostat {asked} > /dev/full")
     assert done.returncode == 2
     assert done.stderr.startswith("videostat: the answer cannot be written to stdout: ")
     assert len(done.stderr.splitlines()) == 1

@@ -245,7 +245,9 @@ def test_one_account_can_be_checked_alone(videostat: Videostat, sandbox: Sandbox
 def test_check_needs_an_account_with_a_key(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     for account in ("JOGG", "DOUBAO", "REELBOT"):
         monkeypatch.delenv(f"VIDEOSTAT_{account}_API_KEY")
-    assert "no account has a key" in videostat("config", "check").stderr
+    got = videostat("config", "check")
+    assert got.code == 3
+    assert "no account has a key" in got.stderr
     got = videostat("config", "check", "reelbot")
     assert got.code == 3
     assert "VIDEOSTAT_REELBOT_API_KEY" in got.stderr

@@ -524,6 +524,7 @@ def test_a_url_is_renewed_once_without_progress(tmp_path: Path, fault: Fault) ->
     assert len(server.requests) == 6
     assert part(tmp_path) == VIDEO.body[:30]
     assert caught.value.exit_code is ExitCode.NOT_SAVED
+    assert "may have expired" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("status", [302, 304, 202, 402, 405, 418, 451])

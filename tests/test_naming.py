@@ -117,6 +117,8 @@ def test_a_bad_line_is_named_by_its_number_and_nothing_is_asked(
         (["youtube", "x"], "Known are jogg, "),
         ([":x"], "'' is no service"),
         (["jogg"], "which job of jogg?"),
+        (["proj_1"], "'proj_1' is no service, and no account of yours"),
+        (["jogg:a", "proj_1"], "its service comes first, as in: jogg ID"),
         (["jogg", "doubao:x"], "which job of jogg?"),
         ([], "which jobs?"),
         (["jogg", "a", "doubao", "b"], "doubao is no job of jogg"),

@@ -369,6 +369,14 @@ def test_exec_runs_for_a_video_that_is_there_already(videostat: Videostat, sandb
     assert not sandbox.requests
 
 
+def test_jobs_that_came_through_a_pipe_are_named_in_the_command_that_goes_on(
+    videostat: Videostat, tmp_path: Path
+) -> None:
+    (tmp_path / "-").touch()
+    got = videostat("wait", "--from", "-", "--timeout", "5", stdin="jogg proj_done\njogg proj_stuck\n")
+    assert got.stderr.splitlines()[-1] == "  videostat wait jogg proj_stuck --timeout 5"
+
+
 def test_what_nobody_ever_saw_is_not_promised_to_go_on(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", "http://127.0.0.1:9")
     got = videostat("wait", "--timeout", "4", "jogg", "proj_1")

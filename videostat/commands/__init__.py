@@ -88,15 +88,9 @@ def _run() -> int:
 
 
 def _unforeseen(error: Exception) -> ExitCode:
-    from videostat.render.answers import output
-
-    if isinstance(error, OSError):
-        # Typer writes its help by itself, and there may be no room for it.
-        try:
-            with output():
-                pass
-        except VideostatError as unwritten:
-            return _told(unwritten)
+    if isinstance(error, OSError) and _place(error).startswith(("typer.", "rich.")):
+        # They write the help by themselves.
+        return _told(UsageError(f"the answer cannot be written to stdout: {error.strerror}"))
     say(f"videostat: this is a bug in videostat, please report it: {type(error).__name__} in {_place(error)}")
     if "--debug" in sys.argv:
         # The way there, but neither values nor the foreign message: they may hold what is secret.
