@@ -25,8 +25,8 @@ from urllib.parse import urlsplit
 from videostat.clock import Clock
 from videostat.download import Transfer, download
 from videostat.errors import Unreachable
-from videostat.files import Place, exact_place, place_for
 from videostat.models import JobRef, Link, Saved
+from videostat.places import Place, exact_place, place_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -59,8 +59,8 @@ from videostat.errors import (
     Untrusted,
     VideostatError,
 )
-from videostat.files import Place, exact_place, place_for
 from videostat.models import Link
+from videostat.places import Place, exact_place, place_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

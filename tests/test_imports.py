@@ -26,6 +26,7 @@ LEVELS = (
     {"providers.reading"},
     {"providers.*"},
     {"providers"},
+    {"places"},
     {"files", "configfile", "historyfile", "pace", "terms", "workers", "paging"},
     {"transport", "config", "history", "poll", "download"},
     {"client"},

@@ -22,8 +22,9 @@ from videostat.errors import (
     Untrusted,
     VideostatError,
 )
-from videostat.files import STRONG_ETAG, Part, Version, disk_errors_told
+from videostat.files import STRONG_ETAG, Part, Version
 from videostat.models import Saved
+from videostat.places import disk_errors_told
 from videostat.providers.reading import retry_after
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from random import Random
 
     from videostat.clock import Clock
-    from videostat.files import Place
     from videostat.models import Link
+    from videostat.places import Place
 
 # Larger pieces are no faster, 64 KiB ones 7 % slower.
 PIECE = 1 << 20

@@ -1,185 +1,26 @@
-"""Where a video goes: its name, and the `.part` it grows in until it is whole."""
+"""The file that a video grows in until it is whole, and its side-car."""
 
 from __future__ import annotations
 
-import errno
 import fcntl
-import hashlib
 import json
 import os
 import re
-import stat
-import string
-import unicodedata
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from videostat import containers
-from videostat.containers import EXTENSIONS
-from videostat.errors import NotSaved, UsageError
-from videostat.models import NAME, Saved
+from videostat.errors import NotSaved
+from videostat.places import plain_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from videostat.models import JobRef
+    from videostat.places import Place
 
 WRITE_OUT = 4 << 20  # bytes
 
-# No separator, quote, control character or wildcard, in any script; not an option, not a blank to begin with.
-_NAME = re.compile(r"(?![ -])[\w .,~=+()@-]+")
-# https://learn.microsoft.com/windows/win32/fileio/naming-a-file: reserved whatever follows the first dot.
-_WINDOWS = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9¹²³]) *(?:\.|\Z)", re.IGNORECASE)
-# 255 bytes is what nearly every file system grants a name; the longest ending of ours is `.part.json`.
-_LONGEST = 255 - len(".part.json")
-
 # RFC 9110, 8.8.3: no W/ before it; printable ASCII alone, because it goes back into a header.
 STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]*"')
-
-_HINTS = {
-    **dict.fromkeys(
-        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Make room, then run the same command: it goes on where it stopped."
-    ),
-    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Choose a folder you may write to with --output-dir."),
-}
-_REPLACE = "--overwrite replaces it, or choose another name."
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where one job's video goes; `path` lacks the extension, which its content decides, unless `is_exact`.
-
-    `is_known`: this job's video has been saved there before.
-    """
-
-    ref: JobRef
-    path: Path
-    is_exact: bool = False
-    is_known: bool = False
-
-    def file(self, extension: str) -> Path:
-        return self.path if self.is_exact else Path(f"{self.path}.{extension}")
-
-    def saved(self, *, overwrite: bool = False) -> Saved | None:
-        """The whole video that is already there and is to stay; NotSaved if anything else has its name."""
-        with disk_errors_told(self):
-            for file in map(self.file, EXTENSIONS):
-                status = _plain_file(file)
-                # An empty one is a placeholder, such as mktemp leaves.
-                if overwrite or not status or not status.st_size:
-                    continue
-                # A name that was typed says nothing of whose video it is; one of ours has the job's id.
-                if self.is_exact and not self.is_known:
-                    raise NotSaved(f"{file} is there already", hint=_REPLACE)
-                if not _is_video(file):
-                    raise NotSaved(f"{file} is there already, and is not a whole video", hint=_REPLACE)
-                return Saved(file=file, bytes=status.st_size, skipped=True)
-        return None
-
-
-def place_for(ref: JobRef, folder: Path, template: str = NAME) -> Place:
-    """The job's place in the folder; UsageError for a template that is not a portable file name."""
-    return Place(ref, folder / _stem(ref, template))
-
-
-def exact_place(ref: JobRef, file: str | Path, *, known: Path | None = None) -> Place:
-    """The very file that was typed; UsageError for what is none. `known`: where the job's video was saved before."""
-    typed, file = os.fspath(file), Path(file)
-    if typed == "-":
-        raise UsageError("a video is saved to a file, not written to stdout", hint="Name the file: -o clip.mp4")
-    if not file.name or typed.endswith("/") or os.path.isdir(file):  # noqa: PTH112  is_dir() raises for a name too long
-        raise UsageError(f"{typed!a} is a folder, not a file", hint="Name the file: -o clip.mp4")
-    return Place(ref, file, is_exact=True, is_known=file.absolute() == known)
-
-
-def ensure_writable(places: Iterable[Place]) -> None:
-    """UsageError where a folder cannot be made, or nothing in it: better now than when the video has come."""
-    for folder in dict.fromkeys(each.path.absolute().parent for each in places):
-        there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
-        if not os.path.isdir(there) or not os.access(there, os.W_OK | os.X_OK):  # noqa: PTH112  as above
-            raise UsageError(
-                f"nothing can be saved in {folder}: {there} is no folder that you may write to",
-                hint="Choose another with --output-dir.",
-            )
-
-
-def ensure_distinct(places: Iterable[Place]) -> None:
-    """UsageError where two jobs would share a file, also on a disk that ignores case or Unicode forms."""
-    seen: dict[str, Place] = {}
-    for each in places:
-        key = unicodedata.normalize("NFC", str(each.path).casefold())
-        other = seen.setdefault(key, each)
-        if other.ref != each.ref:
-            raise UsageError(
-                f"{other.ref} and {each.ref} would be saved to the same file, {each.path.name}",
-                hint=f"Save them to two folders, or by a --name like '{NAME}' that tells them apart.",
-            )
-
-
-def _stem(ref: JobRef, template: str) -> str:
-    def refused(why: str) -> UsageError:
-        return UsageError(f"the name {template!a} {why}", hint=f"Use a file name like --name '{NAME}'.")
-
-    if "/" in template or "\\" in template:
-        raise refused("would leave the folder: it is a file name, the folder is --output-dir")
-    try:
-        pieces = list(string.Formatter().parse(template))
-    except ValueError as error:
-        raise refused(f"cannot be read: {error}") from None
-    fields = [field for _, field, _, _ in pieces if field is not None]
-    if unknown := [field for field in fields if field not in {"provider", "id", "ext"}]:
-        raise refused(f"has an unknown field, {{{unknown[0]}}}; there are {{provider}}, {{id}} and {{ext}}")
-    if any(spec or conversion for _, _, spec, conversion in pieces):
-        raise refused("has a field with a format; there are {provider}, {id} and {ext}, as they are")
-    if "id" not in fields:
-        raise refused("has no {id}: every job would be saved to the same file")
-    if not template.endswith(".{ext}") or fields.count("ext") > 1:
-        raise refused("does not end in .{ext}, which the content decides")
-    name = template.removesuffix(".{ext}").format(provider=ref.provider, id=ref.id)
-    name = unicodedata.normalize("NFC", name)
-    if not _NAME.fullmatch(name):
-        raise refused(f"becomes {name!a}, which is not a file name on every disk")
-    if _WINDOWS.match(name):
-        raise refused(f"becomes {name!a}, which Windows keeps for a device")
-    return _shortened(name)
-
-
-def _shortened(name: str) -> str:
-    encoded = name.encode()
-    if len(encoded) <= _LONGEST:
-        return name
-    digest = f"-{hashlib.sha256(encoded).hexdigest()[:16]}"
-    return encoded[: _LONGEST - len(digest)].decode(errors="ignore") + digest
-
-
-@contextmanager
-def disk_errors_told(place: Place) -> Iterator[None]:
-    """Turn an OSError into NotSaved, in a sentence."""
-    try:
-        yield
-    except OSError as error:
-        where = error.filename or place.path
-        raise NotSaved(f"not saved: {where}: {error.strerror or error}", hint=_HINTS.get(error.errno or 0)) from error
-
-
-def _plain_file(path: Path) -> os.stat_result | None:
-    try:
-        status = path.lstat()
-    except FileNotFoundError:
-        return None
-    if not stat.S_ISREG(status.st_mode):
-        raise NotSaved(f"{path} is in the way: it is no plain file", hint="Move it away, or choose another name.")
-    return status
-
-
-def _is_video(file: Path) -> bool:
-    fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
-        return containers.inspect(fd) is not None
-    finally:
-        os.close(fd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +96,7 @@ class Part:
     def publish(self, extension: str) -> Path:
         """Give it its final name, durably; it has been checked."""
         file = self._place.file(extension)
-        _plain_file(file)
+        plain_file(file)
         os.fsync(self.fd)
         # First, so that a kill between the two leaves no orphan beside a finished video.
         self._sidecar.unlink(missing_ok=True)
@@ -270,14 +111,14 @@ class Part:
 
     def _locked(self) -> int:
         while True:
-            _plain_file(self._path)
+            plain_file(self._path)
             # Never through a link, and never waiting for the other end of a FIFO.
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
             fd = os.open(self._path, flags, 0o666)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # Whoever held the lock may have renamed or removed the file we had opened.
-                status = _plain_file(self._path)
+                status = plain_file(self._path)
                 if status and os.path.samestat(status, os.fstat(fd)):
                     return fd
             except BlockingIOError:

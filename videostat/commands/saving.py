@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from videostat.download import Transfer, download
 from videostat.errors import NotSaved, UsageError
-from videostat.files import Place, ensure_distinct, ensure_writable, exact_place, place_for
 from videostat.models import Job, JobRef, Link, State
+from videostat.places import Place, ensure_distinct, ensure_writable, exact_place, place_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
