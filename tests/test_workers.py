@@ -58,8 +58,7 @@ def test_an_idle_thread_is_used_again() -> None:
         workers.submit(lambda: names.put(threading.current_thread().name))
         seen.add(names.get(timeout=TIMEOUT))
         # It tells that it is idle only after it has put its name there.
-        assert workers._idle.acquire(timeout=TIMEOUT)
-        workers._idle.release()
+        workers._idle.put(workers._idle.get(timeout=TIMEOUT))
     assert len(seen) == 1
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from queue import SimpleQueue
-from threading import Semaphore, Thread
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,14 +15,16 @@ class Workers:
 
     def __init__(self) -> None:
         self._work: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._idle = Semaphore(0)
+        self._idle: SimpleQueue[None] = SimpleQueue()
 
     def submit(self, work: Callable[[], None]) -> None:
         self._work.put(work)
-        if not self._idle.acquire(blocking=False):
+        try:
+            self._idle.get_nowait()
+        except Empty:
             Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
         while True:
             self._work.get()()
-            self._idle.release()
+            self._idle.put(None)

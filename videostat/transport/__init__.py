@@ -42,6 +42,9 @@ MAX_REDIRECTS = 5
 MEDIA_SITES = 10
 MAX_DEPTH = 64
 
+# NaN and the infinities, which are no JSON, are nothing.
+_JSON = json.JSONDecoder(parse_constant=lambda _: None)
+
 
 class Transport:
     """Asks services and opens media; one for all threads.
@@ -207,7 +210,7 @@ def _read(response: BaseHTTPResponse) -> bytes:
 def _decode(body: bytes, auth: Mapping[str, str]) -> object:
     try:
         text = body.decode(json.detect_encoding(body), "surrogatepass")
-        decoded = json.loads(text, parse_constant=lambda _: None)
+        decoded = _JSON.decode(text)
     except (ValueError, RecursionError):
         return None
     return None if _is_deep(decoded) else without_key_inside(decoded, text, auth)

@@ -22,7 +22,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError
-from urllib3.util import Timeout
+from urllib3.util import Retry, Timeout
 
 from videostat.errors import ConfigError, Untrusted
 from videostat.transport.addresses import is_private, origin, site
@@ -40,6 +40,7 @@ READ_SECONDS = 30
 # With requests' own 10, 32 workers throw connections away: 0.63 of the speed.
 POOL_SIZE = 32
 LARGE_READ = 65536  # bytes: a video's, not an answer's
+NEVER = Retry(total=False, redirect=False)
 PATIENCE = Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
@@ -58,7 +59,7 @@ class Route(NamedTuple):
             body=body,
             headers=headers,
             timeout=PATIENCE,
-            retries=False,
+            retries=NEVER,
             redirect=False,
             assert_same_host=False,
             preload_content=False,
@@ -139,10 +140,12 @@ class _Wire(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
-        left = _deadline.at - time.monotonic()
+        left = min(_deadline.at - time.monotonic(), READ_SECONDS)
         if left <= 0:
             raise TimeoutError
-        self._sock.settimeout(min(left, READ_SECONDS))
+        # Not for less than a second: it is a system call, and all that threads do in turns; a tenth of a look.
+        if abs(left - (self._sock.gettimeout() or math.inf)) > 1:
+            self._sock.settimeout(left)
         count = self._raw.readinto(buffer)
         if count and len(memoryview(buffer)) >= LARGE_READ and isinstance(self._sock, ssl.SSLSocket):
             count += self._decrypted(memoryview(buffer)[count:])
