@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from videostat import containers
 from videostat.errors import (
+    NOT_IN_TIME,
+    SAVE_AGAIN,
     NotSaved,
     RateLimited,
     Retryable,
@@ -286,10 +288,10 @@ class _Download:
 
     def _in_time(self) -> None:
         if self.clock.monotonic() >= self.deadline:
-            raise self._not_saved("it did not arrive in time")
+            raise NotSaved(NOT_IN_TIME, hint=SAVE_AGAIN)
 
     def _not_saved(self, why: str, hint: str | None = None) -> NotSaved:
-        return NotSaved(f"not saved: {why}", hint=hint or "Run the same command again.")
+        return NotSaved(f"not saved: {why}", hint=hint or SAVE_AGAIN)
 
 
 def _fits(body: Body, size: int, version: Version) -> bool:

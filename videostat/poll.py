@@ -14,6 +14,8 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from videostat.errors import (
+    NOT_IN_TIME,
+    SAVE_AGAIN,
     Interrupted,
     KeyRefused,
     NoConnection,
@@ -288,10 +290,10 @@ class _Loop:
         # Nobody listens to what may still come: its place is free.
         self._lane(task).in_flight.discard(task)
         if task.job.state is State.SUCCEEDED and isinstance(problem, Retryable | TimedOut):
-            what = "was not saved" if task.phase is Phase.SAVE else "could not be had"
+            is_late = task.phase is Phase.SAVE and isinstance(problem, TimedOut)
             problem = NotSaved(
-                f"it succeeded, but its video {what}: {problem}",
-                hint="Do not generate it again: run the same command again.",
+                NOT_IN_TIME if is_late else f"it succeeded, but its video could not be had: {problem}",
+                hint=SAVE_AGAIN,
                 code=problem.code,
             )
         return replace(task.job, problem=problem, ended=True)
