@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LONGEST = 15  # seconds: after two rounds, no other begins later
+LONGEST = 45  # seconds: after two rounds, no other begins later
 
 
 class Usage(NamedTuple):
