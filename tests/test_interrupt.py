@@ -187,6 +187,24 @@ def test_a_second_signal_ends_at_once_and_the_cursor_is_back(signum: signal.Sign
             process.kill()
 
 
+@pytest.mark.usefixtures("hanging")
+def test_a_wait_that_is_suspended_gives_the_cursor_back_until_it_goes_on() -> None:
+    command = [*VIDEOSTAT, "wait", "doubao", "1"]
+    # A group of its own: one that nobody could continue is not stopped.
+    with screen() as (seen, stderr), subprocess.Popen(command, stderr=stderr, process_group=0) as process:
+        try:
+            for _ in range(2):
+                until(lambda: seen.rfind(HIDE) > seen.rfind(SHOW))
+                process.send_signal(signal.SIGTSTP)
+                _, status = os.waitpid(process.pid, os.WUNTRACED)
+                assert os.WIFSTOPPED(status)
+                until(lambda: seen.endswith(SHOW))
+                process.send_signal(signal.SIGCONT)
+            until(lambda: seen.rfind(HIDE) > seen.rfind(SHOW))
+        finally:
+            process.kill()
+
+
 @pytest.mark.usefixtures("sandbox")
 def test_on_a_terminal_the_cursor_comes_back_below_what_was_drawn() -> None:
     child = pexpect.spawn(VIDEOSTAT[0], [*VIDEOSTAT[1:], "wait", "jogg", "proj_stuck"], encoding="utf-8", timeout=10)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks, the second ends."""
+r"""Ctrl-C and SIGTERM: the first asks, the second ends. Ctrl-Z and Ctrl-\: never without the cursor."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+OF_TERMINALS = (signal.SIGTSTP, signal.SIGQUIT)
 
 
 @contextmanager
@@ -31,8 +32,12 @@ def signals_put_into(inbox: SimpleQueue[Any]) -> Iterator[None]:
         show_cursor()
         signal.signal(signum, signal.SIG_DFL)
         signal.raise_signal(signum)
+        # Here a process that was stopped goes on; its next frame hides the cursor again.
+        signal.signal(signum, end)
 
     before = {signum: signal.signal(signum, handle) for signum in SIGNALS}
+    # A shell without job control has them ignored.
+    before |= {each: signal.signal(each, end) for each in OF_TERMINALS if signal.getsignal(each) is signal.SIG_DFL}
     try:
         yield
     finally:

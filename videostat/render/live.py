@@ -63,7 +63,6 @@ class Live(ErrorsOnly):
         self._drawn_at = -FRAME
 
     def __enter__(self) -> Self:
-        tell(HIDE)
         self._draw()
         return self
 
@@ -126,7 +125,7 @@ class Live(ErrorsOnly):
         rows = self._rows(columns - 1, max(height - 1, 1))
         back = f"\x1b[{len(rows) - 1}A" if len(rows) > 1 else ""
         before = self._cleared() if self._above else "\r"
-        tell(before + CUT + "\x1b[K\n".join(rows) + "\x1b[J\r" + back + WRAP)
+        tell(HIDE + before + CUT + "\x1b[K\n".join(rows) + "\x1b[J\r" + back + WRAP)
         self._is_shown = True
         self._drawn_at = time.monotonic()
         self._frames += 1
