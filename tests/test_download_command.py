@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from typing import TYPE_CHECKING
 
@@ -186,6 +187,17 @@ def test_a_folder_that_cannot_be_is_told_before_any_request(
     assert (got.code, got.stdout) == (2, "")
     assert "is no folder that you may write to\n  Choose another with --output-dir." in got.stderr
     assert not sandbox.requests
+
+
+def test_a_folder_that_holds_every_video_need_not_be_writable(
+    videostat: Videostat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert videostat("download", "--output-dir", "kept", "jogg", "proj_done").code == 0
+    # As for whom permissions hold, which they do not for root.
+    monkeypatch.setattr("os.access", lambda path, mode, **_: not mode & os.W_OK)
+    assert videostat("download", "--output-dir", "kept", "jogg", "proj_done").code == 0
+    assert videostat("download", "--output-dir", "kept", "jogg", "proj_done", "proj_done_2").code == 2
+    assert videostat("download", "--output-dir", "kept", "jogg", "proj_done", "--overwrite").code == 2
 
 
 def test_a_folder_that_goes_wrong_meanwhile_is_9(videostat: Videostat, tmp_path: Path) -> None:

@@ -34,8 +34,8 @@ def until_next_look(job: Job, polling: Polling, interval: float | None, now: dat
     low, high = between_looks(polling, interval)
     wait = low + (high - low) * jitter
     if interval is None:
-        # Until the quickest are done, when its age has doubled: a quarter of the requests less, and nothing is missed
-        # (tests/benchmarks/economy.py).
+        # Until the quickest are done, when its age has doubled: so no more requests are made than the services' own
+        # sample loops make (tests/benchmarks/economy.py), and what ends still sooner is seen at twice its age at most.
         wait = max(wait, min(age, polling.quickest - age))
     return wait if job.estimated_time is None else min(max(job.estimated_time, low), max(high, wait))
 

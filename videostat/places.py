@@ -9,8 +9,9 @@ import re
 import stat
 import string
 import unicodedata
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,15 +88,28 @@ def exact_place(ref: JobRef, file: str | Path, *, known: Path | None = None) -> 
     return Place(ref, file, is_exact=True, is_known=file.absolute() == known)
 
 
-def ensure_writable(places: Iterable[Place]) -> None:
-    """UsageError where a folder cannot be made, or nothing in it: better now than when the video has come."""
-    for folder in dict.fromkeys(each.path.absolute().parent for each in places):
-        there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
-        if not os.path.isdir(there) or not os.access(there, os.W_OK | os.X_OK):  # noqa: PTH112  as above
+def ensure_writable(places: Iterable[Place], *, overwrite: bool) -> None:
+    """UsageError where a video that is not there yet cannot be saved: better now than when it has come."""
+    obstacle = cache(_obstacle)
+    for place in places:
+        folder = place.path.absolute().parent
+        if (found := obstacle(folder)) and not _is_saved(place, overwrite=overwrite):
             raise UsageError(
-                f"nothing can be saved in {folder}: {there} is no folder that you may write to",
+                f"nothing can be saved in {folder}: {found} is no folder that you may write to",
                 hint="Choose another with --output-dir.",
             )
+
+
+def _obstacle(folder: Path) -> Path | None:
+    """What keeps a file from being made there: the folder, or what it would have to be made in."""
+    there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+    return None if os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK) else there  # noqa: PTH112  as above
+
+
+def _is_saved(place: Place, *, overwrite: bool) -> bool:
+    with suppress(NotSaved):
+        return place.saved(overwrite=overwrite) is not None
+    return False
 
 
 def ensure_distinct(places: Iterable[Place]) -> None:

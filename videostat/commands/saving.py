@@ -52,7 +52,7 @@ def saving_to(
         places = {ref: exact_place(ref, typed, known=session.history.file(ref)) for ref in refs}
         for each in places.values():
             _ensure_free(each, overwrite=overwrite)
-    ensure_writable(places.values())
+    ensure_writable(places.values(), overwrite=overwrite)
     return Saving(
         client=session.client,
         clock=clock,
