@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LONGEST_PAUSE = 60
+LONGEST_EARLY = 30
 
 
 def between_looks(polling: Polling, interval: float | None) -> tuple[float, float]:
@@ -35,8 +36,8 @@ def until_next_look(job: Job, polling: Polling, interval: float | None, now: dat
     wait = low + (high - low) * jitter
     if interval is None:
         # Until the quickest are done, when its age has doubled: so no more requests are made than the services' own
-        # sample loops make (tests/benchmarks/economy.py), and what ends still sooner is seen at twice its age at most.
-        wait = max(wait, min(age, polling.quickest - age))
+        # sample loops make (tests/benchmarks/economy.py). But somebody may be watching its progress.
+        wait = max(wait, min(age, polling.quickest - age, LONGEST_EARLY))
     return wait if job.estimated_time is None else min(max(job.estimated_time, low), max(high, wait))
 
 
