@@ -166,6 +166,22 @@ def test_a_download_that_was_left_goes_on_where_it_stopped(
     assert [path.name for path in tmp_path.iterdir()] == ["jogg-proj_done.mp4"]
 
 
+@pytest.mark.parametrize(("speed", "behaviour"), [(1.5, {"bytes_per_second": 20_000})])
+def test_a_wait_that_was_left_while_it_saved_does_not_say_that_the_job_goes_on(
+    videostat: Videostat, tmp_path: Path
+) -> None:
+    part = tmp_path / "out" / "jogg-proj_done.part"
+    with started("wait", "--json", "--output-dir", "out", "jogg", "proj_done") as process:
+        until(lambda: part.exists() and part.stat().st_size)
+        out, said = interrupted(process, signal.SIGINT)
+    assert (json.loads(out)["state"], json.loads(out)["exit_code"]) == ("succeeded", 130)
+    told, command = said.splitlines()[-2:]
+    assert told.endswith("; 1 job succeeded, but not all is done here. To go on:")
+    got = videostat(*shlex.split(command)[3:])
+    assert (got.code, got.objects[0]["resumed"] > 0) == (0, True)
+    assert [path.name for path in part.parent.iterdir()] == ["jogg-proj_done.mp4"]
+
+
 @BOTH
 @pytest.mark.usefixtures("hanging")
 def test_a_second_signal_ends_at_once_and_the_cursor_is_back(signum: signal.Signals) -> None:

@@ -74,9 +74,9 @@ class Route(NamedTuple):
 class Connections(HTTPAdapter):
     """Those that are open, to `sites` at most; with requests' knowledge of proxies, and without its send().
 
-    That would find out anew for each request where it goes, which costs as much as the request itself. `addresses` says
-    where to connect for a scheme, host and port: what it has checked, and nothing resolved again; behind a proxy the
-    proxy decides.
+    That would find out anew for each request where it goes, which is a fifth of a look. `addresses` says where to
+    connect for a scheme, host and port: what it has checked, and nothing resolved again; behind a proxy the proxy
+    decides.
     """
 
     def __init__(self, sites: int, addresses: Callable[[str, str, int], list[str]] | None = None) -> None:
