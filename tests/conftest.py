@@ -155,7 +155,7 @@ def videostat(
     """The command line, in `tmp_path`, with its time that of the sandbox."""
     monkeypatch.setattr(commands, "app", _app)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("videostat.commands.session.Clock", lambda: clock)
+    monkeypatch.setattr("videostat.cli.session.Clock", lambda: clock)
 
     def run(*argv: str | Path, stdin: str | bytes | None = "", tty: Collection[str] = ()) -> Result:
         given = stdin.encode() if isinstance(stdin, str) else stdin

@@ -16,9 +16,19 @@ from typing import Any, NamedTuple, Self
 
 from videostat.clock import Clock
 from videostat.models import Job, JobRef, Saved, State
-from videostat.poll import poll
+from videostat.polling import poll
+from videostat.polling.options import Phase, PollOptions, Reply, Target
+from videostat.providers import base as api
 from videostat.providers.base import Polling
-from videostat.terms import Phase, Reply, Target, Terms
+from videostat.transport.headers import read_retry_after
+
+
+def api_answer(status: int, headers: Mapping[str, str], body: object, at: datetime) -> api.Answer:
+    """Give an API's answer as the transport would."""
+    return api.Answer(
+        status=status, headers=headers, body=body, received_at=at, retry_after=read_retry_after(headers, at)
+    )
+
 
 EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
 VIDEO = "https://cdn.example/video.mp4"
@@ -142,7 +152,7 @@ class Scene:
 
     scripts: Mapping[str, Script]
     polling: Polling = JOGG
-    terms: Terms = field(default_factory=Terms)
+    options: PollOptions = field(default_factory=PollOptions)
     rate: float = math.inf
     jitter: Callable[[], float] = lambda: 0.0
     steps: Mapping[Phase, Answer | After] = field(default_factory=dict)
@@ -181,7 +191,7 @@ class Scene:
             self.clock.deliver(self.clock.time + late, reply)
 
         jobs = targets([*self.scripts], self.polling, self.rate)
-        for job in poll(jobs, submit, SimpleQueue(), self.clock, self.terms, jitter=self.jitter):
+        for job in poll(jobs, submit, SimpleQueue(), self.clock, self.options, jitter=self.jitter):
             if job is not None:
                 self.told.append(job)
                 self.told_at.append(self._time())

@@ -17,21 +17,23 @@ from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from videostat.clock import Clock
-from videostat.download import Transfer, download
 from videostat.errors import Unreachable
 from videostat.models import JobRef, Link, Saved
-from videostat.places import Place, exact_place, place_for
+from videostat.saving import Transfer, download
+from videostat.saving.destination import Destination
+from videostat.transport.headers import read_retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from videostat.download import Open
+    from videostat.saving import Open
 
 REF = JobRef("jogg", "a1")
 
@@ -204,10 +206,11 @@ class FaultServer:
 
 
 class _Body:
-    def __init__(self, response: http.client.HTTPResponse) -> None:
+    def __init__(self, response: http.client.HTTPResponse, now: datetime) -> None:
         self._response = response
         self.status = response.status
         self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.retry_after = read_retry_after(self.headers, now)
 
     def read1(self, size: int) -> bytes:
         with _unreachable():
@@ -228,7 +231,7 @@ def _unreachable() -> Iterator[None]:
         raise Unreachable(f"the connection failed: {type(error).__name__}") from error
 
 
-def connect(url: str, headers: Mapping[str, str], *, timeout: float = 5) -> _Body:
+def connect(url: str, headers: Mapping[str, str], *, timeout: float = 5, clock: Clock | None = None) -> _Body:
     """One request; redirects are not followed."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=timeout)
@@ -238,7 +241,7 @@ def connect(url: str, headers: Mapping[str, str], *, timeout: float = 5) -> _Bod
             connection.putheader(name, value)
         try:
             connection.endheaders()
-            return _Body(connection.getresponse())
+            return _Body(connection.getresponse(), (clock or FakeClock()).now())
         except BaseException:
             connection.close()
             raise
@@ -278,12 +281,20 @@ class Service:
         return Link(reply) if isinstance(reply, str) else reply
 
 
+def in_folder(folder: Path) -> Destination:
+    return Destination.from_template(REF, folder)
+
+
+def at_path(file: Path) -> Destination:
+    return Destination.from_path(REF, file)
+
+
 def save(
     url: str,
-    where: Place,
+    where: Destination,
     *,
     resolve: Callable[[], Link] | None = None,
-    open: Open = connect,  # noqa: A002  as in download()
+    open: Open | None = None,  # noqa: A002  as in download()
     clock: FakeClock | None = None,
     deadline: float = inf,
     expires_at: datetime | None = None,
@@ -294,7 +305,7 @@ def save(
     return download(
         Link(url, expires_at),
         where,
-        open=open,
+        open=open or partial(connect, clock=clock),
         resolve=resolve or Service(url),
         clock=clock,
         sleep=clock.sleep,
@@ -310,7 +321,7 @@ def main(url: str, path: str, limit: str = "") -> None:
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
     where = Path(path)
-    saved = save(url, exact_place(REF, where) if where.suffix else place_for(REF, where))
+    saved = save(url, at_path(where) if where.suffix else in_folder(where))
     print(saved.bytes, saved.resumed, saved.skipped)  # noqa: T201  what its parent reads
 
 

@@ -74,7 +74,7 @@ def test_a_look_is_one_request_with_the_key_of_its_account(name: str, make: Call
         client.look(Job(ref=JobRef(name, "a-1~")))
     (asked,) = transport.asked
     base_url = "https://gateway.example/prefix" if name == "doubao" else provider.base_url
-    assert asked == ("GET", base_url, provider.job.path.format(id="a-1~"), AUTH[provider.account], None)
+    assert asked == ("GET", base_url, provider.job.path.format(id="a-1~"), AUTH[provider.key_group], None)
 
 
 def test_a_look_gives_the_job(make: Callable[..., Any]) -> None:

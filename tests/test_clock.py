@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import contextlib
 import time
 from datetime import UTC, datetime, timedelta
 from queue import Empty, SimpleQueue
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from videostat import clock as module
-from videostat.clock import Clock
+from videostat.clock import Backoff, Clock, format_duration, parse_duration
 
 
 class Deaf(SimpleQueue[Any]):
@@ -79,3 +82,73 @@ def test_a_wait_is_a_quarter_of_a_real_second_at_most(speed: float, seconds: flo
     inbox = Deaf()
     assert Clock(speed).wait(inbox, seconds) is None
     assert inbox.timeouts == [timeout]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        ("90", 90),
+        ("2.5", 2.5),
+        ("45s", 45),
+        ("10m", 600),
+        ("1h30m", 5400),
+        ("7d", 604800),
+        ("1d2h3m4s", 93784),
+        ("3650d", 315360000),
+    ],
+)
+def test_a_duration_is_read_in_seconds(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "-5", "+5", "-1m", "nan", "inf", "1e3", "soon", "5x", "10 m", " 10m", "10m ", "10m\n", "10M"),
+        *("1h30", "30m1h", "1m1m", ".5", "5.", "1,5", "\u0663", "\uff13", "0x10", "1_000", "3651d", "999999999h"),
+        *("9" * 10, "9" * 10_000),
+    ],
+)
+def test_anything_else_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - it is told in other words
+        parse_duration(text)
+
+
+@given(st.text(alphabet="0123456789.dhms -+einfa", max_size=30))
+def test_a_duration_is_refused_or_within_ten_years(text: str) -> None:
+    with contextlib.suppress(ValueError):
+        assert 0 <= parse_duration(text) <= 3650 * 86400
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [
+        (0, "0s"),
+        (0.4, "<1s"),
+        (0.6, "1s"),
+        (59.4, "59s"),
+        (59.6, "1m"),
+        (60, "1m"),
+        (192, "3m12s"),
+        (601, "10m01s"),
+        (3599, "59m59s"),
+        (3600, "1h"),
+        (3660, "1h01m"),
+        (3900, "1h05m"),
+        (360_000, "4d04h"),
+        (604_800, "7d"),
+    ],
+)
+def test_a_duration_is_written_as_one_types_it(seconds: float, written: str) -> None:
+    assert format_duration(seconds) == written
+
+
+def test_a_pause_doubles_from_the_first_to_the_longest() -> None:
+    backoff = Backoff(first=7, longest=60)
+    pauses = [backoff.after(0)]
+    while pauses[-1] < backoff.longest:
+        pauses.append(backoff.after(pauses[-1]))
+    assert pauses == [7, 14, 28, 56, 60]
+    assert backoff.after(60) == 60
+    assert Backoff(first=300, longest=60).after(0) == Backoff(first=300, longest=60).after(300) == 300

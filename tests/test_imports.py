@@ -17,29 +17,28 @@ if TYPE_CHECKING:
 
 ROOT = Path(videostat.__file__).parent
 
-# From the bottom up. A module imports from the levels below its own and never from its own, so that siblings
-# stay strangers; a package that stands here by its bare name (render, sandbox, commands) is free within itself.
+# From the bottom up, as the map in the README draws it. A room imports from the levels below its own, never from
+# its own level. Within a package, modules may import each other, but not in a circle.
 LEVELS = (
-    {"errors", "clock", "containers"},
+    {"errors", "clock", "private"},
     {"models"},
-    {"providers.base"},
-    {"providers.reading"},
-    {"providers.*"},
     {"providers"},
-    {"places"},
-    {"files", "configfile", "historyfile", "pace", "terms", "workers", "paging"},
-    {"transport", "config", "history", "poll", "download"},
+    {"transport", "config", "history", "polling", "saving"},
     {"client"},
     {"waiting"},
     {"render", "sandbox", "completion"},
+    {"cli"},
     {"commands"},
-    {"__main__"},
 )
 HEIGHT = {name: height for height, level in enumerate(LEVELS) for name in level}
 
 # The front door hands out the library's names lazily, so it may know all of the library and no one may come in by it.
 FRONT = "__init__"
 HEIGHT[FRONT] = HEIGHT["waiting"] + 1
+HEIGHT["__main__"] = len(LEVELS)
+
+# Services are strangers to each other, and only the registry knows them.
+SHARED_BY_SERVICES = {"providers.base", "providers.reading"}
 
 HTTP = {"transport"}
 ONLY_IN = {
@@ -47,8 +46,8 @@ ONLY_IN = {
     "http.server": {"sandbox"},
     "requests": HTTP,
     "rich": {"render"},
-    "sqlite3": {"historyfile"},
-    "typer": {"commands"},
+    "sqlite3": {"history"},
+    "typer": {"commands", "cli"},
     "urllib3": HTTP,
 }
 
@@ -65,16 +64,19 @@ every_module = pytest.mark.parametrize("module", SOURCES)
 every_service = pytest.mark.parametrize("module", [m for m in SOURCES if m.startswith("providers.")])
 
 
-def place(module: str) -> str:
-    """The name by which LEVELS has it: its own, its package's children's, or its package's."""
-    package = module.partition(".")[0]
-    for name in (module, f"{package}.*", package):
-        if name in HEIGHT:
-            return name
-    return pytest.fail(
-        f"{module} has no level yet: put it into LEVELS in {Path(__file__).name}, above everything it imports and "
-        "below everything that imports it; modules of one level do not import each other"
-    )
+def room(module: str) -> str:
+    """Return the room a module is in: its package, or itself at the root."""
+    name = module.partition(".")[0]
+    if name not in HEIGHT:
+        pytest.fail(
+            f"{module} has no level yet: put {name} into LEVELS in {Path(__file__).name}, above everything it imports "
+            "and below everything that imports it; the rooms of one level do not import each other"
+        )
+    return name
+
+
+def is_service(module: str) -> bool:
+    return module.startswith("providers.") and module not in SHARED_BY_SERVICES
 
 
 def imports(module: str, source: str) -> Iterator[str]:
@@ -101,25 +103,43 @@ def ours(name: str) -> str | None:
 
 
 def unlawful(module: str, source: str) -> list[str]:
-    here = place(module)
+    here = room(module)
     wrong = []
     for name in imports(module, source):
         target = ours(name)
         if target is not None:
-            there = place(target)
-            at_home = here == there and not here.endswith("*")
-            below = HEIGHT[there] < HEIGHT[here]
-            closed = there == FRONT or (there == "providers.*" and here not in KNOWS_PROVIDERS)
-            if not at_home and (closed or not below):
+            there = room(target)
+            if is_service(module) and there == "providers":
+                is_allowed = target in SHARED_BY_SERVICES
+            elif is_service(target):
+                is_allowed = module == "providers" or here == "sandbox"
+            else:
+                is_allowed = here == there or (HEIGHT[there] < HEIGHT[here] and there != FRONT)
+            if not is_allowed:
                 wrong.append(name)
         elif any(f"{name}.".startswith(f"{library}.") and here not in homes for library, homes in ONLY_IN.items()):
             wrong.append(name)
     return wrong
 
 
+def circles(graph: dict[str, set[str]]) -> list[str]:
+    """Return the modules that lead back to themselves."""
+
+    def reached(start: str) -> set[str]:
+        found: set[str] = set()
+        waiting = [*graph[start]]
+        while waiting:
+            if (module := waiting.pop()) not in found:
+                found.add(module)
+                waiting += graph.get(module, ())
+        return found
+
+    return [module for module in graph if module in reached(module)]
+
+
 def providers_named(module: str, source: str) -> list[str]:
     own = {provider.name for provider in PROVIDERS.values() if provider.job.parse.__module__ == f"{ROOT.name}.{module}"}
-    allowed = set(PROVIDERS) if place(module) in KNOWS_PROVIDERS else own
+    allowed = set(PROVIDERS) if room(module) in KNOWS_PROVIDERS and not is_service(module) else own
     texts = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)]
     return [text for text in texts if isinstance(text, str) and text in PROVIDERS.keys() - allowed]
 
@@ -148,43 +168,53 @@ def test_a_provider_module_neither_prints_nor_opens_nor_catches(module: str) -> 
     assert impure(SOURCES[module], catching=module == "providers.reading") == []
 
 
-def test_each_level_still_has_its_modules() -> None:
-    missing = {name for name in HEIGHT if name not in SOURCES and not name.endswith("*")}
-    assert missing == set()
+def test_each_level_still_has_its_rooms() -> None:
+    assert HEIGHT.keys() - SOURCES.keys() == set()
+
+
+def test_no_module_leads_back_to_itself() -> None:
+    graph = {
+        module: {target for name in imports(module, source) if (target := ours(name))} - {module}
+        for module, source in SOURCES.items()
+        if module != FRONT
+    }
+    assert circles(graph) == []
+    assert circles({"a": {"b"}, "b": {"a", "c"}, "c": set()}) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
     ("module", "source"),
     [
         ("models", "from videostat.providers import base"),
-        ("models", "import videostat.poll"),
-        ("models", "from videostat import poll"),
-        ("models", "from . import poll"),
-        ("models", "from .poll import poll"),
-        ("poll", "if TYPE_CHECKING:\n    from videostat.client import Client"),
-        ("poll", "def wait():\n    from videostat.client import Client"),
-        ("poll", "from videostat.transport import Transport"),
-        ("poll", "from videostat import Job"),
-        ("poll", "import videostat"),
-        ("poll", "from videostat.providers.jogg import PROJECT"),
-        ("poll", "import requests.adapters"),
-        ("poll", "from http import client"),
-        ("poll", "import http.server"),
-        ("poll", "from urllib3.util import Retry"),
-        ("poll", "from rich.text import Text"),
+        ("models", "import videostat.polling"),
+        ("models", "from videostat import polling"),
+        ("models", "from . import polling"),
+        ("models", "from .polling import poll"),
+        ("polling", "if TYPE_CHECKING:\n    from videostat.client import Client"),
+        ("polling", "def wait():\n    from videostat.client import Client"),
+        ("polling", "from videostat.transport import Transport"),
+        ("polling", "from videostat import Job"),
+        ("polling", "import videostat"),
+        ("polling", "from videostat.providers.jogg import PROJECT"),
+        ("polling", "import requests.adapters"),
+        ("polling", "from http import client"),
+        ("polling", "import http.server"),
+        ("polling", "from urllib3.util import Retry"),
+        ("polling", "from rich.text import Text"),
         ("client", "import sqlite3"),
         ("client", "from videostat.providers import jogg"),
         ("client", "from videostat.render.text import clean"),
         ("commands.wait", "from videostat import Job"),
         ("commands.wait", "from rich import print"),
         ("commands.wait", "import http.client"),
+        ("cli.run", "from videostat.commands.wait import wait"),
+        ("polling.course", "from videostat.saving import download"),
         ("render.live", "import typer"),
         ("render.live", "from videostat.sandbox import Sandbox"),
         ("render.live", "from videostat.commands import main"),
         ("providers.jogg", "from videostat.providers import reelbot"),
         ("providers.jogg", "from videostat.providers import PROVIDERS"),
         ("providers.jogg", "from .reelbot import PROVIDER"),
-        ("providers.base", "from videostat.providers import reading"),
         ("providers.reading", "from videostat.providers import jogg"),
         ("providers.reading", "from videostat.config import Account"),
         (FRONT, "from videostat.commands import main"),
@@ -203,7 +233,7 @@ def test_a_wrong_import_is_found(module: str, source: str) -> None:
         ("transport", "import http.client, requests\nfrom videostat import __version__"),
         ("render.live", "from rich.live import Live\nfrom videostat.render import text\nfrom .text import clean"),
         ("sandbox.server", "import http.server\nfrom videostat.providers import jogg\nfrom http import HTTPStatus"),
-        ("commands.wait", "import typer, tomllib\nfrom videostat import client, poll, render, sandbox"),
+        ("commands.wait", "import typer, tomllib\nfrom videostat import client, polling, render, sandbox"),
         (FRONT, "from videostat.client import Client\nfrom videostat.models import Job"),
         ("__main__", "from videostat.commands import main"),
     ],
@@ -228,5 +258,4 @@ def test_printing_opening_and_catching_are_found() -> None:
 def test_a_new_module_is_asked_for_its_level() -> None:
     with pytest.raises(pytest.fail.Exception, match="newcomer has no level yet"):
         unlawful("newcomer", "")
-    assert place("providers.newcomer") == "providers.*"
-    assert place("render.newcomer") == "render"
+    assert room("render.newcomer") == "render"

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.main import get_command
 
-from videostat.clock import Clock
+from videostat.clock import Clock, format_duration
 from videostat.commands import app
 from videostat.errors import ExitCode
 from videostat.models import Job, JobRef
 from videostat.providers import PROVIDERS
 from videostat.render.answers import json_line
-from videostat.render.text import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -175,7 +174,7 @@ def test_the_services_and_their_numbers_are_those_of_the_registry() -> None:
                 provider.name,
                 provider.job.path,
                 f"{low:g}-{high:g} s" + (f", first at {polling.first:g} s" if polling.first else ""),
-                duration(polling.timeout).replace("m", " min"),
+                format_duration(polling.timeout).replace("m", " min"),
                 "yes" if provider.listing else "no",
                 f"{provider.key_variable}" + ("" if provider.base_url else "`, and a base URL"),
             ]

@@ -1,23 +1,28 @@
-"""Provider + Account + Transport -> Job: what a service is asked, and with which key."""
+"""Ask services about jobs: Provider + Account + Transport -> Job."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from videostat.clock import Backoff
 from videostat.config import load
-from videostat.errors import NotFound, NotSaved, UsageError
+from videostat.errors import NotFound, NotSaved, Retryable, UsageError
 from videostat.models import Job, JobRef, Link
 from videostat.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from videostat.config import Account, Settings
     from videostat.providers.base import Page
     from videostat.transport import Body
+
+PAGE_ATTEMPTS = 3
+BETWEEN_PAGES = Backoff(first=1, longest=30)  # seconds; somebody is looking at the screen
 
 
 class Client:
@@ -68,6 +73,36 @@ class Client:
             )
         path = f"{listing.path}?page={number}&{listing.size_param}={size or listing.max_size}"
         return listing.parse(name, self._transport.ask("GET", account.base_url, path, _auth(account)))
+
+    def list_jobs(self, name: str, sleep: Callable[[float], None]) -> Iterator[tuple[Job, int | None]]:
+        """Yield each job of the service's list once, with the total the service claims.
+
+        Pages are asked for as they are needed. Jobs created meanwhile push others to the next page, where they are
+        skipped. A page that fails for a while is asked for again, `sleep` waits between. Raises what `page` raises.
+        """
+        seen: set[JobRef] = set()
+        for number in count(1):
+            found = self._page_with_retries(name, number, sleep)
+            fresh = {job.ref: job for job in found.jobs if job.ref not in seen}
+            seen.update(fresh)
+            for job in fresh.values():
+                yield job, found.total
+            # A total may be wrong or missing; a page without news is the end whatever it says.
+            if not fresh or (found.total is not None and len(seen) >= found.total):
+                return
+
+    def _page_with_retries(self, name: str, number: int, sleep: Callable[[float], None]) -> Page:
+        pause = 0.0
+        for _ in range(1, PAGE_ATTEMPTS):
+            try:
+                return self.page(name, number)
+            except Retryable as error:
+                pause = BETWEEN_PAGES.after(pause)
+                wait = pause if error.retry_after is None else error.retry_after
+                if wait > BETWEEN_PAGES.longest:
+                    raise
+                sleep(wait)
+        return self.page(name, number)
 
     def submit(self, name: str, path: str, body: Mapping[str, Any]) -> object:
         """Order a video; the service's answer, as it is."""

@@ -104,11 +104,6 @@ class NotSaved(VideostatError):
     exit_code = ExitCode.NOT_SAVED
 
 
-# Who notices first, the transfer or the wait, is chance.
-NOT_IN_TIME = "not saved: it did not arrive in time"
-SAVE_AGAIN = "Do not generate it again: run the same command again."
-
-
 class ExecFailed(VideostatError):
     exit_code = ExitCode.EXEC
 

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+# The transfer and the wait say the same: which of them notices first is chance.
+NOT_SAVED_IN_TIME = "not saved: the timeout was reached first"
+DOWNLOAD_AGAIN = "Do not generate it again: run the same command again."
+
 # What a video is called in its folder, where nobody says otherwise.
-NAME = "{provider}-{id}.{ext}"
+DEFAULT_NAME = "{provider}-{id}.{ext}"
 
 # The ids the services hand out, and nothing that could leave a folder, a URL path or an option.
 _ID = re.compile(r"(?!-)(?!\.+\Z)[A-Za-z0-9._~=+-]{1,256}", re.ASCII)

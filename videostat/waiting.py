@@ -1,4 +1,4 @@
-"""The poll loop at work: a client's requests on threads, and `wait`, the library's way in."""
+"""Run the poll loop on threads; `wait` is the library's way in."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from videostat.clock import Clock
 from videostat.models import JobRef
-from videostat.poll import poll
-from videostat.terms import Phase, Reply, Target, Terms
-from videostat.workers import Workers
+from videostat.polling import poll
+from videostat.polling.options import Phase, PollOptions, Reply, Target
+from videostat.polling.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,38 +23,38 @@ if TYPE_CHECKING:
 def wait(
     client: Client, jobs: Iterable[JobRef | str], *, timeout: float | None = None, interval: float | None = None
 ) -> Iterator[Job]:
-    """Each job as it ends, in the order they end; `job.exit_code` tells how.
+    """Yield each job as it ends, in the order they end; `job.exit_code` tells how.
 
     A job is a JobRef or "PROVIDER:ID". `timeout`: seconds for all of them, 0 for ever, None as long as the
-    slowest of their services advises; jobs still running then are given with a TimedOut problem. `interval`:
-    seconds between two looks at a job, never less than its service allows. Raises UsageError for what is no
-    job, ConfigError for an account that is unknown; whatever else goes wrong is the `problem` of its job.
+    slowest of their services advises; jobs still running then have a TimedOut problem. `interval`: seconds
+    between two looks at a job, never less than its service allows. Raises UsageError for what is not a job
+    and ConfigError for an unknown account; whatever else goes wrong is the `problem` of its job.
     """
     refs = [job if isinstance(job, JobRef) else JobRef.parse(job) for job in jobs]
     if timeout is None:
         timeout = advised_timeout(client, refs)
-    terms = Terms(timeout=timeout, interval=interval)
-    for job in drive(client, refs, {}, terms, inbox=SimpleQueue(), clock=Clock()):
+    options = PollOptions(timeout=timeout, interval=interval)
+    for job in run(client, refs, {}, options, inbox=SimpleQueue(), clock=Clock()):
         if job and job.ended:
             yield job
 
 
 def advised_timeout(client: Client, refs: Iterable[JobRef]) -> float:
-    """As long as the slowest of the jobs' services advises to wait, in seconds."""
+    """Return the longest wait that the jobs' services advise, in seconds."""
     return max((client.account(ref.provider).provider.polling.timeout for ref in refs), default=0)
 
 
-def drive(
+def run(
     client: Client,
     refs: Iterable[JobRef],
     steps: Mapping[Phase, Callable[[Job], Job]],
-    terms: Terms,
+    options: PollOptions,
     *,
     inbox: SimpleQueue[Reply | int],
     clock: Clock,
     saved: Mapping[JobRef, Job] = MappingProxyType({}),
 ) -> Iterator[Job | None]:
-    """What poll() gives, the looks and the further steps carried out by threads."""
+    """Yield what poll() yields, with looks and further steps carried out on threads."""
     all_steps = {Phase.LOOK: client.look, Phase.URL: client.look, **steps}
     workers = Workers()
 
@@ -67,9 +67,9 @@ def drive(
     def submit(phase: Phase, job: Job) -> None:
         workers.submit(partial(take, phase, job))
 
-    return poll([_target(client, ref, saved.get(ref)) for ref in refs], submit, inbox, clock, terms)
+    return poll([_target(client, ref, saved.get(ref)) for ref in refs], submit, inbox, clock, options)
 
 
 def _target(client: Client, ref: JobRef, saved: Job | None) -> Target:
     account = client.account(ref.provider)
-    return Target(ref, account.group, account.provider.polling, account.max_requests_per_second, saved)
+    return Target(ref, account.key_group, account.provider.polling, account.max_requests_per_second, saved)

@@ -20,9 +20,9 @@ from measure import Row, show
 
 from videostat.clock import Clock
 from videostat.models import Job, JobRef, State
-from videostat.poll import poll
+from videostat.polling import poll
+from videostat.polling.options import Phase, PollOptions, Reply, Target
 from videostat.providers import PROVIDERS
-from videostat.terms import Phase, Reply, Target, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -159,7 +159,7 @@ def _poll(polling: Polling, lives: Sequence[Life]) -> Outcome:
         inbox.put(Reply(ref, Job(ref=ref, state=state, created_at=created_at)))
 
     for _ in poll(
-        [Target(ref, "job", polling) for ref in life], submit, inbox, clock, Terms(), jitter=Random(7).random
+        [Target(ref, "job", polling) for ref in life], submit, inbox, clock, PollOptions(), jitter=Random(7).random
     ):
         pass
     return _outcome(list(looks.values()), list(delays.values()))

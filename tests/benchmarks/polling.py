@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from service import Service
 
     from videostat.models import Job
-    from videostat.terms import Phase, Reply
+    from videostat.polling.options import Phase, Reply
 
 WORKERS = 32
 TIMED_OUT = 124
@@ -109,10 +109,10 @@ def _each(pool: ThreadPoolExecutor | None, way: Callable[[str], object], ids: It
 def _polled(look: Callable[[str], Job], ids: Iterable[str]) -> None:
     """The same looks, one at each job, as a command has them made."""
     from videostat.models import JobRef
-    from videostat.poll import poll
+    from videostat.polling import poll
+    from videostat.polling.options import PollOptions, Reply, Target
+    from videostat.polling.workers import Workers
     from videostat.providers import PROVIDERS
-    from videostat.terms import Reply, Target, Terms
-    from videostat.workers import Workers
 
     inbox: SimpleQueue[Reply | int] = SimpleQueue()
     workers = Workers()
@@ -121,7 +121,7 @@ def _polled(look: Callable[[str], Job], ids: Iterable[str]) -> None:
         workers.submit(lambda: inbox.put(Reply(job.ref, look(job.ref.id))))
 
     targets = [Target(JobRef("doubao", job), "doubao", PROVIDERS["doubao"].polling) for job in ids]
-    for _ in poll(targets, submit, inbox, Clock(), Terms(attempts=1)):
+    for _ in poll(targets, submit, inbox, Clock(), PollOptions(attempts=1)):
         pass
 
 
@@ -151,9 +151,9 @@ def _waiting(jobs: int, seconds: int) -> Iterator[Row]:
 def _idle(jobs: int, seconds: int) -> float:
     """All have been looked at, and none is due."""
     from videostat.models import Job, JobRef, State
-    from videostat.poll import poll
+    from videostat.polling import poll
+    from videostat.polling.options import PollOptions, Reply, Target
     from videostat.providers import PROVIDERS
-    from videostat.terms import Reply, Target, Terms
 
     clock, inbox = Clock(), SimpleQueue[Reply | int]()
     targets = [Target(JobRef("doubao", str(at)), "doubao", PROVIDERS["doubao"].polling) for at in range(jobs)]
@@ -161,7 +161,7 @@ def _idle(jobs: int, seconds: int) -> float:
     def submit(_: Phase, job: Job) -> None:
         inbox.put(Reply(job.ref, Job(ref=job.ref, state=State.RUNNING)))
 
-    looks = poll(targets, submit, inbox, clock, Terms(interval=600))
+    looks = poll(targets, submit, inbox, clock, PollOptions(interval=600))
     while next(looks):
         pass
     began, used = clock.monotonic(), time.process_time()

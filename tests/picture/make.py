@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.text import Text
 
 from videostat.clock import Clock
-from videostat.download import Transfer
 from videostat.models import Job, JobRef, Saved, State
 from videostat.render.answers import Answers
 from videostat.render.live import Live
+from videostat.saving import Transfer
 
 PICTURE = Path(__file__).with_name("wait.svg")
 WIDTH = 88

@@ -9,7 +9,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from videostat.commands import completion, config, demo, download, history, listing, providers, sandbox, status, wait
+from videostat.commands import completion, config, demo, download, history, providers, sandbox, status, wait
+from videostat.commands import list as list_module
 from videostat.errors import ExitCode, Interrupted, OutputClosed, UsageError, VideostatError
 from videostat.render.messages import error_lines, say
 
@@ -46,7 +47,7 @@ def videostat(
 app.command()(status.status)
 app.command()(wait.wait)
 app.command()(download.download)
-app.command("list")(listing.list_)
+app.command("list")(list_module.list_)
 app.command()(history.history)
 app.add_typer(config.app, name="config")
 app.command()(providers.providers)

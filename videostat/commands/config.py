@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from videostat.commands.options import Config, Debug
+from videostat.cli.options import Config, Debug
 from videostat.errors import ConfigError, ExitCode, KeyMissing, UsageError, VideostatError
 
 app = typer.Typer(no_args_is_help=True, help="Set up keys and defaults, and see whether they work.")
@@ -26,7 +26,7 @@ def init(*, config: Config = None) -> ExitCode:
     from importlib.resources import files
 
     from videostat.config import locate
-    from videostat.configfile import write_private
+    from videostat.config.file import write_file
     from videostat.render.tables import show_lines
 
     path = locate(config)
@@ -35,7 +35,7 @@ def init(*, config: Config = None) -> ExitCode:
     package = files("videostat")
     # In a checkout it lies at the top, where people look; a wheel has it in the package.
     example = package / "config.example.toml"
-    write_private(path, (example if example.is_file() else package / ".." / example.name).read_text(encoding="utf-8"))
+    write_file(path, (example if example.is_file() else package / ".." / example.name).read_text(encoding="utf-8"))
     show_lines([str(path)])
     return ExitCode.OK
 
@@ -93,7 +93,7 @@ def set_key(context: typer.Context, account: Account, *, config: Config = None) 
             hint=f"Type it when asked: videostat config set-key {account}",
         )
     settings = load(config)
-    group = settings.group(account)
+    group = settings.key_group(account)
     if sys.stdin is None:
         raise UsageError("stdin is closed: there is no key to read")
     try:
@@ -130,8 +130,8 @@ def check(
 
     Exit code: 0 if every key works, 3 if one is missing or refused.
     """
-    from videostat.commands.answering import worst
-    from videostat.commands.session import session
+    from videostat.cli.run import worst_exit_code
+    from videostat.cli.session import session
     from videostat.render.messages import error_lines, say
     from videostat.render.tables import show_lines
 
@@ -139,7 +139,7 @@ def check(
     with session(config, keep=False, debug=debug) as this:
         settings = this.settings
         sources = {value.account: value.source for value in settings.values() if value.key == "api_key" and value.value}
-        names = [settings.group(account)] if account else sorted(sources)
+        names = [settings.key_group(account)] if account else sorted(sources)
         if not names:
             raise KeyMissing("no account has a key", hint="Store one: videostat config set-key jogg")
         for name in names:
@@ -152,4 +152,4 @@ def check(
                     say(line)
             else:
                 show_lines([f"{name}: the key from {source} works at {this.client.account(name).base_url}"])
-    return worst(codes)
+    return worst_exit_code(codes)

@@ -25,17 +25,18 @@ def demo() -> ExitCode:
 
     Exit code: 0 if every video was saved.
     """
+    from videostat.cli.run import Run, wait_options, worst_exit_code
+    from videostat.cli.save import plan_saving
+    from videostat.cli.session import Session
     from videostat.client import Client
     from videostat.clock import Clock
-    from videostat.commands.answering import answers, worst
-    from videostat.commands.running import follow, terms_of
-    from videostat.commands.saving import saving_to
-    from videostat.commands.session import Session
     from videostat.config import Settings
     from videostat.history import History
     from videostat.models import JobRef
     from videostat.providers.reading import dig
+    from videostat.render.answers import Answers, bare_video, choose_line
     from videostat.render.messages import say
+    from videostat.render.views import view
     from videostat.sandbox import ORDERS, Sandbox
     from videostat.transport import Transport
 
@@ -53,14 +54,13 @@ def demo() -> ExitCode:
         say(
             f"Submitted {len(refs)} jobs to simulated services at {sandbox.base_url()}; time runs {SPEED} times faster."
         )
-        ended = follow(
-            this,
-            refs,
-            terms_of(this, refs, None, None),
-            doing="waiting for",
-            shown=answers(this, json=False, quiet=False),
-            saving=saving_to(this, refs, output_dir=FOLDER),
+        options = wait_options(this, refs, None, None)
+        saving = plan_saving(this, refs, output_dir=FOLDER)
+        seen = view(
+            "waiting for", len(refs), options.timeout, clock, quiet=False, progress=True, transfers=saving.transfers
         )
-    code = worst(job.exit_code for job in ended)
+        run = Run(session=this, refs=refs, options=options, view=seen, saving=saving)
+        ended = run.answer(Answers(choose_line(json=False, quiet=False, bare=bare_video), clock.now))
+    code = worst_exit_code(job.exit_code for job in ended)
     say("videostat: the demo was not finished" if code else NEXT)
     return code

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from videostat.commands.options import (
+from videostat.cli.options import (
     SOURCE,
     AllowPrivate,
     Config,
@@ -57,39 +57,44 @@ def download(
 
     Exit code: 0 every video is saved, 5 the job failed, 8 not finished, 9 not saved; all are in the README.
     """
-    from videostat.commands.answering import again, answers, worst
-    from videostat.commands.executing import executing
-    from videostat.commands.naming import named
-    from videostat.commands.reporting import report
-    from videostat.commands.running import follow
-    from videostat.commands.saving import saving_to
-    from videostat.commands.session import session
-    from videostat.poll import ATTEMPTS
+    from videostat.cli.ci import report_to_ci
+    from videostat.cli.exec import parse_execution
+    from videostat.cli.jobs import resolve_jobs
+    from videostat.cli.resume import resume_command
+    from videostat.cli.run import Run, worst_exit_code
+    from videostat.cli.save import plan_saving
+    from videostat.cli.session import session
+    from videostat.polling import ATTEMPTS
+    from videostat.polling.options import PollOptions
+    from videostat.render.answers import Answers, bare_video, choose_line
     from videostat.render.messages import say
-    from videostat.terms import Terms
+    from videostat.render.views import view
 
-    execution = executing(execute, saving=True) if execute is not None else None
+    execution = parse_execution(execute, saving=True) if execute is not None else None
     with session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
-        refs = named(this, jobs, source, missing=missing, quiet=quiet)
-        ended = follow(
-            this,
-            refs,
-            Terms(attempts=ATTEMPTS, parallel=parallel or this.settings.defaults.parallel),
-            doing="saving",
-            shown=answers(this, json=json, quiet=quiet, saving=True),
+        refs = resolve_jobs(this, jobs, source, missing=missing, quiet=quiet)
+        options = PollOptions(attempts=ATTEMPTS, parallel=parallel or this.settings.defaults.parallel)
+        saving = plan_saving(this, refs, output_dir=output_dir, output=output, name=name, overwrite=overwrite)
+        seen = view(
+            "saving",
+            len(refs),
+            options.timeout,
+            this.clock,
             quiet=quiet,
             progress=progress and not debug,
-            saving=saving_to(this, refs, output_dir=output_dir, output=output, name=name, overwrite=overwrite),
-            execution=execution,
+            transfers=saving.transfers,
         )
-    report(ended)
+        run = Run(session=this, refs=refs, options=options, view=seen, saving=saving, execution=execution)
+        line = choose_line(json=json, quiet=quiet, bare=bare_video, saving=True)
+        ended = run.answer(Answers(line, this.clock.now))
+    report_to_ci(ended)
     unfinished = [job.ref for job in ended if job.problem is None and not job.state.is_terminal]
     if unfinished:
         say(f"videostat: {len(unfinished)} of {len(ended)} not finished yet. To wait, and save:")
         wait = context.command_path.removesuffix("download") + "wait --download"
-        say(f"  {again(context, unfinished, command=wait)}")
+        say(f"  {resume_command(context, unfinished, command=wait)}")
     stopped = [job for job in ended if isinstance(job.problem, Stopped)]
     if stopped:
         say(f"videostat: {stopped[0].problem}; {len(stopped)} of {len(ended)} not saved. To go on:")
-        say(f"  {again(context, (job.ref for job in stopped), source)}")
-    return worst(job.exit_code for job in ended)
+        say(f"  {resume_command(context, (job.ref for job in stopped), source)}")
+    return worst_exit_code(job.exit_code for job in ended)

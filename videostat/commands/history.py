@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from videostat.commands.options import SOURCE, All, Json, Limit, Quiet
+from videostat.cli.options import SOURCE, All, Json, Limit, Quiet
 from videostat.errors import ExitCode
 
 
@@ -40,22 +40,21 @@ def history(
     from datetime import UTC, datetime, timedelta
     from itertools import islice
 
-    from videostat.commands.answering import line_of
+    from videostat.cli.options import read_duration
     from videostat.config import load
-    from videostat.configfile import parse_duration
     from videostat.history import History, default_path
-    from videostat.render.answers import bare_id
+    from videostat.render.answers import bare_id, choose_line
     from videostat.render.messages import say
     from videostat.render.tables import SEEN, seen_row, show_lines, show_table
 
     now = datetime.now(UTC)
-    after = now - timedelta(seconds=parse_duration(since)) if since is not None else None
+    after = now - timedelta(seconds=read_duration(since)) if since is not None else None
     with closing(History(default_path(), warn=say)) as remembered:
         if provider is not None and not any(remembered.jobs(provider=provider, limit=1)):
             load().provider(provider)  # a name that nothing bears is a mistake, not an empty list
         jobs = remembered.jobs(unfinished=unfinished, missing=missing, provider=provider, since=after)
         chosen = jobs if everything else islice(jobs, limit)
-        if line := line_of(json=json, quiet=quiet, bare=bare_id, saving=True):
+        if line := choose_line(json=json, quiet=quiet, bare=bare_id, saving=True):
             show_lines(line(seen.job) for seen in chosen)
         else:
             show_table(SEEN, (seen_row(seen, now) for seen in chosen))

@@ -1,6 +1,6 @@
 """videostat providers: the services, and which of them are set up."""
 
-from videostat.commands.options import Config
+from videostat.cli.options import Config
 from videostat.errors import ExitCode
 
 HEADERS = ("NAME", "SERVICE", "KEY", "LOOKS EVERY", "WAITS", "LIST")
@@ -14,9 +14,9 @@ def providers(*, config: Config = None) -> ExitCode:
 
     Exit code: 0, or 2 where it cannot be done.
     """
+    from videostat.clock import format_duration
     from videostat.config import load
     from videostat.render.tables import show_table
-    from videostat.render.text import duration
 
     settings = load(config)
     keys = {value.account: value.source for value in settings.values() if value.key == "api_key"}
@@ -28,9 +28,9 @@ def providers(*, config: Config = None) -> ExitCode:
             (
                 name,
                 provider.title,
-                keys[settings.group(name)],
+                keys[settings.key_group(name)],
                 f"{low:g}-{high:g}s",
-                duration(provider.polling.timeout),
+                format_duration(provider.polling.timeout),
                 "yes" if provider.listing else "no",
             )
         )

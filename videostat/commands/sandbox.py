@@ -29,8 +29,8 @@ def sandbox(
     """
     from queue import SimpleQueue
 
+    from videostat.cli.signals import forward_signals
     from videostat.clock import Clock
-    from videostat.commands.signals import signals_put_into
     from videostat.render.answers import output
     from videostat.render.messages import say
     from videostat.sandbox import WORDS, Sandbox
@@ -42,7 +42,7 @@ def sandbox(
     clock = Clock(speed)
     inbox: SimpleQueue[int] = SimpleQueue()
     with (
-        signals_put_into(inbox),
+        forward_signals(inbox),
         Sandbox(
             clock=clock,
             port=port,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from videostat.commands.options import ANSWER, Config, Debug, Jobs, Json, NoHistory, Quiet, Source, Unfinished
+from videostat.cli.options import ANSWER, Config, Debug, Jobs, Json, NoHistory, Quiet, Source, Unfinished
 from videostat.errors import ExitCode
 
 
@@ -31,20 +31,20 @@ def status(
 
     Exit code: 0 if it could look; with --exit-status also 5 failed, 8 not finished, 9 no video.
     """
-    from videostat.commands.answering import answers, worst
-    from videostat.commands.naming import named
-    from videostat.commands.running import run
-    from videostat.commands.session import session
+    from videostat.cli.jobs import resolve_jobs
+    from videostat.cli.run import Run, worst_exit_code
+    from videostat.cli.session import session
     from videostat.models import Job
-    from videostat.poll import ATTEMPTS
-    from videostat.render.answers import bare_state
-    from videostat.render.views import ErrorsOnly
-    from videostat.terms import Terms
+    from videostat.polling import ATTEMPTS
+    from videostat.polling.options import PollOptions
+    from videostat.render.answers import Answers, bare_state, choose_line
+    from videostat.render.log import ErrorsOnly
 
     with session(config, keep=not no_history, debug=debug) as this:
-        refs = named(this, jobs, source, unfinished=unfinished, quiet=quiet)
-        seen = {job.ref: job for job in run(this, refs, {}, Terms(attempts=ATTEMPTS), ErrorsOnly())}
-        shown = answers(this, json=json, quiet=quiet, bare=bare_state)
+        refs = resolve_jobs(this, jobs, source, unfinished=unfinished, quiet=quiet)
+        run = Run(session=this, refs=refs, options=PollOptions(attempts=ATTEMPTS), view=ErrorsOnly())
+        seen = {job.ref: job for job in run}
+        shown = Answers(choose_line(json=json, quiet=quiet, bare=bare_state), this.clock.now)
         for ref in refs:
             shown.show(seen[ref])
         shown.finish()
@@ -52,4 +52,4 @@ def status(
     def could_look(job: Job) -> bool:
         return job.problem is None or job.state.is_terminal
 
-    return worst(job.exit_code for job in seen.values() if exit_status or not could_look(job))
+    return worst_exit_code(job.exit_code for job in seen.values() if exit_status or not could_look(job))

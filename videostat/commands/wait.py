@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from videostat.commands.options import (
+from videostat.cli.options import (
     SAVING,
     WAITING,
     AllowPrivate,
@@ -70,51 +70,54 @@ def wait(
 
     Exit code: 0 every job has its video, 5 one failed, 9 not saved, 124 the timeout; all are in the README.
     """
-    from videostat.commands.answering import answers, goes_on, worst
-    from videostat.commands.executing import executing
-    from videostat.commands.naming import named
-    from videostat.commands.reporting import report
-    from videostat.commands.running import follow, terms_of
-    from videostat.commands.saving import saving_to
-    from videostat.commands.session import session
+    from videostat.cli.ci import report_to_ci
+    from videostat.cli.exec import parse_execution
+    from videostat.cli.jobs import resolve_jobs
+    from videostat.cli.resume import print_resume_hint
+    from videostat.cli.run import Run, wait_options, worst_exit_code
+    from videostat.cli.save import plan_saving
+    from videostat.cli.session import session
+    from videostat.render.answers import Answers, bare_video, choose_line
+    from videostat.render.views import view
 
     if fail_fast and first:
         raise UsageError("--any and --fail-fast contradict each other", hint="Leave one of them out.")
     saves = bool(download or output_dir or output or name or parallel or overwrite)
-    execution = executing(execute, saving=saves) if execute is not None else None
+    execution = parse_execution(execute, saving=saves) if execute is not None else None
     with session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
-        refs = named(this, jobs, source, unfinished=unfinished, quiet=quiet)
-        terms = terms_of(this, refs, timeout, interval, quiet=quiet)
+        refs = resolve_jobs(this, jobs, source, unfinished=unfinished, quiet=quiet)
+        options = replace(
+            wait_options(this, refs, timeout, interval, quiet=quiet),
+            parallel=parallel or this.settings.defaults.parallel,
+            stop_when=lambda job: (fail_fast and job.exit_code != 0) or (first and job.exit_code == 0),
+        )
         saving = None
         if saves:
-            saving = saving_to(
+            saving = plan_saving(
                 this,
                 refs,
                 output_dir=output_dir,
                 output=output,
                 name=name,
                 overwrite=overwrite,
-                timeout=terms.timeout,
+                timeout=options.timeout,
             )
-        ended = follow(
-            this,
-            refs,
-            replace(
-                terms,
-                parallel=parallel or this.settings.defaults.parallel,
-                enough=lambda job: (fail_fast and job.exit_code != 0) or (first and job.exit_code == 0),
-            ),
-            doing="waiting for",
-            shown=answers(this, json=json, quiet=quiet, saving=saves),
+        seen = view(
+            "waiting for",
+            len(refs),
+            options.timeout,
+            this.clock,
             quiet=quiet,
             progress=progress and not debug,
-            saving=saving,
-            execution=execution,
+            transfers=saving.transfers if saving else {},
         )
-    report(ended)
+        run = Run(session=this, refs=refs, options=options, view=seen, saving=saving, execution=execution)
+        line = choose_line(json=json, quiet=quiet, bare=bare_video, saving=saves)
+        ended = run.answer(Answers(line, this.clock.now))
+    report_to_ci(ended)
     # What was stopped because another job decided does not decide.
     codes = [job.exit_code for job in ended if type(job.problem) is not Stopped]
-    code = ExitCode.OK if first and ExitCode.OK in codes else worst(codes)
+    code = ExitCode.OK if first and ExitCode.OK in codes else worst_exit_code(codes)
     if code or not quiet:
-        goes_on(ended, context, source)
+        print_resume_hint(ended, context, source)
     return code

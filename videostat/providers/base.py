@@ -25,6 +25,7 @@ class Answer:
     headers: Mapping[str, str]
     body: object
     received_at: datetime
+    retry_after: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -85,7 +86,7 @@ class Polling:
 class Provider:
     """A service, or one of its kinds of job.
 
-    `account`: the section and the variables that hold its key; several providers may share one.
+    `key_group`: the section and the variables that hold its key; several providers may share one.
     `key_variable`: the environment variable the service's own documentation uses.
     `video`: where a succeeded job's URL is had, if not in the job itself.
     `retention`: how long the service keeps a job in that state.
@@ -93,7 +94,7 @@ class Provider:
 
     name: str
     title: str
-    account: str
+    key_group: str
     base_url: str | None
     auth: Auth
     key_variable: str

@@ -95,7 +95,7 @@ def parse_job(ref: JobRef, answer: Answer) -> Job:
 PROVIDER = Provider(
     name="doubao",
     title="Doubao-style gateways",
-    account="doubao",
+    key_group="doubao",
     base_url=None,
     auth=Auth("Authorization", "Bearer "),
     key_variable="DOUBAO_API_KEY",

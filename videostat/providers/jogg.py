@@ -118,7 +118,7 @@ def _id(row: object) -> str | None:
 PROJECT = Provider(
     name="jogg",
     title="JoggAI projects",
-    account="jogg",
+    key_group="jogg",
     base_url="https://api.jogg.ai",
     auth=Auth("x-api-key"),
     key_variable="JOGG_API_KEY",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_DELAY = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?")  # and fractions; not all that float() reads
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _HUGE = 10**22
 _MILLISECONDS = 1e11  # seconds would put such a time into the year 5138
@@ -184,22 +182,9 @@ def _content(answer: Answer) -> str:
 
 
 def _retry_after(answer: Answer, *resets: object) -> float | None:
-    """Seconds from now: of Retry-After and these times the first that is readable and not past."""
-    now = answer.received_at
-    waits = (retry_after(answer.headers.get("retry-after", ""), now), *(_until(time(reset), now) for reset in resets))
+    """Return the first of Retry-After and these times that is readable and not past, in seconds from now."""
+    waits = (answer.retry_after, *(_until(time(reset), answer.received_at) for reset in resets))
     return next((wait for wait in waits if wait is not None), None)
-
-
-def retry_after(header: str, now: datetime) -> float | None:
-    """Seconds from now; None where it is malformed or past. RFC 9110, 10.2.3."""
-    header = header.strip()
-    if _DELAY.fullmatch(header):
-        return float(header)
-    try:
-        moment = parsedate_to_datetime(header)
-        return _until(moment if moment.tzinfo else moment.replace(tzinfo=UTC), now)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _until(moment: datetime | None, now: datetime) -> float | None:

@@ -95,7 +95,7 @@ def parse_video(ref: JobRef, answer: Answer) -> Job:
 PROVIDER = Provider(
     name="reelbot",
     title="ReelBot",
-    account="reelbot",
+    key_group="reelbot",
     base_url="https://reelbot.space",
     auth=Auth("X-API-Key"),
     key_variable="REELBOT_API_KEY",

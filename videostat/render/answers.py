@@ -8,12 +8,14 @@ import math
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
+from videostat.clock import format_duration
 from videostat.errors import ExitCode, OutputClosed, Stopped, UsageError
 from videostat.render.columns import print_columns
 from videostat.render.messages import silence
-from videostat.render.text import COLOURS, ago, clean, duration
+from videostat.render.text import COLOURS, ago, clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,6 +23,20 @@ if TYPE_CHECKING:
 
     from videostat.models import Job
     from videostat.render.columns import Cell
+
+
+T = TypeVar("T")
+
+
+def choose_line(
+    *, json: bool, quiet: bool, bare: Callable[[Job], T], saving: bool = False
+) -> Callable[[Job], T | str] | None:
+    """Return how a job is written for programs; None on a terminal, where people read."""
+    if json:
+        return partial(json_line, saving=saving)
+    if quiet:
+        return bare
+    return None if sys.stdout.isatty() else tab_line
 
 
 def json_line(job: Job, *, saving: bool = False) -> str:
@@ -133,7 +149,7 @@ def _row(job: Job, now: datetime) -> list[Cell]:
         job.ref.id,
         (job.state, COLOURS[job.state]),
         "" if job.progress is None or job.state.is_terminal else f"{job.progress:.0f}%",
-        "" if job.duration is None else duration(job.duration),
+        "" if job.duration is None else format_duration(job.duration),
         "" if job.created_at is None else ago(job.created_at, now),
         clean(job.title or "", longest=60),
         _message(job),

@@ -17,19 +17,20 @@ from dataclasses import replace
 from itertools import chain, islice, takewhile
 from typing import TYPE_CHECKING, Self
 
+from videostat.clock import format_duration
 from videostat.errors import ExitCode
 from videostat.models import Job, JobRef, State
+from videostat.render.log import ErrorsOnly, file_and_size, is_screen
 from videostat.render.messages import passing, tell
 from videostat.render.rows import ASCII, UNICODE, Row
-from videostat.render.text import COLOURS, clean, duration
+from videostat.render.text import COLOURS, clean
 from videostat.render.transfers import Moved, Speedometer
-from videostat.render.views import ErrorsOnly, file_and_size, is_screen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from videostat.clock import Clock
-    from videostat.download import Transfer
+    from videostat.saving import Transfer
 
 FRAME = 0.25  # seconds between two drawings
 BLINK = 0.05  # and at least, when the rows had to make way: jobs may end by the thousand
@@ -88,7 +89,7 @@ class Live(ErrorsOnly):
     def _tell_end(self, job: Job) -> None:
         if job.exit_code is ExitCode.OK:
             is_old = job.saved is not None and job.saved.skipped
-            said = "already saved" if is_old else f"succeeded after {duration(self._elapsed(job))}"
+            said = "already saved" if is_old else f"succeeded after {format_duration(self._elapsed(job))}"
             succeeded = self._pen.painted(said, "green")
             saved = f"  {file_and_size(job.saved)}" if job.saved else ""
             self.note(f"{self._pen.painted(self._pen.good, 'green')} {job.ref}  {succeeded}{saved}")
@@ -151,7 +152,7 @@ class Live(ErrorsOnly):
 
     def _total(self) -> Row:
         label = f"{self._doing} {self._ended:,}/{self._count:,}"
-        of = f"of {duration(self._timeout)}" if self._timeout else ""
+        of = f"of {format_duration(self._timeout)}" if self._timeout else ""
         return Row((label,), "", "bold", 100 * self._ended / (self._count or 1), self._passed(), of)
 
     def _all_files(self, moving: Iterable[Moved]) -> Row:
@@ -165,7 +166,7 @@ class Live(ErrorsOnly):
             names, state = (clean(transfer.name), job.ref.id), transfer.state
             said = str(moved) if state == "downloading" else f"{state}  {moved}"
             return Row(names, "saving", "green", moved.percent, elapsed, said)
-        said = passing(job) or (f"about {duration(job.estimated_time)} left" if job.estimated_time else "")
+        said = passing(job) or (f"about {format_duration(job.estimated_time)} left" if job.estimated_time else "")
         return Row(
             names, job.state, COLOURS[job.state], job.progress, elapsed, said, "yellow" if job.problem else "dim"
         )

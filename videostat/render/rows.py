@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from videostat.render.text import duration
+from videostat.clock import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,7 +78,7 @@ class Pen:
                 *label,
                 (self._bar(row.percent, bar), "green"),
                 (f"{percent:>4}", ""),
-                (f"{duration(row.elapsed):>6}", "dim"),
+                (f"{format_duration(row.elapsed):>6}", "dim"),
                 (row.said, row.said_style),
             ],
             width,

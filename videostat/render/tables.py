@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from videostat.clock import format_duration
 from videostat.render.answers import output
 from videostat.render.columns import print_columns
+from videostat.render.log import is_screen
 from videostat.render.messages import tell
-from videostat.render.text import ago, clean, duration, size
-from videostat.render.views import is_screen
+from videostat.render.text import ago, clean, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -48,7 +49,7 @@ def listed_row(job: Job, retention: Mapping[State, timedelta], now: datetime) ->
         job.ref.id,
         job.state,
         clean(job.title or "", longest=60),
-        "" if job.duration is None else duration(job.duration),
+        "" if job.duration is None else format_duration(job.duration),
         ago(job.created_at, now) if job.created_at else "",
         _days_left(job, retention, now),
     ]

@@ -45,22 +45,6 @@ def _visible(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
-def duration(seconds: float) -> str:
-    """A length of time as one would type it: 45s, 3m12s, 1h05m."""
-    if 0 < seconds < 0.5:  # noqa: PLR2004 - what would be written as 0, which is none, or for ever
-        return "<1s"
-    minutes, rest = divmod(round(seconds), 60)
-    if not minutes:
-        return f"{rest}s"
-    hours, minutes = divmod(minutes, 60)
-    if not hours:
-        return f"{minutes}m{rest:02}s" if rest else f"{minutes}m"
-    days, hours = divmod(hours, 24)
-    if not days:
-        return f"{hours}h{minutes:02}m" if minutes else f"{hours}h"
-    return f"{days}d{hours:02}h" if hours else f"{days}d"
-
-
 def number_of_jobs(count: int) -> str:
     """So many of them: 1 job, 2 jobs."""
     return f"{count:,} job" + ("" if count == 1 else "s")

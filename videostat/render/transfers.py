@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from videostat.render.text import duration, size
+from videostat.clock import format_duration
+from videostat.render.text import size
 
 if TYPE_CHECKING:
-    from videostat.download import Transfer
+    from videostat.saving import Transfer
 
 
 class Moved(NamedTuple):
@@ -32,7 +33,7 @@ class Moved(NamedTuple):
         bytes_ = size(self.done) + (f" of {size(self.total)}" if self.total else "")
         if not self.rate:
             return bytes_
-        left = f"  {duration((self.total - self.done) / self.rate)} left" if self.total else ""
+        left = f"  {format_duration((self.total - self.done) / self.rate)} left" if self.total else ""
         return f"{size(self.rate)}/s{left}  {bytes_}"
 
 

@@ -25,8 +25,9 @@ from videostat.providers.base import Answer
 from videostat.transport import tracing
 from videostat.transport.addresses import host, origin, site
 from videostat.transport.connections import READ_SECONDS, Connections, limit_reading, where_media_is
-from videostat.transport.foreign import as_ours
-from videostat.transport.keys import REMOVED, without_key, without_key_inside
+from videostat.transport.headers import read_retry_after
+from videostat.transport.redaction import REMOVED, without_key, without_key_inside
+from videostat.transport.translation import as_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -95,7 +96,14 @@ class Transport:
             self._tell(f"< {response.status} {start}", response.headers, auth, content if decoded is None else decoded)
             if location:
                 raise _moved(base_url, path, without_key(location, auth))
-        return Answer(status=response.status, headers=_headers(response, auth), body=decoded, received_at=self._now())
+        now, named = self._now(), _headers(response, auth)
+        return Answer(
+            status=response.status,
+            headers=named,
+            body=decoded,
+            received_at=now,
+            retry_after=read_retry_after(named, now),
+        )
 
     def open(self, url: str, headers: Mapping[str, str], *, base_url: str, auth: Mapping[str, str]) -> Body:
         """A media file; `auth` goes to the origin of `base_url` alone, whatever the redirects.
@@ -120,7 +128,7 @@ class Transport:
                 self._tell(f"< {response.status} GET {url}", response.headers, auth)
                 location = response.get_redirect_location()
                 if not location:
-                    return Body(response, url, auth)
+                    return Body(response, url, auth, self._now())
                 response.close()
                 # HTTP's own character set is Latin-1, what servers write is UTF-8.
                 with suppress(UnicodeError):
@@ -153,11 +161,12 @@ class Transport:
 class Body:
     """A media answer being read: header names in lower case, bytes as they are on the wire."""
 
-    def __init__(self, response: BaseHTTPResponse, url: str, auth: Mapping[str, str]) -> None:
+    def __init__(self, response: BaseHTTPResponse, url: str, auth: Mapping[str, str], now: datetime) -> None:
         self._response = response
         self._url = url
         self.status = response.status
         self.headers = _headers(response, auth)
+        self.retry_after = read_retry_after(self.headers, now)
 
     def read1(self, size: int) -> bytes:
         """So many bytes at most, as soon as there are any; none at the end. Raises Unreachable when cut off."""

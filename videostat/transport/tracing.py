@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from videostat.transport.keys import without_key
+from videostat.transport.redaction import without_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

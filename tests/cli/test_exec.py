@@ -1,0 +1,159 @@
+"""--exec: a command of the person's own for each job that succeeded."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import stat
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from videostat.cli.exec import parse_execution
+from videostat.errors import ExecFailed, UsageError
+from videostat.models import Job, JobRef, State
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Videostat
+
+    from videostat.sandbox import Sandbox
+
+pytestmark = pytest.mark.usefixtures("no_history")
+
+JOB = Job(ref=JobRef("jogg", "a"), state=State.SUCCEEDED, title='a; rm -rf "$HOME" {id}', video_url="https://x/v")
+
+
+def python(code: str) -> str:
+    """A command that runs it, with arguments to follow."""
+    return f"{shlex.quote(sys.executable)} -c {shlex.quote(code.replace('{', '{{').replace('}', '}}'))}"
+
+
+@pytest.mark.parametrize(
+    ("template", "argv"),
+    [
+        ("{id}", ["a"]),
+        ("x-{provider}:{id} {state}", ["x-jogg:a", "succeeded"]),
+        ("{title}", [JOB.title]),
+        ("'{title} and more'", [f"{JOB.title} and more"]),
+        ("{video_url} {thumbnail_url} {exit_code}", ["https://x/v", "", "0"]),
+        ("{{id}} '' \"two words\"", ["{id}", "", "two words"]),
+        ("$HOME *.mp4 | cat", ["$HOME", "*.mp4", "|", "cat"]),
+    ],
+)
+def test_fields_are_filled_in_without_a_shell(template: str, argv: list[str]) -> None:
+    execution = parse_execution(f"{python('import sys; print(sys.argv[1:])')} {template}", saving=False)
+    execution.execute(JOB)
+    assert execution.output[JOB.ref].decode() == f"{argv}\n"
+
+
+def test_the_json_is_on_its_stdin() -> None:
+    execution = parse_execution("cat", saving=True)
+    execution.execute(JOB)
+    assert json.loads(execution.output[JOB.ref])["title"] == JOB.title
+
+
+def test_a_command_need_not_read_its_stdin() -> None:
+    assert parse_execution("true", saving=False).execute(JOB) is JOB
+
+
+@pytest.mark.parametrize(
+    ("template", "sentence"),
+    [
+        ("", "is given no command"),
+        ("   ", "is given no command"),
+        ("echo 'open", "cannot be read: No closing quotation"),
+        ("echo {id", "cannot be read"),
+        ("echo }", "cannot be read"),
+        ("echo {nope}", "unknown field {nope}"),
+        ("echo {}", "unknown field {}"),
+        ("echo {0}", "unknown field {0}"),
+        ("echo {id.__class__}", "unknown field {id.__class__}"),
+        ("echo {id[0]}", "unknown field {id[0]}"),
+        ("echo {id!r}", "a field with a format"),
+        ("echo {bytes:d}", "a field with a format"),
+        ("echo {id:{nope}}", "a field with a format"),
+        ("echo {file}", "nothing is saved"),
+    ],
+)
+def test_a_command_that_cannot_be_meant_is_told(template: str, sentence: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(sentence)) as raised:
+        parse_execution(template, saving=False)
+    assert raised.value.hint
+
+
+def test_it_is_told_before_any_request(videostat: Videostat, sandbox: Sandbox) -> None:
+    for command in ("wait", "download"):
+        assert videostat(command, "--exec", "echo {nope}", "jogg", "proj_done").code == 2
+    assert videostat("wait", "--exec", "cp {file} x", "jogg", "proj_done").code == 2
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("false", "false failed with exit code 1"),
+        ("/nowhere/to/be/found {id}", "/nowhere/to/be/found could not be started: No such file"),
+        (".", ". could not be started"),
+        ("echo \ud800", "echo could not be started"),
+    ],
+)
+def test_a_failure_is_a_sentence(command: str, sentence: str) -> None:
+    with pytest.raises(ExecFailed, match=re.escape(sentence)):
+        parse_execution(command, saving=False).execute(JOB)
+
+
+def test_a_failure_is_10_and_stops_no_other_job(videostat: Videostat) -> None:
+    code = "import json, sys; sys.exit(json.load(sys.stdin)['id'] == 'proj_done_1')"
+    got = videostat("wait", "--json", "--exec", python(code), "jogg", "proj_done_1", "proj_done_2")
+    assert got.code == 10
+    assert {answer["id"]: answer["exit_code"] for answer in got.objects} == {"proj_done_1": 10, "proj_done_2": 0}
+    assert "jogg proj_done_1: " in got.stderr
+    assert "failed with exit code 1" in got.stderr
+
+
+def test_it_runs_for_jobs_that_succeeded_alone(videostat: Videostat) -> None:
+    jobs = ("jogg:proj_done", "jogg:proj_done_novideo", "doubao:task_fail_done")
+    got = videostat("wait", "--json", "--exec", "echo ran for {id}", *jobs)
+    assert got.stderr.count("ran for") == 1
+    assert "ran for proj_done\n" in got.stderr
+
+
+def test_it_runs_after_the_file_is_there(videostat: Videostat, tmp_path: Path) -> None:
+    got = videostat("download", "-q", "--exec", "mv {file} moved.mp4", "jogg", "proj_done")
+    assert (got.code, got.lines) == (0, ["jogg-proj_done.mp4"])
+    assert [path.name for path in tmp_path.iterdir()] == ["moved.mp4"]
+
+
+@pytest.mark.parametrize("tty", [(), ("stdout", "stderr")])
+def test_what_it_prints_is_conversation_and_comes_in_one_piece(videostat: Videostat, tty: tuple[str, ...]) -> None:
+    code = "import sys; print('hello', flush=True); print('there', file=sys.stderr)"
+    got = videostat("wait", "--exec", python(code), "jogg", "proj_done_1", "proj_done_2", "proj_done_3", tty=tty)
+    assert got.code == 0
+    assert got.stderr.count("hello\nthere\n") == 3
+    assert "hello" not in got.stdout
+
+
+def test_bytes_that_are_no_text_do_no_harm(videostat: Videostat) -> None:
+    code = "import sys; sys.stdout.buffer.write(bytes([255, 10]))"
+    got = videostat("wait", "-q", "--exec", python(code), "jogg", "proj_done")
+    assert (got.code, got.stderr) == (0, "\ufffd\n")
+
+
+def test_a_script_with_a_shebang_runs(videostat: Videostat, tmp_path: Path) -> None:
+    script = tmp_path / "my script"
+    script.write_text("#!/bin/sh\necho script $1\n")
+    script.chmod(stat.S_IRWXU)
+    got = videostat("wait", "--exec", f"'{script}' {{id}}", "jogg", "proj_done")
+    assert "script proj_done\n" in got.stderr
+
+
+def test_what_it_prints_does_not_drive_the_terminal(videostat: Videostat) -> None:
+    code = "print(chr(27) + ']0;pwned' + chr(7) + 'said')"
+    got = videostat("wait", "jogg", "proj_done", "--exec", python(code))
+    assert got.code == 0
+    assert "\\x1b]0;pwned\\x07said\n" in got.stderr
+    assert "\x1b" not in got.stderr

@@ -1,0 +1,271 @@
+"""Ctrl-C, SIGTERM and readers that go away, with real processes: out within two seconds, and one can go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from select import select
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+import pexpect  # type: ignore[import-untyped]
+import pytest
+from werkzeug import Request, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from conftest import Videostat
+    from pytest_httpserver import HTTPServer
+
+    from videostat.sandbox import Sandbox
+
+# pexpect forks, and the sandbox's threads do not matter to what it then executes.
+pytestmark = [
+    pytest.mark.usefixtures("no_history"),
+    pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning"),
+]
+
+VIDEOSTAT = [sys.executable, "-m", "videostat"]
+BOTH = pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+HIDE, SHOW = b"\x1b[?25l", b"\x1b[?25h"
+QUICKLY = 2  # seconds
+
+
+@pytest.fixture
+def speed() -> float:
+    """The sandbox's alone: the processes live in real time."""
+    return 1000
+
+
+@pytest.fixture
+def hanging(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The gateway takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        yield
+
+
+@contextmanager
+def started(*argv: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that is under way: the first line it says is read."""
+    command = [*VIDEOSTAT, *argv]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr
+            process.stderr.readline()
+            yield process
+        finally:
+            process.kill()
+
+
+def until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def interrupted(process: subprocess.Popen[str], signum: signal.Signals) -> tuple[str, str]:
+    """Its stdout and stderr, having died of the signal itself, and quickly."""
+    process.send_signal(signum)
+    began = time.monotonic()
+    out, said = process.communicate(timeout=10)
+    assert time.monotonic() - began < QUICKLY
+    assert process.returncode == -signum
+    assert "Traceback" not in said
+    return out, said
+
+
+@contextmanager
+def screen() -> Iterator[tuple[bytearray, int]]:
+    """What a terminal has been sent so far, and the terminal."""
+    seen = bytearray()
+    reading, terminal = pty.openpty()
+
+    def read() -> None:
+        # Linux ends a terminal that nobody has open any more with an error.
+        with suppress(OSError):
+            while piece := os.read(reading, 65536):
+                seen.extend(piece)
+
+    reader = Thread(target=read)
+    reader.start()
+    try:
+        yield seen, terminal
+    finally:
+        os.close(terminal)
+        reader.join(10)
+        os.close(reading)
+
+
+@BOTH
+def test_every_job_is_answered_and_the_command_that_resumes_really_does(
+    videostat: Videostat, sandbox: Sandbox, signum: signal.Signals
+) -> None:
+    with started("wait", "--json", "jogg:proj_a", "doubao:task_b") as process:
+        until(lambda: len(sandbox.requests) == 2)
+        out, said = interrupted(process, signum)
+    answers = {answer["id"]: answer for answer in map(json.loads, out.splitlines())}
+    assert {name: answer["exit_code"] for name, answer in answers.items()} == {
+        "proj_a": 128 + signum,
+        "task_b": 128 + signum,
+    }
+    told, command = said.splitlines()[-2:]
+    assert signum.name in told
+    assert re.search("2 jobs (may )?go on", told)
+    words = shlex.split(command)
+    assert words[:3] == ["python", "-m", "videostat"]
+    resumed = videostat(*words[3:])
+    assert resumed.code == 0
+    assert [answer["state"] for answer in resumed.objects] == ["succeeded", "succeeded"]
+
+
+@BOTH
+@pytest.mark.usefixtures("hanging")
+@pytest.mark.parametrize("command", ["wait", "download"])
+def test_a_server_that_hangs_keeps_nobody(command: str, signum: signal.Signals) -> None:
+    with started(command, "--json", "doubao", "a", "b", "c") as process:
+        out, said = interrupted(process, signum)
+    assert [json.loads(line)["exit_code"] for line in out.splitlines()] == [128 + signum] * 3
+    assert said.splitlines()[-1].endswith(f"videostat {command} doubao a b c --json")
+
+
+@pytest.mark.usefixtures("hanging")
+def test_status_can_be_left_too() -> None:
+    with started("status", "--json", "doubao:a", "jogg:nope") as process:
+        out, _ = interrupted(process, signal.SIGINT)
+    assert [json.loads(line)["exit_code"] for line in out.splitlines()] == [130, 7]
+
+
+@pytest.mark.parametrize(("speed", "behaviour"), [(1.5, {"bytes_per_second": 20_000})])
+def test_a_download_that_was_left_print_resume_hint_where_it_stopped(
+    videostat: Videostat, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    part = tmp_path / "jogg-proj_done.part"
+    with started("download", "--json", "jogg", "proj_done") as process:
+        until(lambda: part.exists() and part.stat().st_size)
+        out, said = interrupted(process, signal.SIGINT)
+    assert json.loads(out)["exit_code"] == 130
+    assert not (tmp_path / "jogg-proj_done.mp4").exists()
+    told, command = said.splitlines()[-2:]
+    assert "1 of 1 not saved" in told
+    got = videostat(*shlex.split(command)[3:])
+    assert got.code == 0
+    assert got.objects[0]["resumed"] > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["jogg-proj_done.mp4"]
+
+
+@pytest.mark.parametrize(("speed", "behaviour"), [(1.5, {"bytes_per_second": 20_000})])
+def test_a_wait_that_was_left_while_it_saved_does_not_say_that_the_job_goes_on(
+    videostat: Videostat, tmp_path: Path
+) -> None:
+    part = tmp_path / "out" / "jogg-proj_done.part"
+    with started("wait", "--json", "--output-dir", "out", "jogg", "proj_done") as process:
+        until(lambda: part.exists() and part.stat().st_size)
+        out, said = interrupted(process, signal.SIGINT)
+    assert (json.loads(out)["state"], json.loads(out)["exit_code"]) == ("succeeded", 130)
+    told, command = said.splitlines()[-2:]
+    assert told.endswith("; 1 job succeeded, but not fully processed yet. To go on:")
+    got = videostat(*shlex.split(command)[3:])
+    assert (got.code, got.objects[0]["resumed"] > 0) == (0, True)
+    assert [path.name for path in part.parent.iterdir()] == ["jogg-proj_done.mp4"]
+
+
+@BOTH
+@pytest.mark.usefixtures("hanging")
+def test_a_second_signal_ends_at_once_and_the_cursor_is_back(signum: signal.Signals) -> None:
+    """The first one waits for somebody to read three hundred answers: more than a pipe holds."""
+    jobs = [f"doubao:{number}" for number in range(300)]
+    command = [*VIDEOSTAT, "wait", "--json", *jobs]
+    with screen() as (seen, stderr), subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr) as process:
+        try:
+            until(lambda: HIDE in seen)
+            process.send_signal(signum)
+            assert process.stdout
+            assert select([process.stdout], [], [], 10)[0]
+            process.send_signal(signum)
+            began = time.monotonic()
+            assert process.wait(10) == -signum
+            assert time.monotonic() - began < QUICKLY
+            until(lambda: seen.endswith(SHOW))
+        finally:
+            process.kill()
+
+
+@pytest.mark.usefixtures("hanging")
+def test_a_wait_that_is_suspended_gives_the_cursor_back_until_it_goes_on() -> None:
+    command = [*VIDEOSTAT, "wait", "doubao", "1"]
+    # A group of its own: one that nobody could continue is not stopped.
+    with screen() as (seen, stderr), subprocess.Popen(command, stderr=stderr, process_group=0) as process:
+        try:
+            for _ in range(2):
+                until(lambda: seen.rfind(HIDE) > seen.rfind(SHOW))
+                process.send_signal(signal.SIGTSTP)
+                _, status = os.waitpid(process.pid, os.WUNTRACED)
+                assert os.WIFSTOPPED(status)
+                until(lambda: seen.endswith(SHOW))
+                process.send_signal(signal.SIGCONT)
+            until(lambda: seen.rfind(HIDE) > seen.rfind(SHOW))
+        finally:
+            process.kill()
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_on_a_terminal_the_cursor_comes_back_below_what_was_drawn() -> None:
+    child = pexpect.spawn(VIDEOSTAT[0], [*VIDEOSTAT[1:], "wait", "jogg", "proj_stuck"], encoding="utf-8", timeout=10)
+    child.expect_exact("proj_stuck")
+    child.sendintr()
+    child.expect(pexpect.EOF)
+    child.close()
+    assert (child.exitstatus, child.signalstatus) == (None, signal.SIGINT)
+    shown = str(child.before).encode()
+    assert SHOW in shown
+    assert HIDE not in shown[shown.index(SHOW) :]
+    assert b"python -m videostat wait jogg proj_stuck" in shown
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_shell_loop_stops() -> None:
+    loop = f"for job in 1 2 3; do {shlex.join(VIDEOSTAT)} wait jogg proj_stuck_$job; echo went on; done"
+    child = pexpect.spawn("bash", ["-c", loop], encoding="utf-8", timeout=10)
+    child.expect_exact("proj_stuck_1")
+    child.sendintr()
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.signalstatus == signal.SIGINT
+    assert "went on" not in str(child.before)
+    assert "proj_stuck_2" not in str(child.before)
+
+
+def test_a_reader_that_goes_away_ends_the_wait_quietly(
+    sandbox: Sandbox, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = Event()
+
+    def answer(_: Request) -> Response:
+        gone.wait(10)
+        return Response('{"code":"success","data":{"status":"SUCCESS","fail_reason":"https://cdn.example/v.mp4"}}')
+
+    httpserver.expect_request("/v1/video/generations/t").respond_with_handler(answer)
+    monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", httpserver.url_for("").rstrip("/"))
+    with started("wait", "jogg:proj_done", "doubao:t") as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline().startswith("jogg\tproj_done\tsucceeded\t")
+        process.stdout.close()
+        gone.set()
+        assert process.wait(10) == -signal.SIGPIPE
+        said = process.stderr.read()
+    assert "Traceback" not in said
+    assert "videostat: " not in said

@@ -1,0 +1,211 @@
+"""Which jobs a command line means: words, files, pipes and the history; and what it says to the rest."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Videostat
+
+    from videostat.sandbox import Sandbox
+
+pytestmark = pytest.mark.usefixtures("no_history")
+
+A, B, C = ("jogg", "proj_done_a"), ("jogg", "proj_done_b"), ("doubao", "task_done_c")
+JSON_LINE = json.dumps({"provider": "jogg", "id": "proj_done_a", "state": "running", "more": [1, 2]})
+
+
+def asked(got: list[list[str]]) -> list[tuple[str, ...]]:
+    return [tuple(row[:2]) for row in got]
+
+
+@pytest.mark.parametrize(
+    ("words", "jobs"),
+    [
+        (["jogg", "proj_done_a"], [A]),
+        (["jogg", "proj_done_a", "proj_done_b"], [A, B]),
+        (["jogg:proj_done_a", "doubao:task_done_c", "jogg:proj_done_b"], [A, C, B]),
+        (["jogg", "proj_done_a", "doubao:task_done_c", "proj_done_b"], [A, C, B]),
+        (["doubao:task_done_c", "jogg", "proj_done_a"], [C, A]),
+    ],
+)
+def test_jobs_are_a_provider_and_its_ids_or_provider_colon_id_anywhere(
+    videostat: Videostat, words: list[str], jobs: list[tuple[str, str]]
+) -> None:
+    assert asked(videostat("status", *words).rows) == jobs
+
+
+@pytest.mark.parametrize("how", ["file", "stdin"])
+@pytest.mark.parametrize(
+    ("text", "jobs"),
+    [
+        ("jogg proj_done_a\ndoubao:task_done_c\n", [A, C]),
+        ("jogg proj_done_a", [A]),
+        ("\n# a comment\n  \n   jogg    proj_done_a  \n#\n", [A]),
+        ("jogg proj_done_a\r\njogg:proj_done_b\r\n", [A, B]),
+        ("\ufeffjogg proj_done_a\n", [A]),
+        ("\ufeff# exported\n\ufeffjogg:proj_done_a\n", [A]),
+        (f"{JSON_LINE}\n{JSON_LINE}\njogg proj_done_b\n", [A, B]),
+        ("jogg\tproj_done_a\tsucceeded\thttps://example.com/a b.mp4\n", [A]),
+        ("jogg\tproj_done_a\tqueued\t\n", [A]),
+        ("jogg\tproj_done_a\n", [A]),
+    ],
+)
+def test_jobs_can_be_read_line_by_line(
+    videostat: Videostat, tmp_path: Path, how: str, text: str, jobs: list[tuple[str, str]]
+) -> None:
+    (tmp_path / "jobs.txt").write_bytes(text.encode())
+    got = videostat("status", "--from", "jobs.txt") if how == "file" else videostat("status", "--from", "-", stdin=text)
+    assert asked(got.rows) == jobs
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_what_one_command_prints_the_next_one_reads(videostat: Videostat, form: tuple[str, ...]) -> None:
+    first = videostat("status", "jogg:proj_done_a", "doubao:task_done_c", "jogg:nope", *form)
+    assert asked(videostat("status", "--from", "-", stdin=first.stdout).rows) == [A, C, ("jogg", "nope")]
+
+
+def test_words_and_a_file_add_up(videostat: Videostat) -> None:
+    got = videostat("status", "doubao:task_done_c", "jogg:proj_done_a", "--from", "-", stdin="jogg proj_done_a\n")
+    assert asked(got.rows) == [C, A]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("jogg", "this is not PROVIDER ID"),
+        ("jogg a b", "this is not PROVIDER ID"),
+        ("jogg ../../etc/passwd", "'../../etc/passwd' is not a job id"),
+        ("jogg:", "'' is not a job id"),
+        ("jog a", "Did you mean jogg?"),
+        ("{", "not a job as --json prints it"),
+        ("[" * 5000, "is not PROVIDER ID"),
+        ('{"provider": "jogg"}', "not a job as --json prints it"),
+        ('{"provider": 5, "id": "a"}', "not a job as --json prints it"),
+        ('{"provider": ["jogg"], "id": "a"}', "not a job as --json prints it"),
+        ('{"provider": "jogg", "id": 5}', "not a job as --json prints it"),
+        ('{"provider": "jogg", "id": ".."}', "'..' is not a job id"),
+        ('{"provider": "\\ud800", "id": "a"}', "is no service"),
+        ('{"a":' * 50_000, "not a job as --json prints it"),
+        ("\x1b[31mjogg a", "is no service"),
+    ],
+)
+def test_a_bad_line_is_named_by_its_number_and_nothing_is_asked(
+    videostat: Videostat, sandbox: Sandbox, tmp_path: Path, line: str, why: str
+) -> None:
+    text = f"jogg proj_done_a\n\n{line}\njogg proj_done_b\n"
+    (tmp_path / "jobs.txt").write_text(text)
+    for source, where in (("jobs.txt", "jobs.txt"), ("-", "stdin")):
+        got = videostat("wait", "--from", source, stdin=text)
+        assert (got.code, got.stdout) == (2, "")
+        assert got.stderr.startswith(f"videostat: line 3 of {where}: ")
+        assert why in got.stderr
+        assert "\x1b" not in got.stderr
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["jog", "x"], "Did you mean jogg?"),
+        (["Jogg", "x"], "Did you mean jogg?"),
+        (["youtube", "x"], "Known are jogg, "),
+        ([":x"], "'' is no service"),
+        (["jogg"], "which job of jogg?"),
+        (["proj_1"], "'proj_1' is not a known service or account"),
+        (["jogg:a", "proj_1"], "its service comes first, as in: jogg ID"),
+        (["jogg", "doubao:x"], "which job of jogg?"),
+        ([], "no jobs given"),
+        (["jogg", "a", "doubao", "b"], "doubao is a service, not a job id"),
+        (["jogg", ""], "'' is not a job id"),
+        (["jogg", ".."], "'..' is not a job id"),
+        (["jogg", "a/b"], "'a/b' is not a job id"),
+        (["jogg", "a b"], "'a b' is not a job id"),
+        (["jogg", "--", "-rf"], "'-rf' is not a job id"),
+        (["jogg", "é"], r"'\xe9' is not a job id"),
+        (["jogg", "a" * 257], "is not a job id"),
+        (["jogg:a:b"], "'a:b' is not a job id"),
+        (["--from", "nowhere.txt"], "nowhere.txt cannot be read: No such file"),
+        (["--from", "."], ". cannot be read: Is a directory"),
+        (["--from", "binary.dat"], "binary.dat is not valid UTF-8"),
+        (["--from", "empty.txt"], "empty.txt names no job"),
+        (["--from", "-"], "stdin names no job"),
+    ],
+)
+def test_jobs_that_cannot_be_meant_are_told_before_any_request(
+    videostat: Videostat, sandbox: Sandbox, tmp_path: Path, argv: list[str], sentence: str
+) -> None:
+    (tmp_path / "binary.dat").write_bytes(b"jogg a\n\xff\xfe\x00\n")
+    (tmp_path / "empty.txt").write_text("\n# nothing\n")
+    for command in ("status", "wait", "download"):
+        got = videostat(command, *argv)
+        assert (got.code, got.stdout) == (2, "")
+        assert sentence in got.stderr
+        assert got.stderr.startswith("videostat: ")
+        assert len(got.stderr.splitlines()) <= 2
+    assert not sandbox.requests
+
+
+def test_the_gateway_needs_a_base_url_and_is_told_where(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VIDEOSTAT_DOUBAO_BASE_URL")
+    got = videostat("status", "doubao", "x")
+    assert got.code == 2
+    assert "[providers.doubao]" in got.stderr
+    assert "VIDEOSTAT_DOUBAO_BASE_URL" in got.stderr
+
+
+def test_an_account_of_ones_own_is_a_provider(
+    videostat: Videostat, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(f'[providers.eu]\ntype = "doubao"\nbase_url = "{sandbox.base_url("doubao")}"\n')
+    monkeypatch.setenv("VIDEOSTAT_EU_API_KEY", sandbox.key("doubao"))
+    got = videostat("status", "eu", "task_done", "doubao:task_done", "--config", config)
+    assert asked(got.rows) == [("eu", "task_done"), ("doubao", "task_done")]
+    assert got.code == 0
+
+
+def test_an_empty_history_leaves_nothing_to_do(videostat: Videostat, sandbox: Sandbox) -> None:
+    for argv, sentence in (
+        (("wait", "--unfinished"), "The history has no unfinished job.\n"),
+        (("status", "--unfinished"), "The history has no unfinished job.\n"),
+        (("download", "--missing"), "The history has no finished job without its file.\n"),
+    ):
+        got = videostat(*argv)
+        assert (got.code, got.stdout, got.stderr) == (0, "", sentence)
+        assert videostat(*argv, "--quiet").stderr == ""
+    assert not sandbox.requests
+
+
+def test_history_of_an_account_that_is_configured_no_more_is_passed_over(
+    videostat: Videostat, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(f'[providers.eu]\ntype = "doubao"\nbase_url = "{sandbox.base_url("doubao")}"\n')
+    monkeypatch.setenv("VIDEOSTAT_EU_API_KEY", sandbox.key("doubao"))
+    monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
+    videostat("status", "eu:task_stuck", "jogg:proj_stuck", "--config", config)
+    got = videostat("status", "--unfinished")
+    assert asked(got.rows) == [("jogg", "proj_stuck")]
+    assert got.stderr.startswith("videostat: passed over 1 job of eu: 'eu' is no service")
+
+
+def test_history_of_an_account_without_its_address_does_not_keep_the_others_from_being_asked(
+    videostat: Videostat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
+    videostat("status", "doubao:task_stuck", "doubao:task_queued", "jogg:proj_stuck")
+    monkeypatch.delenv("VIDEOSTAT_DOUBAO_BASE_URL")
+    got = videostat("status", "--unfinished")
+    assert asked(got.rows) == [("jogg", "proj_stuck")]
+    assert got.stderr == "videostat: passed over 2 jobs of doubao: doubao needs a base URL\n"
+
+
+def test_stdin_that_is_closed_is_told(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+    got = videostat("status", "--from", "-", stdin=None)
+    assert (got.code, got.stderr) == (2, "videostat: stdin is closed: there are no jobs to read\n")

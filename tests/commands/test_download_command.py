@@ -1,0 +1,343 @@
+"""Saving from the command line: videostat download, and wait --download."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import TYPE_CHECKING
+
+import pytest
+
+from videostat.history import default_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Videostat
+
+    from videostat.sandbox import Sandbox
+
+pytestmark = pytest.mark.usefixtures("no_history")
+
+SAVING_FIELDS = ["bytes", "resumed", "skipped", "retries"]
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    ("jobs", "code", "saved"),
+    [
+        (
+            "jogg:proj_done doubao:task_done_content reelbot:reel_done",
+            0,
+            ["doubao-task_done_content.mp4", "jogg-proj_done.mp4", "reelbot-reel_done.mp4"],
+        ),
+        ("jogg:proj_done_webm", 0, ["jogg-proj_done_webm.webm"]),
+        ("doubao:task_fail_done jogg:proj_done", 5, ["jogg-proj_done.mp4"]),
+        ("jogg:proj_stuck jogg:proj_done", 8, ["jogg-proj_done.mp4"]),
+        ("jogg:nope jogg:proj_done", 7, ["jogg-proj_done.mp4"]),
+        ("jogg:proj_done_novideo", 9, []),
+        ("doubao:task_done_expired", 9, []),
+    ],
+)
+def test_finished_videos_are_saved_and_one_failure_stops_no_other(
+    videostat: Videostat, tmp_path: Path, jobs: str, code: int, saved: list[str]
+) -> None:
+    got = videostat("download", "--json", *jobs.split())
+    assert got.code == code
+    assert files(tmp_path) == saved
+    assert {answer["id"] for answer in got.objects} == {job.partition(":")[2] for job in jobs.split()}
+    for answer in got.objects:
+        assert list(answer)[-4:] == SAVING_FIELDS
+        assert (answer["file"] in saved) == (answer["exit_code"] == 0)
+
+
+@pytest.mark.parametrize("account", ["jogg", "reelbot"])
+def test_without_a_key_nothing_is_saved_and_every_job_is_answered(
+    videostat: Videostat, monkeypatch: pytest.MonkeyPatch, account: str
+) -> None:
+    monkeypatch.delenv(f"VIDEOSTAT_{account.upper()}_API_KEY")
+    got = videostat("download", "--json", account, "a", "b")
+    assert (got.code, [answer["exit_code"] for answer in got.objects]) == (3, [3, 3])
+
+
+def test_wait_saves_each_video_as_its_job_ends(videostat: Videostat, tmp_path: Path) -> None:
+    got = videostat("wait", "--download", "jogg:proj_done", "doubao:task_done")
+    assert got.code == 0
+    assert sorted(row[3] for row in got.rows) == files(tmp_path) == ["doubao-task_done.mp4", "jogg-proj_done.mp4"]
+
+
+@pytest.mark.parametrize(
+    "option", [["--output-dir", "."], ["-o", "jogg-proj_done.mp4"], ["--name", "{provider}-{id}.{ext}"]]
+)
+def test_wait_saves_when_it_is_told_where(videostat: Videostat, tmp_path: Path, option: list[str]) -> None:
+    assert videostat("wait", "jogg", "proj_done", *option).code == 0
+    assert files(tmp_path) == ["jogg-proj_done.mp4"]
+
+
+def test_wait_saves_nothing_unasked(videostat: Videostat, tmp_path: Path) -> None:
+    assert list(videostat("wait", "--json", "jogg", "proj_done").objects[0])[-1] == "exit_code"
+    assert files(tmp_path) == []
+
+
+def test_quiet_prints_the_paths(videostat: Videostat) -> None:
+    got = videostat("download", "-q", "jogg:proj_done", "jogg:proj_stuck", "--output-dir", "a/b")
+    assert got.lines == ["a/b/jogg-proj_done.mp4"]
+    assert got.stderr.startswith("videostat: 1 of 2 not finished yet")
+
+
+def test_what_is_there_is_neither_asked_about_nor_fetched_again(
+    videostat: Videostat, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    videostat("download", "jogg", "proj_done_1")
+    before = (tmp_path / "jogg-proj_done_1.mp4").stat()
+    sandbox.requests.clear()
+    got = videostat("download", "--json", "jogg", "proj_done_1", "proj_done_2")
+    assert [(answer["id"], answer["skipped"], answer["exit_code"]) for answer in got.objects] == [
+        ("proj_done_1", True, 0),
+        ("proj_done_2", False, 0),
+    ]
+    assert not [request for request in sandbox.requests if "proj_done_1" in request.path]
+    after = (tmp_path / "jogg-proj_done_1.mp4").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_overwrite_fetches_again(videostat: Videostat, tmp_path: Path) -> None:
+    videostat("download", "jogg", "proj_done")
+    got = videostat("download", "--overwrite", "--json", "jogg", "proj_done")
+    assert (got.code, got.objects[0]["skipped"]) == (0, False)
+    (tmp_path / "jogg-proj_done.mp4").write_text("mine")
+    assert videostat("download", "--overwrite", "jogg", "proj_done").code == 0
+    assert (tmp_path / "jogg-proj_done.mp4").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("download", "jogg-proj_done.mp4"),
+        ("wait --download", "jogg-proj_done.mov"),
+    ],
+)
+def test_a_file_of_that_name_is_no_proof_and_is_not_touched(
+    videostat: Videostat, sandbox: Sandbox, tmp_path: Path, command: str, name: str
+) -> None:
+    (tmp_path / name).write_text("hi\n")
+    got = videostat(*command.split(), "--json", "jogg", "proj_done")
+    assert (got.code, got.objects[0]["file"], got.objects[0]["exit_code"]) == (9, None, 9)
+    assert f"{name} is there already" in got.stderr
+    assert "--overwrite replaces it, or choose another name." in got.stderr
+    assert not [request for request in sandbox.requests if request.path.endswith(".mp4")]
+    assert files(tmp_path) == [name]
+    assert (tmp_path / name).read_text() == "hi\n"
+
+
+@pytest.mark.parametrize("command", ["download", "wait"])
+def test_a_typed_name_that_is_taken_is_told_before_any_request(
+    videostat: Videostat, sandbox: Sandbox, tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "clip.mp4").write_text("hi\n")
+    got = videostat(command, "-o", "clip.mp4", "jogg", "proj_done")
+    assert (got.code, got.stdout) == (2, "")
+    assert got.stderr == ("videostat: clip.mp4 is there already\n  --overwrite replaces it, or choose another name.\n")
+    assert not sandbox.requests
+    assert (tmp_path / "clip.mp4").read_text() == "hi\n"
+
+
+def test_a_typed_name_is_saved_to_once(videostat: Videostat, tmp_path: Path) -> None:
+    argv = ("download", "-o", "clip.mp4", "jogg", "proj_done")
+    assert [videostat(*argv).code, videostat(*argv).code, videostat(*argv, "--overwrite").code] == [0, 2, 0]
+    assert files(tmp_path) == ["clip.mp4"]
+
+
+def test_a_typed_name_that_is_known_to_be_the_jobs_own_is_skipped(
+    videostat: Videostat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
+    argv = ("download", "--json", "-o", "clip.mp4", "jogg")
+    assert [videostat(*argv, "proj_done").objects[0]["skipped"] for _ in range(2)] == [False, True]
+    assert videostat(*argv, "proj_done_2").code == 2
+    (tmp_path / "clip.mp4").write_text("mine now")
+    assert videostat(*argv, "proj_done").code == 2
+
+
+def test_an_empty_file_is_no_video(videostat: Videostat, tmp_path: Path) -> None:
+    (tmp_path / "jogg-proj_done.mp4").touch()
+    assert videostat("download", "jogg", "proj_done").code == 0
+    assert (tmp_path / "jogg-proj_done.mp4").stat().st_size > 1000
+
+
+def test_what_is_in_the_way_ends_its_own_job_alone(videostat: Videostat, tmp_path: Path) -> None:
+    (tmp_path / "jogg-proj_done_1.mp4").mkdir()
+    for command in (("download",), ("wait", "--download")):
+        got = videostat(*command, "--json", "jogg", "proj_done_1", "proj_done_2")
+        assert got.code == 9
+        assert {answer["id"]: answer["exit_code"] for answer in got.objects} == {"proj_done_1": 9, "proj_done_2": 0}
+        assert "is in the way" in got.stderr
+
+
+@pytest.mark.parametrize("folder", ["file", "file/below", "dangling", "dangling/below"])
+def test_a_folder_that_cannot_be_is_told_before_any_request(
+    videostat: Videostat, sandbox: Sandbox, tmp_path: Path, folder: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    got = videostat("wait", "--output-dir", folder, "jogg", "proj_done")
+    assert (got.code, got.stdout) == (2, "")
+    assert "is no folder that you may write to\n  Choose another with --output-dir." in got.stderr
+    assert not sandbox.requests
+
+
+def test_a_folder_that_holds_every_video_need_not_be_writable(
+    videostat: Videostat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert videostat("download", "--output-dir", "kept", "jogg", "proj_done").code == 0
+    # As for whom permissions hold, which they do not for root.
+    monkeypatch.setattr("os.access", lambda path, mode, **_: not mode & os.W_OK)
+    assert videostat("download", "--output-dir", "kept", "jogg", "proj_done").code == 0
+    assert videostat("download", "--output-dir", "kept", "jogg", "proj_done", "proj_done_2").code == 2
+    assert videostat("download", "--output-dir", "kept", "jogg", "proj_done", "--overwrite").code == 2
+
+
+def test_a_folder_that_goes_wrong_meanwhile_is_9(videostat: Videostat, tmp_path: Path) -> None:
+    got = videostat("download", "--json", "--output-dir", "x" * 300, "jogg", "proj_done")
+    assert (got.code, got.objects[0]["exit_code"]) == (9, 9)
+    assert "File name too long" in got.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["-o", "clip.mp4", "jogg", "a", "b"], "-o names one file, and there are 2 jobs"),
+        (["-o", ".", "jogg", "a"], "is a folder"),
+        (["-o", "videos/", "jogg", "a"], "is a folder"),
+        (["-o", "-", "jogg", "a"], "not written to stdout"),
+        (["--exec", "", "jogg", "a"], "--exec is given no command"),
+        (["-o", "clip.mp4", "--name", "{id}.{ext}", "jogg", "a"], "both say what the file is called"),
+        (["--name", "x.{ext}", "jogg", "a"], "has no {id}"),
+        (["--name", "../{id}.{ext}", "jogg", "a"], "would leave the folder"),
+        (["--name", "{id}.mp4", "jogg", "a"], "does not end in .{ext}"),
+        (["--name", "{title}-{id}.{ext}", "jogg", "a"], "unknown field, {title}"),
+        (["--name", "{id}.{ext}", "jogg:a", "doubao:a"], "would be saved to the same file"),
+        (["jogg", "a", "A"], "would be saved to the same file"),
+        (["--parallel", "0", "jogg", "a"], "--parallel"),
+        (["--parallel", "x", "jogg", "a"], "--parallel"),
+        (["--timeout", "5", "jogg", "a"], "--timeout"),
+    ],
+)
+def test_a_place_that_cannot_be_is_told_before_any_request(
+    videostat: Videostat, sandbox: Sandbox, tmp_path: Path, argv: list[str], sentence: str
+) -> None:
+    got = videostat("download", *argv)
+    assert (got.code, got.stdout) == (2, "")
+    assert sentence in got.stderr
+    assert len(got.stderr.splitlines()) <= 2
+    assert not sandbox.requests
+    assert files(tmp_path) == []
+
+
+def test_one_video_can_be_given_its_very_name(videostat: Videostat, tmp_path: Path) -> None:
+    assert videostat("download", "-o", "clip.mp4", "jogg", "proj_done", "proj_done").code == 0
+    assert files(tmp_path) == ["clip.mp4"]
+
+
+def test_the_very_name_is_in_the_folder_that_is_typed_but_not_in_the_configured_one(
+    videostat: Videostat, tmp_path: Path
+) -> None:
+    (tmp_path / "config.toml").write_text('[defaults]\noutput_dir = "configured"\n')
+    for argv in (["-o", "a.mp4", "--output-dir", "typed"], ["-o", "b.mp4"]):
+        assert videostat("download", "--config", "config.toml", *argv, "jogg", "proj_done").code == 0
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.mp4")} == {"typed/a.mp4", "b.mp4"}
+
+
+def test_the_configured_folder_and_name_hold_where_none_are_typed(videostat: Videostat, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[defaults]\noutput_dir = "videos"\nname = "{id}.{ext}"\n')
+    videostat("download", "--config", "config.toml", "jogg", "proj_done")
+    assert (tmp_path / "videos/proj_done.mp4").is_file()
+    videostat("download", "--config", "config.toml", "--output-dir", "others", "jogg", "proj_done")
+    assert (tmp_path / "others/proj_done.mp4").is_file()
+
+
+def test_what_is_not_finished_yet_is_told_with_the_command_that_waits_and_saves(
+    videostat: Videostat, tmp_path: Path
+) -> None:
+    got = videostat("download", "--output-dir", "out", "jogg", "proj_stuck", "proj_done")
+    assert got.code == 8
+    said, command = got.stderr.splitlines()[-2:]
+    assert "1 of 2 not finished yet" in said
+    assert shlex.split(command) == "videostat wait --download jogg proj_stuck --output-dir out".split()  # noqa: SIM905 - a command
+
+
+@pytest.mark.parametrize("behaviour", [{"cut_after": 1000}])
+def test_a_transfer_that_is_cut_print_resume_hint_where_it_stopped(videostat: Videostat, tmp_path: Path) -> None:
+    got = videostat("download", "--json", "jogg", "proj_done")
+    assert (got.code, got.objects[0]["resumed"]) == (0, 1000)
+    assert files(tmp_path) == ["jogg-proj_done.mp4"]
+
+
+@pytest.mark.parametrize(("speed", "behaviour"), [(200, {"bytes_per_second": 100})])
+def test_a_video_that_is_not_saved_by_the_deadline_is_9(videostat: Videostat, tmp_path: Path) -> None:
+    got = videostat("wait", "--download", "--json", "--timeout", "20", "jogg", "proj_done")
+    assert (got.code, got.objects[0]["state"], got.objects[0]["exit_code"]) == (9, "succeeded", 9)
+    assert got.stderr.endswith(
+        "videostat: jogg proj_done: not saved: the timeout was reached first\n"
+        "  Do not generate it again: run the same command again.\n"
+    )
+    assert not (tmp_path / "jogg-proj_done.mp4").exists()
+
+
+# --- with the history
+
+
+@pytest.fixture
+def history(no_history: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Turned on again."""
+    monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
+
+
+@pytest.mark.usefixtures("history")
+def test_the_history_knows_where_each_file_is_wherever_one_stands(
+    videostat: Videostat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    videostat("download", "--output-dir", "out", "jogg", "proj_done_1")
+    videostat("wait", "-o", "clip.mp4", "jogg", "proj_done_2")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    found = {answer["id"]: answer["file"] for answer in videostat("history", "--json").objects}
+    assert found == {
+        "proj_done_1": str(tmp_path / "out/jogg-proj_done_1.mp4"),
+        "proj_done_2": str(tmp_path / "clip.mp4"),
+    }
+
+
+@pytest.mark.usefixtures("history")
+def test_missing_videos_are_saved_from_the_history(videostat: Videostat, tmp_path: Path) -> None:
+    videostat("status", "jogg:proj_done_1", "jogg:proj_stuck", "doubao:task_done_2", "doubao:task_fail_done")
+    videostat("download", "jogg", "proj_done_1")
+    got = videostat("download", "--missing", "-q")
+    assert (got.code, got.lines) == (0, ["doubao-task_done_2.mp4"])
+    (tmp_path / "jogg-proj_done_1.mp4").unlink()
+    assert videostat("download", "--missing", "-q").lines == ["jogg-proj_done_1.mp4"]
+    assert videostat("download", "--missing").stderr == "The history has no finished job without its file.\n"
+
+
+@pytest.mark.usefixtures("history")
+@pytest.mark.parametrize("speed", [500])
+def test_after_a_crash_one_command_picks_up_everything(videostat: Videostat, tmp_path: Path) -> None:
+    videostat("wait", "jogg:proj_stuck", "doubao:task_a", "-t", "5")
+    got = videostat("wait", "--unfinished", "--download", "--any", "-q", "--timeout", "5m")
+    assert (got.code, got.lines) == (0, ["doubao-task_a.mp4"])
+    assert files(tmp_path) == ["doubao-task_a.mp4"]
+
+
+@pytest.mark.usefixtures("history")
+def test_a_history_that_cannot_be_written_is_told_once_and_the_work_is_done(
+    videostat: Videostat, tmp_path: Path
+) -> None:
+    default_path().parent.mkdir(parents=True)
+    default_path().write_text("this is no database, and long enough to be told from an empty one" * 20)
+    got = videostat("download", "jogg", "proj_done_1", "proj_done_2")
+    assert got.code == 0
+    assert len(files(tmp_path)) == 2
+    assert got.stderr.count("nothing more is recorded") == 1

@@ -1,0 +1,282 @@
+"""videostat status: one look at each job, in the order given."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from werkzeug import Request, Response
+
+from videostat.history import History, default_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from conftest import Videostat
+    from pytest_httpserver import HTTPServer
+
+    from videostat.sandbox import Sandbox
+
+FIELDS = [
+    *("provider", "id", "state", "status", "progress", "message", "title", "video_url", "thumbnail_url"),
+    *("expires_at", "duration", "resolution", "credits", "created_at", "started_at", "completed_at"),
+    *("estimated_time", "error", "error_code", "file", "exit_code"),
+]
+
+
+pytestmark = pytest.mark.usefixtures("no_history")
+
+
+@pytest.fixture
+def history(no_history: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Turned on again."""
+    monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
+
+
+@pytest.fixture
+def dead_port() -> int:
+    """A port nobody listens at."""
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+    return port
+
+
+@pytest.mark.parametrize(
+    ("job", "state", "usual", "exit_status"),
+    [
+        ("jogg:proj_done", "succeeded", 0, 0),
+        ("doubao:task_done", "succeeded", 0, 0),
+        ("reelbot:reel_done", "succeeded", 0, 0),
+        ("jogg-avatar:avatar_done", "succeeded", 0, 0),
+        ("jogg-product:product_done_webm", "succeeded", 0, 0),
+        ("jogg:proj_stuck", "queued", 0, 8),
+        ("doubao:task_fail_done", "failed", 0, 5),
+        ("jogg:proj_done_novideo", "succeeded", 0, 9),
+        ("reelbot:reel_done_novideo", "succeeded", 0, 9),
+        ("reelbot:reel_done_expired", "succeeded", 0, 7),
+        ("jogg:nope", "unknown", 7, 7),
+        ("jogg:proj_expired", "unknown", 7, 7),
+    ],
+)
+def test_the_exit_code_tells_whether_it_could_look_and_of_the_job_only_when_asked(
+    videostat: Videostat, job: str, state: str, usual: int, exit_status: int
+) -> None:
+    plain, asked = videostat("status", job, "--json"), videostat("status", job, "--json", "--exit-status")
+    assert (plain.code, asked.code) == (usual, exit_status)
+    for got in (plain, asked):
+        (answer,) = got.objects
+        assert (answer["state"], answer["exit_code"]) == (state, exit_status)
+
+
+@pytest.mark.parametrize(
+    ("account", "key", "code"),
+    [
+        ("jogg", "", 3),
+        ("jogg", "mistyped-key", 3),
+        ("doubao", "mistyped-key", 3),
+        ("reelbot", "mistyped-key", 3),
+        ("jogg", "sandbox-jogg-key-without-credit", 4),
+        ("doubao", "sandbox-doubao-key-without-credit", 3),
+        ("reelbot", "sandbox-reelbot-key-without-credit", 4),
+        ("jogg", "two words", 2),
+    ],
+)
+def test_a_key_that_does_not_work_is_told_once_and_answered_for_every_job(
+    videostat: Videostat, monkeypatch: pytest.MonkeyPatch, account: str, key: str, code: int
+) -> None:
+    monkeypatch.setenv(f"VIDEOSTAT_{account.upper()}_API_KEY", key)
+    got = videostat("status", account, "a", "b", "c", "--json")
+    assert got.code == code
+    assert [(answer["id"], answer["exit_code"]) for answer in got.objects] == [(name, code) for name in "abc"]
+    assert all(answer["error"] for answer in got.objects)
+    told = [line for line in got.stderr.splitlines() if line.startswith("videostat: ")]
+    assert len(set(told)) == 1, told
+    assert not key or key not in got.stdout + got.stderr
+
+
+def test_one_refused_key_leaves_the_other_accounts_alone(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDEOSTAT_JOGG_API_KEY", "wrong")
+    got = videostat("status", "jogg:proj_done", "doubao:task_done", "jogg-avatar:avatar_done", "--json")
+    assert got.code == 3
+    assert [answer["exit_code"] for answer in got.objects] == [3, 0, 3]
+
+
+def test_a_missing_key_names_where_it_could_be(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VIDEOSTAT_REELBOT_API_KEY")
+    got = videostat("status", "reelbot", "reel_done")
+    assert got.code == 3
+    for name in ("set-key reelbot", "VIDEOSTAT_REELBOT_API_KEY", "REELBOT_API_KEY", "api_key", "config.toml"):
+        assert name in got.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b"<!DOCTYPE html><html><body>maintenance</body></html>"),
+        (200, b""),
+        (200, b"[]"),
+        (200, b"[" * 100_000 + b"]" * 100_000),
+        (200, b'{"code":0,"data":null}'),
+        (200, b'{"code":0,"data":{"status":""}}'),
+        (200, b'{"code":0,"data":{"status":7}}'),
+        (200, b"\xff\xfe\x00"),
+        (502, b"<html>Bad Gateway</html>"),
+        (500, b'{"code":50000,"msg":"system error"}'),
+        (200, b'{"code":99999,"msg":"who knows"}'),
+    ],
+)
+@pytest.mark.parametrize("speed", [100])
+def test_whatever_a_server_answers_it_is_one_sentence_and_6(
+    videostat: Videostat, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes
+) -> None:
+    httpserver.expect_request("/v2/project/x").respond_with_data(body, status)
+    monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", httpserver.url_for("").rstrip("/"))
+    got = videostat("status", "jogg", "x", "--json")
+    assert got.code == 6
+    assert got.objects[0]["exit_code"] == 6
+    assert got.stderr.startswith("videostat: jogg x: ")
+    assert "Traceback" not in got.stderr
+    assert len(got.stderr.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("speed", [40])
+def test_a_server_that_is_down_is_6(videostat: Videostat, monkeypatch: pytest.MonkeyPatch, dead_port: int) -> None:
+    monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", f"http://127.0.0.1:{dead_port}")
+    got = videostat("status", "doubao:x", "jogg:proj_done", "--json")
+    assert got.code == 6
+    assert [answer["exit_code"] for answer in got.objects] == [6, 0]
+    assert f"127.0.0.1:{dead_port} cannot be reached" in got.stderr
+
+
+def test_a_rate_limit_that_outlasts_the_patience_is_4(
+    videostat: Videostat, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    httpserver.expect_request("/api/v1/video/status/x").respond_with_json(
+        {"success": False, "code": "RATE_LIMITED", "message": "slow down"}, 429, {"Retry-After": "1800"}
+    )
+    monkeypatch.setenv("VIDEOSTAT_REELBOT_BASE_URL", httpserver.url_for("").rstrip("/"))
+    got = videostat("status", "reelbot", "x", "--json")
+    assert (got.code, got.objects[0]["exit_code"]) == (4, 4)
+    assert len(httpserver.log) == 1
+
+
+def test_an_api_that_redirects_is_not_followed_and_the_address_to_configure_is_named(
+    videostat: Videostat, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = {"Location": "https://new.example.com/v2/project/x"}
+    httpserver.expect_request("/v2/project/x").respond_with_data(b"", 302, headers)
+    monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", httpserver.url_for("").rstrip("/"))
+    got = videostat("status", "jogg", "x")
+    assert got.code == 6
+    assert 'base_url = "https://new.example.com"' in got.stderr
+    assert len(httpserver.log) == 1
+
+
+def test_answers_come_in_the_order_of_the_question(videostat: Videostat) -> None:
+    jobs = ["reelbot:reel_done", "jogg:proj_stuck", "doubao:task_done", "jogg:nope", "jogg:proj_done"]
+    got = videostat("status", *jobs)
+    assert [f"{provider}:{job_id}" for provider, job_id, *_ in got.rows] == jobs
+
+
+def test_what_is_named_twice_is_asked_and_answered_once(videostat: Videostat, sandbox: Sandbox) -> None:
+    got = videostat("status", "jogg", "proj_done", "proj_done", "jogg:proj_done")
+    assert len(got.lines) == len(sandbox.requests) == 1
+
+
+def test_a_job_that_is_not_found_is_believed_at_once(videostat: Videostat, sandbox: Sandbox) -> None:
+    assert videostat("status", "doubao", "nope").code == 7
+    assert len(sandbox.requests) == 1
+
+
+def test_in_a_pipe_there_are_tab_separated_lines_without_a_header(videostat: Videostat) -> None:
+    got = videostat("status", "jogg", "proj_done", "proj_stuck")
+    (done, stuck) = got.rows
+    assert done[:3] == ["jogg", "proj_done", "succeeded"]
+    assert done[3].startswith("http://127.0.0.1:")
+    assert stuck == ["jogg", "proj_stuck", "queued", ""]
+    assert got.stderr == ""
+
+
+def test_on_a_terminal_there_is_a_table_and_the_url_stands_whole_on_a_choose_line_its_own(videostat: Videostat) -> None:
+    got = videostat("status", "jogg", "proj_done", "proj_stuck", tty=("stdout", "stderr"))
+    url = videostat("status", "jogg", "proj_done", "--quiet", "--json").objects[0]["video_url"].partition("?")[0]
+    assert "PROVIDER" in got.lines[0]
+    assert any(line.startswith("jogg proj_done  " + url) for line in got.lines)
+
+
+def test_a_terminal_changes_nothing_about_json(videostat: Videostat) -> None:
+    (answer,) = videostat("status", "jogg", "proj_done", "--json", tty=("stdout", "stderr")).objects
+    assert list(answer) == FIELDS
+
+
+@pytest.mark.parametrize(
+    ("jobs", "states"),
+    [(("jogg", "proj_done", "proj_stuck"), ["succeeded", "queued"]), (("doubao", "task_fail_done"), ["failed"])],
+)
+def test_quiet_prints_the_bare_states(videostat: Videostat, jobs: Sequence[str], states: list[str]) -> None:
+    assert videostat("status", "-q", *jobs).lines == states
+
+
+def test_an_unknown_word_is_shown_and_told(
+    videostat: Videostat, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"code": "success", "data": {"task_id": "t", "status": "DREAMING"}}
+    httpserver.expect_request("/v1/video/generations/t").respond_with_json(body)
+    monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", httpserver.url_for("").rstrip("/"))
+    got = videostat("status", "doubao", "t", "--json", "--exit-status")
+    assert (got.code, got.objects[0]["state"], got.objects[0]["status"]) == (8, "unknown", "DREAMING")
+    assert "'DREAMING'" in got.stderr
+
+
+@pytest.mark.usefixtures("history")
+def test_the_unfinished_jobs_of_the_history_can_be_looked_at(videostat: Videostat) -> None:
+    videostat("status", "jogg", "proj_stuck", "proj_done")
+    videostat("status", "doubao:task_fail_done", "reelbot:reel_stuck")
+    assert {tuple(row[:2]) for row in videostat("status", "--unfinished").rows} == {
+        ("jogg", "proj_stuck"),
+        ("reelbot", "reel_stuck"),
+    }
+
+
+@pytest.mark.usefixtures("history")
+def test_ids_are_in_the_history_before_the_first_request(
+    videostat: Videostat, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known: list[set[str]] = []
+
+    def answer(request: Request) -> Response:
+        with closing(History(default_path(), warn=pytest.fail)) as history:
+            known.append(set(history.ids("doubao", 10)))
+        return Response(b"{}", 500)
+
+    httpserver.expect_request("/v1/video/generations/a").respond_with_handler(answer)
+    httpserver.expect_request("/v1/video/generations/b").respond_with_handler(answer)
+    monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", httpserver.url_for("").rstrip("/"))
+    videostat("status", "doubao", "a", "b")
+    assert known[0] == {"a", "b"}
+
+
+@pytest.mark.usefixtures("history")
+@pytest.mark.parametrize("how", ["option", "variable", "config"])
+def test_the_history_can_be_turned_off(
+    videostat: Videostat, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str
+) -> None:
+    (tmp_path / "config.toml").write_text("[defaults]\nhistory = false\n")
+    if how == "variable":
+        monkeypatch.setenv("VIDEOSTAT_NO_HISTORY", "1")
+    options = {"option": ["--no-history"], "variable": [], "config": ["--config", "config.toml"]}[how]
+    assert videostat("status", "jogg", "proj_stuck", *options).code == 0
+    assert not default_path().exists()
+    assert videostat("status", "jogg", "proj_stuck").code == 0
+    assert default_path().exists() == (how != "variable")
+
+
+@pytest.mark.usefixtures("history")
+def test_what_is_not_recorded_now_may_have_been_before(videostat: Videostat) -> None:
+    videostat("status", "jogg", "proj_stuck")
+    got = videostat("status", "--unfinished", "--no-history")
+    assert [row[1] for row in got.rows] == ["proj_stuck"]

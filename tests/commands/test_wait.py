@@ -1,0 +1,384 @@
+"""videostat wait: until all have ended, or the deadline, or whatever else ends it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from werkzeug import Request, Response
+
+from videostat.cli.run import worst_exit_code
+from videostat.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from conftest import Result, Videostat
+    from pytest_httpserver import HTTPServer
+
+    from videostat.sandbox import Sandbox
+
+
+pytestmark = pytest.mark.usefixtures("no_history")
+
+
+@pytest.fixture
+def speed() -> float:
+    return 500
+
+
+@pytest.fixture
+def hanging(sandbox: Sandbox, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
+    """The gateway, which does not answer before the test is over."""
+    over = threading.Event()
+
+    def answer(request: Request) -> Response:
+        over.wait(20)
+        return Response(b"", 500)
+
+    httpserver.expect_request(re.compile("/.*")).respond_with_handler(answer)
+    monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", httpserver.url_for("").rstrip("/"))
+    yield httpserver
+    over.set()
+
+
+def ended(got: Result) -> dict[str, int]:
+    """The exit code of each job, in the order they were answered."""
+    return {answer["id"]: answer["exit_code"] for answer in got.objects}
+
+
+@pytest.mark.parametrize(
+    ("jobs", "code"),
+    [
+        ("jogg:proj_done doubao:task_done reelbot:reel_done", 0),
+        ("jogg:proj_a doubao:task_b reelbot:reel_c", 0),
+        ("jogg:proj_done doubao:task_fail_done", 5),
+        ("jogg-product:product_done_novideo jogg:proj_done", 9),
+        ("jogg:nope reelbot:reel_done", 7),
+        ("jogg:proj_done_expired", 7),
+        ("reelbot:reel_done_expired", 7),
+        ("jogg:proj_done_novideo doubao:task_fail_done jogg:nope", 5),
+        ("jogg:nope jogg:proj_stuck", 7),
+        ("jogg:proj_done_novideo jogg:proj_stuck", 9),
+        ("jogg:proj_stuck jogg:proj_done", 124),
+    ],
+)
+def test_the_smallest_exit_code_of_all_jobs_wins_and_each_is_answered(
+    videostat: Videostat, jobs: str, code: int
+) -> None:
+    got = videostat("wait", "--json", "--timeout", "2m", *jobs.split())
+    assert got.code == code
+    codes = ended(got)
+    assert set(codes) == {job.partition(":")[2] for job in jobs.split()}
+    assert min((each for each in codes.values() if each), default=0) == code
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"),
+    [
+        ([], 0),
+        ([0, 0], 0),
+        ([124, 5, 0], 5),
+        ([10, 9], 9),
+        ([124, 9], 9),
+        ([3, 2, 6], 2),
+        ([130, 5, 0], 130),
+        ([143, 124, 2], 143),
+    ],
+)
+def test_a_signal_is_told_before_the_smallest_code(codes: list[int], code: int) -> None:
+    assert worst_exit_code(map(ExitCode, codes)) == worst_exit_code(map(ExitCode, reversed(codes))) == code
+
+
+def test_jobs_are_answered_as_they_end(videostat: Videostat) -> None:
+    got = videostat("wait", "jogg:proj_a", "doubao:task_done")
+    assert [row[1:3] for row in got.rows] == [["task_done", "succeeded"], ["proj_a", "succeeded"]]
+
+
+def test_stdout_is_the_answer_and_stderr_the_conversation(videostat: Videostat) -> None:
+    got = videostat("wait", "doubao", "task_a")
+    assert len(got.lines) == 1
+    assert got.stderr.startswith("waiting for 1 job, until ")
+    assert "doubao task_a: queued" in got.stderr
+    assert "\x1b" not in got.stdout + got.stderr
+
+
+def test_quiet_prints_urls_and_on_stderr_errors_alone(videostat: Videostat) -> None:
+    got = videostat("wait", "-q", "--interval", "1", "doubao:task_done", "doubao:task_done_novideo", "doubao:task_a")
+    assert got.code == 9
+    assert len(got.lines) == 2
+    assert all(line.startswith("http://127.0.0.1:") for line in got.lines)
+    assert got.stderr.startswith("videostat: doubao task_done_novideo succeeded, but")
+    assert len(got.stderr.splitlines()) == 2
+
+
+def test_a_terminal_gets_live_rows_and_a_table(videostat: Videostat) -> None:
+    got = videostat("wait", "doubao", "task_a", tty=("stdout", "stderr"))
+    assert "\x1b[?25l" in got.stderr
+    assert got.stderr.endswith("\x1b[?25h")
+    assert "PROVIDER" in got.lines[0]
+
+
+def test_no_progress_gives_a_terminal_log_lines(videostat: Videostat) -> None:
+    got = videostat("wait", "--no-progress", "doubao", "task_done", tty=("stderr",))
+    assert got.stderr.startswith("waiting for 1 job")
+    assert "\x1b" not in got.stderr
+
+
+# --- deadlines
+
+
+@pytest.mark.parametrize("option", ["--timeout", "--interval"])
+def test_a_duration_that_cannot_be_read_is_told_before_any_request(
+    videostat: Videostat, sandbox: Sandbox, option: str
+) -> None:
+    for text in ("-5", "abc", "", "1x", "1h-5m", "99999d", "nan", "1e3"):
+        got = videostat("wait", option, text, "jogg", "proj_done")
+        assert (got.code, got.stdout) == (2, "")
+        assert f"{text!a} is not a duration" in got.stderr
+    assert not sandbox.requests
+
+
+def test_a_timeout_tells_that_the_jobs_go_on_and_the_command_that_resumes(videostat: Videostat) -> None:
+    jobs = ("jogg:proj_stuck_1", "doubao:task_stuck_2", "doubao:task_done")
+    got = videostat("wait", *jobs, "--timeout", "30", "--json", "--interval", "20s")
+    assert got.code == 124
+    assert ended(got) == {"task_done": 0, "proj_stuck_1": 124, "task_stuck_2": 124}
+    said, command = got.stderr.splitlines()[-2:]
+    assert "2 jobs go on" in said
+    words = shlex.split(command)
+    assert words[:2] == ["videostat", "wait"]
+    resumed = videostat(*words[1:])
+    assert list(ended(resumed)) == ["proj_stuck_1", "task_stuck_2"]
+    assert resumed.stderr.splitlines()[-1] == command
+
+
+@pytest.mark.parametrize(
+    ("argv", "again"),
+    [
+        ("jogg proj_stuck", "jogg proj_stuck"),
+        ("jogg:proj_stuck doubao:task_stuck", "jogg:proj_stuck doubao:task_stuck"),
+        ("jogg:proj_stuck jogg:proj_stuck_2", "jogg proj_stuck proj_stuck_2"),
+        ("jogg proj_stuck -q --no-progress --no-history", "jogg proj_stuck --quiet --no-progress --no-history"),
+        ("jogg proj_stuck --exec 'echo {id}; true'", "jogg proj_stuck --exec 'echo {id}; true'"),
+        ("jogg proj_stuck -o 'my clip.mp4'", "jogg proj_stuck --output 'my clip.mp4'"),
+        ("--from jobs.txt", "--from jobs.txt"),
+        ("--from 'two words.txt'", "--from 'two words.txt'"),
+        ("--from jobs.txt doubao:task_stuck", "doubao:task_stuck jogg:proj_stuck"),
+        ("--from -", "jogg proj_stuck"),
+    ],
+)
+def test_the_resume_command_is_what_was_typed(videostat: Videostat, tmp_path: Path, argv: str, again: str) -> None:
+    for name in ("jobs.txt", "two words.txt"):
+        (tmp_path / name).write_text("jogg proj_stuck\n")
+    got = videostat("wait", "-t", "25", *shlex.split(argv), stdin="jogg proj_stuck\n")
+    assert got.code == 124
+    words = shlex.split(got.stderr.splitlines()[-1])
+    assert sorted(words) == sorted(["videostat", "wait", "--timeout", "25", *shlex.split(again)])
+
+
+def test_unfinished_jobs_are_resumed_by_their_ids(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
+    videostat("wait", "jogg:proj_stuck", "doubao:task_done", "doubao:task_stuck", "-t", "25")
+    got = videostat("wait", "--unfinished", "-t", "25")
+    assert {row[1] for row in got.rows} == {"proj_stuck", "task_stuck"}
+    assert "--unfinished" not in got.stderr
+
+
+def test_a_timeout_shorter_than_the_first_answer_is_kept(videostat: Videostat, hanging: HTTPServer) -> None:
+    got = videostat("wait", "doubao:t", "--timeout", "5", "--json")
+    assert (got.code, ended(got)) == (124, {"t": 124})
+
+
+def test_a_server_that_hangs_delays_nobody_else(videostat: Videostat, hanging: HTTPServer) -> None:
+    got = videostat("wait", "doubao:t", "jogg:proj_a", "--timeout", "3m", "--json")
+    assert ended(got) == {"proj_a": 0, "t": 124}
+
+
+def test_the_configured_timeout_holds_where_none_is_typed(videostat: Videostat, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[defaults]\ntimeout = "20s"\n')
+    assert "(20s)" in videostat("wait", "--config", "config.toml", "jogg", "proj_stuck").stderr
+    got = videostat("wait", "--config", "config.toml", "-t", "15", "jogg", "proj_stuck")
+    assert "(15s)" in got.stderr
+
+
+@pytest.mark.parametrize(
+    ("jobs", "advice"),
+    [
+        ("jogg:proj_done", "10m"),
+        ("jogg-product:product_done", "30m"),
+        ("jogg:proj_done jogg-product:product_done", "30m"),
+    ],
+)
+def test_the_longest_advice_of_the_services_is_the_deadline(videostat: Videostat, jobs: str, advice: str) -> None:
+    assert f"({advice})" in videostat("wait", *jobs.split()).stderr
+
+
+def test_a_timeout_of_zero_is_none(videostat: Videostat) -> None:
+    got = videostat("wait", "-t", "0", "doubao", "task_a")
+    assert got.code == 0
+    assert got.stderr.startswith("waiting for 1 job\n")
+
+
+# --- how often
+
+
+@pytest.mark.parametrize("speed", [100])
+@pytest.mark.parametrize(
+    ("name", "floor"), [("jogg:proj_stuck", 10), ("doubao:task_stuck", 5), ("reelbot:reel_stuck", 3)]
+)
+def test_an_interval_below_the_floor_is_raised_with_a_sentence(
+    videostat: Videostat, sandbox: Sandbox, name: str, floor: int
+) -> None:
+    got = videostat("wait", name, "--interval", "1", "--timeout", f"{4 * floor + 3}", "--no-progress")
+    provider = name.partition(":")[0]
+    assert got.stderr.count(f"videostat: {provider} allows one look every {floor}s") == 1
+    assert 3 <= len(sandbox.requests) <= 6
+
+
+@pytest.mark.parametrize("speed", [100])
+def test_a_longer_interval_is_kept(videostat: Videostat, sandbox: Sandbox) -> None:
+    videostat("wait", "doubao:task_stuck", "--interval", "20", "--timeout", "50")
+    # At 0, 20 and 40 seconds, and once before the deadline.
+    assert len(sandbox.requests) <= 4
+
+
+def test_a_job_that_is_not_found_is_believed_at_the_second_look(videostat: Videostat, sandbox: Sandbox) -> None:
+    assert videostat("wait", "doubao", "nope").code == 7
+    assert len(sandbox.requests) == 2
+
+
+# --- stopping early
+
+
+def test_any_ends_with_the_first_success_and_0(videostat: Videostat) -> None:
+    got = videostat("wait", "--any", "--json", "jogg:proj_stuck", "doubao:task_fail_done", "jogg:nope", "doubao:task_a")
+    assert got.code == 0
+    codes = ended(got)
+    assert codes["task_a"] == 0
+    assert codes["proj_stuck"] == 8
+    assert "1 job goes on" in got.stderr
+
+
+def test_any_without_a_success_tells_the_worst(videostat: Videostat) -> None:
+    got = videostat("wait", "--any", "doubao:task_fail_done", "jogg:nope")
+    assert got.code == 5
+
+
+def test_any_is_quiet_about_the_others_when_asked(videostat: Videostat) -> None:
+    got = videostat("wait", "--any", "--quiet", "jogg:proj_stuck", "doubao:task_done")
+    assert (got.code, len(got.lines), got.stderr) == (0, 1, "")
+
+
+@pytest.mark.parametrize(
+    ("bad", "code"), [("doubao:task_fail_done", 5), ("jogg:proj_done_expired", 7), ("jogg:proj_done_novideo", 9)]
+)
+def test_fail_fast_ends_with_the_first_bad_end(videostat: Videostat, bad: str, code: int) -> None:
+    got = videostat("wait", "--fail-fast", "--json", "jogg:proj_stuck", "doubao:task_done", bad)
+    assert got.code == code
+    assert ended(got)["proj_stuck"] == 8
+
+
+def test_fail_fast_does_not_stop_at_a_success(videostat: Videostat) -> None:
+    got = videostat("wait", "--fail-fast", "doubao:task_done", "jogg:proj_a")
+    assert (got.code, len(got.lines)) == (0, 2)
+
+
+def test_any_and_fail_fast_contradict_each_other(videostat: Videostat, sandbox: Sandbox) -> None:
+    got = videostat("wait", "--any", "--fail-fast", "jogg", "proj_done")
+    assert got.code == 2
+    assert "--any and --fail-fast contradict each other" in got.stderr
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_every_job_and_gives_back_the_handlers(
+    videostat: Videostat, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, signum: signal.Signals
+) -> None:
+    def answer(_: Request) -> Response:
+        signal.pthread_kill(threading.main_thread().ident or 0, signum)
+        return Response("{}", 500)
+
+    httpserver.expect_request("/v1/video/generations/t").respond_with_handler(answer)
+    monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", httpserver.url_for("").rstrip("/"))
+    before = signal.getsignal(signum)
+    got = videostat("wait", "--json", "jogg:proj_done", "doubao:t", "jogg:proj_stuck")
+    assert (got.code, ended(got)["t"], ended(got)["proj_stuck"]) == (128 + signum, 128 + signum, 128 + signum)
+    assert signal.getsignal(signum) is before
+
+
+# --- trouble on the way
+
+
+def test_trouble_that_passes_is_said_and_waited_out(
+    videostat: Videostat, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = "/v1/video/generations/t"
+    done = {
+        "code": "success",
+        "data": {"task_id": "t", "status": "SUCCESS", "fail_reason": "https://cdn.example/v.mp4"},
+    }
+    for status, body in (
+        (502, "<html>Bad Gateway</html>"),
+        (200, ""),
+        (429, ""),
+        (200, '{"code":"success","data":null}'),
+    ):
+        httpserver.expect_ordered_request(task).respond_with_data(body, status)
+    httpserver.expect_ordered_request(task).respond_with_json(done)
+    monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", httpserver.url_for("").rstrip("/"))
+    got = videostat("wait", "doubao", "t")
+    assert (got.code, got.rows) == (0, [["doubao", "t", "succeeded", "https://cdn.example/v.mp4"]])
+    assert "asking again" in got.stderr
+
+
+def test_trouble_that_does_not_pass_is_the_answer_at_the_deadline(
+    videostat: Videostat, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    httpserver.expect_request("/v1/video/generations/t").respond_with_data("<html>", 502)
+    monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", httpserver.url_for("").rstrip("/"))
+    got = videostat("wait", "doubao:t", "jogg:proj_done", "-t", "60", "--json")
+    assert (got.code, ended(got)) == (6, {"proj_done": 0, "t": 6})
+
+
+def test_a_refused_key_ends_its_account_and_no_other(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDEOSTAT_JOGG_API_KEY", "")
+    got = videostat("wait", "--json", "jogg:proj_1", "jogg-avatar:avatar_2", "doubao:task_a")
+    assert (got.code, ended(got)) == (3, {"proj_1": 3, "avatar_2": 3, "task_a": 0})
+    assert got.stderr.count("no key is configured") == 1
+
+
+def test_any_stops_at_a_video_that_is_there_already(videostat: Videostat) -> None:
+    assert videostat("download", "jogg", "proj_done").code == 0
+    got = videostat("wait", "--any", "--download", "--json", "jogg:proj_stuck", "jogg:proj_done")
+    assert got.code == 0
+    assert ended(got) == {"proj_done": 0, "proj_stuck": 8}
+
+
+def test_exec_runs_for_a_video_that_is_there_already(videostat: Videostat, sandbox: Sandbox) -> None:
+    assert videostat("wait", "--download", "jogg", "proj_done", "--exec", "false").code == 10
+    sandbox.requests.clear()
+    got = videostat("wait", "--download", "jogg", "proj_done", "--exec", "echo has {file}")
+    assert got.code == 0
+    assert "has jogg-proj_done.mp4" in got.stderr
+    assert not sandbox.requests
+
+
+def test_jobs_that_came_through_a_pipe_are_named_in_the_command_that_goes_on(
+    videostat: Videostat, tmp_path: Path
+) -> None:
+    (tmp_path / "-").touch()
+    got = videostat("wait", "--from", "-", "--timeout", "5", stdin="jogg proj_done\njogg proj_stuck\n")
+    assert got.stderr.splitlines()[-1] == "  videostat wait jogg proj_stuck --timeout 5"
+
+
+def test_what_nobody_ever_saw_is_not_promised_to_go_on(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", "http://127.0.0.1:9")
+    got = videostat("wait", "--timeout", "4", "jogg", "proj_1")
+    assert got.code == 6
+    assert "1 job may go on at the service" in got.stderr

@@ -1,0 +1,281 @@
+"""The completion scripts: up to date, and tried in the shells themselves."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pexpect  # type: ignore[import-untyped]
+import pytest
+
+from videostat.completion import Command, Option, Value, bash
+from videostat.history import History, default_path
+from videostat.models import JobRef
+from videostat.providers import PROVIDERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import Videostat
+
+# pexpect forks, and a thread that another test has left behind does not matter to a shell.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+
+FOLDER = Path(__file__).parents[2] / "completions"
+SCRIPTS = {"bash": FOLDER / "videostat.bash", "zsh": FOLDER / "_videostat", "fish": FOLDER / "videostat.fish"}
+every_shell = pytest.mark.parametrize("shell", SCRIPTS)
+
+CONFIG = """
+[defaults]
+[providers.jogg]
+  [providers."quoted-gateway"]  # as good as bare
+[providers.eu-gateway]
+type = "doubao"
+#[providers.xyz]
+"""
+
+# Notes what it is asked at Tab, and what it is given at Enter.
+VIDEOSTAT = """#!/bin/sh
+if [ "$1 $2" = "completion ids" ]; then
+    echo "$3" >> "$HOME/asked"
+    case $3 in
+        jogg | eu-gateway) printf '%s\\n' zeta alpha ;;
+        *) echo "videostat: something went wrong" >&2; exit 2 ;;
+    esac
+else
+    printf '%s\\n' "$@" > "$HOME/given"
+    echo given
+fi
+"""
+
+# Alt-* puts all completions on the line.
+TERMINALS = {
+    "bash": (["bash", "--norc", "--noprofile"], f"set -u; source {shlex.quote(str(SCRIPTS['bash']))}"),
+    "zsh": (
+        ["zsh", "-f"],
+        f"""fpath=({shlex.quote(str(FOLDER))} $fpath); autoload -U compinit; compinit -D -u
+        bindkey -e '\\e*' complete-word; zstyle ':completion:*' completer _all_matches _complete
+        zstyle ':completion:*' insert true""",
+    ),
+}
+
+Offers = Callable[[str], list[str]]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the shells are at home."""
+    desk = tmp_path_factory.mktemp("desk")
+    (desk / "my folder").mkdir()
+    (desk / "my jobs.txt").touch()
+    (desk / "config.toml").write_text(CONFIG)
+    command = desk / "bin" / "videostat"
+    command.parent.mkdir()
+    command.write_text(VIDEOSTAT)
+    command.chmod(0o755)
+    return desk
+
+
+def environment(desk: Path) -> dict[str, str]:
+    path = f"{desk / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    return {"HOME": str(desk), "LC_ALL": "C.UTF-8", "PATH": path, "PS1": "", "TERM": "dumb"}
+
+
+def present(shell: str) -> str:
+    return shutil.which(shell) or pytest.skip(f"no {shell} here")
+
+
+@pytest.fixture(scope="module", params=SCRIPTS)
+def offers(request: pytest.FixtureRequest, desk: Path) -> Iterator[Offers]:
+    """What a shell offers at the end of a line."""
+    shell = request.param
+    environ = environment(desk) | {"VIDEOSTAT_CONFIG": "config.toml"}
+    if shell == "fish":
+        yield lambda line: fish_offers(line, desk, environ)
+        return
+    (command, *options), setup = TERMINALS[shell]
+    terminal = pexpect.spawn(present(command), options, cwd=desk, env=environ, echo=False, timeout=5)
+    terminal.delaybeforesend = None
+    terminal.sendline(setup)
+
+    def typed(line: str) -> list[str]:
+        terminal.send(f"{line}\x1b*\n")
+        terminal.expect_exact("given\r\n")
+        before = shlex.split(line)[1:]
+        last = before.pop() if not line.endswith(" ") else ""
+        found = (desk / "given").read_text().splitlines()[len(before) :]
+        return [] if found == [last] else found
+
+    yield typed
+    terminal.close(force=True)
+
+
+def asked(desk: Path) -> list[str]:
+    """The accounts whose ids a shell has asked for since the last time."""
+    calls = desk / "asked"
+    accounts = calls.read_text().split() if calls.exists() else []
+    calls.unlink(missing_ok=True)
+    return accounts
+
+
+def fish_offers(line: str, desk: Path, environ: dict[str, str]) -> list[str]:
+    script = f"source {shlex.quote(str(SCRIPTS['fish']))}; complete -C {shlex.quote(line)}"
+    command = [present("fish"), "--no-config", "--command", script]
+    done = subprocess.run(command, cwd=desk, env=environ, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return [offer.partition("\t")[0] for offer in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("videostat wa", "wait"),
+        ("videostat config ", "check init path set-key show"),
+        ("videostat completion ", "bash fish zsh"),
+        ("videostat --vers", "--version"),
+        ("videostat wait --time", "--timeout"),
+        ("videostat wait jogg a --output-", "--output-dir"),
+        ("videostat wait jogg a --no-p", "--no-progress"),
+        ("videostat config show --c", "--config"),
+        ("videostat list --state ", "failed queued running succeeded unknown"),
+        ("videostat list --state=s", "--state=succeeded"),
+        ("videostat wait ", " ".join(sorted([*PROVIDERS, "eu-gateway", "quoted-gateway"]))),
+        ("videostat list e", "eu-gateway"),
+        ("videostat config set-key q", "quoted-gateway"),
+        ("videostat history --provider r", "reelbot"),
+        ("videostat history --provider=r", "--provider=reelbot"),
+        ("videostat wait --timeout 10m --json r", "reelbot"),
+        ("videostat wait jogg:zeta r", "reelbot"),
+        ("videostat wait x", ""),
+        ("videostat wait --timeout ", ""),
+    ],
+)
+def test_what_is_known_beforehand_is_offered_without_asking_videostat(
+    offers: Offers, desk: Path, line: str, expected: str
+) -> None:
+    assert (sorted(offers(line)), asked(desk)) == (expected.split(), [])
+
+
+@pytest.mark.parametrize("line", ["videostat list jogg ", "videostat config check jogg ", "videostat config path "])
+def test_an_account_is_offered_only_where_one_belongs(offers: Offers, line: str) -> None:
+    assert not {*PROVIDERS, "eu-gateway"} & {*offers(line)}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("videostat status --from my", {"my folder", "my jobs.txt"}),
+        ("videostat status --from=my", {"my folder", "my jobs.txt"}),
+        ("videostat wait --config c", {"config.toml"}),
+        ("videostat wait --config=c", {"config.toml"}),
+        ("videostat wait --exec b", {"bin"}),
+        ("videostat download jogg a -o my", {"my folder", "my jobs.txt"}),
+        ("videostat download jogg a --output my", {"my folder", "my jobs.txt"}),
+        ("videostat download jogg a --output-dir my", {"my folder"}),
+        ("videostat download jogg a --output-dir=my", {"my folder"}),
+    ],
+)
+def test_files_are_offered_where_a_file_belongs(offers: Offers, line: str, expected: set[str]) -> None:
+    assert {offer.rpartition("=")[2].rstrip("/") for offer in offers(line)} == expected
+
+
+def test_a_redirection_is_offered_files_too(offers: Offers, desk: Path) -> None:
+    offers("videostat wait jogg a 2>> conf")
+    assert (asked(desk), (desk / "conf").exists()) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("line", "account", "expected"),
+    [
+        ("videostat status jogg ", "jogg", ["zeta", "alpha"]),
+        ("videostat wait --timeout 10m --json jogg a", "jogg", ["alpha"]),
+        ("videostat wait doubao:x eu-gateway alpha z", "eu-gateway", ["zeta"]),
+        ("videostat wait jogg:a", "jogg", ["jogg:alpha"]),
+        ("videostat wait jogg alpha eu-gateway:z", "eu-gateway", ["eu-gateway:zeta"]),
+        ("videostat wait reelbot ", "reelbot", []),
+        ("videostat wait reelbot:", "reelbot", []),
+    ],
+)
+def test_ids_come_from_one_call_and_errors_are_silent(
+    offers: Offers, desk: Path, line: str, account: str, expected: list[str]
+) -> None:
+    assert (offers(line), asked(desk)) == (expected, [account])
+
+
+@every_shell
+@pytest.mark.parametrize(
+    ("variables", "config"),
+    [
+        ({}, ".config/videostat/config.toml"),
+        ({"XDG_CONFIG_HOME": ""}, ".config/videostat/config.toml"),
+        ({"XDG_CONFIG_HOME": "xdg folder"}, "xdg folder/videostat/config.toml"),
+        ({}, "Library/Application Support/videostat/config.toml"),
+        ({"VIDEOSTAT_CONFIG": "my config"}, "my config"),
+        ({"VIDEOSTAT_CONFIG": ""}, ".config/videostat/config.toml"),
+    ],
+)
+def test_accounts_are_read_where_videostat_reads_them(
+    home: Path, shell: str, variables: dict[str, str], config: str
+) -> None:
+    path = home / config
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(CONFIG)
+    function = "__videostat_accounts" if shell == "fish" else "_videostat_accounts"
+    # Without compinit, zsh does not know the last line's compdef.
+    lines = f"source {shlex.quote(str(SCRIPTS[shell]))} 2>/dev/null; {function} 2>&1"
+    environ = environment(home) | variables
+    command = [present(shell), "-c", lines]
+    done = subprocess.run(command, cwd=home, env=environ, stdout=subprocess.PIPE, text=True, check=False)
+    assert {*done.stdout.split()} == {*PROVIDERS, "eu-gateway", "quoted-gateway"}
+
+
+@every_shell
+def test_the_scripts_are_those_the_command_prints(videostat: Videostat, shell: str) -> None:
+    printed = videostat("completion", shell)
+    assert printed.code == 0
+    assert SCRIPTS[shell].read_text() == printed.stdout, (
+        f"make it anew: python -m videostat completion {shell} > completions/{SCRIPTS[shell].name}"
+    )
+
+
+@every_shell
+def test_the_scripts_are_sound(shell: str) -> None:
+    checked = subprocess.run([present(shell), "-n", SCRIPTS[shell]], capture_output=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, b"")
+
+
+def test_ids_are_the_newest_of_the_history(videostat: Videostat) -> None:
+    history = History(default_path(), warn=pytest.fail)
+    now = datetime.now(UTC)
+    for age in range(60):
+        history.add([JobRef("jogg", f"job-{age}"), JobRef("reelbot", "other")], now - timedelta(seconds=age))
+    history.close()
+    assert videostat("completion", "ids", "jogg").lines == [f"job-{age}" for age in range(50)]
+
+
+def test_without_a_history_there_are_no_ids(videostat: Videostat) -> None:
+    assert videostat("completion", "ids", "jogg").stdout == ""
+    assert not default_path().exists()
+
+
+def test_an_option_means_the_same_in_every_command() -> None:
+    def command(path: str, takes: Value | None) -> Command:
+        return Command(path, "", (Option(("--output",), "", takes),))
+
+    alike = Command("", "", (), commands=(command("one", Value.FILE), command("two", Value.FILE)))
+    assert "--output) expected=" in bash.script(alike, ())
+    different = Command("", "", (), commands=(command("one", Value.FILE), command("two", None)))
+    with pytest.raises(ValueError, match="--output takes different things"):
+        bash.script(different, ())
+
+
+def test_other_commands_do_not_import_what_makes_the_scripts() -> None:
+    program = "import sys, videostat.commands; sys.exit('videostat.completion' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

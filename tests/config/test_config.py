@@ -1,0 +1,857 @@
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import sys
+import threading
+import tomllib
+import traceback
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from videostat import config
+from videostat.config import Defaults, Key, load, mask
+from videostat.config.file import _DEFAULTS, _SECTION, write_file
+from videostat.errors import ConfigError, ExitCode, KeyMissing, VideostatError
+from videostat.providers import PROVIDERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from videostat.config import Settings
+
+EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
+CANARY = "canary-0123456789-yellow"
+GATEWAY = 'type = "doubao"\nbase_url = "https://eu.example.com"\n'
+
+
+@pytest.fixture
+def configure(tmp_path: Path) -> Callable[..., Settings]:
+    """Settings from the texts of the two files and the environment."""
+
+    def configure(text: str = "", stored: str = "", *, timeout: float = 30, **environ: str) -> Settings:
+        for name, content in (("config.toml", text), ("credentials.toml", stored)):
+            (tmp_path / name).write_text(content)
+            (tmp_path / name).chmod(0o600)
+        return load(tmp_path / "config.toml", environ, key_command_timeout=timeout)
+
+    return configure
+
+
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def told(error: VideostatError) -> str:
+    """All that a person, a log or a traceback could come to see of an error."""
+    return "".join(traceback.format_exception(error)) + str(error.hint)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+# --- which value wins
+
+KEY_SOURCES = {
+    "environment variable VIDEOSTAT_REELBOT_API_KEY": "key-of-ours",
+    "environment variable REELBOT_API_KEY": "key-of-theirs",
+    "api_key_command": "key-of-command",
+    "credentials.toml": "credential-key",
+    "config.toml": "key-of-config",
+}
+
+
+@pytest.mark.parametrize("sources", [pair for n in (1, 2, 5) for pair in combinations(KEY_SOURCES, n)])
+def test_the_strongest_source_of_a_key_wins(configure: Callable[..., Settings], sources: tuple[str, ...]) -> None:
+    keys = {source: KEY_SOURCES[source] for source in sources}
+    environ = {source.split()[-1]: key for source, key in keys.items() if source.startswith("environment")}
+    command = f'api_key_command = "echo {keys["api_key_command"]}"\n' if "api_key_command" in keys else ""
+    plain = f'api_key = "{keys["config.toml"]}"\n' if "config.toml" in keys else ""
+    stored = f'[providers.reelbot]\napi_key = "{keys["credentials.toml"]}"' if "credentials.toml" in keys else ""
+    settings = configure(f"[providers.reelbot]\n{command}{plain}", stored, **environ)
+    assert settings.account("reelbot").key() == Key(KEY_SOURCES[sources[0]], sources[0])
+    assert shown(settings, "reelbot", "api_key") == ("****", sources[0])
+
+
+URL_SOURCES = {
+    "environment variable VIDEOSTAT_JOGG_BASE_URL": "http://127.0.0.1:8080",
+    "config.toml": "https://proxy.example.com/jogg",
+    "service default": "https://api.jogg.ai",
+}
+
+
+@pytest.mark.parametrize("sources", [pair for n in (0, 1, 2) for pair in combinations(list(URL_SOURCES)[:2], n)])
+@pytest.mark.parametrize("name", ["jogg", "jogg-avatar", "jogg-product"])
+def test_the_strongest_source_of_a_base_url_wins(
+    configure: Callable[..., Settings], name: str, sources: tuple[str, ...]
+) -> None:
+    environ = {source.split()[-1]: URL_SOURCES[source] for source in sources if source.startswith("environment")}
+    written = f'base_url = "{URL_SOURCES["config.toml"]}"' if "config.toml" in sources else ""
+    settings = configure(f"[providers.jogg]\n{written}", **environ)
+    winner = next(iter([*sources, "service default"]))
+    assert settings.account(name).base_url == URL_SOURCES[winner]
+    assert shown(settings, "jogg", "base_url") == (URL_SOURCES[winner], winner)
+
+
+def shown(settings: Settings, account: str, key: str) -> tuple[str | None, str]:
+    (row,) = [row for row in settings.values() if (row.account, row.key) == (account, key)]
+    return row.value, row.source
+
+
+def test_an_empty_variable_is_unset(configure: Callable[..., Settings]) -> None:
+    empty = dict.fromkeys(
+        ["VIDEOSTAT_JOGG_API_KEY", "JOGG_API_KEY", "VIDEOSTAT_JOGG_BASE_URL", "VIDEOSTAT_NO_HISTORY"], ""
+    )
+    settings = configure('[providers.jogg]\napi_key = "from-file"', **empty)
+    assert settings.account("jogg").key().source == "config.toml"
+    assert settings.account("jogg").base_url == "https://api.jogg.ai"
+    assert settings.defaults.history
+
+
+def test_services_of_one_account_share_its_key_and_its_limit(configure: Callable[..., Settings]) -> None:
+    settings = configure('[providers.jogg]\napi_key = "shared"\nmax_requests_per_second = 2.5')
+    accounts = [settings.account(name) for name in ("jogg", "jogg-avatar", "jogg-product")]
+    assert [account.name for account in accounts] == ["jogg", "jogg-avatar", "jogg-product"]
+    assert {account.key_group for account in accounts} == {"jogg"}
+    assert {account.key().value for account in accounts} == {"shared"}
+    assert {account.max_requests_per_second for account in accounts} == {2.5}
+    assert [account.provider for account in accounts] == [PROVIDERS[account.name] for account in accounts]
+
+
+def test_an_account_without_a_section_has_the_services_own_values(configure: Callable[..., Settings]) -> None:
+    account = configure().account("reelbot")
+    assert (account.key_group, account.base_url) == ("reelbot", "https://reelbot.space")
+    assert account.max_requests_per_second == PROVIDERS["reelbot"].max_requests_per_second
+
+
+# --- accounts under a name of one's own
+
+
+def test_an_account_of_ones_own_is_separate_from_its_service(configure: Callable[..., Settings]) -> None:
+    settings = configure(
+        f'[providers.doubao]\nbase_url = "https://a.example.com"\napi_key = "a"\n[providers.eu-gateway]\n{GATEWAY}'
+        f'api_key = "b"\nmax_requests_per_second = 20'
+    )
+    account = settings.account("eu-gateway")
+    assert (account.name, account.key_group, account.provider) == ("eu-gateway", "eu-gateway", PROVIDERS["doubao"])
+    assert (account.base_url, account.max_requests_per_second) == ("https://eu.example.com", 20)
+    assert account.key().value == "b"
+    assert settings.account("doubao").key().value == "a"
+    assert settings.names() == [*PROVIDERS, "eu-gateway"]
+
+
+def test_the_services_own_variable_never_serves_an_account_of_ones_own(configure: Callable[..., Settings]) -> None:
+    text = f'[providers.doubao]\nbase_url = "https://a.example.com"\napi_key = "of-doubao"\n[providers.eu]\n{GATEWAY}'
+    theirs = {"DOUBAO_API_KEY": CANARY, "VIDEOSTAT_DOUBAO_API_KEY": CANARY, "VIDEOSTAT_DOUBAO_BASE_URL": "http://x"}
+    account = configure(text, '[providers.doubao]\napi_key = "stored"', **theirs).account("eu")
+    assert account.base_url == "https://eu.example.com"
+    with pytest.raises(KeyMissing) as caught:
+        account.key()
+    assert "VIDEOSTAT_EU_API_KEY" in told(caught.value)
+    assert "DOUBAO_API_KEY" not in told(caught.value)
+
+
+def test_an_account_of_ones_own_has_its_own_variables(configure: Callable[..., Settings]) -> None:
+    ours = {"VIDEOSTAT_EU_GATEWAY_API_KEY": "mine", "VIDEOSTAT_EU_GATEWAY_BASE_URL": "http://eu.local:3000/"}
+    account = configure('[providers.eu-gateway]\ntype = "doubao"', **ours).account("eu-gateway")
+    assert (account.base_url, account.key().value) == ("http://eu.local:3000", "mine")
+
+
+# --- what is missing or unknown
+
+
+def test_a_missing_key_is_told_with_its_variables_its_config_key_and_the_command(
+    configure: Callable[..., Settings], tmp_path: Path
+) -> None:
+    account = configure().account("jogg-avatar")
+    with pytest.raises(KeyMissing, match="no key is configured") as caught:
+        account.key()
+    assert caught.value.exit_code is ExitCode.KEY
+    for words in (
+        "videostat config set-key jogg`",
+        "VIDEOSTAT_JOGG_API_KEY or JOGG_API_KEY",
+        "api_key under [providers.jogg]",
+        str(tmp_path / "config.toml"),
+    ):
+        assert words in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "variable"),
+    [
+        ("", "doubao", "VIDEOSTAT_DOUBAO_BASE_URL"),
+        ('[providers.eu-gateway]\ntype = "doubao"', "eu-gateway", "VIDEOSTAT_EU_GATEWAY_BASE_URL"),
+    ],
+)
+def test_a_missing_base_url_is_told_with_its_config_key_and_its_variable(
+    configure: Callable[..., Settings], text: str, name: str, variable: str
+) -> None:
+    settings = configure(text)
+    with pytest.raises(ConfigError, match=f"{name} needs a base URL") as caught:
+        settings.account(name)
+    assert f"base_url under [providers.{name}]" in str(caught.value.hint)
+    assert variable in str(caught.value.hint)
+    assert shown(settings, name, "base_url") == (None, "not set")
+
+
+@pytest.mark.parametrize(
+    ("typed", "nearest"),
+    [
+        ("jog", "jogg"),
+        ("JOGG", "jogg"),
+        ("reelbit", "reelbot"),
+        ("eu-gatway", "eu-gateway"),
+        ("jogg-avatr", "jogg-avatar"),
+    ],
+)
+def test_an_unknown_name_gets_the_nearest_one(configure: Callable[..., Settings], typed: str, nearest: str) -> None:
+    settings = configure(f"[providers.eu-gateway]\n{GATEWAY}")
+    with pytest.raises(ConfigError, match=f"'{typed}' is no service, and no account") as caught:
+        settings.account(typed)
+    assert caught.value.hint == f"Did you mean {nearest}?"
+    assert caught.value.exit_code is ExitCode.USAGE
+
+
+def test_a_name_near_to_none_gets_all_of_them(configure: Callable[..., Settings]) -> None:
+    with pytest.raises(ConfigError, match=r"'\\x1b\[2J'") as caught:
+        configure().key_group("\x1b[2J")
+    assert caught.value.hint == f"Known are {', '.join(PROVIDERS)}."
+
+
+# --- the key command
+
+
+def counting(path: Path, then: str) -> str:
+    return f"""[providers.jogg]\napi_key_command = "sh -c 'echo run >> {path}; {then}'"\n"""
+
+
+@pytest.mark.parametrize("then", ["echo the-key", "exit 7"])
+def test_a_key_command_runs_once_for_many_threads_even_if_it_fails(
+    configure: Callable[..., Settings], tmp_path: Path, then: str
+) -> None:
+    settings = configure(counting(tmp_path / "runs", then))
+    accounts = [settings.account(name) for name in ("jogg", "jogg-avatar", "jogg-product")] * 4
+    assert not (tmp_path / "runs").exists()
+    at_once = threading.Barrier(len(accounts))
+    answers: list[str] = []
+
+    def ask(key: Callable[[], Key]) -> None:
+        at_once.wait()
+        try:
+            answers.append(key().value)
+        except KeyMissing as error:
+            answers.append(str(error))
+
+    threads = [threading.Thread(target=ask, args=[account.key]) for account in accounts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (tmp_path / "runs").read_text() == "run\n"
+    assert len(answers) == len(accounts)
+    assert set(answers) == {"the-key" if then == "echo the-key" else "the api_key_command of jogg failed with status 7"}
+
+
+def test_showing_the_settings_runs_no_key_command(configure: Callable[..., Settings], tmp_path: Path) -> None:
+    settings = configure(counting(tmp_path / "runs", f"echo {CANARY}"))
+    assert shown(settings, "jogg", "api_key") == ("****", "api_key_command")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_error_that_every_job_meets_does_not_grow(configure: Callable[..., Settings]) -> None:
+    key = configure('[providers.jogg]\napi_key_command = "false"').account("jogg").key
+    lengths = set()
+    for _ in range(3):
+        with pytest.raises(KeyMissing) as caught:
+            key()
+        lengths.add(len(list(traceback.walk_tb(caught.value.__traceback__))))
+    assert len(lengths) <= 2  # the first comes from deeper down
+
+
+@pytest.mark.parametrize(
+    ("command", "problem"),
+    [
+        (f"sh -c 'echo {CANARY}; echo {CANARY} >&2; exit 3'", "failed with status 3"),
+        (f"sh -c 'echo {CANARY}; kill -9 $$'", "failed with status -9"),
+        (f"/nonexistent/{CANARY}", "could not be started: No such file or directory"),
+        (f"sh -c 'echo {CANARY}; exec sleep 60'", "took longer than 0.2 seconds"),
+    ],
+)
+def test_a_failing_key_command_is_told_without_its_output(
+    configure: Callable[..., Settings], command: str, problem: str
+) -> None:
+    account = configure(f'[providers.jogg]\napi_key_command = "{command}"', timeout=0.2).account("jogg")
+    with pytest.raises(KeyMissing, match=problem) as caught:
+        account.key()
+    assert CANARY not in told(caught.value)
+
+
+@pytest.mark.parametrize(("output", "key"), [(r"a-key\n", "a-key"), ("a-key", "a-key"), (r"a-key\r\n", "a-key")])
+def test_one_line_end_is_stripped_from_a_commands_output(
+    configure: Callable[..., Settings], output: str, key: str
+) -> None:
+    account = configure(f"""[providers.jogg]\napi_key_command = 'printf "{output}"'""").account("jogg")
+    assert account.key().value == key
+
+
+def test_a_key_command_runs_without_a_shell(configure: Callable[..., Settings]) -> None:
+    account = configure('[providers.jogg]\napi_key_command = "echo a;echo&&$HOME|*"').account("jogg")
+    assert account.key().value == "a;echo&&$HOME|*"
+
+
+def test_a_key_command_does_not_eat_the_jobs_that_are_piped_in(configure: Callable[..., Settings]) -> None:
+    key = configure('[providers.jogg]\napi_key_command = "cat"').account("jogg").key
+    reader, writer = os.pipe()
+    os.write(writer, b"jogg:job1\n")
+    os.close(writer)
+    stdin = os.dup(0)
+    os.dup2(reader, 0)
+    try:
+        with pytest.raises(ConfigError, match="what api_key_command holds for jogg must be a key"):
+            key()
+        assert os.read(reader, 100) == b"jogg:job1\n"
+    finally:
+        os.dup2(stdin, 0)
+        os.close(stdin)
+        os.close(reader)
+
+
+# --- keys that cannot be keys
+
+UNUSABLE = [
+    f"{CANARY} ",
+    f" {CANARY}",
+    f"{CANARY} {CANARY}",
+    f"{CANARY}\n",
+    f"{CANARY}\r\n",
+    f"{CANARY}\t",
+    f"'{CANARY}'",
+    f'"{CANARY}"',
+    f"{CANARY}\x1b[2J",
+    f"{CANARY}\x7f",
+    f"{CANARY}é",
+    f"{CANARY}\u200b",
+    f"{CANARY}\u2028",
+]
+
+
+def quoted(key: str) -> str:
+    """A TOML string of any characters."""
+    return '"' + "".join(f"\\U{ord(c):08x}" for c in key) + '"'
+
+
+@pytest.mark.parametrize("key", ["", *UNUSABLE])
+@pytest.mark.parametrize("source", ["config.toml", "credentials.toml"])
+def test_an_unusable_key_in_a_file_is_refused_unseen(configure: Callable[..., Settings], source: str, key: str) -> None:
+    text = f"[providers.jogg]\napi_key = {quoted(key)}"
+    with pytest.raises(ConfigError, match=rf"{source}: providers\.jogg\.api_key must be a key without") as caught:
+        configure(**{"text" if source == "config.toml" else "stored": text})
+    assert CANARY not in told(caught.value)
+
+
+@pytest.mark.parametrize("key", UNUSABLE)
+@pytest.mark.parametrize("variable", ["VIDEOSTAT_JOGG_API_KEY", "JOGG_API_KEY"])
+def test_an_unusable_key_in_a_variable_is_refused_unseen(
+    configure: Callable[..., Settings], variable: str, key: str
+) -> None:
+    settings = configure(**{variable: key})
+    with pytest.raises(ConfigError, match=f"{variable} holds for jogg must be a key without") as caught:
+        settings.account("jogg").key()
+    assert CANARY not in told(caught.value)
+    assert str(shown(settings, "jogg", "api_key")[0]).isprintable()
+
+
+@pytest.mark.parametrize("key", ["", "\n", f"{CANARY}\n\n", f"{CANARY}\nuser: me\n", *UNUSABLE[:3], *UNUSABLE[5:]])
+def test_an_unusable_key_from_a_command_is_refused_unseen(
+    configure: Callable[..., Settings], tmp_path: Path, key: str
+) -> None:
+    (tmp_path / "key").write_bytes(key.encode())
+    account = configure(f'[providers.jogg]\napi_key_command = "cat {tmp_path}/key"').account("jogg")
+    with pytest.raises(ConfigError, match="api_key_command holds for jogg must be a key without") as caught:
+        account.key()
+    assert CANARY not in told(caught.value)
+
+
+@pytest.mark.parametrize("key", ["", *UNUSABLE])
+def test_an_unusable_key_is_not_kept(configure: Callable[..., Settings], key: str) -> None:
+    settings = configure()
+    with pytest.raises(ConfigError, match="must be a key without") as caught:
+        settings.set_key("jogg", key)
+    assert CANARY not in told(caught.value)
+    assert settings.credentials_path.read_text() == ""
+
+
+@pytest.mark.parametrize("key", ["k", "sk-" + "a" * 5000, "rb_live_AZaz09._~+/=-", "!#$%&()*,:;<>?@[]^`{|}\\"])
+def test_any_other_printable_key_is_accepted(configure: Callable[..., Settings], key: str) -> None:
+    settings = configure()
+    settings.set_key("jogg", key)
+    assert load(settings.path, {}).account("jogg").key() == Key(key, "credentials.toml")
+
+
+# --- what is shown
+
+
+@pytest.mark.parametrize(
+    ("key", "masked"),
+    [
+        ("", "****"),
+        ("a" * 15, "****"),
+        ("a" * 12 + "wxyz", "****wxyz"),
+        (CANARY, "****llow"),
+        ("a" * 16 + "\x1b[2J", "****"),
+    ],
+)
+def test_a_masked_key_shows_four_characters_or_none(key: str, masked: str) -> None:
+    assert mask(key) == masked
+
+
+def test_every_setting_is_listed_with_its_source(configure: Callable[..., Settings]) -> None:
+    settings = configure(
+        f'[defaults]\ntimeout = "1h30m"\nparallel = 3\nhistory = false\n[providers.jogg]\napi_key = "{CANARY}"\n'
+        f'max_requests_per_second = 0.5\n[providers.eu]\n{GATEWAY}api_key_command = "echo {CANARY}"'
+    )
+    file, default, service = "config.toml", "default", "service default"
+    assert list(map(tuple, settings.values())) == [
+        ("defaults", "timeout", "5400", file),
+        ("defaults", "interval", None, default),
+        ("defaults", "output_dir", ".", default),
+        ("defaults", "name", "{provider}-{id}.{ext}", default),
+        ("defaults", "parallel", "3", file),
+        ("defaults", "history", "false", file),
+        ("jogg", "api_key", "****llow", file),
+        ("jogg", "base_url", "https://api.jogg.ai", service),
+        ("jogg", "max_requests_per_second", "0.5", file),
+        ("doubao", "api_key", None, "not set"),
+        ("doubao", "base_url", None, "not set"),
+        ("doubao", "max_requests_per_second", "50", service),
+        ("reelbot", "api_key", None, "not set"),
+        ("reelbot", "base_url", "https://reelbot.space", service),
+        ("reelbot", "max_requests_per_second", "1", service),
+        ("eu", "api_key", "****", "api_key_command"),
+        ("eu", "base_url", "https://eu.example.com", file),
+        ("eu", "max_requests_per_second", "50", service),
+    ]
+
+
+def test_no_representation_shows_a_key(configure: Callable[..., Settings]) -> None:
+    settings = configure(f'[providers.jogg]\napi_key = "{CANARY}"', REELBOT_API_KEY=CANARY)
+    account = settings.account("jogg")
+    assert CANARY not in f"{settings!r}{account!r}{account.key()!r}{list(settings.values())}"
+
+
+# --- defaults
+
+
+def test_defaults_are_read(configure: Callable[..., Settings]) -> None:
+    text = """[defaults]
+        timeout = "10m"
+        interval = 12
+        output_dir = "~/videos"
+        name = "{id}.{ext}"
+        parallel = 8
+        history = false"""
+    assert configure(text).defaults == Defaults(600, 12, Path.home() / "videos", "{id}.{ext}", 8, history=False)
+
+
+def test_the_environment_turns_the_history_off(configure: Callable[..., Settings]) -> None:
+    settings = configure("[defaults]\nhistory = true", VIDEOSTAT_NO_HISTORY="1")
+    assert not settings.defaults.history
+    assert shown(settings, "defaults", "history") == ("false", "environment variable VIDEOSTAT_NO_HISTORY")
+
+
+# --- base URLs
+
+
+@pytest.mark.parametrize(
+    ("written", "base_url"),
+    [
+        ("https://gateway.example.com", "https://gateway.example.com"),
+        ("https://gateway.example.com/", "https://gateway.example.com"),
+        ("HTTPS://Gateway.Example.com/Prefix/v2//", "https://gateway.example.com/Prefix/v2"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("http://[::1]:65535/x", "http://[::1]:65535/x"),
+        ("http://new_api:3000", "http://new_api:3000"),
+    ],
+)
+def test_a_base_url_is_scheme_host_and_prefix(configure: Callable[..., Settings], written: str, base_url: str) -> None:
+    assert configure(f'[providers.doubao]\nbase_url = "{written}"').account("doubao").base_url == base_url
+    assert configure(VIDEOSTAT_DOUBAO_BASE_URL=written).account("doubao").base_url == base_url
+
+
+BAD_BASE_URLS = [
+    "gateway.example.com",
+    "ftp://gateway.example.com",
+    "https://",
+    "https:///v1",
+    f"https://user:{CANARY}@gateway.example.com",
+    f"https://{CANARY}@gateway.example.com",
+    f"https://gateway.example.com?key={CANARY}",
+    "https://gateway.example.com?",
+    "https://gateway.example.com#",
+    f"https://gateway.example.com/#{CANARY}",
+    "https://gateway.example.com:0",
+    "https://gateway.example.com:65536",
+    "https://gateway.example.com:port",
+    "https://gateway..example.com",
+    "https://.example.com",
+    f"https://{'a' * 64}.example.com",
+    "https://gateway.example.com//v1",
+    "https://gateway.example.com\\@evil.example",
+    "https://gateway.example.com/{id}",
+    "https://gateway.example.com/a b",
+    "https://gateway.example.com\n",
+    "https://gätewäy.example.com",
+    "http://[::1",
+    "http://[1:2]",
+    "http://::1",
+]
+
+
+@pytest.mark.parametrize("written", BAD_BASE_URLS)
+def test_any_other_base_url_is_refused_unseen(configure: Callable[..., Settings], written: str) -> None:
+    with pytest.raises(ConfigError, match=r"providers\.doubao\.base_url must be an address like https://") as caught:
+        configure(f"[providers.doubao]\nbase_url = {quoted(written)}")
+    assert CANARY not in told(caught.value)
+    with pytest.raises(ConfigError, match="VIDEOSTAT_DOUBAO_BASE_URL must be an address like https://") as caught:
+        configure(VIDEOSTAT_DOUBAO_BASE_URL=written).account("doubao")
+    assert CANARY not in told(caught.value)
+
+
+def test_a_bad_variable_of_one_account_does_not_stop_another(configure: Callable[..., Settings]) -> None:
+    settings = configure(VIDEOSTAT_DOUBAO_BASE_URL="nonsense", DOUBAO_API_KEY="no key", JOGG_API_KEY="a-key")
+    assert settings.account("jogg").key().value == "a-key"
+
+
+# --- bad files
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("[default]", "default is not known", "Did you mean defaults?"),
+        ('[defaults]\n"" = 1', "defaults. is not known", "Known are"),
+        ("[jogg]", "jogg is not known", "Known are defaults, providers."),
+        ("[defaults]\ntime_out = 1", "defaults.time_out is not known", "Did you mean timeout?"),
+        ("[providers.jogg]\napi_kye = 1", "providers.jogg.api_kye is not known", "Did you mean api_key?"),
+        ("[providers.jogg]\nbase_ulr = 1", "providers.jogg.base_ulr is not known", "Did you mean base_url?"),
+        ("defaults = 1", "defaults must be a table", None),
+        ("providers = []", "providers must be a table", None),
+        ("[[providers.jogg]]", "providers.jogg must be a table", None),
+        ("[providers]\njogg = 'key'", "providers.jogg must be a table", None),
+        *(
+            (f"[defaults]\n{key} = {value}", f"defaults.{key} must be {means}", None)
+            for key, means, values in (
+                ("timeout", "a duration: 90", ("true", "-1", "nan", "inf", "'soon'", "[]", "{}", "0x" + "f" * 5000)),
+                ("interval", "a duration: 90", ("false", "'-5s'", "07:32:00", "1979-05-27")),
+                ("output_dir", "the path of a folder", ("1", "true", "''", "[]", r'"a\u0000b"', "'~nobody-at-all/x'")),
+                ("name", "a template", ("1", "''", r'"a\nb"', "[]")),
+                ("parallel", "a whole number from 1 to 32", ("0", "33", "-1", "2.5", "'3'", "true", "1" + "0" * 400)),
+                ("history", "true or false", ("1", "'yes'", "0")),
+            )
+            for value in values
+        ),
+        *(
+            (f"[providers.jogg]\n{key} = {value}", f"providers.jogg.{key} must be {means}", None)
+            for key, means, values in (
+                ("api_key", "a key without spaces", ("1", "true", "[]", "{}")),
+                (
+                    "api_key_command",
+                    "a command",
+                    ("1", "''", "'  '", '"pass \'show"', "['pass', 'show']", r'"a\u0000"'),
+                ),
+                (
+                    "max_requests_per_second",
+                    "a number from 0.001 to 1000",
+                    ("0", "-1", "nan", "inf", "'5'", "true", "[]"),
+                ),
+                ("base_url", "an address", ("1", "true", "[]", "''")),
+                ("type", "one of jogg, ", ("'sora'", "1", "[]", "{}", "''")),
+            )
+            for value in values
+        ),
+        ("[providers.jog]", "providers.jog is no service, and has no type", "Did you mean jogg?"),
+        ("[providers.Jogg]\ntype='jogg'", "providers.Jogg must be named with lower-case letters", None),
+        ("[providers.-x]\ntype='jogg'", "providers.-x must be named with", None),
+        ("[providers.'a.b']\ntype='jogg'", "providers.a.b must be named with", None),
+        ("[providers.'']\ntype='jogg'", "must be named with", None),
+        ("[providers.x_y]\ntype='jogg'", "providers.x_y must be named with", None),
+        (f"[providers.{'x' * 65}]\ntype='jogg'", "must be named with", None),
+        ("[providers.jogg-avatar]", "providers.jogg-avatar shares its key with jogg", "[providers.jogg]"),
+        ("[providers.jogg-avatar]\ntype='doubao'", "providers.jogg-avatar shares its key with jogg", None),
+        ("[providers.jogg]\ntype='doubao'", "is named after one service and has the type of another", "Rename"),
+        ("[defaults]\ntimeout = 10m", "is not TOML: .*line 2", None),
+        ("[defaults]\n[defaults]", "is not TOML: .*line 2", None),
+        (f"\n\n[providers.jogg]\napi_key = {CANARY}", "is not TOML: .*line 4", None),
+        (f'[providers.jogg]\napi_key = "{CANARY}\n', "is not TOML: .*line 2", None),
+        ("a = " + "9" * 5000, "is not TOML: ", None),
+        ("a = " + "[" * 100_000, "nested too deeply", None),
+    ],
+)
+def test_a_bad_config_file_is_named_with_the_place_and_what_was_meant(
+    configure: Callable[..., Settings], tmp_path: Path, text: str, message: str, hint: str | None
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        configure(text)
+    assert str(tmp_path / "config.toml") in str(caught.value)
+    assert re.search(message if "is not TOML" in message else re.escape(message), str(caught.value))
+    assert "\n" not in str(caught.value)
+    assert hint is None or hint in str(caught.value.hint)
+    assert CANARY not in told(caught.value)
+    assert caught.value.exit_code is ExitCode.USAGE
+
+
+def test_a_section_may_say_the_type_that_its_name_says(configure: Callable[..., Settings]) -> None:
+    assert configure('[providers.jogg]\ntype = "jogg"').account("jogg").provider is PROVIDERS["jogg"]
+
+
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [
+        ("[defaults]", "defaults is not known"),
+        ('[providers.jogg]\nbase_url = "http://x"', "providers.jogg.base_url is not known"),
+        ("[providers.jogg]\napi_key = 1", "providers.jogg.api_key must be a key"),
+        ("nonsense", "is not TOML"),
+    ],
+)
+def test_a_bad_credentials_file_is_named(
+    configure: Callable[..., Settings], tmp_path: Path, stored: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        configure(stored=stored)
+    assert str(tmp_path / "credentials.toml") in str(caught.value)
+
+
+def test_a_kept_key_outlives_its_section(configure: Callable[..., Settings]) -> None:
+    assert "old" not in configure(stored='[providers.old]\napi_key = "k"').names()
+
+
+def test_a_file_that_is_not_utf8_is_told_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_bytes(b'[defaults]\nname = "\xff"')
+    with pytest.raises(ConfigError, match=r"config\.toml is not UTF-8 text"):
+        load(tmp_path / "config.toml", {})
+
+
+def test_a_byte_order_mark_and_carriage_returns_do_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_bytes(b"\xef\xbb\xbf[defaults]\r\nparallel = 5\r\n")
+    assert load(tmp_path / "config.toml", {}).defaults.parallel == 5
+
+
+def loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"), [(Path.mkdir, "Is a directory"), (loop, "symbolic links"), (lambda path: None, "No such file")]
+)
+def test_a_named_file_that_cannot_be_read_is_told_in_one_sentence(
+    tmp_path: Path, make: Callable[[Path], None], reason: str
+) -> None:
+    path = tmp_path / "named.toml"
+    make(path)
+    for option, environ in ((path, {}), (None, {"VIDEOSTAT_CONFIG": str(path)})):
+        with pytest.raises(ConfigError, match=re.escape(f"cannot read {path}: ") + f".*{reason}"):
+            load(option, environ)
+
+
+@pytest.mark.parametrize("path", ["", "/", ".", ".."])
+def test_a_path_without_a_name_is_told_in_one_sentence(path: str) -> None:
+    with pytest.raises(ConfigError, match="Is a directory"):
+        load(Path(path), {})
+
+
+# --- where the file is
+
+
+def test_the_option_beats_the_variable_which_beats_the_users_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platformdirs.user_config_path", lambda app: tmp_path / app)
+    for name, parallel in (("option", 1), ("variable", 2), ("videostat", 3)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.toml").write_text(f"[defaults]\nparallel = {parallel}")
+    option, environ = tmp_path / "option/config.toml", {"VIDEOSTAT_CONFIG": str(tmp_path / "variable/config.toml")}
+    assert load(option, environ).defaults.parallel == 1
+    assert load(None, environ).defaults.parallel == 2
+    assert load(None, {"VIDEOSTAT_CONFIG": ""}).defaults.parallel == 3
+    assert config.locate(None, environ) == load(None, environ).path
+
+
+def test_no_file_at_all_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platformdirs.user_config_path", lambda app: tmp_path / app)
+    settings = load(None, {})
+    assert settings.defaults == Defaults()
+    assert settings.path == tmp_path / "videostat/config.toml"
+    assert not settings.path.parent.exists()
+
+
+# --- keeping a key
+
+
+def test_a_kept_key_is_private_whatever_the_umask(
+    tmp_path: Path, open_umask: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "home" / ".config" / "videostat" / "config.toml"
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.extend(map(mode, path.parent.iterdir())))
+    monkeypatch.setattr("platformdirs.user_config_path", lambda app: path.parent)
+    load(None, {}).set_key("jogg", CANARY)
+    assert synced == [0o600]
+    assert mode(path.parent / "credentials.toml") == 0o600
+    assert [mode(folder) for folder in (path.parent, *path.parent.parents[:2])] == [0o700] * 3
+    settings = load(None, {})
+    assert settings.account("jogg").key() == Key(CANARY, "credentials.toml")
+    assert settings.warnings == []
+
+
+def test_the_folder_of_a_named_file_keeps_its_mode(configure: Callable[..., Settings], tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    configure().set_key("jogg", "a-key")
+    assert mode(tmp_path) == 0o755
+
+
+def test_an_exposed_file_is_private_once_a_key_is_kept(configure: Callable[..., Settings]) -> None:
+    settings = configure()
+    settings.credentials_path.chmod(0o666)
+    settings.set_key("jogg", "a-key")
+    assert mode(settings.credentials_path) == 0o600
+
+
+def test_a_kept_key_leaves_the_others_alone(configure: Callable[..., Settings], tmp_path: Path) -> None:
+    text = f"# mine\n[providers.eu]\n{GATEWAY}"
+    settings = configure(text, '[providers.reelbot]\napi_key = "r"\n[providers.jogg]\napi_key = "old"')
+    settings.set_key("eu", "e")
+    settings.set_key("jogg-avatar", "new")
+    assert tomllib.loads(settings.credentials_path.read_text())["providers"] == {
+        "reelbot": {"api_key": "r"},
+        "jogg": {"api_key": "new"},
+        "eu": {"api_key": "e"},
+    }
+    assert settings.path.read_text() == text
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["config.toml", "credentials.toml"]
+
+
+def test_a_key_can_be_kept_before_the_base_url_is_known(configure: Callable[..., Settings]) -> None:
+    settings = configure()
+    settings.set_key("doubao", "a-key")
+    assert shown(load(settings.path, {}), "doubao", "api_key") == ("****", "credentials.toml")
+
+
+def test_no_key_is_kept_for_an_unknown_account(configure: Callable[..., Settings]) -> None:
+    with pytest.raises(ConfigError, match="'jog' is no service"):
+        configure().set_key("jog", CANARY)
+
+
+@pytest.mark.parametrize("before", [None, "", '[providers.reelbot]\napi_key = "r"'])
+def test_a_planted_link_is_replaced_not_followed(
+    configure: Callable[..., Settings], tmp_path: Path, before: str | None
+) -> None:
+    settings = configure()
+    target = tmp_path / "elsewhere"
+    if before is not None:
+        target.write_text(before)
+    settings.credentials_path.unlink()
+    settings.credentials_path.symlink_to(target)
+    settings.set_key("jogg", CANARY)
+    assert not settings.credentials_path.is_symlink()
+    assert mode(settings.credentials_path) == 0o600
+    assert (target.read_text() if target.exists() else None) == before
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+    configure: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = configure(stored='[providers.jogg]\napi_key = "old"')
+
+    def full(fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ConfigError, match=r"cannot write .*: No space left on device") as caught:
+        settings.set_key("jogg", CANARY)
+    assert CANARY not in told(caught.value)
+    assert load(settings.path, {}).account("jogg").key().value == "old"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["config.toml", "credentials.toml"]
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"cannot write .*credentials\.toml: "):
+        write_file(tmp_path / "file" / "videostat" / "credentials.toml", CANARY)
+
+
+# --- warnings
+
+
+@pytest.mark.parametrize(
+    ("rights", "warnings"), [(0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1), (0o620, 1), (0o602, 1), (0o666, 1)]
+)
+@pytest.mark.parametrize("name", ["config.toml", "credentials.toml"])
+def test_a_key_file_that_others_can_read_or_change_gets_a_warning(
+    tmp_path: Path, name: str, rights: int, warnings: int
+) -> None:
+    folder = tmp_path / "my configuration"
+    folder.mkdir()
+    (folder / "config.toml").touch(0o644)
+    (folder / name).write_text(f'[providers.jogg]\napi_key = "{CANARY}"')
+    (folder / name).chmod(rights)
+    sentence = f"{folder / name} holds a key, and others can read or change it: chmod 600 '{folder / name}'"
+    assert load(folder / "config.toml", {}).warnings == [sentence] * warnings
+
+
+def test_a_file_without_a_key_may_be_read_by_others(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[providers.jogg]\napi_key_command = "pass show jogg"')
+    (tmp_path / "config.toml").chmod(0o666)
+    assert load(tmp_path / "config.toml", {}).warnings == []
+
+
+# --- the example
+
+
+def uncommented() -> str:
+    return re.sub(r"(?m)^#(?=[a-z\[])", "", EXAMPLE.read_text())
+
+
+def test_the_example_loads_as_it_stands_and_changes_nothing(configure: Callable[..., Settings]) -> None:
+    assert list(configure(EXAMPLE.read_text()).values()) == list(configure().values())
+
+
+def test_the_example_loads_with_every_value_set(configure: Callable[..., Settings]) -> None:
+    settings = configure(uncommented())
+    assert all(settings.account(name).base_url for name in settings.names())
+    assert set(settings.names()) > set(PROVIDERS)
+    for key in ("name", "parallel", "history"):
+        assert getattr(settings.defaults, key) == getattr(Defaults(), key)
+
+
+def test_the_example_explains_every_key() -> None:
+    tables = tomllib.loads(uncommented())
+    assert set(tables["defaults"]) == set(_DEFAULTS)
+    assert {key for section in tables["providers"].values() for key in section} == set(_SECTION)
+    assert set(tables["providers"]) > {provider.key_group for provider in PROVIDERS.values()}
+    for key in {**_DEFAULTS, **_SECTION}:
+        assert re.search(rf"(?m)^# .+\n#{key} = ", EXAMPLE.read_text()), key
+
+
+# --- start-up time
+
+
+def test_loading_without_files_imports_nothing_heavy(tmp_path: Path) -> None:
+    heavy = ["tomli_w", "difflib", "subprocess", "requests"]
+    code = f"""
+import sys, videostat.config
+print(sorted({{*{heavy}, 'tomllib', 'platformdirs'}} & {{*sys.modules}}))
+videostat.config.load().account('jogg')
+print(sorted({{*{heavy}}} & {{*sys.modules}}))
+"""
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(EXAMPLE.parent)}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]", "[]"]

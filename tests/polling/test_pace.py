@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+
+import pytest
+from fakes import EPOCH, GATEWAY, JOGG, REELBOT
+from hypothesis import given
+from hypothesis import strategies as st
+
+from videostat.errors import RateLimited
+from videostat.models import Job, JobRef
+from videostat.polling.pace import Lane, between_looks, until_next_look
+from videostat.providers.base import Polling
+
+REF = JobRef("one", "a")
+
+
+@pytest.mark.parametrize(
+    ("polling", "interval", "span"),
+    [
+        (JOGG, None, (10, 15)),
+        (JOGG, 12, (12, 12)),
+        (JOGG, 3, (10, 10)),
+        (REELBOT, 0, (3, 3)),
+        (GATEWAY, 900, (900, 900)),
+    ],
+)
+def test_a_wish_replaces_the_advice_but_not_the_floor(
+    polling: Polling, interval: float | None, span: tuple[float, float]
+) -> None:
+    assert between_looks(polling, interval) == span
+
+
+def test_advice_below_the_floor_is_raised_to_it() -> None:
+    assert between_looks(Polling(every=(1, 8), floor=4, usual=60), None) == (4, 8)
+
+
+@given(
+    polling=st.sampled_from([JOGG, GATEWAY, REELBOT]),
+    interval=st.none() | st.floats(0, 1e6),
+    age=st.none() | st.floats(-1e6, 1e6),
+    estimate=st.none() | st.floats(-1e9, 1e9),
+    jitter=st.floats(0, 1),
+)
+def test_the_next_look_is_never_under_the_floor_and_in_the_range_or_at_the_advised_age(
+    polling: Polling, interval: float | None, age: float | None, estimate: float | None, jitter: float
+) -> None:
+    born = None if age is None else EPOCH - timedelta(seconds=age)
+    wait = until_next_look(Job(ref=REF, created_at=born, estimated_time=estimate), polling, interval, EPOCH, jitter)
+    low, high = between_looks(polling, interval)
+    assert wait >= polling.floor
+    assert low <= wait <= high + 1e-6 or (
+        age is not None and wait == pytest.approx(max(polling.first - age, polling.floor))
+    )
+
+
+EARLY_BIRD = Polling(first=30, every=(10, 15), floor=10, usual=210, quickest=180)
+
+
+@pytest.mark.parametrize(
+    ("age", "wait"),
+    [(0, 30), (30, 30), (60, 30), (100, 30), (160, 20), (175, 12.5), (180, 12.5), (1000, 12.5), (None, 12.5)],
+)
+def test_a_job_younger_than_the_quickest_is_looked_at_when_its_age_has_doubled_or_half_a_minute_later(
+    age: float | None, wait: float
+) -> None:
+    born = None if age is None else EPOCH - timedelta(seconds=age)
+    assert until_next_look(Job(ref=REF, created_at=born), EARLY_BIRD, None, EPOCH, 0.5) == wait
+
+
+@pytest.mark.parametrize(("estimate", "wait"), [(3, 10), (20, 20), (500, 30)])
+def test_an_early_look_too_is_brought_forward_or_back_by_an_estimate(estimate: float, wait: float) -> None:
+    job = Job(ref=REF, created_at=EPOCH - timedelta(seconds=100), estimated_time=estimate)
+    assert until_next_look(job, EARLY_BIRD, None, EPOCH, 0.5) == wait
+
+
+def test_who_wishes_an_interval_has_it_from_the_start() -> None:
+    job = Job(ref=REF, created_at=EPOCH - timedelta(seconds=100))
+    assert until_next_look(job, EARLY_BIRD, 20, EPOCH, 0.5) == 20
+
+
+def test_an_empty_lane_never_opens() -> None:
+    assert Lane[str](1).opens_at == math.inf
+
+
+def test_a_lane_opens_when_gate_width_and_pause_allow() -> None:
+    lane = Lane[str](width=2, spacing=5)
+    lane.ready.extend("abc")
+    assert lane.opens_at == -math.inf
+    lane.sent(lane.ready.popleft(), 100)
+    assert lane.opens_at == 105
+    lane.limited(RateLimited("x", retry_after=20), 100, 102, 10, 0.5)
+    assert lane.opens_at == 122.5
+    lane.sent(lane.ready.popleft(), 123)
+    assert lane.opens_at == math.inf
+    lane.in_flight.remove("a")
+    assert lane.opens_at == 128
+
+
+def test_a_pause_is_never_made_shorter() -> None:
+    lane = Lane[str](width=9)
+    lane.limited(RateLimited("x", retry_after=20), 0, 1, 10, 0)
+    lane.limited(RateLimited("y", retry_after=5), 0, 2, 10, 0)
+    assert lane.paused_until == 21

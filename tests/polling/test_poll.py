@@ -1,0 +1,891 @@
+from __future__ import annotations
+
+import math
+import signal
+import tracemalloc
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+from queue import SimpleQueue
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fakes import (
+    EPOCH,
+    GATEWAY,
+    JOGG,
+    NEVER,
+    REELBOT,
+    VIDEO,
+    After,
+    Answer,
+    FakeClock,
+    Scene,
+    Script,
+    executed,
+    failed,
+    ref,
+    running,
+    saved,
+    succeeded,
+    targets,
+    url_elsewhere,
+    url_given,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from videostat.errors import (
+    ExecFailed,
+    ExitCode,
+    Gone,
+    Interrupted,
+    KeyMissing,
+    KeyRefused,
+    NoConnection,
+    NotFound,
+    NotReady,
+    NotSaved,
+    OutOfCredit,
+    RateLimited,
+    Retryable,
+    ServerError,
+    ServiceError,
+    Stopped,
+    TimedOut,
+    Unreachable,
+    Unreadable,
+    Untrusted,
+    VideostatError,
+)
+from videostat.models import Job, State
+from videostat.polling import poll
+from videostat.polling.options import Phase, PollOptions, Reply
+from videostat.providers.base import Polling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOOK, URL, SAVE, EXEC = Phase
+
+
+def aged(seconds: float) -> dict[str, Any]:
+    """Known of a job that was this old when the scene began."""
+    return {"created_at": EPOCH - timedelta(seconds=seconds)}
+
+
+def limited(retry_after: float | None = None) -> RateLimited:
+    return RateLimited("rate limited", retry_after=retry_after)
+
+
+def broken(retry_after: float | None = None) -> ServerError:
+    return ServerError("broken", retry_after=retry_after)
+
+
+MISSING = NotFound("no such job")
+GONE = Gone("expired")
+REFUSED = KeyRefused("the key was refused")
+UNCONNECTED = NoConnection("nobody listens")
+
+
+# When a job is looked at
+
+
+@pytest.mark.parametrize(
+    ("polling", "answers", "times"),
+    [
+        pytest.param(JOGG, [succeeded()], [0], id="finished: once"),
+        pytest.param(JOGG, [running(), running(), succeeded()], [0, 10, 20], id="running: at the interval"),
+        pytest.param(GATEWAY, [running(), running(), succeeded()], [0, 5, 10], id="of another service"),
+        pytest.param(JOGG, [running(**aged(0)), running(**aged(0)), succeeded()], [0, 30, 40], id="new: when 30 s old"),
+        pytest.param(JOGG, [running(**aged(18)), running(), succeeded()], [0, 12, 22], id="18 s old: when 30 s old"),
+        pytest.param(JOGG, [running(**aged(25)), succeeded()], [0, 10], id="25 s old: at the floor"),
+        pytest.param(JOGG, [running(**aged(30)), succeeded()], [0, 10], id="old enough"),
+        pytest.param(JOGG, [running(**aged(-5)), running(**aged(-5)), succeeded()], [0, 35, 45], id="a clock differs"),
+        pytest.param(
+            JOGG,
+            [running(**aged(-28_800)), running(**aged(-28_800)), succeeded()],
+            [0, 10, 20],
+            id="a time zone differs",
+        ),
+        pytest.param(JOGG, [broken(), running(**aged(0)), succeeded()], [0, 10, 30], id="new, first answer an error"),
+        pytest.param(GATEWAY, [running(**aged(0)), succeeded()], [0, 5], id="new, no age advised"),
+        pytest.param(JOGG, [After(4, running()), After(5, running()), succeeded()], [0, 14, 29], id="slow answers"),
+        pytest.param(JOGG, [running(estimated_time=12), succeeded()], [0, 12], id="estimate within the range"),
+        pytest.param(JOGG, [running(estimated_time=3), succeeded()], [0, 10], id="estimate before the range"),
+        pytest.param(JOGG, [running(estimated_time=99), succeeded()], [0, 15], id="estimate after the range"),
+        pytest.param(JOGG, [running(estimated_time=-1), succeeded()], [0, 10], id="estimate that is over"),
+        pytest.param(JOGG, [lambda job: Job(ref=job.ref, status="new word"), succeeded()], [0, 10], id="unknown state"),
+    ],
+)
+def test_a_job_is_looked_at_when_its_service_advises(
+    polling: Polling, answers: list[Answer], times: list[float]
+) -> None:
+    scene = Scene({"a": answers}, polling).play()
+    assert scene.times() == times
+    assert scene.codes == {"a": ExitCode.OK}
+
+
+@pytest.mark.parametrize(("jitter", "times"), [(0, [0, 10, 20]), (0.5, [0, 12.5, 25]), (0.999, [0, 14.995, 29.99])])
+def test_the_interval_varies_within_its_range(jitter: float, times: list[float]) -> None:
+    assert Scene({"a": [running(), running(), succeeded()]}, jitter=lambda: jitter).play().times() == times
+
+
+@pytest.mark.parametrize(
+    ("interval", "known", "second"),
+    [
+        pytest.param(12, {}, 12, id="as asked"),
+        pytest.param(600, {}, 600, id="longer than advised"),
+        pytest.param(10, {}, 10, id="the floor"),
+        pytest.param(4, {}, 10, id="below the floor"),
+        pytest.param(0, {}, 10, id="none at all"),
+        pytest.param(12, {"estimated_time": 15}, 12, id="an estimate does not change it"),
+        pytest.param(12, aged(0), 30, id="a new job still has its time"),
+    ],
+)
+def test_a_persons_own_interval_replaces_the_services(interval: float, known: dict[str, Any], second: float) -> None:
+    scene = Scene({"a": [running(**known), succeeded()]}, options=PollOptions(interval=interval), jitter=lambda: 0.9)
+    assert scene.play().times() == [0, second]
+
+
+# Errors that pass
+
+
+@pytest.mark.parametrize("error", [broken(), Unreachable("x"), Unreadable("x"), NotReady("x")])
+@pytest.mark.parametrize(
+    ("polling", "jitter", "pauses"),
+    [(JOGG, 1, [10, 20, 40, 60, 60]), (JOGG, 0, [10, 10, 20, 30, 30]), (REELBOT, 1, [3, 6, 12, 24, 48, 60, 60])],
+)
+def test_a_passing_error_is_followed_by_growing_pauses(
+    polling: Polling, jitter: float, pauses: list[float], error: Retryable
+) -> None:
+    scene = Scene({"a": [*[error] * len(pauses), succeeded()]}, polling, jitter=lambda: jitter).play()
+    assert gaps(scene.times()) == pauses
+    assert scene.codes == {"a": ExitCode.OK}
+
+
+def gaps(times: list[float]) -> list[float]:
+    return [after - before for before, after in pairwise(times)]
+
+
+@pytest.mark.parametrize(("jitter", "pauses"), [(1, [1, 2, 4, 8]), (0, [0.5, 1, 2, 4])])
+def test_a_request_that_never_reached_the_service_is_repeated_before_the_floor(
+    jitter: float, pauses: list[float]
+) -> None:
+    scene = Scene({"a": [*[UNCONNECTED] * len(pauses), succeeded()]}, jitter=lambda: jitter)
+    assert gaps(scene.play().times()) == pauses
+
+
+def test_a_good_answer_makes_the_pauses_short_again() -> None:
+    answers = [broken(), broken(), running(), broken(), broken(), succeeded()]
+    scene = Scene({"a": answers}, REELBOT, jitter=lambda: 1)
+    assert gaps(scene.play().times()) == [3, 6, 5, 3, 6]
+
+
+def test_rate_limits_do_not_make_the_pauses_after_errors_longer() -> None:
+    scene = Scene({"a": [limited(3), limited(3), limited(3), broken(), succeeded()]}, REELBOT, jitter=lambda: 1)
+    assert gaps(scene.play().times()) == [4, 4, 4, 3]
+
+
+@pytest.mark.parametrize(("retry_after", "second"), [(45, 45), (2, 10), (0, 10)])
+def test_a_server_error_that_says_how_long_is_believed_but_never_below_the_pause(
+    retry_after: float, second: float
+) -> None:
+    assert Scene({"a": [broken(retry_after), succeeded()]}).play().times() == [0, second]
+
+
+def test_a_service_that_is_down_for_days_is_still_asked() -> None:
+    scene = Scene({"a": [*[broken()] * 1_100, succeeded()]}, jitter=lambda: 1).play()
+    assert len(scene.times()) == 1_101
+
+
+def test_a_passing_error_is_told_and_gone_with_the_next_answer() -> None:
+    scene = Scene({"a": [running(), broken(), running(), succeeded()]}).play()
+    assert [(job.state, type(job.problem), job.ended) for job in scene.told] == [
+        (State.RUNNING, type(None), False),
+        (State.RUNNING, ServerError, False),
+        (State.RUNNING, type(None), False),
+        (State.SUCCEEDED, type(None), True),
+    ]
+
+
+# Ends
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (succeeded(), ExitCode.OK),
+        (succeeded(None), ExitCode.NOT_SAVED),
+        (failed(), ExitCode.FAILED),
+        (GONE, ExitCode.GONE),
+        (OutOfCredit("x"), ExitCode.CREDIT),
+        (ServiceError("x"), ExitCode.UNKNOWN),
+        (Untrusted("x"), ExitCode.UNKNOWN),
+        (REFUSED, ExitCode.KEY),
+        (KeyMissing("x"), ExitCode.KEY),
+    ],
+)
+def test_an_end_is_final_at_the_first_look(answer: Answer, code: ExitCode) -> None:
+    scene = Scene({"a": [answer], "b": [running(), succeeded()], "two:c": [running(), succeeded()]})
+    scene.play()
+    assert scene.times() == [0]
+    assert scene.ended_at["a"] == 0
+    refused = code in {ExitCode.KEY, ExitCode.CREDIT}
+    assert scene.codes == {"a": code, "b": code if refused else ExitCode.OK, "two:c": ExitCode.OK}
+
+
+@pytest.mark.parametrize(
+    ("answers", "timeout", "times", "code", "end"),
+    [
+        pytest.param([MISSING, MISSING], 0, [0, 10], ExitCode.GONE, 10, id="believed at the second look"),
+        pytest.param([MISSING, succeeded()], 0, [0, 10], ExitCode.OK, 10, id="a moment late"),
+        pytest.param([MISSING, running(), MISSING, succeeded()], 0, [0, 10, 20, 30], ExitCode.OK, 30, id="not twice"),
+        pytest.param([MISSING, broken(), MISSING], 0, [0, 10, 20], ExitCode.GONE, 20, id="an error between"),
+        pytest.param([MISSING], 8, [0], ExitCode.GONE, 8, id="believed at the deadline"),
+        pytest.param([MISSING, MISSING], 12, [0, 10], ExitCode.GONE, 10, id="at the last look"),
+    ],
+)
+def test_a_missing_job_is_believed_at_the_second_look_or_the_deadline(
+    answers: list[Answer], timeout: float, times: list[float], code: ExitCode, end: float
+) -> None:
+    scene = Scene({"a": answers}, options=PollOptions(timeout=timeout)).play()
+    assert scene.times() == times
+    assert scene.codes == {"a": code}
+    assert scene.ended_at == {"a": end}
+
+
+def test_a_refused_key_ends_what_its_account_asks_but_not_what_it_saves_or_runs() -> None:
+    terms = PollOptions(steps=(SAVE, EXEC))
+    scripts: dict[str, Script] = {
+        "saving": [succeeded(), After(50, saved()), executed()],
+        "running": [succeeded(), saved(), After(50, executed())],
+        "waiting": [running(), ...],
+        "asked": [running(), After(9, succeeded())],
+        "url": [url_elsewhere(), broken(), ...],
+        "refused": [running(), After(1, REFUSED)],
+        "two:other": [running(), running(), succeeded(), saved(), executed()],
+    }
+    scene = Scene(scripts, options=terms).play()
+    assert scene.codes == dict.fromkeys(scripts, 3) | {"saving": 0, "running": 0, "two:other": 0}
+    assert {name for name, at in scene.ended_at.items() if at == 11} == {"waiting", "asked", "url", "refused"}
+    assert scene.ended["url"].problem is REFUSED
+
+
+def test_a_refusal_while_saving_ends_that_job_alone() -> None:
+    scripts: dict[str, Script] = {"a": [succeeded(), REFUSED], "b": [running(), succeeded(), saved()]}
+    assert Scene(scripts, options=PollOptions(steps=(SAVE,))).play().codes == {"a": 3, "b": 0}
+
+
+def test_what_is_no_error_of_ours_is_raised_again() -> None:
+    with pytest.raises(ZeroDivisionError):
+        Scene({"a": [running(), ZeroDivisionError()], "b": [running(), ...]}).play()
+
+
+def test_no_jobs_are_no_wait() -> None:
+    assert Scene({}).play().told == []
+
+
+# Rate limits
+
+
+@pytest.mark.parametrize(
+    ("polling", "answers", "jitter", "pauses"),
+    [
+        pytest.param(JOGG, [limited(30)], 0, [30], id="as long as it says"),
+        pytest.param(JOGG, [limited(30)], 0.5, [30.5], id="and up to a second"),
+        pytest.param(JOGG, [limited(2)], 0, [10], id="but not below the floor"),
+        pytest.param(JOGG, [limited(0)], 0, [10], id="nor at once"),
+        pytest.param(JOGG, [limited()] * 5, 0, [10, 20, 40, 60, 60], id="doubling where it does not say"),
+        pytest.param(REELBOT, [limited()] * 6, 0, [3, 6, 12, 24, 48, 60], id="from the interval"),
+        pytest.param(REELBOT, [limited(), limited(), running(), limited()], 0, [3, 6, 3, 3], id="until an answer"),
+        pytest.param(REELBOT, [limited(), limited(20), limited()], 0, [3, 20, 6], id="a hint is no doubling"),
+    ],
+)
+def test_a_rate_limit_is_a_pause(polling: Polling, answers: list[Answer], jitter: float, pauses: list[float]) -> None:
+    scene = Scene({"a": [*answers, succeeded()]}, polling, jitter=lambda: jitter).play()
+    assert gaps(scene.times()) == pauses
+    assert scene.codes == {"a": ExitCode.OK}
+
+
+@pytest.mark.parametrize(
+    ("interval", "pauses"), [(4, [4, 8, 16]), (1, [3, 6, 12]), (0, [3, 6, 12]), (90, [90, 90, 90])]
+)
+def test_a_pause_without_a_hint_begins_with_the_interval_in_force(interval: float, pauses: list[float]) -> None:
+    scene = Scene({"a": [*[limited()] * 3, succeeded()]}, REELBOT, PollOptions(interval=interval))
+    assert gaps(scene.play().times()) == pauses
+
+
+def test_a_rate_limit_pauses_its_account_and_no_other() -> None:
+    scripts: dict[str, Script] = {
+        "a": [running(), limited(100), succeeded()],
+        "b": [running(), After(1, running()), succeeded()],
+        "two:c": [running(), running(), running(), succeeded()],
+    }
+    scene = Scene(scripts).play()
+    assert scene.times("a") == [0, 10, 110]
+    assert scene.times("b") == [0, 10, 110]
+    assert scene.times("two:c") == [0, 10, 20, 30]
+
+
+def test_a_rate_limit_holds_back_jobs_that_were_not_asked_yet() -> None:
+    scene = Scene({"a": [limited(30), succeeded()], "b": [succeeded()], "c": [succeeded()]}, REELBOT, rate=1).play()
+    assert scene.requests == [(0, LOOK, "a"), (30, LOOK, "b"), (31, LOOK, "c"), (32, LOOK, "a")]
+
+
+def test_a_rate_limit_on_urls_does_not_pause_looks_nor_one_on_looks_urls() -> None:
+    scripts: dict[str, Script] = {
+        "a": [url_elsewhere(), limited(1800), url_given()],
+        "b": [running(), running(), limited(100), running(), succeeded()],
+        "c": [running(), url_elsewhere(), After(1805, url_given())],
+        "d": [running(), url_elsewhere(), url_given()],
+    }
+    scene = Scene(scripts, REELBOT).play()
+    assert scene.times("a", URL) == [0, 1800]
+    assert scene.times("b") == [0, 3, 6, 106, 109]
+    assert scene.times("c", URL) == [1800]
+    assert scene.times("d", URL) == [1800]
+
+
+def test_requests_that_were_under_way_neither_double_a_pause_nor_prolong_it() -> None:
+    scripts: dict[str, Script] = {
+        "a": [limited(), limited(), succeeded()],
+        "b": [After(2, limited()), succeeded()],
+        "c": [After(5, limited()), succeeded()],
+    }
+    scene = Scene(scripts, REELBOT).play()
+    assert scene.times("a") == [0, 3, 9]
+    assert scene.times("b") == [0, 9]
+    assert scene.times("c") == [0, 9]
+
+
+def test_a_request_that_was_under_way_may_still_say_that_the_pause_is_longer() -> None:
+    scripts: dict[str, Script] = {
+        "a": [limited(20), succeeded()],
+        "b": [After(5, limited(40)), succeeded()],
+        "c": [After(6, limited(1)), succeeded()],
+    }
+    scene = Scene(scripts, REELBOT).play()
+    assert [scene.times(name) for name in "abc"] == [[0, 45], [0, 45], [0, 45]]
+
+
+def test_an_answer_from_before_a_pause_does_not_make_the_next_one_short() -> None:
+    scripts: dict[str, Script] = {"a": [limited(), limited(), succeeded()], "b": [After(1, running()), succeeded()]}
+    assert Scene(scripts, REELBOT).play().times("a") == [0, 3, 9]
+
+
+# The gate
+
+
+def test_an_account_is_not_asked_faster_than_it_allows() -> None:
+    names = ["a", "b", "c", "two:d", "two:e"]
+    scene = Scene({name: [running(), succeeded()] for name in names}, rate=2).play()
+    assert [(request.at, request.name) for request in scene.requests] == [
+        (0, "a"), (0, "two:d"), (0.5, "b"), (0.5, "two:e"), (1, "c"),
+        (10, "a"), (10, "two:d"), (10.5, "b"), (10.5, "two:e"), (11, "c"),
+    ]  # fmt: skip
+
+
+def test_urls_have_a_gate_of_their_own() -> None:
+    scene = Scene({name: [url_elsewhere(), url_given()] for name in "ab"}, REELBOT, rate=1).play()
+    assert scene.requests == [(0, LOOK, "a"), (0, URL, "a"), (1, LOOK, "b"), (1, URL, "b")]
+
+
+def test_jobs_behind_a_narrow_gate_take_turns() -> None:
+    scene = Scene({name: [running(), running(), succeeded()] for name in "abcdef"}, REELBOT, rate=1).play()
+    assert "".join(request.name for request in scene.requests) == "abcdef" * 3
+    assert gaps([request.at for request in scene.requests]) == [1] * 17
+
+
+def test_the_gate_holds_also_when_whoever_takes_the_jobs_is_slow() -> None:
+    scene = Scene({"a": [After(1, succeeded())], "b": [After(0.1, succeeded())], "c": [succeeded()]}, rate=1)
+    scene.play(lambda job: scene.clock.sleep(0.9) if job and job.ref.id == "a" else None)
+    assert [request.at for request in scene.requests] == [0, 1.9, 2.9]
+
+
+def test_a_job_that_never_answers_delays_no_other() -> None:
+    scene = Scene(
+        {"a": [NEVER], "b": [running(), succeeded()], "c": [succeeded()]}, options=PollOptions(timeout=60)
+    ).play()
+    assert scene.times("b") == [0, 10]
+    assert scene.codes == {"a": 124, "b": 0, "c": 0}
+
+
+# The deadline
+
+
+@pytest.mark.parametrize(
+    ("timeout", "answers", "times"),
+    [
+        pytest.param(60, [running(), ...], [0, 10, 20, 30, 40, 50], id="no last look below the floor"),
+        pytest.param(65, [running(), ...], [0, 10, 20, 30, 40, 50, 60], id="nothing due before the deadline"),
+        pytest.param(59, [running(estimated_time=15), ...], [0, 15, 30, 45, 57], id="last look, 2 s before"),
+        pytest.param(61, [running(estimated_time=15), ...], [0, 15, 30, 45, 59], id="last look brought forward"),
+        pytest.param(25, [running(**aged(0)), ...], [0, 23], id="last look before its advised age"),
+        pytest.param(25, [broken(100), ...], [0, 23], id="last look after an error"),
+        pytest.param(5, [running(), ...], [0], id="shorter than the floor"),
+        pytest.param(1, [running(), ...], [0], id="shorter than the last look"),
+        pytest.param(5, [After(9, running())], [0], id="shorter than the first answer"),
+        pytest.param(60, [After(3, running()), After(30, running()), NEVER], [0, 13, 53], id="no answer at the end"),
+        pytest.param(
+            35, [running(), running(), limited(14), running()], [0, 10, 20, 34], id="paused past the last look"
+        ),
+    ],
+)
+def test_the_last_look_is_2_s_before_the_deadline_if_floor_and_pauses_allow(
+    timeout: float, answers: list[Answer], times: list[float]
+) -> None:
+    scene = Scene({"a": answers}, options=PollOptions(timeout=timeout)).play()
+    assert scene.times() == times
+    assert scene.ended_at == {"a": timeout}
+
+
+def test_the_last_looks_keep_to_the_gate() -> None:
+    names = [f"a{number}" for number in range(9)]
+    answers = [running(estimated_time=10), ...]
+    scene = Scene(dict.fromkeys(names, answers), GATEWAY, PollOptions(timeout=31), rate=2).play()
+    assert [request.at for request in scene.requests if request.at > 24] == [29, 29.5, 30, 30.5]
+    assert set(scene.codes.values()) == {ExitCode.TIMEOUT}
+
+
+def test_without_a_timeout_the_wait_goes_on() -> None:
+    scene = Scene({"a": [*[running()] * 10_000, succeeded()]}, options=PollOptions(timeout=0)).play()
+    assert scene.times()[-1] == 100_000
+
+
+@pytest.mark.parametrize(
+    ("answers", "code", "problem"),
+    [
+        pytest.param([running(), ...], ExitCode.TIMEOUT, TimedOut, id="running"),
+        pytest.param([NEVER], ExitCode.TIMEOUT, TimedOut, id="silent"),
+        pytest.param([broken(), ...], ExitCode.UNKNOWN, ServerError, id="broken to the end"),
+        pytest.param([running(), Unreachable("x"), ...], ExitCode.UNKNOWN, Unreachable, id="unreachable in the end"),
+        pytest.param([broken(), running(), ...], ExitCode.TIMEOUT, TimedOut, id="an error that has passed"),
+        pytest.param([limited(3600)], ExitCode.CREDIT, RateLimited, id="rate limited"),
+        pytest.param([url_elsewhere(), limited(3600)], ExitCode.NOT_SAVED, NotSaved, id="URL rate limited"),
+        pytest.param([url_elsewhere(), broken(), ...], ExitCode.NOT_SAVED, NotSaved, id="URL broken"),
+        pytest.param([url_elsewhere(), NEVER], ExitCode.NOT_SAVED, NotSaved, id="URL silent"),
+        pytest.param([url_elsewhere(), NotReady("x"), ...], ExitCode.NOT_SAVED, NotSaved, id="URL not ready"),
+        pytest.param([url_elsewhere(), MISSING, MISSING], ExitCode.GONE, NotFound, id="URL gone"),
+    ],
+)
+def test_what_the_deadline_finds_is_told(answers: list[Answer], code: ExitCode, problem: type[Exception]) -> None:
+    scene = Scene({"a": answers}, REELBOT, PollOptions(timeout=60)).play()
+    assert scene.codes == {"a": code}
+    assert type(scene.ended["a"].problem) is problem
+
+
+def test_jobs_of_a_limited_account_that_were_never_asked_are_rate_limited_too() -> None:
+    scripts: dict[str, Script] = {"a": [limited(3600)], "b": [], "c": [], "two:d": [NEVER]}
+    scene = Scene(scripts, REELBOT, PollOptions(timeout=60), rate=1).play()
+    assert scene.codes == {"a": 4, "b": 4, "c": 4, "two:d": 124}
+
+
+def test_a_limit_that_is_over_is_not_told() -> None:
+    scene = Scene({"a": [limited(10), running(), ...], "b": [NEVER]}, options=PollOptions(timeout=60)).play()
+    assert scene.codes == {"a": 124, "b": 124}
+
+
+def test_a_url_that_could_not_be_had_says_what_to_type_and_why() -> None:
+    limit = RateLimited("30 an hour", code="RATE_LIMITED", retry_after=3600)
+    problem = Scene({"a": [url_elsewhere(), limit]}, REELBOT, PollOptions(timeout=60)).play().ended["a"].problem
+    assert isinstance(problem, NotSaved)
+    assert (str(problem), problem.hint, problem.code) == (
+        "it succeeded, but its video could not be fetched: 30 an hour",
+        "Do not generate it again: run the same command again.",
+        "RATE_LIMITED",
+    )
+
+
+def test_nothing_is_sent_after_the_deadline_also_when_whoever_takes_the_jobs_is_slow() -> None:
+    scene = Scene({"a": [After(19, running())], "b": [After(9, running())]}, options=PollOptions(timeout=20))
+    scene.play(lambda job: scene.clock.sleep(7) if job and scene.clock.time >= 19 else None)
+    assert scene.requests == [(0, LOOK, "a"), (0, LOOK, "b")]
+    assert scene.codes == {"a": ExitCode.TIMEOUT, "b": ExitCode.TIMEOUT}
+
+
+def test_answers_that_were_in_time_count_although_their_turn_comes_later() -> None:
+    scene = Scene({name: [After(4, succeeded())] for name in "abc"}, options=PollOptions(timeout=5))
+    scene.play(lambda job: scene.clock.sleep(3) if job else None)
+    assert scene.codes == {"a": 0, "b": 0, "c": 0}
+
+
+# After a success
+
+
+def test_a_url_that_is_had_elsewhere_is_asked_for_at_once() -> None:
+    scene = Scene({"a": [running(), url_elsewhere(), url_given()]}, REELBOT).play()
+    assert scene.requests == [(0, LOOK, "a"), (3, LOOK, "a"), (3, URL, "a")]
+    assert [job.video_url for job in scene.told] == [None, None, VIDEO]
+    assert scene.codes == {"a": 0}
+
+
+@pytest.mark.parametrize(
+    ("answers", "then", "phases", "code"),
+    [
+        ([succeeded()], (), [LOOK], 0),
+        ([succeeded(), saved()], (SAVE,), [LOOK, SAVE], 0),
+        ([succeeded(), executed()], (EXEC,), [LOOK, EXEC], 0),
+        ([succeeded(), saved(), executed()], (SAVE, EXEC), [LOOK, SAVE, EXEC], 0),
+        ([url_elsewhere(), url_given(), saved(), executed()], (SAVE, EXEC), [LOOK, URL, SAVE, EXEC], 0),
+        ([url_elsewhere(), url_given(None)], (SAVE, EXEC), [LOOK, URL], 9),
+        ([succeeded(None)], (SAVE, EXEC), [LOOK], 9),
+        ([failed()], (SAVE, EXEC), [LOOK], 5),
+        ([failed(video_url=VIDEO)], (SAVE, EXEC), [LOOK], 5),
+        ([succeeded(), NotSaved("disk full")], (SAVE, EXEC), [LOOK, SAVE], 9),
+        ([succeeded(), Unreachable("cut")], (SAVE, EXEC), [LOOK, SAVE], 9),
+        ([succeeded(), limited()], (SAVE, EXEC), [LOOK, SAVE], 9),
+        ([succeeded(), GONE], (SAVE, EXEC), [LOOK, SAVE], 7),
+        ([succeeded(), saved(), ExecFailed("exit 1")], (SAVE, EXEC), [LOOK, SAVE, EXEC], 10),
+    ],
+)
+def test_a_success_goes_through_what_follows_in_order(
+    answers: list[Answer], then: tuple[Phase, ...], phases: list[Phase], code: int
+) -> None:
+    scene = Scene({"a": answers}, options=PollOptions(steps=then)).play()
+    assert [request.phase for request in scene.requests] == phases
+    assert scene.codes == {"a": code}
+
+
+def test_a_step_is_handed_the_job_as_it_is_now_without_troubles_that_have_passed() -> None:
+    scene = Scene(
+        {"a": [url_elsewhere(), broken(), url_given(), saved(), executed()]}, options=PollOptions(steps=(SAVE, EXEC))
+    )
+    *_, saving, executing = scene.play().sent
+    assert (saving.video_url, saving.problem, saving.exit_code) == (VIDEO, None, ExitCode.OK)
+    assert executing.saved
+    assert [job.problem for job in scene.told[-3:]] == [None] * 3
+
+
+def test_so_many_videos_are_saved_at_once_and_commands_run_one_at_a_time() -> None:
+    answers = [succeeded(), After(10, saved()), After(4, executed())]
+    scene = Scene(dict.fromkeys("abcde", answers), options=PollOptions(steps=(SAVE, EXEC), parallel=2), rate=9).play()
+    times = {phase: [request.at for request in scene.requests if request.phase is phase] for phase in (SAVE, EXEC)}
+    assert times == {
+        SAVE: [0, 0.111111, 10, 10.111111, 20],
+        EXEC: [10, 14, 20, 24, 30],
+    }
+    assert scene.codes == dict.fromkeys("abcde", ExitCode.OK)
+
+
+def test_saving_is_shared_by_all_accounts() -> None:
+    scripts: dict[str, Script] = {name: [succeeded(), After(10, saved())] for name in ("a", "b", "two:c", "two:d")}
+    assert Scene(scripts, options=PollOptions(steps=(SAVE,), parallel=3)).play().most_at_once[SAVE] == 3
+
+
+def test_the_deadline_ends_saving_but_not_the_commands_that_are_due() -> None:
+    scripts: dict[str, Script] = {
+        "a": [succeeded(), saved(), After(40, executed())],
+        "b": [succeeded(), saved(), After(40, ExecFailed("exit 1"))],
+        "c": [succeeded(), saved(), executed()],
+        "saving": [succeeded(), After(30, saved())],
+        "queued": [succeeded(), After(30, saved())],
+        "late": [succeeded()],
+        "d": [running(), ...],
+    }
+    scene = Scene(scripts, options=PollOptions(timeout=20, steps=(SAVE, EXEC), parallel=2)).play()
+    assert scene.codes == {"a": 0, "b": 10, "c": 0, "saving": 9, "queued": 9, "late": 9, "d": 124}
+    assert scene.ended_at == {"a": 40, "b": 80, "c": 80} | dict.fromkeys(["saving", "queued", "late", "d"], 20)
+
+
+# A look or two: status and download
+
+
+ONCE = PollOptions(attempts=3)
+
+
+@pytest.mark.parametrize(
+    ("answers", "times", "code", "end"),
+    [
+        pytest.param([running()], [0], ExitCode.RUNNING, 0, id="one look at a running job"),
+        pytest.param([succeeded()], [0], ExitCode.OK, 0, id="one look at a finished one"),
+        pytest.param([broken(), broken(), broken()], [0, 3, 6], ExitCode.UNKNOWN, 6, id="three attempts"),
+        pytest.param([broken(), running()], [0, 3], ExitCode.RUNNING, 3, id="the second may help"),
+        pytest.param([MISSING], [0], ExitCode.GONE, 0, id="not found is believed at once"),
+        pytest.param([limited(5), running()], [0, 5], ExitCode.RUNNING, 5, id="a short limit"),
+        pytest.param([limited(15)], [0], ExitCode.CREDIT, 0, id="a limit longer than the patience"),
+        pytest.param([limited(), limited(), running()], [0, 3, 9], ExitCode.RUNNING, 9, id="limits without a hint"),
+        pytest.param([After(9, broken()), broken()], [0, 12], ExitCode.UNKNOWN, 12, id="slow and broken"),
+        pytest.param([After(13, broken())], [0], ExitCode.UNKNOWN, 13, id="no time for a second attempt"),
+        pytest.param([NEVER], [0], ExitCode.UNKNOWN, 15, id="no answer"),
+        pytest.param([broken(), NEVER], [0, 3], ExitCode.UNKNOWN, 15, id="an error, then no answer"),
+        pytest.param([limited(4), NEVER], [0, 4], ExitCode.CREDIT, 15, id="a limit, then no answer"),
+        pytest.param([url_elsewhere(), url_given()], [0], ExitCode.OK, 0, id="URL elsewhere"),
+        pytest.param([After(10, url_elsewhere()), NEVER], [0], ExitCode.NOT_SAVED, 15, id="15 s in all, URL included"),
+        pytest.param([url_elsewhere(), limited(1800)], [0], ExitCode.NOT_SAVED, 0, id="URL limited"),
+        pytest.param([url_elsewhere(), broken(), broken(), broken()], [0], ExitCode.NOT_SAVED, 6, id="URL broken"),
+    ],
+)
+def test_status_looks_three_times_at_most_and_within_15_s(
+    answers: list[Answer], times: list[float], code: ExitCode, end: float
+) -> None:
+    scene = Scene({"a": answers}, REELBOT, ONCE).play()
+    assert scene.times() == times
+    assert scene.codes == {"a": code}
+    assert scene.ended_at == {"a": end}
+
+
+def test_a_limit_longer_than_the_patience_ends_all_that_wait_behind_it() -> None:
+    scripts: dict[str, Script] = {
+        "slow": [After(8, running())],
+        "again": [broken()],
+        "limited": [After(1, limited(1800))],
+        "behind": [],
+        "two:other": [After(9, running())],
+    }
+    scene = Scene(scripts, REELBOT, ONCE, rate=1).play()
+    assert scene.codes == {"slow": 8, "again": 4, "limited": 4, "behind": 4, "two:other": 8}
+
+
+def test_limits_without_a_hint_end_at_the_patience_too_and_not_at_one_jobs_last_attempt() -> None:
+    # The pauses are 3, 6 and 12 s, and would then be 24: nobody waits for that.
+    scripts: dict[str, Script] = {name: [limited(), ...] for name in "abcdef"}
+    scene = Scene(scripts, REELBOT, ONCE, rate=1).play()
+    assert [(request.at, request.name) for request in scene.requests] == [(0, "a"), (3, "b"), (9, "c"), (21, "d")]
+    assert set(scene.codes.values()) == {ExitCode.CREDIT}
+
+
+def test_a_url_behind_a_limit_longer_than_the_patience_is_not_waited_for() -> None:
+    scripts: dict[str, Script] = {"a": [url_elsewhere(), limited(1800)], "b": [url_elsewhere()]}
+    scene = Scene(scripts, REELBOT, ONCE, rate=1).play()
+    assert scene.codes == {"a": 9, "b": 9}
+    assert scene.ended_at == {"a": 0, "b": 1}
+
+
+def test_jobs_that_never_answer_do_not_keep_the_others_from_being_asked() -> None:
+    silent = {f"silent{number}": [NEVER] for number in range(70)}
+    scene = Scene({**silent, "a": [running()]}, options=ONCE).play()
+    assert scene.codes == dict.fromkeys(silent, 6) | {"a": 8}
+    assert scene.ended_at["a"] == 30
+
+
+def test_the_patience_is_for_the_service_not_for_saving() -> None:
+    scene = Scene(
+        {"a": [After(14, succeeded()), After(60, saved())]}, options=PollOptions(attempts=3, steps=(SAVE,))
+    ).play()
+    assert scene.codes == {"a": 0}
+    assert scene.ended_at == {"a": 74}
+
+
+# Everything ends at once
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_every_open_job(signum: int, code: int) -> None:
+    scripts: dict[str, Script] = {
+        "a": [succeeded(), saved(), executed()],
+        "looking": [NEVER],
+        "waiting": [running(), ...],
+        "limited": [broken(), ...],
+        "saving": [succeeded(), NEVER],
+        "running": [running(), succeeded(), saved(), NEVER],
+    }
+    scene = Scene(scripts, options=PollOptions(timeout=60, steps=(SAVE, EXEC)))
+    scene.clock.deliver(11, signum)
+    assert scene.play().codes == dict.fromkeys(scripts, code) | {"a": 0}
+    assert all(isinstance(job.problem, Interrupted) for name, job in scene.ended.items() if name != "a")
+    assert {at for name, at in scene.ended_at.items() if name != "a"} == {11}
+
+
+@pytest.mark.parametrize(
+    ("enough", "codes"),
+    [
+        pytest.param(lambda job: job.exit_code is not ExitCode.OK, {"a": 0, "b": 5, "c": 8, "d": 8}, id="fail fast"),
+        pytest.param(lambda job: job.exit_code is ExitCode.OK, {"a": 0, "b": 8, "c": 8, "d": 8}, id="any"),
+        pytest.param(lambda job: False, {"a": 0, "b": 5, "c": 0, "d": 7}, id="all"),
+    ],
+)
+def test_a_job_that_is_enough_ends_the_wait_for_all(enough: Callable[[Job], bool], codes: dict[str, int]) -> None:
+    scripts: dict[str, Script] = {
+        "a": [running(), After(1, succeeded())],
+        "b": [running(), After(2, failed())],
+        "c": [running(), After(3, succeeded())],
+        "d": [MISSING, After(4, MISSING)],
+    }
+    scene = Scene(scripts, options=PollOptions(stop_when=enough)).play()
+    assert scene.codes == codes
+    assert {type(job.problem) for job in scene.ended.values() if job.exit_code == 8} <= {Stopped}
+
+
+def test_a_job_that_is_not_through_yet_is_not_enough() -> None:
+    scripts: dict[str, Script] = {"a": [succeeded(), After(5, saved())], "b": [running(), succeeded(), saved()]}
+    terms = PollOptions(steps=(SAVE,), stop_when=lambda job: job.exit_code is ExitCode.OK)
+    assert Scene(scripts, options=terms).play().ended_at == {"a": 5, "b": 5}
+
+
+def test_a_job_that_is_enough_leaves_the_commands_of_those_that_are_saved() -> None:
+    scripts: dict[str, Script] = {
+        "a": [succeeded(), saved(), After(5, executed())],
+        "b": [succeeded(), saved(), After(5, executed())],
+        "c": [running(), running(), running()],
+    }
+    terms = PollOptions(steps=(SAVE, EXEC), stop_when=lambda job: job.exit_code is ExitCode.OK)
+    scene = Scene(scripts, options=terms).play()
+    assert scene.codes == {"a": 0, "b": 0, "c": 8}
+    assert scene.ended_at == {"a": 5, "c": 5, "b": 10}
+
+
+# Whatever happens
+
+
+def test_time_that_only_passes_is_told_as_nothing() -> None:
+    seen: list[Job | None] = []
+    Scene({"a": [After(0.3, running()), succeeded()]}).play(seen.append)
+    assert [job and job.state for job in seen] == [State.RUNNING, None, State.SUCCEEDED]
+
+
+def test_a_job_that_is_named_twice_is_asked_once() -> None:
+    clock, asked = FakeClock(), []
+
+    def submit(phase: Phase, job: Job) -> None:
+        asked.append(job.ref)
+        clock.deliver(0, Reply(job.ref, replace(job, state=State.FAILED)))
+
+    jobs = poll(targets(["a", "a", "b"]), submit, SimpleQueue(), clock, PollOptions())
+    assert [job.ref for job in jobs if job] == asked == [ref("a"), ref("b")]
+
+
+def test_ten_thousand_waiting_jobs_are_cheap() -> None:
+    number = 10_000
+    names = [f"proj_{at:05}" for at in range(number)]
+    clock, codes = FakeClock(), Counter[int]()
+
+    def submit(phase: Phase, job: Job) -> None:
+        clock.deliver(clock.time + 0.3, Reply(job.ref, replace(job, state=State.RUNNING)))
+
+    jobs = targets(names, Polling(every=(300, 300), floor=300, usual=300), rate=50)
+    clock.deliver(number / 50 + 1, signal.SIGINT)
+    tracemalloc.start()
+    for job in poll(jobs, submit, SimpleQueue(), clock, PollOptions()):
+        if job and job.ended:
+            codes[job.exit_code] += 1
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert codes == {ExitCode.INTERRUPTED: number}
+    # One wait for each answer, one for each opening of the gate.
+    assert clock.waits <= 2 * number + 2
+    assert peak < 25e6
+
+
+# So many times as likely each; the URL's endpoint gives a URL in place of any state.
+OUTCOMES: list[tuple[int, Answer]] = [
+    (12, running()),
+    (3, running(**aged(0))),
+    (3, running(estimated_time=7)),
+    (3, succeeded()),
+    (1, succeeded(None)),
+    (3, url_elsewhere()),
+    (1, failed()),
+    (3, MISSING),
+    (1, GONE),
+    (1, REFUSED),
+    (1, OutOfCredit("x")),
+    (3, limited()),
+    (1, limited(0)),
+    (3, limited(12)),
+    (1, limited(500)),
+    (3, broken()),
+    (1, broken(20)),
+    (3, UNCONNECTED),
+    (1, NotReady("x")),
+]
+
+
+def at_either_endpoint(answer: Answer) -> Answer:
+    if isinstance(answer, Exception):
+        return answer
+    return lambda job: url_given()(job) if job.needs_url else answer(job)
+
+
+ANSWERS = st.builds(
+    After,
+    st.sampled_from([0, 0, 0.3, 0.3, 4, 31, math.inf]),
+    st.sampled_from([at_either_endpoint(answer) for weight, answer in OUTCOMES for _ in range(weight)]),
+)
+SCENES = {
+    "scripts": st.dictionaries(
+        st.sampled_from(["a", "b", "c", "d", "two:e", "two:f"]),
+        st.lists(ANSWERS, min_size=1, max_size=8).map(lambda script: [*script, ...]),
+        min_size=1,
+    ),
+    "polling": st.sampled_from([JOGG, GATEWAY, REELBOT]),
+    "rate": st.sampled_from([0.5, 2, math.inf]),
+    "seed": st.integers(0, 9),
+}
+
+
+@given(timeout=st.sampled_from([1, 7, 30, 100, 600]), interval=st.sampled_from([None, 0, 8, 60]), **SCENES)
+@settings(max_examples=300, deadline=None)
+def test_whatever_the_answers_the_manners_are_kept_and_the_outcome_is_told(
+    *, scripts: dict[str, Script], polling: Polling, rate: float, seed: int, timeout: float, interval: float | None
+) -> None:
+    terms = PollOptions(timeout=timeout, interval=interval, steps=(SAVE, EXEC), parallel=2)
+    steps: dict[Phase, Answer | After] = {SAVE: After(5, saved()), EXEC: After(8, executed())}
+    scene = Scene(scripts, polling, terms, rate, Random(seed).random, steps).play()
+    assert_mannered(scene)
+    assert all(request.at <= timeout for request in scene.requests if request.phase is not EXEC)
+    assert scene.most_at_once[SAVE] <= 2
+    assert scene.most_at_once[EXEC] <= 1
+    for asked, code in scene.codes.items():
+        assert code in expected(scene, asked)
+
+
+@given(**SCENES)
+@settings(max_examples=200, deadline=None)
+def test_whatever_the_answers_a_status_is_told_within_three_looks_and_15_s(
+    scripts: dict[str, Script], polling: Polling, rate: float, seed: int
+) -> None:
+    scene = Scene(scripts, polling, ONCE, rate, Random(seed).random).play()
+    assert_mannered(scene)
+    first = {request.name: request.at for request in reversed(scene.requests)}
+    for asked, at in scene.ended_at.items():
+        assert len(scene.times(asked)) <= 3
+        assert len(scene.times(asked, URL)) <= 3
+        assert at <= first.get(asked, math.inf) + 15 + 1e-5
+
+
+def assert_mannered(scene: Scene) -> None:
+    """Never under the floor, never through a gate or a pause that the service has named."""
+    lanes: dict[tuple[str, Phase], list[float]] = {}
+    for request in scene.requests:
+        lanes.setdefault((ref(request.name).provider, request.phase), []).append(request.at)
+    for (_, phase), times in lanes.items():
+        assert phase in {SAVE, EXEC} or min(gaps(times), default=math.inf) >= 1 / scene.rate - 1e-5
+    for asked in scene.scripts:
+        for phase in (LOOK, URL):
+            for before, after in pairwise(scene.times(asked, phase)):
+                answer = next(
+                    it.outcome
+                    for it in scene.heard
+                    if (it.name, it.phase) == (asked, phase) and before <= it.at <= after
+                )
+                assert isinstance(answer, NoConnection) or after - before >= scene.polling.floor - 1e-5
+    for it in scene.heard:
+        if isinstance(it.outcome, RateLimited):
+            until = it.at + (it.outcome.retry_after or 0)
+            assert not [at for at in lanes[ref(it.name).provider, it.phase] if it.at < at < until - 1e-5]
+
+
+def expected(scene: Scene, asked: str) -> set[int]:
+    """The exit codes that fit to what was heard of the job and its account until its end."""
+    own = [it for it in scene.heard if it.name == asked]
+    last = own[-1].outcome if own else None
+    others = [it.outcome for it in scene.heard if ref(it.name).provider == ref(asked).provider]
+    jobs = [it.outcome for it in own if isinstance(it.outcome, Job)]
+    known = jobs[-1] if jobs else None
+    if (
+        known
+        and known.state.is_terminal
+        and not known.needs_url
+        and not (known.video_url and own[-1].phase is not EXEC)
+    ):
+        return {int(known.exit_code)}
+    if known and known.state is State.SUCCEEDED:
+        late = {int(last.exit_code)} if isinstance(last, VideostatError) and not isinstance(last, Retryable) else {9}
+    elif isinstance(last, VideostatError):
+        late = {int(last.exit_code)}
+    else:
+        late = {124} | ({4} if any(isinstance(it, RateLimited) for it in others) else set())
+    return late | {int(it.exit_code) for it in others if isinstance(it, KeyRefused | OutOfCredit)}

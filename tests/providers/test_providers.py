@@ -1,0 +1,333 @@
+"""The contract of a provider, over the registry and over the answers in fixtures/<provider>/."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import re
+from collections import Counter
+from dataclasses import MISSING, asdict, fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import pytest
+from fakes import api_answer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from videostat.errors import VideostatError
+from videostat.models import Job, JobRef, State
+from videostat.providers import PROVIDERS
+from videostat.providers.base import Answer, Listing, Page, Provider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+CONFIG_EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
+RECEIVED_AT = datetime(2025, 1, 21, 16, tzinfo=UTC)
+ID = "proj_abc123"
+ENDPOINTS = ("job", "video", "listing")
+
+type_hints = get_type_hints(Job, localns={"datetime": datetime, "Path": Path})
+every_provider = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS)
+
+
+def fixtures(provider: Provider) -> dict[str, dict[str, Any]]:
+    return {path.stem: json.loads(path.read_text()) for path in sorted((FIXTURES / provider.name).glob("*.json"))}
+
+
+def parse(provider: Provider, endpoint: str, answer: Answer) -> Job | Page:
+    asked = getattr(provider, endpoint)
+    if isinstance(asked, Listing):
+        return asked.parse(provider.name, answer)
+    job = asked.parse(JobRef(provider.name, ID), answer)
+    assert isinstance(job, Job)
+    return job
+
+
+def parse_fixture(provider: Provider, fixture: dict[str, Any]) -> Job | Page:
+    answer = api_answer(fixture["http"], fixture["headers"], fixture["body"], RECEIVED_AT)
+    return parse(provider, fixture.get("endpoint", "job"), answer)
+
+
+def shown(parsed: Job | Page) -> dict[str, Any]:
+    """As fixtures write it: what is not empty, times in ISO 8601."""
+    if isinstance(parsed, Page):
+        return {"total": parsed.total, "jobs": [{"id": job.ref.id, **shown(job)} for job in parsed.jobs]}
+    found = {f.name: getattr(parsed, f.name) for f in fields(parsed) if f.default is not MISSING}
+    return {
+        name: value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+        for name, value in found.items()
+        if value is not None and value is not False
+    }
+
+
+@pytest.mark.parametrize(
+    ("provider", "fixture"),
+    [
+        pytest.param(provider, fixture, id=f"{provider.name}/{name}")
+        for provider in PROVIDERS.values()
+        for name, fixture in fixtures(provider).items()
+    ],
+)
+def test_a_fixture_is_read_as_it_says(provider: Provider, fixture: dict[str, Any]) -> None:
+    if "expect" in fixture:
+        assert shown(parse_fixture(provider, fixture)) == fixture["expect"]
+        return
+    with pytest.raises(VideostatError) as caught:
+        parse_fixture(provider, fixture)
+    error = caught.value
+    assert type(error).__name__ == fixture["raises"]
+    assert error.code == fixture.get("code")
+    assert getattr(error, "retry_after", None) == fixture.get("retry_after")
+    told = f"{error} {error.hint}"
+    assert [words for words in fixture.get("says", ()) if words not in told] == []
+    assert not re.search(r"[{}\n]", told)
+
+
+@every_provider
+def test_each_fixture_is_whole_and_names_its_source(provider: Provider) -> None:
+    readme = (FIXTURES / provider.name / "README.md").read_text()
+    sources = set(re.findall(r"^\* `(\w+)`:", readme, re.MULTILINE))
+    answer = {"source", "http", "headers", "body"}
+    for name, fixture in fixtures(provider).items():
+        keys = fixture.keys() - {"endpoint"}
+        assert keys == answer | {"expect"} or answer | {"raises"} <= keys <= answer | {
+            "raises",
+            "code",
+            "retry_after",
+            "says",
+        }, name
+        assert fixture["source"] in sources, name
+    assert "https://" in readme
+
+
+@every_provider
+def test_no_two_fixtures_are_one_file_where_case_does_not_count(provider: Provider) -> None:
+    assert [name for name, times in Counter(map(str.casefold, fixtures(provider))).items() if times > 1] == []
+
+
+@every_provider
+def test_the_outcomes_that_matter_have_a_fixture(provider: Provider) -> None:
+    jobs = [fixture for fixture in fixtures(provider).values() if fixture.get("endpoint", "job") == "job"]
+    outcomes = {fixture["expect"]["state"] if "expect" in fixture else fixture["raises"] for fixture in jobs}
+    assert {State.SUCCEEDED, State.FAILED, "NotFound", "KeyRefused"} <= outcomes
+    assert outcomes & {State.QUEUED, State.RUNNING}
+
+
+@every_provider
+def test_each_endpoint_has_a_fixture(provider: Provider) -> None:
+    asked = {fixture.get("endpoint", "job") for fixture in fixtures(provider).values()}
+    assert asked == {endpoint for endpoint in ENDPOINTS if getattr(provider, endpoint)}
+
+
+@pytest.mark.parametrize("module", sorted({provider.job.parse.__module__ for provider in PROVIDERS.values()}))
+def test_each_word_and_each_code_has_a_fixture(module: str) -> None:
+    tables = importlib.import_module(module)
+    recorded = [
+        fixture
+        for provider in PROVIDERS.values()
+        if provider.job.parse.__module__ == module
+        for fixture in fixtures(provider).values()
+    ]
+    words = {fixture["expect"]["status"].casefold() for fixture in recorded if "status" in fixture.get("expect", ())}
+    assert tables.STATES.keys() - words == set()
+    assert tables.ERRORS.keys() - {fixture.get("code") for fixture in recorded} == set()
+
+
+@every_provider
+def test_the_example_configuration_has_a_section_for_the_account(provider: Provider) -> None:
+    section = rf"^(# ?)?\[providers\.{re.escape(provider.key_group)}\]"
+    assert re.search(section, CONFIG_EXAMPLE.read_text(), re.MULTILINE)
+
+
+@every_provider
+def test_the_endpoints_are_paths_below_the_base_url(provider: Provider) -> None:
+    assert provider.base_url is None or re.fullmatch(r"https://[^/]+", provider.base_url)
+    for endpoint in filter(None, (provider.job, provider.video)):
+        assert endpoint.path.startswith("/")
+        assert endpoint.path.count("{id}") == 1
+    if provider.listing:
+        assert re.fullmatch(r"/[^{}?]+", provider.listing.path)
+        assert provider.listing.max_size >= 1
+
+
+@every_provider
+def test_the_polling_is_sane(provider: Provider) -> None:
+    polling, (shortest, longest) = provider.polling, provider.polling.every
+    assert 0 < polling.floor <= shortest <= longest < polling.timeout
+    assert 0 <= polling.first < polling.timeout
+    assert shortest < polling.quickest < polling.usual < polling.timeout
+    assert provider.max_requests_per_second > 0
+    assert all(kept > timedelta() for kept in provider.retention.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "key_header", "key_variable"),
+    [
+        ("jogg", "https://api.jogg.ai/v2/project/{id}", "x-api-key: KEY", "JOGG_API_KEY"),
+        ("jogg-avatar", "https://api.jogg.ai/v2/avatar_video/{id}", "x-api-key: KEY", "JOGG_API_KEY"),
+        ("jogg-product", "https://api.jogg.ai/v2/product_video/{id}", "x-api-key: KEY", "JOGG_API_KEY"),
+        ("doubao", "/v1/video/generations/{id}", "Authorization: Bearer KEY", "DOUBAO_API_KEY"),
+        ("reelbot", "https://reelbot.space/api/v1/video/status/{id}", "X-API-Key: KEY", "REELBOT_API_KEY"),
+    ],
+)
+def test_a_service_is_asked_as_it_documents(name: str, url: str, key_header: str, key_variable: str) -> None:
+    provider = PROVIDERS[name]
+    assert (provider.base_url or "") + provider.job.path == url
+    assert f"{provider.auth.header}: {provider.auth.prefix}KEY" == key_header
+    assert provider.key_variable == key_variable
+
+
+def test_reelbots_videos_and_joggs_lists_are_asked_as_they_document() -> None:
+    video = PROVIDERS["reelbot"].video
+    assert video
+    assert video.path == "/api/v1/video/download/{id}"
+    lists = {name: provider.listing for name, provider in PROVIDERS.items() if provider.listing}
+    assert {name: (listing.path, listing.size_param, listing.max_size) for name, listing in lists.items()} == {
+        "jogg": ("/v2/projects", "limit", 100),
+        "jogg-product": ("/v2/product_videos", "page_size", 100),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "polling", "per_second"),
+    [
+        ("jogg", {"first": 30, "every": (10, 15), "floor": 10, "timeout": 600}, 50),
+        ("jogg-avatar", {"first": 30, "every": (10, 15), "floor": 10, "timeout": 600}, 50),
+        ("jogg-product", {"first": 30, "every": (10, 15), "floor": 10, "timeout": 1800}, 50),
+        ("doubao", {"first": 0, "every": (5, 10), "floor": 5, "timeout": 600}, 50),
+        ("reelbot", {"first": 0, "every": (3, 5), "floor": 3, "timeout": 600}, 1),
+    ],
+)
+def test_a_service_is_asked_as_often_as_it_allows(name: str, polling: dict[str, object], per_second: float) -> None:
+    provider = PROVIDERS[name]
+    assert asdict(provider.polling).items() >= polling.items()
+    assert provider.max_requests_per_second == per_second
+
+
+@pytest.mark.parametrize("name", ["jogg", "jogg-avatar", "jogg-product"])
+def test_jogg_keeps_videos_30_days_failures_7_and_waiting_jobs_1(name: str) -> None:
+    kept = {state: duration.days for state, duration in PROVIDERS[name].retention.items()}
+    assert kept == {State.SUCCEEDED: 30, State.FAILED: 7, State.QUEUED: 1}
+
+
+def test_providers_of_one_account_share_its_key_and_address() -> None:
+    shared: dict[str, set[object]] = {}
+    for name, provider in PROVIDERS.items():
+        assert name == provider.name
+        shared.setdefault(provider.key_group, set()).add((provider.base_url, provider.auth, provider.key_variable))
+    assert [account for account, values in shared.items() if len(values) > 1] == []
+
+
+# Any JSON: wrong types in every field, and what JSON in Python may be though no service means it.
+
+NASTY: list[Any] = [
+    *(
+        "",
+        " ",
+        "0",
+        "NaN%",
+        "1e999",
+        "-1",
+        "45%",
+        "\x1b[31m",
+        "\ud800",
+        "\u0664\u0662",
+        "success",
+        "COMPLETED",
+        "failed",
+    ),
+    *("http://[::1", "http://", "https://a b/", "https://example.com/a.mp4", "javascript:1", "//example.com"),
+    *(
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-12:00",
+        "2025-01-21T16:00:00.000Z",
+        "Tue, 99 Jan 2025 16:00 +9999",
+    ),
+    *(10**4299, -(10**4299), 10**18, 1e308, math.nan, math.inf, -math.inf, -0.0, {}, [], [[]], {"code": {}}),
+]
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10) | st.sampled_from(NASTY)
+KEYS = st.text(max_size=3) | st.sampled_from(["code", "data", "error", "id", "message", "status", "url", "video_url"])
+ANYTHING = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=6
+)
+HEADERS = st.dictionaries(
+    st.sampled_from(["retry-after", "x-ratelimit-reset", "content-type"]),
+    st.text(max_size=10) | st.sampled_from([value for value in NASTY if isinstance(value, str)]),
+)
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield at
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, below in inner:
+        yield from places(below, (*at, key))
+
+
+def replaced(value: Any, at: tuple[Any, ...], new: Any) -> Any:
+    if not at:
+        return new
+    key, *rest = at
+    copy = value.copy()
+    copy[key] = replaced(value[key], tuple(rest), new)
+    return copy
+
+
+@st.composite
+def answers(draw: st.DrawFn, recorded: list[dict[str, Any]]) -> Answer:
+    fixture = draw(st.sampled_from(recorded))
+    place = draw(st.sampled_from([*places(fixture["body"])]))
+    status = draw(st.sampled_from([fixture["http"]] * 3 + [200, 302, 404, 429, 500, 599]))
+    return api_answer(status, draw(HEADERS), replaced(fixture["body"], place, draw(ANYTHING)), RECEIVED_AT)
+
+
+def assert_well_formed(job: Job) -> None:
+    for name, hint in type_hints.items():
+        value = getattr(job, name)
+        assert isinstance(value, hint), (name, value)
+        if isinstance(value, float):
+            assert math.isfinite(value), name
+        elif isinstance(value, datetime):
+            assert value.utcoffset() == timedelta(), name
+        elif isinstance(value, str):
+            assert value.strip(), name
+        if name.endswith("_url") and isinstance(value, str):
+            assert value.lower().startswith(("https://", "http://")), name
+    assert job.progress is None or 0 <= job.progress <= 100
+    assert job.video_url is None or job.state is State.SUCCEEDED
+    assert job.saved is None
+    assert job.problem is None
+
+
+@pytest.mark.parametrize(
+    ("provider", "endpoint"),
+    [
+        pytest.param(provider, endpoint, id=f"{provider.name}-{endpoint}")
+        for provider in PROVIDERS.values()
+        for endpoint in ENDPOINTS
+        if getattr(provider, endpoint)
+    ],
+)
+def test_any_answer_at_all_is_a_well_formed_job_or_an_error_of_ours(provider: Provider, endpoint: str) -> None:
+    recorded = [fixture for fixture in fixtures(provider).values() if fixture.get("endpoint", "job") == endpoint]
+
+    @settings(max_examples=250, deadline=None)
+    @given(answers(recorded))
+    def check(answer: Answer) -> None:
+        try:
+            parsed = parse(provider, endpoint, answer)
+        except VideostatError:
+            return
+        for job in parsed.jobs if isinstance(parsed, Page) else (parsed,):
+            assert_well_formed(job)
+            assert job.ref.provider == provider.name
+        if isinstance(parsed, Page):
+            assert isinstance(parsed.total, int | None)
+        else:
+            assert parsed.ref.id == ID
+
+    check()

@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from fakes import EPOCH
+from hypothesis import given
+from hypothesis import strategies as st
+from terminal import Terminal
+
+from videostat.errors import KeyMissing, NotFound, NotSaved, OutputClosed, RateLimited, TimedOut, UsageError
+from videostat.models import Job, JobRef, Saved, State
+from videostat.render.answers import Answers, bare_state, bare_video, json_line, tab_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REF = JobRef("jogg", "proj_abc123")
+URL = "https://cdn.example/" + "long/" * 120 + "waves.mp4?X-Amz-Signature=0123"
+JOB = Job(ref=REF, state=State.SUCCEEDED, status="success", video_url=URL, duration=12.5, created_at=EPOCH, ended=True)
+SAVED = replace(JOB, saved=Saved(file=Path("videos/jogg-proj_abc123.mp4"), bytes=37_700, resumed=10, retries=2))
+RUNNING = Job(ref=REF, state=State.RUNNING, progress=41.4, message="Rendering")
+FAILED = Job(ref=REF, state=State.FAILED, error="the prompt was refused", error_code="7", message="see error")
+
+# fmt: off
+FIELDS = [
+    "provider", "id", "state", "status", "progress", "message", "title", "video_url", "thumbnail_url", "expires_at",
+    "duration", "resolution", "credits", "created_at", "started_at", "completed_at", "estimated_time", "error",
+    "error_code", "file", "exit_code",
+]
+# fmt: on
+SAVING_FIELDS = ["bytes", "resumed", "skipped", "retries"]
+
+texts = st.text(st.characters(exclude_categories=()), max_size=20)
+numbers = st.floats() | st.sampled_from([math.nan, math.inf, -math.inf])
+times = st.datetimes(timezones=st.just(EPOCH.tzinfo))
+jobs = st.builds(
+    Job,
+    ref=st.just(REF),
+    state=st.sampled_from(State),
+    problem=st.none() | st.builds(NotFound, texts, code=texts),
+    saved=st.none() | st.builds(Saved, file=texts.map(Path), bytes=st.integers(0)),
+    **{name: st.none() | texts for name in ("status", "message", "title", "video_url", "error", "error_code")},
+    **{name: st.none() | numbers for name in ("progress", "duration", "credits", "estimated_time")},
+    **{name: st.none() | times for name in ("created_at", "completed_at", "expires_at")},
+)
+
+
+def answer(*these: Job, line: Callable[[Job], str | None] | None = None) -> None:
+    answers = Answers(line, lambda: EPOCH + timedelta(hours=2))
+    for job in these:
+        answers.show(job)
+    answers.finish()
+
+
+def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int, *these: Job, encoding: str = "utf-8") -> Terminal:
+    for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    terminal = Terminal(columns, 40, encoding)
+    with monkeypatch.context() as patch:
+        patch.setenv("COLUMNS", str(columns))
+        patch.setattr(sys, "stdout", terminal.file)
+        answer(*these)
+    return terminal
+
+
+@pytest.mark.parametrize(("saving", "names"), [(False, FIELDS), (True, FIELDS + SAVING_FIELDS)])
+def test_json_has_every_field_in_order_and_null_for_what_is_unknown(saving: bool, names: list[str]) -> None:  # noqa: FBT001 - a parameter
+    fields = json.loads(json_line(Job(ref=REF), saving=saving))
+    assert list(fields) == names
+    assert {name for name, value in fields.items() if value is not None} == {"provider", "id", "state", "exit_code"}
+
+
+def test_json_tells_all_that_is_known() -> None:
+    job = replace(
+        SAVED, title="Wellen 🌊", progress=100.0, thumbnail_url="https://t", resolution="1920x1080", credits=1.5
+    )
+    assert json.loads(json_line(job, saving=True)) == {
+        **dict.fromkeys(FIELDS),
+        "provider": "jogg",
+        "id": "proj_abc123",
+        "state": "succeeded",
+        "status": "success",
+        "progress": 100,
+        "title": "Wellen 🌊",
+        "video_url": URL,
+        "thumbnail_url": "https://t",
+        "duration": 12.5,
+        "resolution": "1920x1080",
+        "credits": 1.5,
+        "created_at": "2025-01-01T00:00:00.000Z",
+        "file": "videos/jogg-proj_abc123.mp4",
+        "exit_code": 0,
+        "bytes": 37_700,
+        "resumed": 10,
+        "skipped": False,
+        "retries": 2,
+    }
+
+
+@pytest.mark.parametrize(
+    ("job", "error", "code", "exit_code"),
+    [
+        (FAILED, "the prompt was refused", "7", 5),
+        (replace(FAILED, problem=NotFound("no such job", code="5001")), "no such job", "5001", 7),
+        (Job(ref=REF, problem=KeyMissing("no key for jogg")), "no key for jogg", None, 3),
+        (replace(RUNNING, problem=TimedOut("not finished at the deadline")), "not finished at the deadline", None, 124),
+        (replace(JOB, video_url=None), None, None, 9),
+        (RUNNING, None, None, 8),
+    ],
+)
+def test_json_says_what_went_wrong(job: Job, error: str | None, code: str | None, exit_code: int) -> None:
+    fields = json.loads(json_line(job))
+    assert (fields["error"], fields["error_code"], fields["exit_code"]) == (error, code, exit_code)
+
+
+@given(jobs)
+def test_any_job_is_one_ascii_choose_line_json(job: Job) -> None:
+    line = json_line(job, saving=True)
+    assert line.isascii()
+    assert line.isprintable()
+
+    def never(constant: str) -> None:
+        raise AssertionError(constant)
+
+    fields = json.loads(line, parse_constant=never)
+    assert list(fields) == FIELDS + SAVING_FIELDS
+    assert fields["title"] == job.title
+    assert fields["credits"] == (job.credits if job.credits is not None and math.isfinite(job.credits) else None)
+
+
+@pytest.mark.parametrize(
+    ("job", "tabbed", "video", "state"),
+    [
+        (JOB, URL, URL, "succeeded"),
+        (SAVED, "videos/jogg-proj_abc123.mp4", "videos/jogg-proj_abc123.mp4", "succeeded"),
+        (RUNNING, "", None, "running"),
+        (replace(JOB, video_url="https://x/\t\x1b"), "https://x/\\t\\x1b", "https://x/\\t\\x1b", "succeeded"),
+    ],
+    ids=["a URL", "a file", "no video", "a hostile URL"],
+)
+def test_programs_are_told_in_tabbed_or_bare_lines(job: Job, tabbed: str, video: str | None, state: str) -> None:
+    assert tab_line(job) == f"jogg\tproj_abc123\t{state}\t{tabbed}"
+    assert bare_video(job) == video
+    assert bare_state(job) == state
+
+
+def test_lines_are_written_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    answers = Answers(bare_video, lambda: EPOCH)
+    answers.show(JOB)
+    assert capsys.readouterr().out == f"{URL}\n"
+    answers.show(RUNNING)
+    answers.finish()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_without_jobs_nothing_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    answer()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_table_names_what_is_known_and_leaves_out_empty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(
+        monkeypatch,
+        100,
+        replace(JOB, title="Waves", message="done", progress=100),
+        replace(RUNNING, ref=JobRef("reelbot", "reel_7"), created_at=EPOCH + timedelta(minutes=90)),
+        replace(FAILED, ref=JobRef("doubao", "task_9")),
+    )
+    assert terminal.lines[:4] == [
+        "PROVIDER  ID           STATE      PROGRESS  LENGTH  CREATED  TITLE  MESSAGE",
+        "jogg      proj_abc123  succeeded            12s     2h ago   Waves",
+        "reelbot   reel_7       running    41%               30m ago         Rendering",
+        "doubao    task_9       failed                                       the prompt was refused",
+    ]
+    assert on_terminal(monkeypatch, 100, JOB).lines[0] == "PROVIDER  ID           STATE      LENGTH  CREATED"
+
+
+@pytest.mark.parametrize(
+    ("job", "message"),
+    [
+        (replace(JOB, message="done"), ""),
+        (RUNNING, "Rendering"),
+        (FAILED, "the prompt was refused"),
+        (replace(JOB, message="done", problem=NotSaved("the disk is full")), "the disk is full"),
+        (replace(RUNNING, problem=TimedOut("not finished at the deadline")), "Rendering"),
+        (Job(ref=REF, problem=NotFound("no such job")), "no such job"),
+    ],
+)
+def test_a_table_says_why_a_job_is_not_done(monkeypatch: pytest.MonkeyPatch, job: Job, message: str) -> None:
+    header, row, *_ = on_terminal(monkeypatch, 100, job).lines
+    assert ("MESSAGE" in header) is bool(message)
+    assert row.endswith(message or "2h ago")
+
+
+LONG = replace(
+    RUNNING,
+    ref=JobRef("jogg-product", "product_d754095e48de"),
+    title="A film about the sea and all that lives in it",
+    message="Frames are being rendered one by one, which takes its time",
+    created_at=EPOCH,
+    duration=30,
+)
+
+
+@pytest.mark.parametrize(
+    ("columns", "headers"),
+    [
+        (114, ["PROVIDER", "ID", "STATE", "PROGRESS", "LENGTH", "CREATED", "TITLE", "MESSAGE"]),
+        (113, ["PROVIDER", "ID", "STATE", "PROGRESS", "LENGTH", "CREATED", "MESSAGE"]),
+        (95, ["PROVIDER", "ID", "STATE", "PROGRESS", "LENGTH", "MESSAGE"]),
+        (86, ["PROVIDER", "ID", "STATE", "PROGRESS", "MESSAGE"]),
+        (78, ["PROVIDER", "ID", "STATE", "MESSAGE"]),
+        (68, ["PROVIDER", "ID", "STATE"]),
+    ],
+)
+def test_a_narrow_window_drops_what_matters_least_and_folds_only_texts(
+    monkeypatch: pytest.MonkeyPatch, columns: int, headers: list[str]
+) -> None:
+    terminal = on_terminal(monkeypatch, columns, LONG)
+    header, row, *folded = terminal.lines
+    assert header.split() == headers
+    assert row.startswith("jogg-product  product_d754095e48de  running")
+    rest = " ".join([row, *folded])
+    assert ("Frames" in rest) == ("time" in rest) == ("MESSAGE" in headers)
+    message_at = header.find("MESSAGE")
+    assert all(not line[:message_at].strip() for line in folded if "TITLE" not in headers)
+
+
+def test_where_not_even_names_fit_they_are_left_to_the_terminal_to_wrap(monkeypatch: pytest.MonkeyPatch) -> None:
+    short = replace(JOB, video_url=None)
+    terminal = on_terminal(monkeypatch, 40, LONG, short)
+    assert "jogg-product  product_d754095e48de  running\r\n" in terminal.text.replace("\x1b[36m", "").replace(
+        "\x1b[0m", ""
+    )
+    assert terminal.lines == ["jogg-product  product_d754095e48de  runn", "ing", "jogg  proj_abc123  succeeded"]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_urls_stand_whole_on_lines_of_their_own(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    other = replace(JOB, ref=JobRef("doubao", "task_1"))
+    expected = f"\r\njogg proj_abc123  {URL}\r\ndoubao task_1  {URL}\r\n"
+    assert expected in on_terminal(monkeypatch, columns, JOB, RUNNING, other).text
+    assert f"\r\n{URL}\r\n" in on_terminal(monkeypatch, columns, JOB).text
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_a_saved_file_stands_whole_and_once_instead_of_its_url(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    shown = on_terminal(monkeypatch, columns, SAVED, RUNNING).text
+    assert shown.count(str(SAVED.saved and SAVED.saved.file)) == 1
+    assert URL not in shown
+
+
+HOSTILE = "[red]a[/red] :smile: 'b' 42 \x1b[2J\x9b2J\u202e\n"
+SHOWN = "[red]a[/red] :smile: 'b' 42 \\x1b[2J\\x9b2J\\u202e\\n"
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        replace(JOB, title=HOSTILE),
+        replace(RUNNING, message=HOSTILE),
+        replace(FAILED, error=HOSTILE),
+        replace(FAILED, problem=RateLimited(HOSTILE)),
+        replace(JOB, video_url=HOSTILE),
+        replace(SAVED, saved=Saved(file=Path(HOSTILE), bytes=1)),
+    ],
+)
+def test_foreign_text_is_shown_as_it_is_and_does_nothing(monkeypatch: pytest.MonkeyPatch, job: Job) -> None:
+    terminal = on_terminal(monkeypatch, 150, job)
+    assert SHOWN in "\n".join(terminal.lines)
+    assert SHOWN in terminal.text, "there must be no highlighting inside it either"
+    assert not set(terminal.text.replace("\x1b[", "")) & set("\x1b\x9b\u202e")
+
+
+def test_a_state_has_its_colour_unless_it_is_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b[32msucceeded" in on_terminal(monkeypatch, 100, JOB).text
+    with Terminal(100) as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal.file)
+        monkeypatch.setenv("NO_COLOR", "1")
+        answer(JOB)
+        assert "\x1b[3" not in terminal.text
+
+
+def test_a_terminal_without_the_letters_is_shown_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Terminal(100, encoding="latin-1") as terminal:
+        terminal.file.reconfigure(errors="strict")
+        monkeypatch.setattr(sys, "stdout", terminal.file)
+        answer(replace(JOB, title="é海"))
+        assert "é\\u6d77" in terminal.text
+
+
+def test_a_reader_that_has_gone_is_no_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        with pytest.raises(OutputClosed):
+            answer(JOB, line=tab_line)
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), writing)
+
+
+def test_a_full_disk_under_stdout_is_told_once_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(UsageError, match="cannot be written to stdout: No space left on device"):
+            answer(JOB, line=tab_line)
+        answer(JOB, line=tab_line)

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from faults import REF, in_folder, mp4
+
+from videostat.errors import NotSaved, UsageError
+from videostat.models import JobRef
+from videostat.saving.destination import Destination, ensure_distinct
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("{provider}-{id}.{ext}", "jogg-a1.mp4"),
+        ("{id}.{ext}", "a1.mp4"),
+        ("Été {id} (final).{ext}", "Été a1 (final).mp4"),
+        ("E\u0301te\u0301 {id}.{ext}", "\u00c9t\u00e9 a1.mp4"),
+        ("視頻-{id}.{ext}", "視頻-a1.mp4"),
+    ],
+)
+def test_a_template_names_the_file_inside_the_folder(template: str, expected: str) -> None:
+    assert Destination.from_template(REF, Path("videos"), template).file("mp4") == Path("videos") / expected
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        ("../{id}.{ext}", "leave the folder"),
+        ("/tmp/{id}.{ext}", "leave the folder"),
+        ("..\\{id}.{ext}", "leave the folder"),
+        ("{title}-{id}.{ext}", "unknown field, {title}"),
+        ("{id.__class__}.{ext}", "unknown field"),
+        ("{id[0]}.{ext}", "unknown field"),
+        ("{}.{ext}", "unknown field"),
+        ("{id!r}.{ext}", "a format"),
+        ("{id:>99999999}.{ext}", "a format"),
+        ("{id", "cannot be read"),
+        ("{id}}.{ext}", "cannot be read"),
+        ("clip.{ext}", "has no {id}"),
+        ("{id}", "does not end in .{ext}"),
+        ("{id}.mp4", "does not end in .{ext}"),
+        ("{ext}-{id}.{ext}", "does not end in .{ext}"),
+        ("-{id}.{ext}", "not a file name on every disk"),
+        (" {id}.{ext}", "not a file name on every disk"),
+        ("{id}:stream.{ext}", "not a file name on every disk"),
+        ("{id}\n.{ext}", "not a file name on every disk"),
+        ("{id}\x1b[2J.{ext}", "not a file name on every disk"),
+        ("{id}\u202e.{ext}", "not a file name on every disk"),
+        ("{id}\udcff.{ext}", "not a file name on every disk"),
+        ("{{{id}}}.{ext}", "not a file name on every disk"),
+        ("{id}?.{ext}", "not a file name on every disk"),
+        ("aux.{id}.{ext}", "Windows keeps"),
+    ],
+)
+def test_a_bad_template_is_wrong_usage_and_says_why(template: str, why: str) -> None:
+    with pytest.raises(UsageError, match="name") as caught:
+        Destination.from_template(REF, Path("videos"), template)
+    assert why in str(caught.value)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["con", "NUL", "com1", "Lpt9.x", "aux.", "prn"])
+def test_a_device_of_windows_is_refused_as_a_name(name: str) -> None:
+    with pytest.raises(UsageError, match="Windows"):
+        Destination.from_template(JobRef("jogg", name), Path("videos"), "{id}.{ext}")
+    assert Destination.from_template(JobRef("jogg", name), Path("videos")).file("mp4").name == f"jogg-{name}.mp4"
+
+
+def test_a_provider_cannot_lead_out_of_the_folder() -> None:
+    with pytest.raises(UsageError):
+        Destination.from_template(JobRef("../../etc", "a1"), Path("videos"))
+
+
+def test_long_ids_get_names_that_fit_and_differ() -> None:
+    names = {Destination.from_template(JobRef("jogg", "x" * 255 + last), Path("v")).file("webm").name for last in "ab"}
+    assert len(names) == 2
+    assert all(len(f"{name.removesuffix('.webm')}.part.json".encode()) <= 255 for name in names)
+    accents = Destination.from_template(JobRef("jogg", "x" * 200), Path("v"), "é" * 40 + "{id}.{ext}")
+    assert len(f"{accents.path.name}.part.json".encode()) <= 255
+
+
+@pytest.mark.parametrize(
+    ("refs", "template"),
+    [
+        ([JobRef("jogg", "Ab"), JobRef("jogg", "aB")], "{provider}-{id}.{ext}"),
+        ([JobRef("jogg", "1"), JobRef("reelbot", "1")], "{id}.{ext}"),
+        ([JobRef("jogg-avatar", "1"), JobRef("jogg", "avatar-1")], "{provider}-{id}.{ext}"),
+    ],
+)
+def test_jobs_that_would_share_a_file_are_wrong_usage(refs: list[JobRef], template: str) -> None:
+    with pytest.raises(UsageError, match="same file") as caught:
+        ensure_distinct(Destination.from_template(ref, Path("v"), template) for ref in refs)
+    assert all(str(ref) in str(caught.value) for ref in refs)
+
+
+def test_unicode_forms_of_one_name_are_one_file() -> None:
+    with pytest.raises(UsageError, match="same file"):
+        ensure_distinct(
+            [Destination.from_path(REF, Path("E\u0301")), Destination.from_path(JobRef("jogg", "b"), Path("\u00e9"))]
+        )
+
+
+def test_jobs_with_files_of_their_own_may_be_saved_together() -> None:
+    ensure_distinct(Destination.from_template(JobRef("jogg", name), Path("v")) for name in ("a", "b", "a"))
+
+
+@pytest.mark.parametrize("extension", ["mp4", "webm", "mov"])
+def test_a_typed_name_is_kept_whatever_the_content(extension: str) -> None:
+    assert Destination.from_path(REF, Path("clip.mp4")).file(extension) == Path("clip.mp4")
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_a_folder_is_no_file_to_save_to(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="is a folder"):
+        Destination.from_path(REF, Path(name))
+    with pytest.raises(UsageError, match="is a folder"):
+        Destination.from_path(REF, tmp_path)
+
+
+@pytest.mark.parametrize("extension", ["mp4", "webm", "mov"])
+def test_a_video_under_any_of_its_names_counts_as_saved(tmp_path: Path, extension: str) -> None:
+    where = in_folder(tmp_path)
+    assert where.saved() is None
+    where.file(extension).write_bytes(mp4(500))
+    saved = where.saved()
+    assert saved
+    assert (saved.file, saved.bytes, saved.skipped) == (where.file(extension), 500, True)
+    assert where.saved(overwrite=True) is None
+
+
+@pytest.mark.parametrize("content", [b"hi\n", mp4(500)[:-1], b"<!doctype html>"])
+def test_what_has_the_name_and_is_no_whole_video_is_not_taken_for_one(tmp_path: Path, content: bytes) -> None:
+    where = in_folder(tmp_path)
+    where.file("webm").write_bytes(content)
+    with pytest.raises(NotSaved, match=r"jogg-a1\.webm is there already, and is not a whole video") as caught:
+        where.saved()
+    assert caught.value.hint == "--overwrite replaces it, or choose another name."
+    assert where.saved(overwrite=True) is None
+
+
+@pytest.mark.parametrize("content", [b"hi\n", mp4(500)])
+def test_a_typed_name_that_is_taken_is_nobodys_video(tmp_path: Path, content: bytes) -> None:
+    where = Destination.from_path(REF, tmp_path / "clip.mp4")
+    where.path.write_bytes(content)
+    with pytest.raises(NotSaved, match=r"clip\.mp4 is there already\Z") as caught:
+        where.saved()
+    assert caught.value.hint == "--overwrite replaces it, or choose another name."
+    assert where.saved(overwrite=True) is None
+
+
+def test_an_empty_file_is_not_a_saved_video(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").touch()
+    assert Destination.from_path(REF, tmp_path / "clip.mp4").saved() is None

@@ -1,0 +1,923 @@
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import pairwise
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import faults
+import pytest
+from faults import (
+    Answer,
+    FakeClock,
+    Fault,
+    FaultServer,
+    Request,
+    Service,
+    Video,
+    answers,
+    at_path,
+    box,
+    chunked,
+    connect,
+    cut,
+    honest,
+    in_folder,
+    mp4,
+    page,
+    save,
+    says,
+    then_cut,
+    unmeasured,
+    webm,
+    whole,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from videostat.errors import (
+    ExitCode,
+    Gone,
+    KeyRefused,
+    NotFound,
+    NotSaved,
+    RateLimited,
+    Unreachable,
+    Untrusted,
+    VideostatError,
+)
+from videostat.models import Link
+from videostat.saving import LONGEST_LIMIT, LONGEST_RETRY_AFTER, PIECE, TRIES, Transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from videostat.saving.destination import Destination
+
+VIDEO = Video(mp4())
+OTHER = Video(mp4(60_000, seed=2), '"two"')
+PAST = ["Tue, 31 Dec 2024 00:00:00 -0000", "Mon, 01 Jan 0001 00:00:00 +2359"]
+NEVER = f"Fri, 31 Dec {'9' * 20} 23:59:59 GMT"
+FRAGMENTED = mp4(900)[:32] + (box(b"moof", bytes(8)) + box(b"mdat", bytes(100))) * 9
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def part(folder: Path) -> bytes:
+    return (folder / "jogg-a1.part").read_bytes()
+
+
+def interrupted(folder: Path, at: int, video: Video = VIDEO) -> None:
+    """Leave behind what a run leaves that was stopped there."""
+    with FaultServer(video, cut(at)) as server, pytest.raises(NotSaved):
+        save(
+            server.url,
+            in_folder(folder),
+            clock=(clock := FakeClock()),
+            deadline=clock.time + 0.001,
+        )
+    assert len(part(folder)) == at
+
+
+# 1. The final name means complete.
+
+
+def test_a_saved_folder_holds_the_video_and_nothing_else(tmp_path: Path) -> None:
+    with FaultServer(VIDEO) as server:
+        saved = save(server.url, in_folder(tmp_path))
+    assert (saved.file, saved.bytes, saved.resumed, saved.retries) == (tmp_path / "jogg-a1.mp4", 50_000, 0, 0)
+    assert not saved.skipped
+    assert names(tmp_path) == ["jogg-a1.mp4"]
+    assert saved.file.read_bytes() == VIDEO.body
+
+
+@pytest.mark.parametrize("extension", ["mp4", "webm", "mov"])
+def test_a_video_that_is_there_is_skipped_without_a_request(tmp_path: Path, extension: str) -> None:
+    (tmp_path / f"jogg-a1.{extension}").write_bytes(VIDEO.body)
+    with FaultServer(VIDEO) as server:
+        saved = save(server.url, in_folder(tmp_path))
+        assert server.requests == []
+    assert (saved.skipped, saved.bytes) == (True, 50_000)
+    assert names(tmp_path) == [f"jogg-a1.{extension}"]
+
+
+@pytest.mark.parametrize("where", [at_path(Path("clip.mp4")), in_folder(Path())])
+def test_a_file_that_is_not_ours_is_left_alone_and_nothing_is_sent(tmp_path: Path, where: Destination) -> None:
+    where = replace(where, path=tmp_path / where.path)
+    where.file("mp4").write_bytes(b"hi\n")
+    with FaultServer(VIDEO) as server, pytest.raises(NotSaved, match="is there already"):
+        save(server.url, where)
+    assert server.requests == []
+    assert names(tmp_path) == [where.file("mp4").name]
+    assert where.file("mp4").read_bytes() == b"hi\n"
+
+
+def test_overwrite_replaces_a_typed_name(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"hi\n")
+    with FaultServer(VIDEO) as server:
+        assert not save(server.url, at_path(tmp_path / "clip.mp4"), overwrite=True).skipped
+    assert (tmp_path / "clip.mp4").read_bytes() == VIDEO.body
+
+
+def test_a_video_finished_by_another_before_the_lock_is_ours_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", lambda fd, how: (tmp_path / "jogg-a1.mp4").write_bytes(VIDEO.body))
+    with FaultServer(VIDEO) as server:
+        assert save(server.url, in_folder(tmp_path)).skipped
+    assert server.requests == []
+    assert names(tmp_path) == ["jogg-a1.mp4"]
+
+
+def test_overwrite_replaces_it_only_by_a_whole_video(tmp_path: Path) -> None:
+    (tmp_path / "jogg-a1.mp4").write_bytes(b"there")
+    with FaultServer(VIDEO, *[cut(0)] * TRIES) as server:
+        with pytest.raises(NotSaved):
+            save(server.url, in_folder(tmp_path), overwrite=True)
+        assert (tmp_path / "jogg-a1.mp4").read_bytes() == b"there"
+        save(server.url, in_folder(tmp_path), overwrite=True)
+    assert (tmp_path / "jogg-a1.mp4").read_bytes() == VIDEO.body
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, partial(Path.symlink_to, target="victim")])
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_what_is_no_plain_file_is_never_overwritten(
+    tmp_path: Path,
+    make: Callable[[Path], None],
+    overwrite: bool,  # noqa: FBT001  a case
+) -> None:
+    make(tmp_path / "jogg-a1.webm")
+    with FaultServer(VIDEO) as server, pytest.raises(NotSaved, match="in the way"):
+        save(server.url, in_folder(tmp_path), overwrite=overwrite)
+    assert server.requests == []
+    assert names(tmp_path) == ["jogg-a1.webm"]
+
+
+def test_a_folder_laid_in_the_way_during_the_transfer_is_left_alone(tmp_path: Path) -> None:
+    def mkdir_then(request: Request, video: Video) -> Answer:
+        (tmp_path / "jogg-a1.mp4").mkdir()
+        return honest(request, video)
+
+    with FaultServer(VIDEO, mkdir_then) as server, pytest.raises(NotSaved, match="in the way"):
+        save(server.url, in_folder(tmp_path))
+    assert part(tmp_path) == VIDEO.body
+
+
+def test_the_second_of_two_that_save_one_file_is_refused_and_the_first_is_whole(tmp_path: Path) -> None:
+    refusals: list[str] = []
+
+    def meanwhile(request: Request, video: Video) -> Answer:
+        with pytest.raises(NotSaved) as caught:
+            save("http://127.0.0.1:9/unused", in_folder(tmp_path))
+        refusals.append(str(caught.value))
+        return honest(request, video)
+
+    with FaultServer(VIDEO, meanwhile) as server:
+        saved = save(server.url, in_folder(tmp_path))
+    assert refusals == ["not saved: another videostat is saving it"]
+    assert saved.file.read_bytes() == VIDEO.body
+
+
+# 2. Going on, and starting over.
+
+
+def test_the_video_is_asked_for_as_it_is(tmp_path: Path) -> None:
+    with FaultServer(VIDEO) as server:
+        save(server.url, in_folder(tmp_path))
+    (request,) = server.requests
+    assert request.headers["accept-encoding"] == "identity"
+    assert not {"range", "if-range"} & set(request.headers)
+
+
+def test_every_byte_that_came_before_a_cut_is_kept_and_not_asked_for_again(tmp_path: Path) -> None:
+    with FaultServer(VIDEO, cut(12_345), cut(1), cut(20_000)) as server:
+        saved = save(server.url, in_folder(tmp_path))
+    assert server.offsets == [None, 12_345, 12_346, 32_346]
+    assert [request.headers.get("if-range") for request in server.requests] == [None, '"one"', '"one"', '"one"']
+    assert (saved.resumed, saved.retries) == (32_346, 3)
+    assert saved.file.read_bytes() == VIDEO.body
+
+
+def test_a_later_run_goes_on_where_the_first_stopped(tmp_path: Path) -> None:
+    interrupted(tmp_path, 30_000)
+    assert names(tmp_path) == ["jogg-a1.part", "jogg-a1.part.json"]
+    assert part(tmp_path) == VIDEO.body[:30_000]
+    with FaultServer(VIDEO) as server:
+        saved = save(server.url, in_folder(tmp_path))
+    assert server.offsets == [30_000]
+    assert saved.resumed == 30_000
+    assert names(tmp_path) == ["jogg-a1.mp4"]
+
+
+@pytest.mark.parametrize("etag", ['W/"one"', "one", '"', None])
+def test_without_a_strong_etag_nothing_is_resumed_and_nothing_left(tmp_path: Path, etag: str | None) -> None:
+    video = replace(VIDEO, etag=etag)
+    with FaultServer(video, *[cut(100)] * TRIES, *[cut(0)] * TRIES) as server, pytest.raises(NotSaved):
+        save(server.url, in_folder(tmp_path))
+    assert set(server.offsets) == {None}
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("answer", [whole, honest])
+def test_a_whole_answer_to_a_range_starts_over_with_that_same_answer(tmp_path: Path, answer: Fault) -> None:
+    interrupted(tmp_path, 30_000)
+    with FaultServer(OTHER, answer) as server:
+        saved = save(server.url, in_folder(tmp_path))
+    assert server.offsets == [30_000]
+    assert (saved.resumed, saved.retries) == (0, 0)
+    assert saved.file.read_bytes() == OTHER.body
+
+
+@pytest.mark.parametrize(
+    "misfit",
+    [
+        says(content_range="bytes 29999-49999/50000"),
+        says(content_range="bytes 30001-49999/50000"),
+        says(content_range="bytes 30000-49998/50000"),
+        says(content_range="bytes 30000-49999/50001"),
+        says(content_range="bytes 30000-49999/*"),
+        says(content_range="30000-49999/50000"),
+        says(content_range=None),
+        says(etag='"two"'),
+        says(etag='W/"one"'),
+        says(etag=None),
+        says(content_length="19999"),
+        answers(416, content_range="bytes */30000"),
+        answers(416, content_range="bytes */50000"),
+        answers(416),
+    ],
+)
+def test_a_part_that_does_not_fit_exactly_is_thrown_away(tmp_path: Path, misfit: Fault) -> None:
+    interrupted(tmp_path, 30_000)
+    with FaultServer(VIDEO, misfit) as server:
+        saved = save(server.url, in_folder(tmp_path))
+    assert server.offsets == [30_000, None]
+    assert (saved.resumed, saved.file.read_bytes()) == (0, VIDEO.body)
+
+
+def test_a_part_that_nobody_asked_for_is_not_taken(tmp_path: Path) -> None:
+    whole_as_part = replace(whole(Request("/", {}), VIDEO), status=206).saying(content_range="bytes 0-49999/50000")
+    with FaultServer(VIDEO, lambda request, video: whole_as_part) as server:
+        saved = save(server.url, in_folder(tmp_path))
+    assert (server.offsets, saved.retries) == ([None, None], 1)
+
+
+def finished_but_unnamed(folder: Path, video: Video = VIDEO) -> None:
+    interrupted(folder, len(video.body) - 1, video)
+    with (folder / "jogg-a1.part").open("ab") as file:
+        file.write(video.body[-1:])
+
+
+def test_nothing_left_to_send_is_complete_if_the_total_agrees(tmp_path: Path) -> None:
+    finished_but_unnamed(tmp_path)
+    with FaultServer(VIDEO) as server:
+        saved = save(server.url, in_folder(tmp_path))
+    assert server.offsets == [50_000]
+    assert (saved.resumed, saved.file.read_bytes()) == (50_000, VIDEO.body)
+
+
+@pytest.mark.parametrize("content_range", ["bytes */50001", "bytes */*", "bytes 0-0/50000", ""])
+def test_nothing_left_to_send_is_not_complete_if_the_total_differs(tmp_path: Path, content_range: str) -> None:
+    finished_but_unnamed(tmp_path)
+    with FaultServer(VIDEO, answers(416, content_range=content_range)) as server:
+        saved = save(server.url, in_folder(tmp_path))
+    assert server.offsets == [50_000, None]
+    assert saved.file.read_bytes() == VIDEO.body
+
+
+# 3. Length and content.
+
+
+@pytest.mark.parametrize("length", ["-1", "+50000", "50000, 50000", "0x10", "5e4", "", "\u0665", "9" * 30])
+def test_a_malformed_length_is_a_failed_attempt(tmp_path: Path, length: str) -> None:
+    said = Answer(headers={"etag": '"one"'}, body=VIDEO.body).saying(content_length=length)
+
+    def malformed(url: str, headers: Mapping[str, str]) -> ScriptedBody:
+        sent.append(headers)
+        return ScriptedBody([VIDEO.body], said)
+
+    sent: list[Mapping[str, str]] = []
+    with pytest.raises(NotSaved, match="malformed length"):
+        save("https://x", in_folder(tmp_path), open=malformed)
+    assert len(sent) == TRIES
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip"])
+def test_a_compressed_answer_that_nobody_asked_for_is_a_failed_attempt(tmp_path: Path, encoding: str) -> None:
+    with FaultServer(VIDEO, says(content_encoding=encoding)) as server:
+        saved = save(server.url, in_folder(tmp_path))
+    assert (len(server.requests), saved.retries) == (2, 1)
+
+
+def test_identity_is_no_compression(tmp_path: Path) -> None:
+    with FaultServer(VIDEO, says(content_encoding="identity")) as server:
+        assert save(server.url, in_folder(tmp_path)).retries == 0
+
+
+def test_more_than_was_announced_is_thrown_away(tmp_path: Path) -> None:
+    # Nothing in this one tells where it ends.
+    endless = Video(webm(50_000, is_live=True))
+    interrupted(tmp_path, 30_000, endless)
+
+    def too_much(request: Request, video: Video) -> Answer:
+        answer = honest(request, video).saying(content_length=None, transfer_encoding="chunked")
+        return replace(answer, body=answer.body + b"!", is_chunked=True)
+
+    with FaultServer(endless, too_much) as server:
+        saved = save(server.url, in_folder(tmp_path))
+    assert server.offsets == [30_000, None]
+    assert saved.file.read_bytes() == endless.body
+
+
+@pytest.mark.parametrize(
+    ("video", "extension"),
+    [(mp4(), "mp4"), (mp4(brand=b"qt  "), "mov"), (webm(), "webm"), (webm(is_live=True), "webm"), (FRAGMENTED, "mp4")],
+)
+def test_the_extension_comes_from_the_content(tmp_path: Path, video: bytes, extension: str) -> None:
+    with FaultServer(Video(video), says(content_type="text/plain")) as server:
+        assert save(server.url, in_folder(tmp_path)).file.name == f"jogg-a1.{extension}"
+        assert save(server.url, at_path(tmp_path / "clip.mp4")).file.name == "clip.mp4"
+
+
+@pytest.mark.parametrize("flaw", [VIDEO.body[:-1], VIDEO.body + b"junk", mp4()[:16] + box(b"mdat"), webm()[:-1]])
+def test_a_video_that_is_not_whole_has_no_final_name_though_its_length_is_right(tmp_path: Path, flaw: bytes) -> None:
+    with FaultServer(Video(flaw)) as server, pytest.raises(NotSaved, match="not a whole video"):
+        save(server.url, in_folder(tmp_path))
+    assert len(server.requests) == 2
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("unsized", [chunked, unmeasured])
+@pytest.mark.parametrize("video", [mp4(), webm()])
+def test_without_a_length_a_video_that_proves_its_end_is_saved(tmp_path: Path, unsized: Fault, video: bytes) -> None:
+    transfer = Transfer("clip")
+    with FaultServer(Video(video), unsized) as server:
+        saved = save(server.url, in_folder(tmp_path), transfer=transfer)
+    assert saved.file.read_bytes() == video
+    assert (transfer.done, transfer.total) == (len(video), None)
+
+
+@pytest.mark.parametrize("unsized", [chunked, unmeasured])
+@pytest.mark.parametrize("video", [FRAGMENTED, webm(is_live=True)])
+def test_without_a_length_a_video_that_proves_nothing_is_not_saved(
+    tmp_path: Path, unsized: Fault, video: bytes
+) -> None:
+    with FaultServer(Video(video), unsized) as server, pytest.raises(NotSaved, match="nothing proves it whole"):
+        save(server.url, in_folder(tmp_path))
+    assert len(server.requests) == 1
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("unsized", [chunked, unmeasured])
+def test_without_a_length_a_cut_is_seen(tmp_path: Path, unsized: Fault) -> None:
+    with FaultServer(VIDEO, then_cut(unsized, 40_000)) as server:
+        saved = save(server.url, in_folder(tmp_path))
+    assert (server.offsets, saved.retries) == ([None, None], 1)
+    assert saved.file.read_bytes() == VIDEO.body
+
+
+# 4. Trying again.
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        cut(0),
+        cut(5),
+        cut(0, "reset"),
+        *(answers(status) for status in (408, 425, 429, 500, 502, 503, 504)),
+        says(content_length="-1"),
+    ],
+)
+def test_what_may_pass_is_tried_five_times_without_progress(tmp_path: Path, fault: Fault) -> None:
+    clock = FakeClock()
+    resolve = pytest.fail
+    with FaultServer(VIDEO, *[fault] * 99) as server, pytest.raises(NotSaved) as caught:
+        save(server.url, in_folder(tmp_path), clock=clock, resolve=resolve)
+    assert len(server.requests) == TRIES
+    assert caught.value.exit_code is ExitCode.NOT_SAVED
+    assert caught.value.hint
+    assert "secret" not in str(caught.value)
+    assert len(set(clock.pauses)) == TRIES - 1
+    assert all(0 <= pause <= limit for pause, limit in zip(clock.pauses, (1, 2, 4, 5), strict=True))
+
+
+def test_a_server_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
+    with FaultServer(VIDEO) as server:
+        pass
+    with pytest.raises(NotSaved, match="connection failed"):
+        save(server.url, in_folder(tmp_path))
+    assert names(tmp_path) == []
+
+
+def test_each_progress_gives_five_more_attempts(tmp_path: Path) -> None:
+    stumbling = [cut(0), answers(503), cut(0), cut(0), cut(5_000)] * 9
+    with FaultServer(VIDEO, *stumbling) as server:
+        saved = save(server.url, in_folder(tmp_path))
+    assert (len(server.requests), saved.retries) == (46, 45)
+    assert saved.file.read_bytes() == VIDEO.body
+
+
+def test_only_bytes_never_reached_before_are_progress(tmp_path: Path) -> None:
+    ends = [20_000, 15_000, 19_000, 20_000, 1_000, 500, 20_001, 1, 2, 3, 4, 5, 6, 7, 8]
+    with FaultServer(VIDEO, *[then_cut(whole, end) for end in ends]) as server, pytest.raises(NotSaved):
+        save(server.url, in_folder(tmp_path))
+    assert len(server.requests) == 1 + 5
+
+    with FaultServer(VIDEO, *[then_cut(whole, end) for end in ends[3:]]) as server, pytest.raises(NotSaved):
+        save(server.url, in_folder(tmp_path))
+    assert len(server.requests) == 5 + 4
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_server_says_how_long_to_pause(tmp_path: Path, status: int) -> None:
+    clock = FakeClock()
+    date = "Wed, 01 Jan 2025 00:30:00 GMT"
+    with FaultServer(VIDEO, answers(status, retry_after="400"), answers(status, retry_after=date)) as server:
+        save(server.url, in_folder(tmp_path), clock=clock, deadline=clock.time + 801)
+    assert clock.pauses == [400, 400]
+
+
+@pytest.mark.parametrize("hint", ["soon", "-5", "1e9", "Wed, 99 Foo 2025", "0", *PAST, NEVER, "9" * 5000])
+def test_a_hint_that_means_nothing_leaves_our_own_pause(tmp_path: Path, hint: str) -> None:
+    clock = FakeClock()
+    with FaultServer(VIDEO, answers(503, retry_after=hint)) as server:
+        save(server.url, in_folder(tmp_path), clock=clock)
+    assert 0 < clock.pauses[0] < 1
+
+
+def test_no_pause_goes_past_the_deadline(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with FaultServer(VIDEO, answers(503)) as server, pytest.raises(NotSaved, match="no time"):
+        save(server.url, in_folder(tmp_path), clock=clock, deadline=clock.time + 0.001)
+    assert (clock.pauses, len(server.requests)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("hint", "left", "told"),
+    [
+        ("400", 399, "400 seconds"),
+        (f"{LONGEST_RETRY_AFTER + 1}", inf, "601 seconds"),
+        ("999999999", inf, "999,999,999 seconds"),
+        ("9" * 18, inf, "999,999,999,999,999,999 seconds|1,000,000,000,000,000,000 seconds"),
+        ("Wed, 01 Jan 2025 01:16:40 GMT", inf, "3,600 seconds"),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", inf, "[0-9,]{15} seconds"),
+    ],
+)
+def test_a_server_that_wants_us_to_wait_too_long_ends_the_transfer(
+    tmp_path: Path, hint: str, left: float, told: str
+) -> None:
+    clock = FakeClock()
+    with FaultServer(VIDEO, answers(503, retry_after=hint)) as server, pytest.raises(NotSaved, match=told) as caught:
+        save(server.url, in_folder(tmp_path), clock=clock, deadline=clock.time + left)
+    assert (clock.pauses, len(server.requests)) == ([], 1)
+    assert "the server answered 503" in str(caught.value)
+
+
+def test_a_service_may_limit_us_by_the_hour_and_no_longer(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with FaultServer(VIDEO, answers(403)) as server:
+        service = Service(RateLimited("slow down", retry_after=LONGEST_LIMIT + 1))
+        with pytest.raises(NotSaved, match="slow down; retry after 3,601 seconds"):
+            save(server.url, in_folder(tmp_path), resolve=service, clock=clock)
+    assert clock.pauses == []
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_a_refused_url_is_fetched_anew_and_the_part_kept(tmp_path: Path, status: int) -> None:
+    interrupted(tmp_path, 30_000)
+    clock = FakeClock()
+    with FaultServer(VIDEO, answers(status)) as server, FaultServer(VIDEO) as renewed:
+        saved = save(server.url, in_folder(tmp_path), resolve=Service(renewed.url), clock=clock)
+    assert (server.offsets, renewed.offsets) == ([30_000], [30_000])
+    assert saved.resumed == 30_000
+    assert clock.pauses == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"error": "expired"}', b"<?xml version='1.0'?><Error/>", b"<!doctype html>", b"\xff\xd8\xff\xe0 JPEG", b""],
+)
+def test_a_page_instead_of_a_video_is_a_refused_url(tmp_path: Path, body: bytes) -> None:
+    interrupted(tmp_path, 30_000)
+    with FaultServer(VIDEO, answers(200, body, etag='"page"')) as server, FaultServer(VIDEO) as renewed:
+        save(server.url, in_folder(tmp_path), resolve=Service(renewed.url))
+    assert (server.offsets, renewed.offsets) == ([30_000], [30_000])
+
+
+@pytest.mark.parametrize("fault", [page, answers(403)])
+def test_a_url_is_renewed_once_without_progress(tmp_path: Path, fault: Fault) -> None:
+    with FaultServer(VIDEO, cut(10), fault, cut(20), fault, cut(0), fault) as server:
+        service = Service(server.url)
+        with pytest.raises(NotSaved) as caught:
+            save(server.url, in_folder(tmp_path), resolve=service)
+    assert service.asked == 2
+    assert len(server.requests) == 6
+    assert part(tmp_path) == VIDEO.body[:30]
+    assert caught.value.exit_code is ExitCode.NOT_SAVED
+    assert "may have expired" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("status", [302, 304, 202, 402, 405, 418, 451])
+def test_other_answers_are_final_at_once(tmp_path: Path, status: int) -> None:
+    interrupted(tmp_path, 30_000)
+    with FaultServer(VIDEO, answers(status, location="http://127.0.0.1:9/")) as server:
+        with pytest.raises(NotSaved, match=str(status)):
+            save(server.url, in_folder(tmp_path), resolve=pytest.fail)
+        assert len(server.requests) == 1
+    assert len(part(tmp_path)) == 30_000
+
+
+def test_a_bad_certificate_is_final_at_once(tmp_path: Path) -> None:
+    calls = []
+
+    def untrusted(url: str, headers: Mapping[str, str]) -> ScriptedBody:
+        calls.append(url)
+        raise Untrusted("the certificate is not valid", hint="Set the clock.")
+
+    with pytest.raises(NotSaved, match="certificate") as caught:
+        save("https://x", in_folder(tmp_path), open=untrusted)
+    assert (len(calls), caught.value.hint) == (1, "Set the clock.")
+
+
+@pytest.mark.parametrize("error", [KeyRefused("no"), NotFound("no"), Gone("no")])
+def test_what_the_service_says_for_good_is_passed_on(tmp_path: Path, error: VideostatError) -> None:
+    transfer = Transfer("clip")
+    with FaultServer(VIDEO, answers(403)) as server, pytest.raises(type(error)):
+        save(server.url, in_folder(tmp_path), resolve=Service(error), transfer=transfer)
+    assert transfer.state == "failed"
+
+
+def test_a_service_that_is_busy_is_asked_again_for_the_url(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with FaultServer(VIDEO, answers(403)) as server:
+        service = Service(Unreachable("no route"), RateLimited("slow down", retry_after=1800), server.url)
+        save(server.url, in_folder(tmp_path), resolve=service, clock=clock)
+    assert clock.pauses[1:] == [1800]
+
+
+def test_a_url_that_cannot_be_had_is_not_saved(tmp_path: Path) -> None:
+    service = Service(Unreachable("no route"))
+    with FaultServer(VIDEO, answers(403)) as server, pytest.raises(NotSaved, match="no route"):
+        save(server.url, in_folder(tmp_path), resolve=service)
+    assert service.asked == TRIES - 1
+
+
+# 5. The URL and its life.
+
+
+@pytest.mark.parametrize(("left", "asked"), [(61, 0), (60, 1), (0, 1), (-9, 1), (None, 0)])
+def test_a_url_is_used_until_a_minute_before_it_expires(tmp_path: Path, left: int | None, asked: int) -> None:
+    clock = FakeClock()
+    expires_at = None if left is None else clock.now() + timedelta(seconds=left)
+    with FaultServer(VIDEO) as server:
+        service = Service(Link(server.url, expires_at))
+        save(server.url, in_folder(tmp_path), clock=clock, expires_at=expires_at, resolve=service)
+    assert (service.asked, len(server.requests)) == (asked, 1)
+
+
+def test_a_url_that_expired_at_the_beginning_of_time_is_fetched_anew(tmp_path: Path) -> None:
+    with FaultServer(VIDEO) as server:
+        service = Service(server.url)
+        save(
+            "http://127.0.0.1:9/",
+            in_folder(tmp_path),
+            expires_at=datetime.min.replace(tzinfo=UTC),
+            resolve=service,
+        )
+    assert service.asked == 1
+
+
+def test_a_url_that_expires_during_a_pause_is_renewed_before_the_next_attempt(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with FaultServer(VIDEO, answers(503, retry_after="600")) as server, FaultServer(VIDEO) as renewed:
+        save(
+            server.url,
+            in_folder(tmp_path),
+            clock=clock,
+            expires_at=clock.now() + timedelta(minutes=10),
+            resolve=Service(renewed.url),
+        )
+    assert (len(server.requests), len(renewed.requests)) == (1, 1)
+
+
+def test_nothing_is_sent_after_the_deadline(tmp_path: Path) -> None:
+    clock = FakeClock()
+    now, deadline = clock.now(), clock.time + 5
+
+    def late() -> Link:
+        clock.sleep(6)
+        return Link(server.url)
+
+    with FaultServer(VIDEO) as server:
+        with pytest.raises(NotSaved, match="timeout was reached"):
+            save(
+                server.url,
+                in_folder(tmp_path),
+                clock=clock,
+                deadline=deadline,
+                expires_at=now,
+                resolve=late,
+            )
+        with pytest.raises(NotSaved, match="timeout was reached"):
+            save(
+                server.url,
+                in_folder(tmp_path),
+                clock=clock,
+                deadline=deadline,
+                expires_at=now,
+                resolve=pytest.fail,
+            )
+    assert server.requests == []
+
+
+# 6. Slow servers, and what a view sees.
+
+
+class ScriptedBody:
+    """An answer whose pieces take a second each, at a clock that is given."""
+
+    def __init__(self, pieces: list[bytes], answer: Answer, clock: FakeClock | None = None, pace: float = 1) -> None:
+        self.pieces = iter(pieces)
+        self.status = answer.status
+        self.headers = answer.headers
+        self.retry_after: float | None = None
+        self.asked: list[int] = []
+        self._clock = clock or FakeClock()
+        self._pace = pace
+
+    def read1(self, size: int) -> bytes:
+        self.asked.append(size)
+        self._clock.time += self._pace
+        return next(self.pieces, b"")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        pass
+
+
+def slow(size: int, rate: int, clock: FakeClock) -> tuple[bytes, ScriptedBody]:
+    video = mp4(size)
+    pieces = [video[start : start + rate] for start in range(0, size, rate)]
+    return video, ScriptedBody(pieces, honest(Request("/", {}), Video(video)), clock)
+
+
+def test_a_stall_ends_the_attempt_and_keeps_its_bytes(tmp_path: Path) -> None:
+    clock, calls = FakeClock(), []
+    video, body = slow(50_000, 1000, clock)
+
+    def open_body(url: str, headers: Mapping[str, str]) -> ScriptedBody:
+        calls.append((clock.time, headers.get("Range")))
+        answer = honest(Request("/", {name.lower(): value for name, value in headers.items()}), Video(video))
+        return body if len(calls) == 1 else ScriptedBody([answer.body], answer, clock)
+
+    save("https://x", in_folder(tmp_path), open=open_body, clock=clock)
+    (began, first), (again, second) = calls
+    assert (first, second) == (None, "bytes=30000-")
+    assert 30 <= again - began < 32
+
+
+def test_a_slow_transfer_is_no_stall(tmp_path: Path) -> None:
+    clock = FakeClock()
+    _, body = slow(200_000, 1024, clock)
+    saved = save("https://x", in_folder(tmp_path), open=lambda url, headers: body, clock=clock)
+    assert saved.retries == 0
+
+
+def test_a_server_that_falls_silent_ends_the_attempt(tmp_path: Path) -> None:
+    with FaultServer(VIDEO, cut(30_000, "hang")) as server:
+        save(server.url, in_folder(tmp_path), open=partial(connect, timeout=0.3))
+    assert server.offsets == [None, 30_000]
+
+
+def test_a_transfer_ends_at_the_deadline_and_keeps_its_bytes(tmp_path: Path) -> None:
+    clock = FakeClock()
+    video, body = slow(50_000, 5_000, clock)
+    with pytest.raises(NotSaved, match="timeout was reached"):
+        save(
+            "https://x",
+            in_folder(tmp_path),
+            open=lambda url, headers: body,
+            clock=clock,
+            deadline=clock.time + 4,
+        )
+    assert part(tmp_path) == video[:20_000]
+
+
+def test_memory_is_one_buffer_whatever_the_size(tmp_path: Path) -> None:
+    clock = FakeClock()
+    _, body = slow(4 * PIECE, PIECE // 2, clock)
+    save("https://x", in_folder(tmp_path), open=lambda url, headers: body, clock=clock)
+    assert set(body.asked) == {PIECE} == {1 << 20}
+
+
+class Watched(Transfer):
+    """Remembers every moment that another thread could see."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        moments: list[tuple[int, int | None, str]] = self.__dict__.setdefault("moments", [])
+        if hasattr(self, "state"):
+            moments.append((self.done, self.total, self.state))
+
+
+def test_the_bytes_shown_are_rolled_back_and_never_above_the_total(tmp_path: Path) -> None:
+    interrupted(tmp_path, 55_000, OTHER)
+    transfer = Watched("clip")
+    with FaultServer(VIDEO, cut(40_000), answers(416), cut(45_000)) as server:
+        save(server.url, in_folder(tmp_path), transfer=transfer)
+    moments = transfer.__dict__["moments"]
+    assert all(total is None or done <= total for done, total, _ in moments)
+    peaks = [moment[:2] for moment, after in pairwise(moments) if moment[0] > after[0]]
+    assert peaks == [(55_000, 60_000), (40_000, 50_000)]
+    assert (0, None, "retrying") in moments
+    assert moments[-1] == (50_000, 50_000, "saved")
+    assert {state for *_, state in moments} == {"waiting", "downloading", "retrying", "checking", "saved"}
+
+
+# 8. Whatever happens, the final file is absent or exact.
+
+
+def swapped(fault: Fault) -> Fault:
+    """The same fault, of another video at the same URL."""
+    return lambda request, video: fault(request, OTHER)
+
+
+OFFSETS = st.integers(0, 70_000)
+FAULTS = st.one_of(
+    st.builds(cut, OFFSETS, st.sampled_from(["close", "reset"])),
+    st.builds(then_cut, st.sampled_from([whole, chunked, unmeasured]), OFFSETS),
+    st.sampled_from(
+        [
+            page,
+            chunked,
+            unmeasured,
+            whole,
+            *(answers(status) for status in (403, 404, 416, 429, 500, 503)),
+            answers(416, content_range="bytes */50000"),
+            says(content_range="bytes 0-49999/50000"),
+            says(content_range="bytes 1-60000/60001"),
+            says(etag=None),
+            says(etag='W/"one"'),
+            says(content_length="40000"),
+            says(content_length="70000"),
+            says(content_length="5x"),
+            says(content_length=None),
+            says(content_encoding="gzip"),
+        ]
+    ),
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(schedule=st.lists(st.one_of(FAULTS, FAULTS.map(swapped)), max_size=16), is_other=st.booleans())
+def test_the_final_file_is_one_served_version_or_is_not_there(schedule: list[Fault], is_other: bool) -> None:  # noqa: FBT001  drawn
+    with tempfile.TemporaryDirectory() as name, FaultServer(OTHER if is_other else VIDEO, *schedule) as server:
+        folder = Path(name)
+        while True:
+            try:
+                saved = save(server.url, in_folder(folder))
+            except NotSaved:
+                assert not set(names(folder)) - {"jogg-a1.part", "jogg-a1.part.json"}
+            else:
+                break
+        assert saved.file.read_bytes() in {VIDEO.body, OTHER.body}
+        assert saved.bytes == saved.file.stat().st_size
+        assert names(folder) == ["jogg-a1.mp4"]
+        assert len(server.requests) <= len(schedule) + 2
+
+
+def child(*arguments: str, **options: object) -> subprocess.Popen[str]:
+    command = [sys.executable, faults.__file__, *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(Path(faults.__file__).parents[1])}
+    return subprocess.Popen(command, env=environment, stdout=-1, stderr=-1, text=True, **options)  # type: ignore[call-overload, no-any-return]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.002)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_killed_in_the_middle_is_finished_by_the_next(tmp_path: Path, seed: int) -> None:
+    at = random.Random(seed).randrange(1, len(VIDEO.body))
+    growing = tmp_path / "jogg-a1.part"
+    with FaultServer(VIDEO, cut(at, "hang")) as server:
+        victim = child(server.url, str(tmp_path))
+        until(lambda: growing.exists() and growing.stat().st_size == at)
+        victim.kill()
+        victim.communicate()
+        assert names(tmp_path) == ["jogg-a1.part", "jogg-a1.part.json"]
+        assert part(tmp_path) == VIDEO.body[:at]
+        saved = save(server.url, in_folder(tmp_path))
+    assert server.offsets == [None, at]
+    assert saved.file.read_bytes() == VIDEO.body
+    assert names(tmp_path) == ["jogg-a1.mp4"]
+
+
+def test_two_processes_on_one_file_leave_it_whole(tmp_path: Path) -> None:
+    release = threading.Event()
+
+    def late(request: Request, video: Video) -> Answer:
+        release.wait(10)
+        return honest(request, video)
+
+    with FaultServer(VIDEO, late) as server:
+        first = child(server.url, str(tmp_path))
+        until(lambda: bool(server.requests))
+        second = child(server.url, str(tmp_path))
+        assert "another videostat is saving it" in second.communicate()[1]
+        release.set()
+        assert first.communicate()[0] == "50000 0 False\n"
+        assert child(server.url, str(tmp_path)).communicate()[0] == "50000 0 True\n"
+    assert len(server.requests) == 1
+    assert (tmp_path / "jogg-a1.mp4").read_bytes() == VIDEO.body
+
+
+def test_a_full_disk_is_told_and_the_part_kept_for_the_next_run(tmp_path: Path) -> None:
+    with FaultServer(VIDEO) as server:
+        out = child(server.url, str(tmp_path), "20000").communicate()[1]
+        assert "NotSaved: not saved" in out
+        assert "File too large" in out
+        assert part(tmp_path) == VIDEO.body[:20_000]
+        assert len(server.requests) == 1
+        save(server.url, in_folder(tmp_path))
+    assert server.offsets == [None, 20_000]
+    assert (tmp_path / "jogg-a1.mp4").read_bytes() == VIDEO.body
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"), [(errno.ENOSPC, "Make room"), (errno.EDQUOT, "Make room"), (errno.EIO, None)]
+)
+def test_an_error_of_the_disk_is_final_and_has_a_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, hint: str | None
+) -> None:
+    def full(fd: int, piece: bytes) -> int:
+        raise OSError(number, os.strerror(number))
+
+    with FaultServer(VIDEO) as server:
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(NotSaved, match=os.strerror(number)) as caught:
+            save(server.url, in_folder(tmp_path))
+    assert len(server.requests) == 1
+    assert (caught.value.hint or "").startswith(hint or "")
+    assert names(tmp_path) == []
+
+
+@contextmanager
+def readonly_folder(*files: str) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        for file in files:
+            (Path(name) / file).write_bytes(VIDEO.body)
+        Path(name).chmod(0o555)
+        # Root may write everywhere, so be nobody.
+        is_root = os.geteuid() == 0
+        try:
+            if is_root:
+                os.seteuid(65534)
+            yield Path(name)
+        finally:
+            if is_root:
+                os.seteuid(0)
+            Path(name).chmod(0o755)
+
+
+def test_a_folder_one_may_not_write_to_is_told() -> None:
+    with readonly_folder() as folder, FaultServer(VIDEO) as server:
+        with pytest.raises(NotSaved, match="Permission denied") as caught:
+            save(server.url, in_folder(folder))
+        assert caught.value.hint == "Choose a folder you may write to with --output-dir."
+        assert server.requests == []
+
+
+def test_a_video_that_is_there_needs_no_right_to_write() -> None:
+    with readonly_folder("jogg-a1.mp4") as folder:
+        assert save("http://127.0.0.1:9/", in_folder(folder)).skipped
+
+
+@pytest.mark.parametrize("where", ["file/inside", "x" * 300])
+def test_a_place_that_cannot_be_is_told(tmp_path: Path, where: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotSaved, match="not saved"):
+        save("http://127.0.0.1:9/", at_path(tmp_path / where))
+    assert names(tmp_path) == ["file"]

@@ -1,0 +1,99 @@
+"""List a service's jobs, page by page."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import pytest
+
+from videostat.client import BETWEEN_PAGES, PAGE_ATTEMPTS, Client
+from videostat.errors import KeyRefused, RateLimited, ServerError, VideostatError
+from videostat.models import Job, JobRef
+from videostat.providers.base import Page
+
+
+class Service(Client):
+    """Its pages, or the errors it answers with first; an unscripted page is a failure."""
+
+    def __init__(self, *pages: str, total: int | None = None, errors: tuple[VideostatError, ...] = ()) -> None:
+        self._pages, self._total, self._errors = pages, total, list(errors)
+        self.asked: list[int] = []
+        self.slept: list[float] = []
+
+    def page(self, name: str, number: int, size: int | None = None) -> Page:
+        self.asked.append(number)
+        if self._errors:
+            raise self._errors.pop(0)
+        jobs = tuple(Job(ref=JobRef("jogg", letter)) for letter in self._pages[number - 1])
+        return Page(jobs, self._total)
+
+    def listed(self, limit: int | None = None) -> str:
+        return "".join(job.ref.id for job, _ in islice(self.list_jobs("jogg", self.slept.append), limit))
+
+
+@pytest.mark.parametrize(
+    ("pages", "total", "found", "asked"),
+    [
+        (["abc", "de"], 5, "abcde", [1, 2]),
+        (["abc", "de", ""], None, "abcde", [1, 2, 3]),
+        (["abc"], 3, "abc", [1]),
+        ([""], 0, "", [1]),
+        ([""], None, "", [1]),
+        # A total that claims too much, or too little.
+        (["abc", ""], 99, "abc", [1, 2]),
+        (["abc"], 1, "abc", [1]),
+        # Jobs that were made meanwhile shift the others to the next page.
+        (["abc", "bcd", "e", ""], None, "abcde", [1, 2, 3, 4]),
+        (["abc", "cde"], 5, "abcde", [1, 2]),
+        # A service that answers every page with the first.
+        (["abc", "abc"], None, "abc", [1, 2]),
+        (["aab", ""], None, "ab", [1, 2]),
+    ],
+)
+def test_each_job_comes_once_and_no_page_is_asked_for_in_vain(
+    pages: list[str], total: int | None, found: str, asked: list[int]
+) -> None:
+    service = Service(*pages, total=total)
+    assert (service.listed(), service.asked) == (found, asked)
+
+
+@pytest.mark.parametrize(("limit", "asked"), [(0, []), (1, [1]), (3, [1]), (4, [1, 2])])
+def test_pages_are_asked_for_as_they_are_needed(limit: int, asked: list[int]) -> None:
+    service = Service("abc", "def", "ghi", total=9)
+    assert len(service.listed(limit)) == limit
+    assert service.asked == asked
+
+
+def test_each_job_comes_with_the_total_that_the_service_claims() -> None:
+    service = Service("ab", total=2)
+    assert [total for _, total in service.list_jobs("jogg", service.slept.append)] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("errors", "slept"),
+    [
+        ([ServerError("oh")], [1]),
+        ([ServerError("oh"), ServerError("oh")], [1, 2]),
+        ([RateLimited("slow", retry_after=7)], [7]),
+        ([RateLimited("slow", retry_after=0)], [0]),
+        ([RateLimited("slow", retry_after=BETWEEN_PAGES.longest)], [BETWEEN_PAGES.longest]),
+    ],
+)
+def test_trouble_that_may_pass_is_waited_out(errors: list[VideostatError], slept: list[float]) -> None:
+    service = Service("ab", total=2, errors=tuple(errors))
+    assert (service.listed(), service.slept) == ("ab", slept)
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"),
+    [
+        (ServerError("oh"), PAGE_ATTEMPTS),
+        (RateLimited("slow", retry_after=BETWEEN_PAGES.longest + 1), 1),
+        (KeyRefused("no"), 1),
+    ],
+)
+def test_trouble_that_stays_or_that_asking_again_cannot_help_is_raised(error: VideostatError, asked: int) -> None:
+    service = Service("ab", errors=(error,) * PAGE_ATTEMPTS)
+    with pytest.raises(type(error)):
+        service.listed()
+    assert len(service.asked) == asked

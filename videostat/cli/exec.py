@@ -1,0 +1,61 @@
+"""The step that runs a command of the person's own for a job that succeeded."""
+
+from __future__ import annotations
+
+import shlex
+import string
+import subprocess
+from dataclasses import dataclass, field
+
+from videostat.errors import ExecFailed, UsageError
+from videostat.models import Job, JobRef
+from videostat.render.answers import fields, json_line
+
+# What a job is called in JSON is what it is called here.
+FIELDS = fields(Job(ref=JobRef("provider", "id")), saving=True).keys()
+
+
+@dataclass
+class Execution:
+    """Runs a command without a shell, the job's JSON on its stdin; keeps what it printed for `output`."""
+
+    words: list[str]
+    output: dict[JobRef, bytes] = field(default_factory=dict)
+
+    def execute(self, job: Job) -> Job:
+        line = json_line(job, saving=True)
+        values = {name: "" if value is None else value for name, value in fields(job, saving=True).items()}
+        argv = [word.format_map(values) for word in self.words]
+        try:
+            # Its stdout is no answer of ours; and both wait their turn, for the live rows may be on the screen.
+            done = subprocess.run(  # noqa: S603 - the person's own command, without a shell
+                argv, input=line.encode() + b"\n", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+            )
+        except (OSError, ValueError) as error:
+            raise ExecFailed(f"{argv[0]} could not be started: {getattr(error, 'strerror', None) or error}") from error
+        self.output[job.ref] = done.stdout
+        if done.returncode:
+            raise ExecFailed(f"{argv[0]} failed with exit code {done.returncode}")
+        return job
+
+
+def parse_execution(template: str, *, saving: bool) -> Execution:
+    """The command that a template with JSON fields in braces means; raises UsageError."""
+    try:
+        words = shlex.split(template)
+        pieces = [piece for word in words for piece in string.Formatter().parse(word)]
+    except ValueError as error:
+        raise UsageError(f"the command of --exec cannot be read: {error}", hint=_HINT) from error
+    if not words:
+        raise UsageError("--exec is given no command", hint=_HINT)
+    used = {name for _, name, _, _ in pieces if name is not None}
+    if any(spec or conversion for _, _, spec, conversion in pieces):
+        raise UsageError("--exec has a field with a format: they are filled in as they are", hint=_HINT)
+    if unknown := sorted(used - FIELDS):
+        raise UsageError(f"--exec has an unknown field {{{unknown[0]}}}", hint=_HINT)
+    if "file" in used and not saving:
+        raise UsageError("--exec has the field {file}, but nothing is saved", hint="Add --download.")
+    return Execution(words)
+
+
+_HINT = "For example: --exec 'notify-send {id}'. The fields are those of --json; write {{ and }} for braces."

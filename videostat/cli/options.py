@@ -1,0 +1,110 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from videostat.clock import parse_duration
+from videostat.errors import UsageError
+
+WAITING, ANSWER, SOURCE, SAVING = "Waiting", "Answer", "Which jobs", "Saving"
+
+Jobs = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="PROVIDER ID...", help="A provider or account and its job ids; or PROVIDER:ID, of several."),
+]
+Source = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        metavar="FILE",
+        help="Read jobs from a file, or - for stdin: PROVIDER ID, PROVIDER:ID or JSON lines.",
+        rich_help_panel=SOURCE,
+    ),
+]
+Unfinished = Annotated[
+    bool, typer.Option("--unfinished", help="The jobs of the history that have not ended.", rich_help_panel=SOURCE)
+]
+NoHistory = Annotated[bool, typer.Option("--no-history", help="Do not remember these jobs.")]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Show requests and answers on stderr, without keys and signatures.")
+]
+AllowPrivate = Annotated[
+    bool,
+    typer.Option(
+        "--allow-private", help="Videos may come from a private network, also unencrypted.", rich_help_panel=SAVING
+    ),
+]
+Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Another config.toml.")]
+Json = Annotated[bool, typer.Option("--json", "-j", help="One JSON object a job.", rich_help_panel=ANSWER)]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="The bare answer, one a line; only errors on stderr.", rich_help_panel=ANSWER),
+]
+Timeout = Annotated[
+    str | None,
+    typer.Option(
+        "--timeout",
+        "-t",
+        metavar="TIME",
+        help="How long to wait: 90, 45s, 10m, 1h30m; 0 for ever. The service's own advice if not given.",
+        rich_help_panel=WAITING,
+    ),
+]
+Interval = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Time between two looks at a job, where the service's own advice will not do.",
+        rich_help_panel=WAITING,
+    ),
+]
+Progress = Annotated[
+    bool,
+    typer.Option("--progress/--no-progress", help="Live bars on a terminal, or log lines.", rich_help_panel=WAITING),
+]
+OutputDir = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The folder for videos; made if missing.", rich_help_panel=SAVING)
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="The file for one video, in --output-dir if given.",
+        rich_help_panel=SAVING,
+    ),
+]
+Name = Annotated[
+    str | None,
+    typer.Option(metavar="TEMPLATE", help="Names in the folder: {provider}, {id}, {ext}.", rich_help_panel=SAVING),
+]
+Parallel = Annotated[
+    int | None, typer.Option(min=1, max=32, help="How many videos are saved at once.", rich_help_panel=SAVING)
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Save again what is already there.", rich_help_panel=SAVING)
+]
+Exec = Annotated[
+    str | None,
+    typer.Option(
+        "--exec",
+        metavar="COMMAND",
+        help="Run this for each job that succeeds: '{id}', '{video_url}', '{file}' and the other JSON fields are "
+        "filled in, the JSON is on its stdin.",
+    ),
+]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many jobs to show.", rich_help_panel=SOURCE)]
+All = Annotated[bool, typer.Option("--all", help="Show all of them.", rich_help_panel=SOURCE)]
+
+
+def read_duration(text: str) -> float:
+    """Return the seconds that an option's value means; raises UsageError."""
+    try:
+        return parse_duration(text)
+    except ValueError:
+        from videostat.config.file import DURATION
+
+        raise UsageError(f"{text!a} is not {DURATION.means}") from None

@@ -1,0 +1,45 @@
+r"""Ctrl-C and SIGTERM: the first asks, the second ends. Ctrl-Z and Ctrl-\: never without the cursor."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from queue import SimpleQueue
+    from types import FrameType
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+OF_TERMINALS = (signal.SIGTSTP, signal.SIGQUIT)
+
+
+@contextmanager
+def forward_signals(inbox: SimpleQueue[Any]) -> Iterator[None]:
+    """The first signal becomes a number in the inbox, the second ends the process at once."""
+
+    def handle(signum: int, _: FrameType | None) -> None:
+        # Of all queues only SimpleQueue may be put into from a handler that interrupts its own put.
+        inbox.put(signum)
+        for each in SIGNALS:
+            signal.signal(each, end)
+
+    def end(signum: int, _: FrameType | None) -> None:
+        from videostat.render.live import show_cursor
+
+        show_cursor()
+        signal.signal(signum, signal.SIG_DFL)
+        signal.raise_signal(signum)
+        # Here a process that was stopped goes on; its next frame hides the cursor again.
+        signal.signal(signum, end)
+
+    before = {signum: signal.signal(signum, handle) for signum in SIGNALS}
+    # A shell without job control has them ignored.
+    before |= {each: signal.signal(each, end) for each in OF_TERMINALS if signal.getsignal(each) is signal.SIG_DFL}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

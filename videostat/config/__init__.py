@@ -1,0 +1,269 @@
+"""config.toml, credentials.toml, the environment and key commands -> Settings, Account.
+
+The first that is set wins: environment, key command, credentials.toml, config.toml, the service's own default.
+config.toml belongs to the person and is only read; what the program writes goes to credentials.toml beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import threading
+from dataclasses import dataclass, field, fields
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from videostat.config.file import BASE_URL, KEY, parse, read_config, read_credentials, suggestion, write_file
+from videostat.errors import ConfigError, KeyMissing, VideostatError
+from videostat.models import DEFAULT_NAME
+from videostat.providers import PROVIDERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from videostat.providers.base import Provider
+
+_CONFIG = "VIDEOSTAT_CONFIG"
+_NO_HISTORY = "VIDEOSTAT_NO_HISTORY"
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What holds where no option says otherwise; seconds, None where the service's own advice holds."""
+
+    timeout: float | None = None
+    interval: float | None = None
+    output_dir: Path = Path()
+    name: str = DEFAULT_NAME
+    parallel: int = 3
+    history: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A service's key, and where it was found, in words."""
+
+    value: str = field(repr=False)
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What one types for PROVIDER: a service, where it is, and how to find the key.
+
+    `key_group`: the section that holds the key and the rate limits; several services may share one.
+    `key`: looks for the key once, at the first call, from any thread; raises KeyMissing or ConfigError.
+    """
+
+    name: str
+    key_group: str
+    provider: Provider
+    base_url: str
+    max_requests_per_second: float
+    key: Callable[[], Key] = field(repr=False, compare=False)
+
+
+class Setting(NamedTuple):
+    """A value as one may show it, None where nothing is set."""
+
+    account: str
+    key: str
+    value: str | None
+    source: str
+
+
+def locate(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
+    """Where config.toml is, or would be."""
+    if named := path or environ.get(_CONFIG):
+        return Path(named)
+    import platformdirs
+
+    return platformdirs.user_config_path("videostat") / "config.toml"
+
+
+def load(
+    path: Path | None = None, environ: Mapping[str, str] = os.environ, *, key_command_timeout: float = 30
+) -> Settings:
+    """All that is configured; raises ConfigError. A file that was named by option or variable must exist."""
+    must_exist = bool(path or environ.get(_CONFIG))
+    return Settings(locate(path, environ), environ, must_exist=must_exist, key_command_timeout=key_command_timeout)
+
+
+class Settings:
+    """The accounts and the defaults; `warnings` are sentences for the person, to be said once."""
+
+    def __init__(
+        self, path: Path, environ: Mapping[str, str], *, must_exist: bool = False, key_command_timeout: float = 30
+    ) -> None:
+        self.path = path
+        self.credentials_path = path.parent / "credentials.toml"
+        config = read_config(path, must_exist=must_exist)
+        credentials = read_credentials(self.credentials_path)
+        self._sections, self._stored = config.sections, credentials.sections
+        self._default_sources = dict.fromkeys(config.defaults, path.name)
+        if environ.get(_NO_HISTORY):
+            config.defaults["history"] = False
+            self._default_sources["history"] = f"environment variable {_NO_HISTORY}"
+        self.defaults = Defaults(**config.defaults)
+        self.warnings = [
+            f"{file.path} holds a key, and others can read or change it: chmod 600 {shlex.quote(str(file.path))}"
+            for file in (config, credentials)
+            if file.is_exposed
+        ]
+        self._environ = environ
+        self._key_command_timeout = key_command_timeout
+        self._keys: dict[str, Key | VideostatError] = {}
+        self._lock = threading.Lock()
+
+    def names(self) -> list[str]:
+        """All that can be typed for PROVIDER."""
+        return [*PROVIDERS, *(name for name in self._sections if name not in PROVIDERS)]
+
+    def provider(self, name: str) -> Provider:
+        """The service behind a name; raises ConfigError for an unknown one."""
+        if name not in self.names():
+            raise ConfigError(
+                f"{name!a} is no service, and no account in {self.path}", hint=suggestion(name, self.names())
+            )
+        return PROVIDERS[name if name in PROVIDERS else self._sections[name]["type"]]
+
+    def key_group(self, name: str) -> str:
+        """Return the section that holds the key of this account; raises ConfigError for an unknown name."""
+        provider = self.provider(name)
+        return provider.key_group if name in PROVIDERS else name
+
+    def account(self, name: str) -> Account:
+        """All it takes to ask the service; raises ConfigError for an unknown name or a missing base URL."""
+        group = self.key_group(name)
+        base_url, limit = (_first(self._sources(group)[key])[1] for key in ("base_url", "max_requests_per_second"))
+        if not base_url:
+            raise ConfigError(
+                f"{name} needs a base URL",
+                hint=f"Set base_url under [providers.{group}] in {self.path}, or {_variable(group, 'BASE_URL')}.",
+            )
+        return Account(name, group, self.provider(name), base_url, limit, partial(self._key, group))
+
+    def values(self) -> Iterator[Setting]:
+        """Every setting and where it comes from; keys are masked, and no key command is run."""
+        for key in (each.name for each in fields(Defaults)):
+            value = getattr(self.defaults, key)
+            yield Setting("defaults", key, _shown(key, value), self._default_sources.get(key, "default"))
+        for group in dict.fromkeys(map(self.key_group, self.names())):
+            for key, sources in self._sources(group).items():
+                source, value = _first(sources)
+                yield Setting(group, key, _shown(key, value), source)
+
+    def set_key(self, name: str, key: str) -> None:
+        """Keep a key in credentials.toml; raises ConfigError for an unknown name or an unusable key."""
+        import tomli_w
+
+        group = self.key_group(name)
+        parse("what was given", key, KEY)
+        sections = read_credentials(self.credentials_path).sections | {group: {"api_key": key}}
+        comment = "# Written by `videostat config set-key`: comments live in config.toml, here they are lost.\n\n"
+        write_file(self.credentials_path, comment + tomli_w.dumps({"providers": sections}))
+
+    def _key_variables(self, group: str) -> list[str]:
+        # The service's own variable must not hand its key to a server that merely speaks the same dialect.
+        own = [PROVIDERS[group].key_variable] if group in PROVIDERS else []
+        return [_variable(group, "API_KEY"), *own]
+
+    def _sources(self, group: str) -> dict[str, list[tuple[str, Any]]]:
+        """Where each value may come from, the strongest first."""
+        provider, section, stored = self.provider(group), self._sections.get(group, {}), self._stored.get(group, {})
+        variable = f"environment variable {_variable(group, 'BASE_URL')}"
+        base_url = self._environ.get(_variable(group, "BASE_URL"))
+        return {
+            "api_key": [
+                *((f"environment variable {name}", self._environ.get(name)) for name in self._key_variables(group)),
+                ("api_key_command", section.get("api_key_command")),
+                (self.credentials_path.name, stored.get("api_key")),
+                (self.path.name, section.get("api_key")),
+            ],
+            "base_url": [
+                (variable, base_url and parse(variable, base_url, BASE_URL)),
+                (self.path.name, section.get("base_url")),
+                ("service default", provider.base_url),
+            ],
+            "max_requests_per_second": [
+                (self.path.name, section.get("max_requests_per_second")),
+                ("service default", provider.max_requests_per_second),
+            ],
+        }
+
+    def _key(self, group: str) -> Key:
+        # One lock for all accounts: two key commands must not ask for a passphrase at the same time.
+        with self._lock:
+            if group not in self._keys:
+                try:
+                    self._keys[group] = self._find_key(group)
+                except VideostatError as error:
+                    self._keys[group] = error
+        found = self._keys[group]
+        if isinstance(found, VideostatError):
+            # A raise appends to the traceback, and every job of the account raises this one.
+            raise found.with_traceback(None)
+        return found
+
+    def _find_key(self, group: str) -> Key:
+        source, value = _first(self._sources(group)["api_key"])
+        if not value:
+            raise KeyMissing(
+                "no key is configured",
+                hint=f"Run `videostat config set-key {group}`, or set {' or '.join(self._key_variables(group))}, "
+                f"or api_key under [providers.{group}] in {self.path}.",
+            )
+        if isinstance(value, tuple):
+            value = _output(f"the api_key_command of {group}", value, self._key_command_timeout)
+        return Key(parse(f"what {source} holds for {group}", value, KEY), source)
+
+
+def mask(key: str) -> str:
+    """Stars, and the last four characters of a key of sixteen or more."""
+    is_long = len(key) >= 16  # noqa: PLR2004  # of a shorter one, four would be too many
+    return "****" + (key[-4:] if is_long and key.isprintable() else "")
+
+
+def _output(what: str, command: tuple[str, ...], timeout: float) -> str:
+    """What the command prints, less one line end; its stderr is ours, for it may ask for a passphrase."""
+    import subprocess
+
+    try:
+        done = subprocess.run(  # noqa: S603  # the person's own command, without a shell
+            command,
+            # A key store may ask the person, but must not eat the jobs that are piped in.
+            stdin=None if os.isatty(0) else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            timeout=timeout,
+            check=True,
+        )
+    except subprocess.TimeoutExpired:
+        problem = f"took longer than {timeout:g} seconds"
+    except subprocess.CalledProcessError as error:
+        problem = f"failed with status {error.returncode}"
+    except OSError as error:
+        problem = f"could not be started: {error.strerror}"
+    else:
+        return done.stdout.decode("ascii", "replace").removesuffix("\n").removesuffix("\r")
+    raise KeyMissing(f"{what} {problem}", hint="It must print the key, and nothing else, and exit with 0.")
+
+
+def _variable(group: str, key: str) -> str:
+    return f"VIDEOSTAT_{group.upper().replace('-', '_')}_{key}"
+
+
+def _first(sources: list[tuple[str, Any]]) -> tuple[str, Any]:
+    """The first source that has a value; an empty variable has none."""
+    return next(((source, value) for source, value in sources if value), ("not set", None))
+
+
+def _shown(key: str, value: object) -> str | None:
+    if value is None:
+        return None
+    if key == "api_key":
+        # Nothing of a command either: its arguments may hold the key.
+        return mask(value if isinstance(value, str) else "")
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.15g}" if isinstance(value, float) else str(value)

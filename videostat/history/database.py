@@ -1,0 +1,140 @@
+"""The history's SQLite file: its schema, and how several processes may write it at once.
+
+Rollback journal and BEGIN IMMEDIATE: on a fresh WAL database six processes lost writes to "database is locked"
+in spite of a timeout.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from itertools import chain
+from time import monotonic, sleep
+from typing import TYPE_CHECKING
+
+from videostat.errors import UsageError
+from videostat.private import create_private_file
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    Row = sqlite3.Row
+    Values = Sequence[object] | Mapping[str, object]
+
+# A service's list brings in old jobs today; and no job is younger than our first sight, whatever its service says.
+SUBMITTED = "min(first_seen, ifnull(created_at, first_seen))"
+
+# Each step leads from the schema version that is its index to the next. Steps are added, never changed.
+# No release had version 1: version 2 is a step of its own so that every new file walks the way an old one will.
+MIGRATIONS = (
+    [
+        """CREATE TABLE job (
+            provider TEXT NOT NULL,
+            id TEXT NOT NULL,
+            first_seen INTEGER NOT NULL,
+            last_seen INTEGER NOT NULL,
+            state TEXT,
+            status TEXT,
+            title TEXT,
+            created_at INTEGER,
+            completed_at INTEGER,
+            error TEXT,
+            file BLOB,
+            bytes INTEGER,
+            ended INTEGER NOT NULL DEFAULT 0,
+            gone INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (provider, id)
+        )"""
+    ],
+    [
+        f"CREATE INDEX newest ON job ({SUBMITTED})",
+        f"CREATE INDEX newest_of_provider ON job (provider, {SUBMITTED})",
+        f"CREATE INDEX unfinished ON job ({SUBMITTED}) WHERE NOT ended",
+    ],
+)
+
+
+class Database:
+    """Opened, and brought up to date, by the first statement; what is wrong with it is a UsageError. For one thread."""
+
+    def __init__(self, path: Path, lock_timeout: float) -> None:
+        self._path = path
+        self._lock_timeout = lock_timeout
+        self._db: sqlite3.Connection | None = None
+
+    def write(self, sql: str, rows: Sequence[Values]) -> None:
+        """Carry it out for each row, on disk when this returns."""
+        with self._plain_errors():
+            # SQLite would let everybody read it; its journal takes on the mode it finds here.
+            create_private_file(self._path)
+            self._run(lambda db: db.execute("BEGIN IMMEDIATE").executemany(sql, rows))
+
+    def read(self, sql: str, values: Values) -> list[Row]:
+        """All that it gives; nothing from a file that is not there."""
+        with self._plain_errors():
+            return self._run(lambda db: db.execute(sql, values)) if self._path.exists() else []
+
+    def close(self) -> None:
+        if self._db:
+            self._db.close()
+            self._db = None
+
+    def _run(self, statement: Callable[[sqlite3.Connection], sqlite3.Cursor]) -> list[Row]:
+        import sqlite3
+
+        deadline = monotonic() + self._lock_timeout
+        while True:
+            try:
+                self._db = self._db or _connect(self._path)
+                with self._db:
+                    return statement(self._db).fetchall()
+            except sqlite3.OperationalError as error:
+                if _code(error) != sqlite3.SQLITE_BUSY or monotonic() >= deadline:
+                    raise
+            # Not SQLite's own timeout: it comes to ask every 100 ms only, and of 16 busy writers 8 starved for 5 s.
+            sleep(0.005)
+
+    @contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        import sqlite3
+
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+            if _code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+                reason = "it is damaged, and was left as it is; move it away to begin a new one"
+            raise UsageError(f"the history {self._path} cannot be used: {reason}") from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    import sqlite3
+
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None)
+    db.row_factory = sqlite3.Row
+    try:
+        if _version(db) < len(MIGRATIONS):
+            with db:
+                db.execute("BEGIN IMMEDIATE")
+                for statement in chain.from_iterable(MIGRATIONS[_version(db) :]):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _version(db: sqlite3.Connection) -> int:
+    import sqlite3
+
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise sqlite3.NotSupportedError("a newer videostat wrote it")
+    return int(version)
+
+
+def _code(error: Exception) -> int:
+    """Give SQLite's primary result code, 0 for what is no error of SQLite's."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -1,0 +1,58 @@
+"""Keep what is due when. Times are monotonic seconds."""
+
+from __future__ import annotations
+
+import math
+from heapq import heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
+T = TypeVar("T", bound="Hashable")
+
+
+class Agenda(Generic[T]):
+    """Entries and the time each is due. An entry has one time: a new one replaces the old."""
+
+    def __init__(self) -> None:
+        self._due: dict[T, tuple[float, int]] = {}
+        # What was replaced or removed stays in the heap until it comes to the top.
+        self._heap: list[tuple[float, int, T]] = []
+        self._order = count()
+
+    def __contains__(self, entry: T) -> bool:
+        return entry in self._due
+
+    def due(self, entry: T) -> float:
+        """Return when an entry is due, infinity if it is not here."""
+        return self._due.get(entry, (math.inf, 0))[0]
+
+    def put(self, entry: T, due: float) -> None:
+        """Set the time of an entry."""
+        order = next(self._order)
+        self._due[entry] = (due, order)
+        heappush(self._heap, (due, order, entry))
+
+    def bring_forward(self, entry: T, due: float) -> None:
+        """Make an entry due at this time, if it is here and would be due later."""
+        if due < self.due(entry) < math.inf:
+            self.put(entry, due)
+
+    def remove(self, entry: T) -> None:
+        """Drop an entry, if it is here."""
+        self._due.pop(entry, None)
+
+    def next_due(self) -> float:
+        """Return the earliest time, infinity if there is none."""
+        while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][:2]:
+            heappop(self._heap)
+        return self._heap[0][0] if self._heap else math.inf
+
+    def take_due(self, now: float) -> Iterator[T]:
+        """Remove and yield what is due, the earliest first."""
+        while self.next_due() <= now and self._heap:
+            entry = heappop(self._heap)[2]
+            del self._due[entry]
+            yield entry

@@ -1,0 +1,68 @@
+"""Define the inputs of the poll loop and the messages it hears."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from videostat.models import Job, JobRef
+    from videostat.providers.base import Polling
+
+
+class Phase(StrEnum):
+    """One step on a job's way: two that ask the service, then two of our own."""
+
+    LOOK = "look"
+    URL = "url"
+    SAVE = "save"
+    EXEC = "exec"
+
+    @property
+    def is_request(self) -> bool:
+        return self in {Phase.LOOK, Phase.URL}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A job to poll, how its service wants to be asked, and the key group whose limits it shares.
+
+    `saved`: the job, if its video is already on disk: the service is not asked, the later steps follow at once.
+    """
+
+    ref: JobRef
+    key_group: str
+    polling: Polling
+    max_requests_per_second: float = math.inf
+    saved: Job | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came of a step: the job as it is now, or the error."""
+
+    ref: JobRef
+    outcome: Job | Exception
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollOptions:
+    """How long and how often to poll, in seconds.
+
+    `timeout`: for everything; 0 is no limit. `interval`: between looks, in place of the service's own.
+    `attempts`: look at most this many times instead of waiting, within `time_limit` for each job.
+    `steps`: the phases that follow a success. `parallel`: how many videos are saved at once.
+    `stop_when`: a job that ended like this ends all others.
+    """
+
+    timeout: float = 0
+    interval: float | None = None
+    attempts: int | None = None
+    time_limit: float = 15
+    steps: tuple[Phase, ...] = ()
+    parallel: int = 3
+    stop_when: Callable[[Job], bool] = lambda _: False

@@ -1,0 +1,86 @@
+"""How fast a service may be asked: the time between two looks, and lanes with a gate and pauses. In seconds."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from videostat.clock import Backoff
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from videostat.errors import RateLimited
+    from videostat.models import Job
+    from videostat.providers.base import Polling
+
+T = TypeVar("T")
+
+LONGEST_LANE_PAUSE = 60
+LONGEST_EARLY_WAIT = 30
+
+
+def between_looks(polling: Polling, interval: float | None) -> tuple[float, float]:
+    """The least and the most, as the service advises or the person wishes, but never below the floor."""
+    low, high = polling.every if interval is None else (interval, interval)
+    return max(low, polling.floor), max(high, polling.floor)
+
+
+def until_next_look(job: Job, polling: Polling, interval: float | None, now: datetime, jitter: float) -> float:
+    """How long to leave a running job alone; `jitter` is 0 to 1."""
+    age = (now - job.created_at).total_seconds() if job.created_at else math.inf
+    # Further in the future than that is no disagreement of clocks: the service writes another time zone.
+    if abs(age) < polling.first:
+        return max(polling.first - age, polling.floor)
+    low, high = between_looks(polling, interval)
+    wait = low + (high - low) * jitter
+    if interval is None:
+        # Until the quickest are done, when its age has doubled: so no more requests are made than the services' own
+        # sample loops make (tests/benchmarks/economy.py). But somebody may be watching its progress.
+        wait = max(wait, min(age, polling.quickest - age, LONGEST_EARLY_WAIT))
+    return wait if job.estimated_time is None else min(max(job.estimated_time, low), max(high, wait))
+
+
+@dataclass(slots=True, eq=False)
+class Lane(Generic[T]):
+    """What shares a limit: at most `width` requests at once, `spacing` between two, none in a pause.
+
+    `limit`: the reason of the last pause. Times are monotonic.
+    """
+
+    width: int
+    spacing: float = 0
+    ready: deque[T] = field(default_factory=deque)
+    in_flight: set[T] = field(default_factory=set)
+    limit: RateLimited | None = None
+    paused_until: float = -math.inf
+    _paused_at: float = -math.inf
+    _pause: float = 0
+    _next_at: float = -math.inf
+
+    @property
+    def opens_at(self) -> float:
+        """When the next request may go out: never, while there is none or all of the width is in use."""
+        is_wanted = self.ready and len(self.in_flight) < self.width
+        return max(self._next_at, self.paused_until) if is_wanted else math.inf
+
+    def sent(self, request: T, now: float) -> None:
+        self.in_flight.add(request)
+        self._next_at = now + self.spacing
+
+    def answered(self, sent_at: float) -> None:
+        """A pause was long enough if what was sent after it is answered."""
+        if sent_at > self._paused_at:
+            self._pause = 0
+
+    def limited(self, error: RateLimited, sent_at: float, now: float, least: float, jitter: float) -> None:
+        """Pause: as long as the service says, else longer than the last time, `least` at first."""
+        wait = error.retry_after
+        if wait is None:
+            if sent_at <= self._paused_at:
+                return  # under way when the pause began: it knows nothing of the pause's length
+            self._pause = wait = Backoff(least, LONGEST_LANE_PAUSE).after(self._pause)
+        self.limit, self._paused_at = error, now
+        self.paused_until = max(self.paused_until, now + wait + jitter)

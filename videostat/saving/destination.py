@@ -1,0 +1,193 @@
+"""Choose a video's file name, check that it is free, and turn disk errors into messages."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import stat
+import string
+import unicodedata
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from videostat.errors import NotSaved, UsageError
+from videostat.models import DEFAULT_NAME, Saved
+from videostat.saving import container
+from videostat.saving.container import EXTENSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from videostat.models import JobRef
+
+# No separator, quote, control character or wildcard, in any script; not an option, not a blank to begin with.
+_NAME = re.compile(r"(?![ -])[\w .,~=+()@-]+")
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file: reserved whatever follows the first dot.
+_WINDOWS = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9¹²³]) *(?:\.|\Z)", re.IGNORECASE)
+# 255 bytes is what nearly every file system grants a name; the longest ending of ours is `.part.json`.
+_LONGEST = 255 - len(".part.json")
+
+_HINTS = {
+    **dict.fromkeys(
+        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Make room, then run the same command: it goes on where it stopped."
+    ),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Choose a folder you may write to with --output-dir."),
+}
+_REPLACE = "--overwrite replaces it, or choose another name."
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where one job's video goes; `path` lacks the extension, which its content decides, unless `is_exact`.
+
+    `is_known`: this job's video has been saved there before.
+    """
+
+    ref: JobRef
+    path: Path
+    is_exact: bool = False
+    is_known: bool = False
+
+    @classmethod
+    def from_template(cls, ref: JobRef, folder: Path, template: str = DEFAULT_NAME) -> Self:
+        """Name a job's file in the folder; UsageError for a template that is not a portable file name."""
+        return cls(ref, folder / _stem(ref, template))
+
+    @classmethod
+    def from_path(cls, ref: JobRef, file: str | Path, *, known: Path | None = None) -> Self:
+        """Take the very file that was typed. `known`: where the job's video was saved before.
+
+        Raises UsageError for a folder, and for what cannot be a file.
+        """
+        typed, file = os.fspath(file), Path(file)
+        if typed == "-":
+            raise UsageError("a video is saved to a file, not written to stdout", hint="Name the file: -o clip.mp4")
+        if not file.name or typed.endswith("/") or os.path.isdir(file):  # noqa: PTH112  is_dir() raises for a name too long
+            raise UsageError(f"{typed!a} is a folder, not a file", hint="Name the file: -o clip.mp4")
+        return cls(ref, file, is_exact=True, is_known=file.absolute() == known)
+
+    def file(self, extension: str) -> Path:
+        return self.path if self.is_exact else Path(f"{self.path}.{extension}")
+
+    def saved(self, *, overwrite: bool = False) -> Saved | None:
+        """The whole video that is already there and is to stay; NotSaved if anything else has its name."""
+        with translate_disk_errors(self):
+            for file in map(self.file, EXTENSIONS):
+                status = regular_file(file)
+                # An empty one is a placeholder, such as mktemp leaves.
+                if overwrite or not status or not status.st_size:
+                    continue
+                # A name that was typed says nothing of whose video it is; one of ours has the job's id.
+                if self.is_exact and not self.is_known:
+                    raise NotSaved(f"{file} is there already", hint=_REPLACE)
+                if not _is_video(file):
+                    raise NotSaved(f"{file} is there already, and is not a whole video", hint=_REPLACE)
+                return Saved(file=file, bytes=status.st_size, skipped=True)
+        return None
+
+
+def ensure_writable(destinations: Iterable[Destination], *, overwrite: bool) -> None:
+    """UsageError where a video that is not there yet cannot be saved: better now than when it has come."""
+    obstacle = cache(_obstacle)
+    for destination in destinations:
+        folder = destination.path.absolute().parent
+        if (found := obstacle(folder)) and not _is_saved(destination, overwrite=overwrite):
+            raise UsageError(
+                f"nothing can be saved in {folder}: {found} is no folder that you may write to",
+                hint="Choose another with --output-dir.",
+            )
+
+
+def _obstacle(folder: Path) -> Path | None:
+    """What keeps a file from being made there: the folder, or what it would have to be made in."""
+    there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+    return None if os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK) else there  # noqa: PTH112  as above
+
+
+def _is_saved(destination: Destination, *, overwrite: bool) -> bool:
+    with suppress(NotSaved):
+        return destination.saved(overwrite=overwrite) is not None
+    return False
+
+
+def ensure_distinct(destinations: Iterable[Destination]) -> None:
+    """UsageError where two jobs would share a file, also on a disk that ignores case or Unicode forms."""
+    seen: dict[str, Destination] = {}
+    for each in destinations:
+        key = unicodedata.normalize("NFC", str(each.path).casefold())
+        other = seen.setdefault(key, each)
+        if other.ref != each.ref:
+            raise UsageError(
+                f"{other.ref} and {each.ref} would be saved to the same file, {each.path.name}",
+                hint=f"Save them to two folders, or by a --name like '{DEFAULT_NAME}' that tells them apart.",
+            )
+
+
+def _stem(ref: JobRef, template: str) -> str:
+    def refused(why: str) -> UsageError:
+        return UsageError(f"the name {template!a} {why}", hint=f"Use a file name like --name '{DEFAULT_NAME}'.")
+
+    if "/" in template or "\\" in template:
+        raise refused("would leave the folder: it is a file name, the folder is --output-dir")
+    try:
+        pieces = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise refused(f"cannot be read: {error}") from None
+    fields = [field for _, field, _, _ in pieces if field is not None]
+    if unknown := [field for field in fields if field not in {"provider", "id", "ext"}]:
+        raise refused(f"has an unknown field, {{{unknown[0]}}}; there are {{provider}}, {{id}} and {{ext}}")
+    if any(spec or conversion for _, _, spec, conversion in pieces):
+        raise refused("has a field with a format; there are {provider}, {id} and {ext}, as they are")
+    if "id" not in fields:
+        raise refused("has no {id}: every job would be saved to the same file")
+    if not template.endswith(".{ext}") or fields.count("ext") > 1:
+        raise refused("does not end in .{ext}, which the content decides")
+    name = template.removesuffix(".{ext}").format(provider=ref.provider, id=ref.id)
+    name = unicodedata.normalize("NFC", name)
+    if not _NAME.fullmatch(name):
+        raise refused(f"becomes {name!a}, which is not a file name on every disk")
+    if _WINDOWS.match(name):
+        raise refused(f"becomes {name!a}, which Windows keeps for a device")
+    return _shortened(name)
+
+
+def _shortened(name: str) -> str:
+    encoded = name.encode()
+    if len(encoded) <= _LONGEST:
+        return name
+    digest = f"-{hashlib.sha256(encoded).hexdigest()[:16]}"
+    return encoded[: _LONGEST - len(digest)].decode(errors="ignore") + digest
+
+
+@contextmanager
+def translate_disk_errors(destination: Destination) -> Iterator[None]:
+    """Turn an OSError into NotSaved, in a sentence."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or destination.path
+        raise NotSaved(f"not saved: {where}: {error.strerror or error}", hint=_HINTS.get(error.errno or 0)) from error
+
+
+def regular_file(path: Path) -> os.stat_result | None:
+    """What is there, None if nothing is; NotSaved if it is no plain file."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        raise NotSaved(f"{path} is in the way: it is no plain file", hint="Move it away, or choose another name.")
+    return status
+
+
+def _is_video(file: Path) -> bool:
+    fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        return container.inspect(fd) is not None
+    finally:
+        os.close(fd)
