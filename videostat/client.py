@@ -46,7 +46,8 @@ class Client:
         found = endpoint.parse(job.ref, answer)
         if job.needs_url:
             return replace(job, video_url=found.video_url, expires_at=found.expires_at, needs_url=False)
-        return found
+        since, kept = found.completed_at or found.created_at, provider.retention.get(found.state)
+        return replace(found, seen_at=answer.received_at, kept_until=since + kept if since and kept else None)
 
     def check(self, name: str) -> str:
         """Prove the key by one cheap request, and say where it was found; raises what is wrong."""

@@ -3,7 +3,7 @@
     VideostatError
     ├── UsageError            2    the command line cannot be carried out
     │   └── ConfigError       2    nor can the configuration
-    ├── KeyRefused            3    ends every job of its account
+    ├── KeyRefused            3    ends every job of its key group
     │   └── KeyMissing        3
     ├── OutOfCredit           4    so does this
     ├── ServiceError          6    the service refuses, and asking again will not help
@@ -54,9 +54,14 @@ class ExitCode(IntEnum):
 
 
 class VideostatError(Exception):
-    """A plain sentence for a person, a hint that says what to type, and the service's own code."""
+    """Something that a person must be told: a plain sentence, a hint that says what to type, the service's own code.
 
-    exit_code: ExitCode = ExitCode.BUG
+    `name` and `exit_code` are public. `is_retryable`: the same command can work later.
+    """
+
+    name = "bug"
+    exit_code = ExitCode.BUG
+    is_retryable = False
 
     def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -65,73 +70,103 @@ class VideostatError(Exception):
 
 
 class UsageError(VideostatError):
-    exit_code = ExitCode.USAGE
+    """The command line cannot be carried out."""
+
+    name, exit_code = "usage_error", ExitCode.USAGE
 
 
 class ConfigError(UsageError):
-    pass
+    """The configuration cannot be used."""
+
+    name = "config_error"
 
 
 class KeyRefused(VideostatError):
-    exit_code = ExitCode.KEY
+    """The service refuses the key."""
+
+    name, exit_code = "key_refused", ExitCode.KEY
 
 
 class KeyMissing(KeyRefused):
-    pass
+    """No key is configured, or it cannot be read."""
+
+    name = "key_missing"
 
 
 class OutOfCredit(VideostatError):
-    exit_code = ExitCode.CREDIT
+    """The account has no credit left."""
+
+    name, exit_code = "out_of_credit", ExitCode.CREDIT
 
 
 class ServiceError(VideostatError):
-    exit_code = ExitCode.UNKNOWN
+    """The service refuses the request, and asking again will not help."""
+
+    name, exit_code = "service_error", ExitCode.UNKNOWN
 
 
 class Untrusted(VideostatError):
-    exit_code = ExitCode.UNKNOWN
+    """A certificate, redirect or address must not be followed."""
+
+    name, exit_code = "untrusted", ExitCode.UNKNOWN
 
 
 class NotFound(VideostatError):
-    exit_code = ExitCode.GONE
+    """The service does not know the job."""
+
+    name, exit_code = "not_found", ExitCode.GONE
 
 
 class Gone(VideostatError):
-    exit_code = ExitCode.GONE
+    """The video has expired or was deleted."""
+
+    name, exit_code = "gone", ExitCode.GONE
 
 
 class NotSaved(VideostatError):
-    exit_code = ExitCode.NOT_SAVED
+    """The video exists, its file does not: download again."""
+
+    name, exit_code, is_retryable = "not_saved", ExitCode.NOT_SAVED, True
 
 
 class ExecFailed(VideostatError):
-    exit_code = ExitCode.EXEC
+    """The person's own command failed."""
+
+    name, exit_code = "exec_failed", ExitCode.EXEC
 
 
 class OutputClosed(VideostatError):
-    exit_code = ExitCode.BROKEN_PIPE
+    """Nobody reads stdout any more."""
+
+    name, exit_code = "output_closed", ExitCode.BROKEN_PIPE
 
 
 class Stopped(VideostatError):
-    """The wait is over, the job is not: it goes on at the service."""
+    """The wait ended before the job, which goes on at the service."""
 
-    exit_code = ExitCode.RUNNING
+    name, exit_code, is_retryable = "stopped", ExitCode.RUNNING, True
 
 
 class TimedOut(Stopped):
-    exit_code = ExitCode.TIMEOUT
+    """The timeout was reached first."""
+
+    name, exit_code = "timed_out", ExitCode.TIMEOUT
 
 
 class Interrupted(Stopped):
+    """A signal ended the wait."""
+
+    name, exit_code = "interrupted", ExitCode.INTERRUPTED
+
     def __init__(self, signum: int) -> None:
         super().__init__(f"interrupted by {signal.Signals(signum).name}")
         self.exit_code = ExitCode(128 + signum)
 
 
 class Retryable(VideostatError):
-    """Never ends a job by itself; `retry_after` is in seconds, None where the service gave no hint."""
+    """Trouble that may pass; `retry_after` is in seconds, None where the service gave no hint."""
 
-    exit_code = ExitCode.UNKNOWN
+    name, exit_code, is_retryable = "retryable", ExitCode.UNKNOWN, True
 
     def __init__(
         self,
@@ -146,24 +181,36 @@ class Retryable(VideostatError):
 
 
 class RateLimited(Retryable):
-    exit_code = ExitCode.CREDIT
+    """The service asks us to slow down."""
+
+    name, exit_code = "rate_limited", ExitCode.CREDIT
 
 
 class ServerError(Retryable):
-    pass
+    """The service has trouble of its own."""
+
+    name = "server_error"
 
 
 class Unreachable(Retryable):
-    pass
+    """The service gave no answer."""
+
+    name = "unreachable"
 
 
 class NoConnection(Unreachable):
-    pass
+    """The request never reached the service."""
+
+    name = "no_connection"
 
 
 class Unreadable(Retryable):
-    pass
+    """The answer is not what the service documents."""
+
+    name = "unreadable"
 
 
 class NotReady(Retryable):
-    exit_code = ExitCode.RUNNING
+    """The video is not ready yet."""
+
+    name, exit_code = "not_ready", ExitCode.RUNNING

@@ -1,15 +1,18 @@
-"""The values everything speaks in: a job's state, its name, and what is known of it."""
+"""Define the values that everything speaks in: a job, its state, and the fields in which it is shown."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from videostat.errors import ExitCode, UsageError, VideostatError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -89,11 +92,11 @@ class Saved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What is known of a job: `progress` in percent 0-100, durations in seconds, times in UTC.
+    """What is known of a job; `FIELDS` describes each part. Durations are seconds, times are in UTC.
 
     `needs_url`: the service hands out the video's URL at another endpoint, which has not been asked yet.
     `problem`: why the state could not be learnt, the wait ended early, or the video is not on disk.
-    `ended`: the command that asked has done with it; what it says now is its answer.
+    `ended`: nothing more will happen to this job in this run.
     """
 
     ref: JobRef
@@ -102,9 +105,10 @@ class Job:
     progress: float | None = None
     message: str | None = None
     title: str | None = None
-    video_url: str | None = None
-    thumbnail_url: str | None = None
+    video_url: str | None = field(default=None, repr=False)
+    thumbnail_url: str | None = field(default=None, repr=False)
     expires_at: datetime | None = None
+    kept_until: datetime | None = None
     duration: float | None = None
     resolution: str | None = None
     credits: float | None = None
@@ -114,6 +118,9 @@ class Job:
     estimated_time: float | None = None
     error: str | None = None
     error_code: str | None = None
+    poll_after: float | None = None
+    seen_at: datetime | None = None
+    extra: Mapping[str, object] = field(default_factory=dict, hash=False)
     needs_url: bool = False
     saved: Saved | None = None
     problem: VideostatError | None = None
@@ -128,3 +135,81 @@ class Job:
         if self.state is not State.SUCCEEDED:
             return ExitCode.RUNNING
         return ExitCode.OK if self.video_url or self.saved else ExitCode.NOT_SAVED
+
+    @property
+    def is_retryable(self) -> bool | None:
+        """Whether asking again can help; None where nothing went wrong."""
+        if self.problem:
+            return self.problem.is_retryable
+        return {ExitCode.FAILED: False, ExitCode.NOT_SAVED: True}.get(self.exit_code)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field in which a job is shown: in JSON, in `--fields`, in `--exec`, in the history and in the README.
+
+    `read` returns a JSON value, or a datetime, Path or float that the writer turns into one.
+    """
+
+    name: str
+    about: str
+    read: Callable[[Job], object]
+
+
+def _attribute(name: str, about: str) -> Field:
+    return Field(name, about, attrgetter(name))
+
+
+def _saved(name: str, job: Job) -> object:
+    return getattr(job.saved, name) if job.saved else None
+
+
+# The JSON fields, in their order. Public: names and order stay.
+FIELDS = (
+    Field("provider", "what was typed: the provider or account", lambda job: job.ref.provider),
+    Field("id", "the service's id of the job", lambda job: job.ref.id),
+    _attribute("state", "queued, running, succeeded, failed or unknown"),
+    _attribute("status", "the service's own word for the state"),
+    _attribute("progress", "percent, 0-100"),
+    _attribute("message", "what the service says about the job now"),
+    _attribute("title", "the job's title"),
+    _attribute("video_url", "where the video is; it may be signed and expire"),
+    _attribute("thumbnail_url", "where a picture of the video is"),
+    _attribute("expires_at", "when `video_url` stops to work"),
+    _attribute("kept_until", "when the service deletes the video, by its documented retention"),
+    _attribute("duration", "the video's length"),
+    _attribute("resolution", "the video's resolution, in the service's words"),
+    _attribute("credits", "what the video cost, in the service's credits"),
+    _attribute("created_at", "when the job was submitted"),
+    _attribute("started_at", "when the service began to work on it"),
+    _attribute("completed_at", "when it ended"),
+    _attribute("estimated_time", "how long it will still take, as the service estimates"),
+    Field("error", "what went wrong", lambda job: str(job.problem) if job.problem else job.error),
+    Field(
+        "error_code",
+        "the service's own code of the error",
+        lambda job: job.problem.code if job.problem else job.error_code,
+    ),
+    Field("file", "the saved video; the first, if there are several", lambda job: job.saved and job.saved.file),
+    Field("files", "all saved videos of the job", lambda job: [job.saved.file] if job.saved else None),
+    Field("exit_code", "the exit code of this job alone", lambda job: int(job.exit_code)),
+    Field("retryable", "whether asking again can help; null where nothing went wrong", attrgetter("is_retryable")),
+    Field("terminal", "whether the job has ended at the service", lambda job: job.state.is_terminal),
+    Field("hint", "what to type next", lambda job: job.problem and job.problem.hint),
+    _attribute("poll_after", "seconds until the next look is welcome"),
+    _attribute("seen_at", "when the service said this"),
+    Field(
+        "extra", "documented fields that have no place here, by the service's own names", lambda job: dict(job.extra)
+    ),
+)
+
+# Where videos are saved, these follow.
+SAVING_FIELDS = tuple(
+    Field(name, about, partial(_saved, name))
+    for name, about in (
+        ("bytes", "the size of the saved video"),
+        ("resumed", "how many of them an earlier attempt had left"),
+        ("skipped", "whether the video was there already"),
+        ("retries", "how many attempts failed before"),
+    )
+)

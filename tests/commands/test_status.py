@@ -201,7 +201,7 @@ def test_in_a_pipe_there_are_tab_separated_lines_without_a_header(videostat: Vid
     assert got.stderr == ""
 
 
-def test_on_a_terminal_there_is_a_table_and_the_url_stands_whole_on_a_choose_line_its_own(videostat: Videostat) -> None:
+def test_on_a_terminal_there_is_a_table_and_the_url_stands_whole_on_a_line_of_its_own(videostat: Videostat) -> None:
     got = videostat("status", "jogg", "proj_done", "proj_stuck", tty=("stdout", "stderr"))
     url = videostat("status", "jogg", "proj_done", "--quiet", "--json").objects[0]["video_url"].partition("?")[0]
     assert "PROVIDER" in got.lines[0]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from terminal import Terminal
 
 from videostat.errors import KeyMissing, NotFound, NotSaved, OutputClosed, RateLimited, TimedOut, UsageError
-from videostat.models import Job, JobRef, Saved, State
+from videostat.models import FIELDS, SAVING_FIELDS, Job, JobRef, Saved, State
 from videostat.render.answers import Answers, bare_state, bare_video, json_line, tab_line
 
 if TYPE_CHECKING:
@@ -29,14 +29,8 @@ SAVED = replace(JOB, saved=Saved(file=Path("videos/jogg-proj_abc123.mp4"), bytes
 RUNNING = Job(ref=REF, state=State.RUNNING, progress=41.4, message="Rendering")
 FAILED = Job(ref=REF, state=State.FAILED, error="the prompt was refused", error_code="7", message="see error")
 
-# fmt: off
-FIELDS = [
-    "provider", "id", "state", "status", "progress", "message", "title", "video_url", "thumbnail_url", "expires_at",
-    "duration", "resolution", "credits", "created_at", "started_at", "completed_at", "estimated_time", "error",
-    "error_code", "file", "exit_code",
-]
-# fmt: on
-SAVING_FIELDS = ["bytes", "resumed", "skipped", "retries"]
+NAMES = [field.name for field in FIELDS]
+SAVING_NAMES = [field.name for field in SAVING_FIELDS]
 
 texts = st.text(st.characters(exclude_categories=()), max_size=20)
 numbers = st.floats() | st.sampled_from([math.nan, math.inf, -math.inf])
@@ -72,11 +66,13 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int, *these: Job, enco
     return terminal
 
 
-@pytest.mark.parametrize(("saving", "names"), [(False, FIELDS), (True, FIELDS + SAVING_FIELDS)])
+@pytest.mark.parametrize(("saving", "names"), [(False, NAMES), (True, NAMES + SAVING_NAMES)])
 def test_json_has_every_field_in_order_and_null_for_what_is_unknown(saving: bool, names: list[str]) -> None:  # noqa: FBT001 - a parameter
     fields = json.loads(json_line(Job(ref=REF), saving=saving))
     assert list(fields) == names
-    assert {name for name, value in fields.items() if value is not None} == {"provider", "id", "state", "exit_code"}
+    assert {name for name, value in fields.items() if value is not None} == {
+        *("provider", "id", "state", "exit_code", "terminal", "extra")
+    }
 
 
 def test_json_tells_all_that_is_known() -> None:
@@ -84,7 +80,7 @@ def test_json_tells_all_that_is_known() -> None:
         SAVED, title="Wellen 🌊", progress=100.0, thumbnail_url="https://t", resolution="1920x1080", credits=1.5
     )
     assert json.loads(json_line(job, saving=True)) == {
-        **dict.fromkeys(FIELDS),
+        **dict.fromkeys(NAMES),
         "provider": "jogg",
         "id": "proj_abc123",
         "state": "succeeded",
@@ -98,7 +94,10 @@ def test_json_tells_all_that_is_known() -> None:
         "credits": 1.5,
         "created_at": "2025-01-01T00:00:00.000Z",
         "file": "videos/jogg-proj_abc123.mp4",
+        "files": ["videos/jogg-proj_abc123.mp4"],
         "exit_code": 0,
+        "terminal": True,
+        "extra": {},
         "bytes": 37_700,
         "resumed": 10,
         "skipped": False,
@@ -123,7 +122,7 @@ def test_json_says_what_went_wrong(job: Job, error: str | None, code: str | None
 
 
 @given(jobs)
-def test_any_job_is_one_ascii_choose_line_json(job: Job) -> None:
+def test_any_job_is_one_ascii_line_of_json(job: Job) -> None:
     line = json_line(job, saving=True)
     assert line.isascii()
     assert line.isprintable()
@@ -132,7 +131,7 @@ def test_any_job_is_one_ascii_choose_line_json(job: Job) -> None:
         raise AssertionError(constant)
 
     fields = json.loads(line, parse_constant=never)
-    assert list(fields) == FIELDS + SAVING_FIELDS
+    assert list(fields) == NAMES + SAVING_NAMES
     assert fields["title"] == job.title
     assert fields["credits"] == (job.credits if job.credits is not None and math.isfinite(job.credits) else None)
 

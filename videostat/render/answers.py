@@ -8,18 +8,20 @@ import math
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from videostat.clock import format_duration
 from videostat.errors import ExitCode, OutputClosed, Stopped, UsageError
+from videostat.models import FIELDS, SAVING_FIELDS
 from videostat.render.columns import print_columns
 from videostat.render.messages import silence
 from videostat.render.text import COLOURS, ago, clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from datetime import datetime
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from videostat.models import Job
     from videostat.render.columns import Cell
@@ -39,45 +41,34 @@ def choose_line(
     return None if sys.stdout.isatty() else tab_line
 
 
-def json_line(job: Job, *, saving: bool = False) -> str:
-    """One object in ASCII."""
-    return json.dumps(fields(job, saving=saving), allow_nan=False)
+def json_line(job: Job, *, saving: bool = False, names: Sequence[str] | None = None) -> str:
+    """Write a job as one JSON object in ASCII; `names` chooses fields and their order."""
+    return json_text(fields(job, saving=saving), names)
+
+
+def json_text(values: Mapping[str, object], names: Sequence[str] | None = None) -> str:
+    """Write values as one JSON object in ASCII; `names` chooses fields and their order."""
+    return json.dumps(dict(values) if names is None else {name: values[name] for name in names}, allow_nan=False)
 
 
 def fields(job: Job, *, saving: bool = False) -> dict[str, object]:
-    """Always the same, in the same order, None where nothing is known; where videos are saved there are more."""
-    saved = job.saved
-    known: dict[str, object] = {
-        "provider": job.ref.provider,
-        "id": job.ref.id,
-        "state": job.state,
-        "status": job.status,
-        "progress": _finite(job.progress),
-        "message": job.message,
-        "title": job.title,
-        "video_url": job.video_url,
-        "thumbnail_url": job.thumbnail_url,
-        "expires_at": _iso(job.expires_at),
-        "duration": _finite(job.duration),
-        "resolution": job.resolution,
-        "credits": _finite(job.credits),
-        "created_at": _iso(job.created_at),
-        "started_at": _iso(job.started_at),
-        "completed_at": _iso(job.completed_at),
-        "estimated_time": _finite(job.estimated_time),
-        "error": str(job.problem) if job.problem else job.error,
-        "error_code": job.problem.code if job.problem else job.error_code,
-        "file": str(saved.file) if saved else None,
-        "exit_code": int(job.exit_code),
-    }
-    if saving:
-        known |= {
-            "bytes": saved.bytes if saved else None,
-            "resumed": saved.resumed if saved else None,
-            "skipped": saved.skipped if saved else None,
-            "retries": saved.retries if saved else None,
-        }
-    return known
+    """Return the JSON fields of a job, always the same in the same order, None where nothing is known."""
+    return {field.name: _json_value(field.read(job)) for field in (FIELDS + SAVING_FIELDS if saving else FIELDS)}
+
+
+def _json_value(value: object) -> object:
+    match value:
+        case datetime():
+            return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        case float():
+            return value if math.isfinite(value) else None
+        case Path():
+            return str(value)
+        case list():
+            return [*map(_json_value, value)]
+        case dict():
+            return {name: _json_value(each) for name, each in value.items()}
+    return value
 
 
 def tab_line(job: Job) -> str:
@@ -163,11 +154,3 @@ def _message(job: Job) -> str:
         return ""
     problem = None if isinstance(job.problem, Stopped) else job.problem
     return clean(str(problem or job.error or job.message or ""), longest=200)
-
-
-def _finite(number: float | None) -> float | None:
-    return None if number is None or not math.isfinite(number) else number
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
