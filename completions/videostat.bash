@@ -15,20 +15,20 @@ _videostat_command() {
     options='' commands='' argument=''
     case $1 in
         '') options='--version -h --help' commands='status wait download list history providers demo sandbox config completion' ;;
-        'status') options='--from --unfinished -j --json -q --quiet --exit-status --no-history --debug --config -h --help' argument='JOBS' ;;
-        'wait') options='--from --unfinished -t --timeout --interval --fail-fast --any --download --output-dir -o --output --name --parallel --overwrite --allow-private --exec -j --json -q --quiet --progress --no-progress --no-history --debug --config -h --help' argument='JOBS' ;;
-        'download') options='--from --missing --output-dir -o --output --name --parallel --overwrite --allow-private --exec -j --json -q --quiet --progress --no-progress --no-history --debug --config -h --help' argument='JOBS' ;;
-        'list') options='--state -n --limit --all -j --json -q --quiet --no-history --debug --config -h --help' argument='ACCOUNT' ;;
-        'history') options='--unfinished --missing --provider --since -n --limit --all -j --json -q --quiet -h --help' argument='' ;;
-        'providers') options='--config -h --help' argument='' ;;
+        'status') options='--from --unfinished -j --json --fields -q --quiet --exit-status --no-history --debug --config -h --help' argument='JOBS' ;;
+        'wait') options='--from --unfinished -t --timeout --interval --fail-fast --any --download --output-dir -o --output --name --parallel --overwrite --allow-private --exec -j --json --fields -q --quiet --progress --no-history --debug --config -h --help' argument='JOBS' ;;
+        'download') options='--from --missing --output-dir -o --output --name --parallel --overwrite --allow-private --exec -j --json --fields -q --quiet --progress --no-history --debug --config -h --help' argument='JOBS' ;;
+        'list') options='--state -n --limit --all -j --json --fields -q --quiet --no-history --debug --config -h --help' argument='ACCOUNT' ;;
+        'history') options='--unfinished --missing --provider --since -n --limit --all -j --json --fields -q --quiet -h --help' argument='' ;;
+        'providers') options='-j --json --fields --config -h --help' argument='' ;;
         'demo') options='-h --help' argument='' ;;
         'sandbox') options='--port --speed --limits --fail-rate --expire --cut-after --bytes-per-second --ranges --no-ranges -h --help' argument='' ;;
         'config') options='-h --help' commands='init path show set-key check' ;;
         'config init') options='--config -h --help' argument='' ;;
         'config path') options='--config -h --help' argument='' ;;
-        'config show') options='--config -h --help' argument='' ;;
+        'config show') options='-j --json --fields --config -h --help' argument='' ;;
         'config set-key') options='--config -h --help' argument='ACCOUNT' ;;
-        'config check') options='--debug --config -h --help' argument='ACCOUNT' ;;
+        'config check') options='-j --json --fields --debug --config -h --help' argument='ACCOUNT' ;;
         'completion') options='-h --help' commands='bash zsh fish' ;;
         'completion bash') options='-h --help' argument='' ;;
         'completion zsh') options='-h --help' argument='' ;;
@@ -39,8 +39,9 @@ _videostat_command() {
 _videostat_option() {
     case $1 in
         --from | --config | -o | --output | --exec) expected='FILE' ;;
-        -t | --timeout | --interval | --name | --parallel | -n | --limit | --since | --port | --speed | --fail-rate | --expire | --cut-after | --bytes-per-second) expected='TEXT' ;;
+        --fields | -t | --timeout | --interval | --name | --parallel | -n | --limit | --since | --port | --speed | --fail-rate | --expire | --cut-after | --bytes-per-second) expected='TEXT' ;;
         --output-dir) expected='FOLDER' ;;
+        --progress) expected='auto bars log json' ;;
         --state) expected='queued running succeeded failed unknown' ;;
         --provider) expected='ACCOUNT' ;;
         *) expected='' ;;

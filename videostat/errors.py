@@ -31,6 +31,10 @@ from __future__ import annotations
 
 import signal
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class ExitCode(IntEnum):
@@ -214,3 +218,12 @@ class NotReady(Retryable):
     """The video is not ready yet."""
 
     name, exit_code = "not_ready", ExitCode.RUNNING
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return a hint that names the nearest of the known words, or else all of them."""
+    from difflib import get_close_matches
+
+    known = list(known)
+    nearest = get_close_matches(word.lower(), known, n=1)
+    return f"Did you mean {nearest[0]}?" if nearest else f"Known are {', '.join(known)}."

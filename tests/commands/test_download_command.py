@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from videostat import models
 from videostat.history import default_path
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("no_history")
 
-SAVING_FIELDS = ["bytes", "resumed", "skipped", "retries"]
+SAVING_FIELDS = [field.name for field in models.SAVING_FIELDS]
 
 
 def files(folder: Path) -> list[str]:
@@ -78,7 +79,7 @@ def test_wait_saves_when_it_is_told_where(videostat: Videostat, tmp_path: Path, 
 
 
 def test_wait_saves_nothing_unasked(videostat: Videostat, tmp_path: Path) -> None:
-    assert list(videostat("wait", "--json", "jogg", "proj_done").objects[0])[-1] == "exit_code"
+    assert list(videostat("wait", "--json", "jogg", "proj_done").objects[0]) == [field.name for field in models.FIELDS]
     assert files(tmp_path) == []
 
 

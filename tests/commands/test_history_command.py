@@ -64,7 +64,7 @@ def test_the_newest_jobs_come_first_and_options_choose_among_them(
 
 @pytest.mark.usefixtures("seen")
 def test_that_there_is_more_is_said_on_stderr_and_not_when_quiet(videostat: Videostat) -> None:
-    assert "the newest 2; there are more: --all" in videostat("history", "-n", "2").stderr
+    assert "2 of 7; --all shows the rest" in videostat("history", "-n", "2").stderr
     assert videostat("history", "-n", "2", "-q").stderr == ""
     assert videostat("history", "-n", "7").stderr == ""
 

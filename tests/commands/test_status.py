@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from werkzeug import Request, Response
 
+from videostat import models
 from videostat.history import History, default_path
 
 if TYPE_CHECKING:
@@ -20,12 +21,7 @@ if TYPE_CHECKING:
 
     from videostat.sandbox import Sandbox
 
-FIELDS = [
-    *("provider", "id", "state", "status", "progress", "message", "title", "video_url", "thumbnail_url"),
-    *("expires_at", "duration", "resolution", "credits", "created_at", "started_at", "completed_at"),
-    *("estimated_time", "error", "error_code", "file", "exit_code"),
-]
-
+FIELDS = [field.name for field in models.FIELDS]
 
 pytestmark = pytest.mark.usefixtures("no_history")
 

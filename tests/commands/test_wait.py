@@ -124,8 +124,8 @@ def test_a_terminal_gets_live_rows_and_a_table(videostat: Videostat) -> None:
     assert "PROVIDER" in got.lines[0]
 
 
-def test_no_progress_gives_a_terminal_log_lines(videostat: Videostat) -> None:
-    got = videostat("wait", "--no-progress", "doubao", "task_done", tty=("stderr",))
+def test_progress_log_gives_a_terminal_log_lines(videostat: Videostat) -> None:
+    got = videostat("wait", "--progress", "log", "doubao", "task_done", tty=("stderr",))
     assert got.stderr.startswith("waiting for 1 job")
     assert "\x1b" not in got.stderr
 
@@ -164,7 +164,7 @@ def test_a_timeout_tells_that_the_jobs_go_on_and_the_command_that_resumes(videos
         ("jogg proj_stuck", "jogg proj_stuck"),
         ("jogg:proj_stuck doubao:task_stuck", "jogg:proj_stuck doubao:task_stuck"),
         ("jogg:proj_stuck jogg:proj_stuck_2", "jogg proj_stuck proj_stuck_2"),
-        ("jogg proj_stuck -q --no-progress --no-history", "jogg proj_stuck --quiet --no-progress --no-history"),
+        ("jogg proj_stuck -q --progress log --no-history", "jogg proj_stuck --quiet --progress log --no-history"),
         ("jogg proj_stuck --exec 'echo {id}; true'", "jogg proj_stuck --exec 'echo {id}; true'"),
         ("jogg proj_stuck -o 'my clip.mp4'", "jogg proj_stuck --output 'my clip.mp4'"),
         ("--from jobs.txt", "--from jobs.txt"),
@@ -235,7 +235,7 @@ def test_a_timeout_of_zero_is_none(videostat: Videostat) -> None:
 def test_an_interval_below_the_floor_is_raised_with_a_sentence(
     videostat: Videostat, sandbox: Sandbox, name: str, floor: int
 ) -> None:
-    got = videostat("wait", name, "--interval", "1", "--timeout", f"{4 * floor + 3}", "--no-progress")
+    got = videostat("wait", name, "--interval", "1", "--timeout", f"{4 * floor + 3}", "--progress", "log")
     provider = name.partition(":")[0]
     assert got.stderr.count(f"videostat: {provider} allows one look every {floor}s") == 1
     assert 3 <= len(sandbox.requests) <= 6

@@ -142,7 +142,7 @@ def fish_offers(line: str, desk: Path, environ: dict[str, str]) -> list[str]:
         ("videostat --vers", "--version"),
         ("videostat wait --time", "--timeout"),
         ("videostat wait jogg a --output-", "--output-dir"),
-        ("videostat wait jogg a --no-p", "--no-progress"),
+        ("videostat wait jogg a --prog", "--progress"),
         ("videostat config show --c", "--config"),
         ("videostat list --state ", "failed queued running succeeded unknown"),
         ("videostat list --state=s", "--state=succeeded"),

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import MISSING, asdict, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 
 import pytest
 from fakes import api_answer
@@ -31,7 +31,10 @@ RECEIVED_AT = datetime(2025, 1, 21, 16, tzinfo=UTC)
 ID = "proj_abc123"
 ENDPOINTS = ("job", "video", "listing")
 
-type_hints = get_type_hints(Job, localns={"datetime": datetime, "Path": Path})
+type_hints = {
+    name: get_origin(hint) if get_origin(hint) is dict else hint
+    for name, hint in get_type_hints(Job, localns={"datetime": datetime, "Path": Path, "Mapping": dict}).items()
+}
 every_provider = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS)
 
 

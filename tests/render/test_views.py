@@ -4,7 +4,7 @@ import io
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import EPOCH, FakeClock
@@ -24,10 +24,11 @@ from videostat.errors import (
     VideostatError,
 )
 from videostat.models import Job, JobRef, Saved, State
+from videostat.render.jsonlines import JsonLines
 from videostat.render.live import Live
 from videostat.render.log import ErrorsOnly, Log
 from videostat.render.messages import complaint, error_lines, passing, say
-from videostat.render.views import view
+from videostat.render.views import ProgressMode, view
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,15 +47,17 @@ def ended(job: Job, problem: VideostatError | None = None) -> Job:
     return replace(job, problem=problem, ended=True)
 
 
-def opened(*, quiet: bool = False, progress: bool = True) -> object:
-    return view("waiting for", 2, 0, FakeClock(), quiet=quiet, progress=progress)
+def opened(*, quiet: bool = False, progress: ProgressMode = ProgressMode.AUTO) -> object:
+    return view("waiting for", [REF, REF], 0, FakeClock(), quiet=quiet, progress=progress)
 
 
 @pytest.mark.parametrize(
     ("environment", "options", "on_terminal", "elsewhere"),
     [
         ({}, {}, Live, Log),
-        ({}, {"progress": False}, Log, Log),
+        ({}, {"progress": ProgressMode.LOG}, Log, Log),
+        ({}, {"progress": ProgressMode.BARS}, Live, Log),
+        ({}, {"progress": ProgressMode.JSON}, JsonLines, JsonLines),
         ({}, {"quiet": True}, ErrorsOnly, ErrorsOnly),
         ({"FORCE_COLOR": "1"}, {}, Live, Log),
         ({"NO_COLOR": "1"}, {}, Live, Log),
@@ -64,7 +67,7 @@ def opened(*, quiet: bool = False, progress: bool = True) -> object:
 def test_the_view_follows_the_terminal_and_not_the_colour(
     monkeypatch: pytest.MonkeyPatch,
     environment: dict[str, str],
-    options: dict[str, bool],
+    options: dict[str, Any],
     on_terminal: type,
     elsewhere: type,
 ) -> None:

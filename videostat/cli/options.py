@@ -1,12 +1,15 @@
 """Options that several commands share."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from videostat.clock import parse_duration
-from videostat.errors import UsageError
+from videostat.errors import UsageError, suggest
+from videostat.render.messages import mute_sentences
+from videostat.render.views import ProgressMode
 
 WAITING, ANSWER, SOURCE, SAVING = "Waiting", "Answer", "Which jobs", "Saving"
 
@@ -60,9 +63,30 @@ Interval = Annotated[
         rich_help_panel=WAITING,
     ),
 ]
+
+
+def _mute_for_json(chosen: ProgressMode) -> ProgressMode:
+    """Leave stderr to JSON lines as soon as they are asked for."""
+    if chosen is ProgressMode.JSON:
+        mute_sentences()
+    return chosen
+
+
 Progress = Annotated[
-    bool,
-    typer.Option("--progress/--no-progress", help="Live bars on a terminal, or log lines.", rich_help_panel=WAITING),
+    ProgressMode,
+    typer.Option(
+        "--progress",
+        envvar="VIDEOSTAT_PROGRESS",
+        callback=_mute_for_json,
+        help="Live bars, log lines, or a JSON object a line; auto: bars on a terminal that somebody looks at.",
+        rich_help_panel=WAITING,
+    ),
+]
+Fields = Annotated[
+    str | None,
+    typer.Option(
+        "--fields", metavar="NAME,NAME...", help="Only these JSON fields; implies --json.", rich_help_panel=ANSWER
+    ),
 ]
 OutputDir = Annotated[
     Path | None, typer.Option(metavar="DIR", help="The folder for videos; made if missing.", rich_help_panel=SAVING)
@@ -108,3 +132,21 @@ def read_duration(text: str) -> float:
         from videostat.config.file import DURATION
 
         raise UsageError(f"{text!a} is not {DURATION.means}") from None
+
+
+def choose_fields(text: str | None, known: Collection[str]) -> list[str] | None:
+    """Return the JSON fields that --fields names, None where it is not given; raises UsageError for an unknown one."""
+    if text is None:
+        return None
+    chosen = [name.strip() for name in text.split(",")]
+    for name in chosen:
+        if name not in known:
+            raise UsageError(f"unknown field {name!a}", hint=suggest(name, known))
+    return chosen
+
+
+def check_progress(progress: ProgressMode, *, quiet: bool, debug: bool) -> None:
+    """Refuse what contradicts --progress json."""
+    for name, is_given in (("--quiet", quiet), ("--debug", debug)):
+        if progress is ProgressMode.JSON and is_given:
+            raise UsageError(f"--progress json and {name} contradict each other", hint="Leave one of them out.")

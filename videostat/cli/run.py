@@ -12,7 +12,7 @@ from videostat.cli.options import read_duration
 from videostat.cli.signals import forward_signals
 from videostat.errors import ExitCode, VideostatError
 from videostat.polling.options import Phase, PollOptions, Reply
-from videostat.render.messages import say, tell
+from videostat.render.messages import say
 from videostat.render.notices import Notices
 from videostat.render.text import clean
 
@@ -96,10 +96,14 @@ class Run:
                 history.update(job, clock.now())
                 for sentence in notices.about(job):
                     view.note(f"videostat: {sentence}")
+                if self.execution and (printed := self.execution.output.pop(job.ref, b"")):
+                    # It may well repeat a service's text.
+                    view.show_output(
+                        [clean(line, longest=None) for line in printed.decode(errors="replace").splitlines()]
+                    )
                 view.update(job)
                 if job.ended:
                     with view.aside():
-                        self._show_output(job)
                         yield job
 
     def _steps(self) -> dict[Phase, Callable[[Job], Job]]:
@@ -109,8 +113,3 @@ class Run:
         if self.execution:
             steps[Phase.EXEC] = self.execution.execute
         return steps
-
-    def _show_output(self, job: Job) -> None:
-        if self.execution and (printed := self.execution.output.pop(job.ref, b"")):
-            # It may well repeat a service's text.
-            tell("".join(f"{clean(line, longest=None)}\n" for line in printed.decode(errors="replace").splitlines()))

@@ -2,9 +2,11 @@
 
 import atexit
 import os
+import re
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
@@ -12,7 +14,7 @@ import typer
 from videostat.commands import completion, config, demo, download, history, providers, sandbox, status, wait
 from videostat.commands import list as list_module
 from videostat.errors import ExitCode, Interrupted, OutputClosed, UsageError, VideostatError
-from videostat.render.messages import error_lines, say
+from videostat.render.messages import mute_sentences, print_error, say
 
 
 def _version(asked: bool) -> None:  # noqa: FBT001 - Typer hands it over like this
@@ -70,15 +72,16 @@ _SIGNALS = {128 + signum: signum for signum in (signal.SIGINT, signal.SIGTERM, s
 
 
 def _run() -> int:
+    mute_sentences(is_muted=False)
     try:
         # Typer gives back the code of an Exit, and what a command returns.
         return int(app(standalone_mode=False) or ExitCode.OK)
     except VideostatError as error:
-        return error.exit_code if isinstance(error, OutputClosed) else _told(error)
+        return error.exit_code if isinstance(error, OutputClosed) else _report(error)
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         hint = f"See {context.command_path} --help" if context else None
-        return _told(UsageError(error.format_message(), hint=hint)) if str(error) else ExitCode.USAGE
+        return _report(UsageError(error.format_message(), hint=hint)) if str(error) else ExitCode.USAGE
     except SystemExit:
         # Its own way out of a broken pipe, wherever help or a message was written to it.
         return ExitCode.BROKEN_PIPE
@@ -91,18 +94,23 @@ def _run() -> int:
 def _unforeseen(error: Exception) -> ExitCode:
     if isinstance(error, OSError) and _place(error).startswith(("typer.", "rich.")):
         # They write the help by themselves.
-        return _told(UsageError(f"the answer cannot be written to stdout: {error.strerror}"))
-    say(f"videostat: this is a bug in videostat, please report it: {type(error).__name__} in {_place(error)}")
+        return _report(UsageError(f"the answer cannot be written to stdout: {error.strerror}"))
     if "--debug" in sys.argv:
         # The way there, but neither values nor the foreign message: they may hold what is secret.
         say("".join(traceback.format_tb(error.__traceback__)).rstrip())
-    return ExitCode.BUG
+    bug = f"this is a bug in videostat, please report it: {type(error).__name__} in {_place(error)}"
+    return _report(VideostatError(bug))
 
 
-def _told(error: VideostatError) -> ExitCode:
-    for line in error_lines(error):
-        say(line)
+def _report(error: VideostatError) -> ExitCode:
+    print_error(error, as_json=_asks_for_json(sys.argv[1:]))
     return error.exit_code
+
+
+def _asks_for_json(words: Sequence[str]) -> bool:
+    """Look for --json by eye: where the command line cannot be parsed, nobody else knows."""
+    options = words[: words.index("--")] if "--" in words else words
+    return any(re.fullmatch(r"--json|-[jq]*j[jq]*|--fields(=.*)?|--progress=json", word) for word in options)
 
 
 def _place(error: BaseException) -> str:

@@ -6,8 +6,11 @@ from typing import Annotated
 
 import typer
 
-from videostat.cli.options import Config, Debug
+from videostat.cli.options import Config, Debug, Fields, Json
 from videostat.errors import ConfigError, ExitCode, KeyMissing, UsageError, VideostatError
+
+SHOWN = ("account", "setting", "value", "from")
+CHECKED = ("account", "key", "works", "error", "hint", "exit_code")
 
 app = typer.Typer(no_args_is_help=True, help="Set up keys and defaults, and see whether they work.")
 
@@ -57,7 +60,7 @@ def path(*, config: Config = None) -> ExitCode:
 
 
 @app.command()
-def show(*, config: Config = None) -> ExitCode:
+def show(*, json: Json = False, fields: Fields = None, config: Config = None) -> ExitCode:
     """Show every setting and where it comes from; keys are masked.
 
     For example:
@@ -65,11 +68,17 @@ def show(*, config: Config = None) -> ExitCode:
 
     Exit code: 0, or 2 where it cannot be done.
     """
+    from videostat.cli.options import choose_fields
     from videostat.config import load
-    from videostat.render.tables import show_table
+    from videostat.render.answers import json_text
+    from videostat.render.tables import show_lines, show_table
 
-    rows = [(value.account, value.key, value.value or "", value.source) for value in load(config).values()]
-    show_table(("ACCOUNT", "SETTING", "VALUE", "FROM"), rows)
+    names = choose_fields(fields, SHOWN)
+    records = [dict(zip(SHOWN, value, strict=True)) for value in load(config).values()]
+    if json or names is not None:
+        show_lines(json_text(record, names) for record in records)
+    else:
+        show_table([name.upper() for name in SHOWN], [[value or "" for value in each.values()] for each in records])
     return ExitCode.OK
 
 
@@ -120,6 +129,8 @@ def _piped() -> str:
 def check(
     account: Annotated[str | None, typer.Argument(metavar="[ACCOUNT]", help="Only this one.")] = None,
     *,
+    json: Json = False,
+    fields: Fields = None,
     debug: Debug = False,
     config: Config = None,
 ) -> ExitCode:
@@ -130,26 +141,35 @@ def check(
 
     Exit code: 0 if every key works, 3 if one is missing or refused.
     """
+    from videostat.cli.options import choose_fields
     from videostat.cli.run import worst_exit_code
     from videostat.cli.session import session
+    from videostat.render.answers import json_text
     from videostat.render.messages import error_lines, say
     from videostat.render.tables import show_lines
 
+    names = choose_fields(fields, CHECKED)
     codes = []
     with session(config, keep=False, debug=debug) as this:
         settings = this.settings
         sources = {value.account: value.source for value in settings.values() if value.key == "api_key" and value.value}
-        names = [settings.key_group(account)] if account else sorted(sources)
-        if not names:
+        accounts = [settings.key_group(account)] if account else sorted(sources)
+        if not accounts:
             raise KeyMissing("no account has a key", hint="Store one: videostat config set-key jogg")
-        for name in names:
+        for name in accounts:
+            error = None
             try:
-                source = this.client.check(name)
-            except VideostatError as error:
-                codes.append(error.exit_code)
+                this.client.check(name)
+            except VideostatError as found:
+                error = found
                 about = f"{name}, with the key from {sources[name]}" if name in sources else name
                 for line in error_lines(error, about):
                     say(line)
-            else:
-                show_lines([f"{name}: the key from {source} works at {this.client.account(name).base_url}"])
+            codes.append(error.exit_code if error else ExitCode.OK)
+            if json or names is not None:
+                values = (name, sources.get(name), error is None, error and str(error), error and error.hint, codes[-1])
+                show_lines([json_text(dict(zip(CHECKED, values, strict=True)), names)])
+            elif not error:
+                base_url = this.client.account(name).base_url
+                show_lines([f"{name}: the key from {sources[name]} works at {base_url}"])
     return worst_exit_code(codes)

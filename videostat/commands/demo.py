@@ -56,9 +56,7 @@ def demo() -> ExitCode:
         )
         options = wait_options(this, refs, None, None)
         saving = plan_saving(this, refs, output_dir=FOLDER)
-        seen = view(
-            "waiting for", len(refs), options.timeout, clock, quiet=False, progress=True, transfers=saving.transfers
-        )
+        seen = view("waiting for", refs, options.timeout, clock, transfers=saving.transfers)
         run = Run(session=this, refs=refs, options=options, view=seen, saving=saving)
         ended = run.answer(Answers(choose_line(json=False, quiet=False, bare=bare_video), clock.now))
     code = worst_exit_code(job.exit_code for job in ended)

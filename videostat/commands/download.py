@@ -10,6 +10,7 @@ from videostat.cli.options import (
     Config,
     Debug,
     Exec,
+    Fields,
     Jobs,
     Json,
     Name,
@@ -21,8 +22,11 @@ from videostat.cli.options import (
     Progress,
     Quiet,
     Source,
+    check_progress,
+    choose_fields,
 )
 from videostat.errors import ExitCode, Stopped
+from videostat.render.views import ProgressMode
 
 
 def download(
@@ -42,8 +46,9 @@ def download(
     allow_private: AllowPrivate = False,
     execute: Exec = None,
     json: Json = False,
+    fields: Fields = None,
     quiet: Quiet = False,
-    progress: Progress = True,
+    progress: Progress = ProgressMode.AUTO,
     no_history: NoHistory = False,
     debug: Debug = False,
     config: Config = None,
@@ -57,6 +62,8 @@ def download(
 
     Exit code: 0 every video is saved, 5 the job failed, 8 not finished, 9 not saved; all are in the README.
     """
+    from functools import partial
+
     from videostat.cli.ci import report_to_ci
     from videostat.cli.exec import parse_execution
     from videostat.cli.jobs import resolve_jobs
@@ -66,10 +73,12 @@ def download(
     from videostat.cli.session import session
     from videostat.polling import ATTEMPTS
     from videostat.polling.options import PollOptions
-    from videostat.render.answers import Answers, bare_video, choose_line
+    from videostat.render.answers import Answers, bare_video, choose_line, json_names
     from videostat.render.messages import say
     from videostat.render.views import view
 
+    check_progress(progress, quiet=quiet, debug=debug)
+    names = choose_fields(fields, json_names(saving=True))
     execution = parse_execution(execute, saving=True) if execute is not None else None
     with session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
         refs = resolve_jobs(this, jobs, source, missing=missing, quiet=quiet)
@@ -77,15 +86,16 @@ def download(
         saving = plan_saving(this, refs, output_dir=output_dir, output=output, name=name, overwrite=overwrite)
         seen = view(
             "saving",
-            len(refs),
+            refs,
             options.timeout,
             this.clock,
             quiet=quiet,
-            progress=progress and not debug,
+            progress=ProgressMode.LOG if debug else progress,
+            resume=partial(resume_command, context, source=source),
             transfers=saving.transfers,
         )
         run = Run(session=this, refs=refs, options=options, view=seen, saving=saving, execution=execution)
-        line = choose_line(json=json, quiet=quiet, bare=bare_video, saving=True)
+        line = choose_line(json=json, quiet=quiet, bare=bare_video, saving=True, names=names)
         ended = run.answer(Answers(line, this.clock.now))
     report_to_ci(ended)
     unfinished = [job.ref for job in ended if job.problem is None and not job.state.is_terminal]

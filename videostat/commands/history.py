@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from videostat.cli.options import SOURCE, All, Json, Limit, Quiet
+from videostat.cli.options import SOURCE, All, Fields, Json, Limit, Quiet
 from videostat.errors import ExitCode
 
 
@@ -26,6 +26,7 @@ def history(
     limit: Limit = 100,
     everything: All = False,
     json: Json = False,
+    fields: Fields = None,
     quiet: Quiet = False,
 ) -> ExitCode:
     """List the jobs this machine has seen, the newest first.
@@ -40,13 +41,14 @@ def history(
     from datetime import UTC, datetime, timedelta
     from itertools import islice
 
-    from videostat.cli.options import read_duration
+    from videostat.cli.options import choose_fields, read_duration
     from videostat.config import load
     from videostat.history import History, default_path
-    from videostat.render.answers import bare_id, choose_line
+    from videostat.render.answers import bare_id, choose_line, json_names
     from videostat.render.messages import say
-    from videostat.render.tables import SEEN, seen_row, show_lines, show_table
+    from videostat.render.tables import SEEN, seen_row, show_lines, show_table, tell_left_out
 
+    names = choose_fields(fields, json_names(saving=True))
     now = datetime.now(UTC)
     after = now - timedelta(seconds=read_duration(since)) if since is not None else None
     with closing(History(default_path(), warn=say)) as remembered:
@@ -54,10 +56,10 @@ def history(
             load().provider(provider)  # a name that nothing bears is a mistake, not an empty list
         jobs = remembered.jobs(unfinished=unfinished, missing=missing, provider=provider, since=after)
         chosen = jobs if everything else islice(jobs, limit)
-        if line := choose_line(json=json, quiet=quiet, bare=bare_id, saving=True):
+        if line := choose_line(json=json, quiet=quiet, bare=bare_id, saving=True, names=names):
             show_lines(line(seen.job) for seen in chosen)
         else:
             show_table(SEEN, (seen_row(seen, now) for seen in chosen))
-        if next(jobs, None) and not quiet:
-            say(f"videostat: these are the newest {limit}; there are more: --all")
+        if not everything and not quiet and (more := sum(1 for _ in jobs)):
+            tell_left_out(limit, limit + more)
     return ExitCode.OK

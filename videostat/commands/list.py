@@ -1,12 +1,13 @@
 """videostat list: what the service knows."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
-from videostat.cli.options import SOURCE, All, Config, Debug, Json, Limit, NoHistory, Quiet
+from videostat.cli.options import SOURCE, All, Config, Debug, Fields, Json, Limit, NoHistory, Quiet
 from videostat.errors import ExitCode
-from videostat.models import State
+from videostat.models import Job, State
 
 
 def list_(
@@ -16,6 +17,7 @@ def list_(
     limit: Limit = 20,
     everything: All = False,
     json: Json = False,
+    fields: Fields = None,
     quiet: Quiet = False,
     no_history: NoHistory = False,
     debug: Debug = False,
@@ -32,28 +34,33 @@ def list_(
     import sys
     from itertools import islice
 
+    from videostat.cli.options import choose_fields
     from videostat.cli.session import session
-    from videostat.models import Job
-    from videostat.render.answers import bare_id, choose_line
-    from videostat.render.tables import LISTED, counted, listed_row, show_lines, show_table
+    from videostat.render.answers import bare_id, choose_line, json_names
+    from videostat.render.tables import LISTED, counted, listed_row, show_lines, show_table, tell_left_out
 
-    line = choose_line(json=json, quiet=quiet, bare=bare_id)
+    names = choose_fields(fields, json_names())
+    line = choose_line(json=json, quiet=quiet, bare=bare_id, names=names)
     with session(config, keep=not no_history, debug=debug) as this:
         retention = this.client.account(provider).provider.retention
-        found = counted(
-            this.client.list_jobs(provider, this.clock.sleep),
-            # Not between lines that come to the same screen.
-            shown=everything and not quiet and not (line and sys.stdout.isatty()),
-        )
-        chosen = (job for job in found if state in (None, job.state))
+        listed = this.client.list_jobs(provider, this.clock.sleep)
+        # The progress of a long list is not shown between lines that come to the same screen.
+        found = counted(listed, shown=everything and not quiet and not (line and sys.stdout.isatty()))
+        chosen = ((job, total) for job, total in found if state in (None, job.state))
+        page = chosen if everything else [*islice(chosen, limit)]
 
-        def remembered(job: Job) -> Job:
-            this.history.update(job, this.clock.now())
-            return job
+        def remember() -> Iterator[Job]:
+            for job, _ in page:
+                this.history.update(job, this.clock.now())
+                yield job
 
-        jobs = map(remembered, chosen if everything else islice(chosen, limit))
         if line:
-            show_lines(map(line, jobs))
+            show_lines(map(line, remember()))
         else:
-            show_table(LISTED, [listed_row(job, retention, this.clock.now()) for job in jobs])
+            show_table(LISTED, [listed_row(job, retention, this.clock.now()) for job in remember()])
+        if isinstance(page, list) and len(page) == limit and not quiet:
+            # The service's total spares another request; it counts all states.
+            total = page[-1][1] if state is None else None
+            if next(chosen, None) if total is None else total > limit:
+                tell_left_out(limit, total)
     return ExitCode.OK

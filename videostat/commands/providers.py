@@ -1,12 +1,13 @@
 """videostat providers: the services, and which of them are set up."""
 
-from videostat.cli.options import Config
+from videostat.cli.options import Config, Fields, Json
 from videostat.errors import ExitCode
 
+FIELDS = ("name", "type", "service", "key", "interval", "timeout", "lists")
 HEADERS = ("NAME", "SERVICE", "KEY", "LOOKS EVERY", "WAITS", "LIST")
 
 
-def providers(*, config: Config = None) -> ExitCode:
+def providers(*, json: Json = False, fields: Fields = None, config: Config = None) -> ExitCode:
     """Show the services and accounts: key found or not, how often they are asked, what they can do.
 
     For example:
@@ -14,25 +15,26 @@ def providers(*, config: Config = None) -> ExitCode:
 
     Exit code: 0, or 2 where it cannot be done.
     """
+    from videostat.cli.options import choose_fields
     from videostat.clock import format_duration
     from videostat.config import load
-    from videostat.render.tables import show_table
+    from videostat.render.answers import json_text
+    from videostat.render.tables import show_lines, show_table
 
+    names = choose_fields(fields, FIELDS)
     settings = load(config)
-    keys = {value.account: value.source for value in settings.values() if value.key == "api_key"}
-    rows = []
+    sources = {value.account: value for value in settings.values() if value.key == "api_key"}
+    records, rows = [], []
     for name in settings.names():
-        provider = settings.provider(name)
-        low, high = provider.polling.every
-        rows.append(
-            (
-                name,
-                provider.title,
-                keys[settings.key_group(name)],
-                f"{low:g}-{high:g}s",
-                format_duration(provider.polling.timeout),
-                "yes" if provider.listing else "no",
-            )
-        )
-    show_table(HEADERS, rows)
+        provider, key = settings.provider(name), sources[settings.key_group(name)]
+        interval, timeout, lists = provider.polling.every, provider.polling.timeout, provider.listing is not None
+        found = key.source if key.value else None
+        values = (name, provider.name, provider.title, found, interval, timeout, lists)
+        records.append(dict(zip(FIELDS, values, strict=True)))
+        every, waits = "{:g}-{:g}s".format(*interval), format_duration(timeout)
+        rows.append((name, provider.title, key.source, every, waits, "yes" if lists else "no"))
+    if json or names is not None:
+        show_lines(json_text(record, names) for record in records)
+    else:
+        show_table(HEADERS, rows)
     return ExitCode.OK

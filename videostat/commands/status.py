@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from videostat.cli.options import ANSWER, Config, Debug, Jobs, Json, NoHistory, Quiet, Source, Unfinished
+from videostat.cli.options import ANSWER, Config, Debug, Fields, Jobs, Json, NoHistory, Quiet, Source, Unfinished
 from videostat.errors import ExitCode
 
 
@@ -14,6 +14,7 @@ def status(
     source: Source = None,
     unfinished: Unfinished = False,
     json: Json = False,
+    fields: Fields = None,
     quiet: Quiet = False,
     exit_status: Annotated[
         bool,
@@ -32,19 +33,21 @@ def status(
     Exit code: 0 if it could look; with --exit-status also 5 failed, 8 not finished, 9 no video.
     """
     from videostat.cli.jobs import resolve_jobs
+    from videostat.cli.options import choose_fields
     from videostat.cli.run import Run, worst_exit_code
     from videostat.cli.session import session
     from videostat.models import Job
     from videostat.polling import ATTEMPTS
     from videostat.polling.options import PollOptions
-    from videostat.render.answers import Answers, bare_state, choose_line
+    from videostat.render.answers import Answers, bare_state, choose_line, json_names
     from videostat.render.log import ErrorsOnly
 
+    names = choose_fields(fields, json_names())
     with session(config, keep=not no_history, debug=debug) as this:
         refs = resolve_jobs(this, jobs, source, unfinished=unfinished, quiet=quiet)
         run = Run(session=this, refs=refs, options=PollOptions(attempts=ATTEMPTS), view=ErrorsOnly())
         seen = {job.ref: job for job in run}
-        shown = Answers(choose_line(json=json, quiet=quiet, bare=bare_state), this.clock.now)
+        shown = Answers(choose_line(json=json, quiet=quiet, bare=bare_state, names=names), this.clock.now)
         for ref in refs:
             shown.show(seen[ref])
         shown.finish()

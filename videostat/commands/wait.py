@@ -12,6 +12,7 @@ from videostat.cli.options import (
     Config,
     Debug,
     Exec,
+    Fields,
     Interval,
     Jobs,
     Json,
@@ -26,8 +27,11 @@ from videostat.cli.options import (
     Source,
     Timeout,
     Unfinished,
+    check_progress,
+    choose_fields,
 )
 from videostat.errors import ExitCode, Stopped, UsageError
+from videostat.render.views import ProgressMode
 
 
 def wait(
@@ -55,8 +59,9 @@ def wait(
     allow_private: AllowPrivate = False,
     execute: Exec = None,
     json: Json = False,
+    fields: Fields = None,
     quiet: Quiet = False,
-    progress: Progress = True,
+    progress: Progress = ProgressMode.AUTO,
     no_history: NoHistory = False,
     debug: Debug = False,
     config: Config = None,
@@ -70,20 +75,24 @@ def wait(
 
     Exit code: 0 every job has its video, 5 one failed, 9 not saved, 124 the timeout; all are in the README.
     """
+    from functools import partial
+
     from videostat.cli.ci import report_to_ci
     from videostat.cli.exec import parse_execution
     from videostat.cli.jobs import resolve_jobs
-    from videostat.cli.resume import print_resume_hint
+    from videostat.cli.resume import print_resume_hint, resume_command
     from videostat.cli.run import Run, wait_options, worst_exit_code
     from videostat.cli.save import plan_saving
     from videostat.cli.session import session
-    from videostat.render.answers import Answers, bare_video, choose_line
+    from videostat.render.answers import Answers, bare_video, choose_line, json_names
     from videostat.render.views import view
 
     if fail_fast and first:
         raise UsageError("--any and --fail-fast contradict each other", hint="Leave one of them out.")
+    check_progress(progress, quiet=quiet, debug=debug)
     saves = bool(download or output_dir or output or name or parallel or overwrite)
     execution = parse_execution(execute, saving=saves) if execute is not None else None
+    names = choose_fields(fields, json_names(saving=saves))
     with session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
         refs = resolve_jobs(this, jobs, source, unfinished=unfinished, quiet=quiet)
         options = replace(
@@ -104,15 +113,16 @@ def wait(
             )
         seen = view(
             "waiting for",
-            len(refs),
+            refs,
             options.timeout,
             this.clock,
             quiet=quiet,
-            progress=progress and not debug,
+            progress=ProgressMode.LOG if debug else progress,
+            resume=partial(resume_command, context, source=source),
             transfers=saving.transfers if saving else {},
         )
         run = Run(session=this, refs=refs, options=options, view=seen, saving=saving, execution=execution)
-        line = choose_line(json=json, quiet=quiet, bare=bare_video, saving=saves)
+        line = choose_line(json=json, quiet=quiet, bare=bare_video, saving=saves, names=names)
         ended = run.answer(Answers(line, this.clock.now))
     report_to_ci(ended)
     # What was stopped because another job decided does not decide.

@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from videostat.config.file import BASE_URL, KEY, parse, read_config, read_credentials, suggestion, write_file
-from videostat.errors import ConfigError, KeyMissing, VideostatError
+from videostat.config.file import BASE_URL, KEY, parse, read_config, read_credentials, write_file
+from videostat.errors import ConfigError, KeyMissing, VideostatError, suggest
 from videostat.models import DEFAULT_NAME
 from videostat.providers import PROVIDERS
 
@@ -124,7 +124,7 @@ class Settings:
         """The service behind a name; raises ConfigError for an unknown one."""
         if name not in self.names():
             raise ConfigError(
-                f"{name!a} is no service, and no account in {self.path}", hint=suggestion(name, self.names())
+                f"{name!a} is no service, and no account in {self.path}", hint=suggest(name, self.names())
             )
         return PROVIDERS[name if name in PROVIDERS else self._sections[name]["type"]]
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from videostat.clock import parse_duration
-from videostat.errors import ConfigError
+from videostat.errors import ConfigError, suggest
 from videostat.private import write_private_file
 from videostat.providers import PROVIDERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
 _OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 
@@ -155,19 +155,10 @@ def write_file(path: Path, text: str) -> None:
         raise ConfigError(f"cannot write {path}: {error.strerror}") from None
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest of the known words, or else all of them."""
-    from difflib import get_close_matches
-
-    known = list(known)
-    nearest = get_close_matches(word.lower(), known, n=1)
-    return f"Did you mean {nearest[0]}?" if nearest else f"Known are {', '.join(known)}."
-
-
 def _parse_table(path: Path, prefix: str, table: Mapping[str, Any], kinds: Mapping[str, Kind]) -> dict[str, Any]:
     for key in table:
         if key not in kinds:
-            raise ConfigError(f"{path}: {prefix}{key} is not known", hint=suggestion(key, kinds))
+            raise ConfigError(f"{path}: {prefix}{key} is not known", hint=suggest(key, kinds))
     return {key: parse(f"{path}: {prefix}{key}", value, kinds[key]) for key, value in table.items()}
 
 
@@ -189,7 +180,7 @@ def _check_name(path: Path, name: str, service: str | None) -> None:
         if not service:
             raise ConfigError(
                 f"{where} is no service, and has no type",
-                hint=f"{suggestion(name, PROVIDERS)} An account with a name of your own needs the type of its service.",
+                hint=f"{suggest(name, PROVIDERS)} An account with a name of your own needs the type of its service.",
             )
     elif (group := PROVIDERS[name].key_group) != name:
         raise ConfigError(f"{where} shares its key with {group}", hint=f"Write it under [providers.{group}].")

@@ -31,14 +31,19 @@ T = TypeVar("T")
 
 
 def choose_line(
-    *, json: bool, quiet: bool, bare: Callable[[Job], T], saving: bool = False
+    *, json: bool, quiet: bool, bare: Callable[[Job], T], saving: bool = False, names: Sequence[str] | None = None
 ) -> Callable[[Job], T | str] | None:
-    """Return how a job is written for programs; None on a terminal, where people read."""
-    if json:
-        return partial(json_line, saving=saving)
+    """Return how a job is written for programs; None on a terminal, where people read. `names`: of JSON fields."""
+    if json or names is not None:
+        return partial(json_line, saving=saving, names=names)
     if quiet:
         return bare
     return None if sys.stdout.isatty() else tab_line
+
+
+def json_names(*, saving: bool = False) -> list[str]:
+    """Return the names of the JSON fields, in their order."""
+    return [field.name for field in (FIELDS + SAVING_FIELDS if saving else FIELDS)]
 
 
 def json_line(job: Job, *, saving: bool = False, names: Sequence[str] | None = None) -> str:
@@ -48,7 +53,8 @@ def json_line(job: Job, *, saving: bool = False, names: Sequence[str] | None = N
 
 def json_text(values: Mapping[str, object], names: Sequence[str] | None = None) -> str:
     """Write values as one JSON object in ASCII; `names` chooses fields and their order."""
-    return json.dumps(dict(values) if names is None else {name: values[name] for name in names}, allow_nan=False)
+    chosen = values if names is None else {name: values[name] for name in names}
+    return json.dumps({name: _json_value(value) for name, value in chosen.items()}, allow_nan=False)
 
 
 def fields(job: Job, *, saving: bool = False) -> dict[str, object]:

@@ -14,6 +14,7 @@ from videostat.render.messages import complaint, passing, say
 from videostat.render.text import clean, number_of_jobs, size
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
     from videostat.clock import Clock
@@ -57,6 +58,12 @@ class ErrorsOnly:
 
     def note(self, sentence: str) -> None:
         say(sentence)
+
+    def show_output(self, lines: Iterable[str]) -> None:
+        """Show what a command of the person's own has printed."""
+        with self.aside():
+            for line in lines:
+                say(line)
 
     def aside(self) -> AbstractContextManager[object]:
         return nullcontext()

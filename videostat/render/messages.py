@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -17,9 +18,34 @@ if TYPE_CHECKING:
     from videostat.models import Job
 
 
+_is_muted = False
+
+
+def mute_sentences(*, is_muted: bool = True) -> None:
+    """Let `say` be silent: stderr belongs to JSON lines alone."""
+    global _is_muted  # noqa: PLW0603 - as stderr, it is one for the process
+    _is_muted = is_muted
+
+
 def say(sentence: str) -> None:
-    """One line on stderr, however long."""
-    tell(f"{sentence}\n")
+    """Write one line to stderr, however long."""
+    if not _is_muted:
+        tell(f"{sentence}\n")
+
+
+def print_error(error: VideostatError, *, as_json: bool) -> None:
+    """Write why a command could not be carried out; with `as_json` an object follows, for programs."""
+    for line in error_lines(error):
+        say(line)
+    if as_json or _is_muted:
+        described = {
+            "code": error.name,
+            "message": str(error),
+            "hint": error.hint,
+            "exit_code": int(error.exit_code),
+            "retryable": error.is_retryable,
+        }
+        tell(json.dumps({"error": described}) + "\n")
 
 
 def tell(text: str) -> None:

@@ -9,7 +9,7 @@ from videostat.clock import format_duration
 from videostat.render.answers import output
 from videostat.render.columns import print_columns
 from videostat.render.log import is_screen
-from videostat.render.messages import tell
+from videostat.render.messages import say, tell
 from videostat.render.text import ago, clean, size
 
 if TYPE_CHECKING:
@@ -32,6 +32,12 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
         return
     with output():
         print_columns(headers, list(rows))
+
+
+def tell_left_out(shown: int, total: int | None) -> None:
+    """Say that a listing was cut, and how to see the rest."""
+    which = f"the newest {shown:,}" if total is None else f"{shown:,} of {total:,}"
+    say(f"videostat: {which}; --all shows the rest")
 
 
 def show_lines(lines: Iterable[str]) -> None:
@@ -78,14 +84,14 @@ def seen_row(seen: Seen, now: datetime) -> list[Cell]:
     ]
 
 
-def counted(jobs: Iterable[tuple[Job, int | None]], *, shown: bool) -> Iterator[Job]:
-    """The jobs; and how far a long list has come, on a terminal's stderr."""
+def counted(jobs: Iterable[tuple[Job, int | None]], *, shown: bool) -> Iterator[tuple[Job, int | None]]:
+    """Yield the jobs and the total; show how far a long list has come, on a terminal's stderr."""
     shown = shown and is_screen()
     try:
         for number, (job, total) in enumerate(jobs, 1):
             if shown and number % 100 == 1:
                 tell(f"\r{number:,}" + (f" of {total:,}" if total else "") + "\x1b[K")
-            yield job
+            yield job, total
     finally:
         if shown:
             tell("\r\x1b[K")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, Self
 
+from videostat.render.jsonlines import JsonLines
 from videostat.render.log import ErrorsOnly, Log, is_screen
+from videostat.render.messages import say
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from videostat.clock import Clock
@@ -24,25 +27,43 @@ class View(Protocol):
     def update(self, job: Job) -> None: ...
     def tick(self) -> None: ...
     def note(self, sentence: str) -> None: ...
+    def show_output(self, lines: Iterable[str]) -> None: ...
     def aside(self) -> AbstractContextManager[object]:
         """Room for stdout, which may be the same screen."""
 
 
+class ProgressMode(StrEnum):
+    """How stderr shows progress."""
+
+    AUTO = "auto"
+    BARS = "bars"
+    LOG = "log"
+    JSON = "json"
+
+
 def view(
     doing: str,
-    count: int,
+    refs: Sequence[JobRef],
     timeout: float,
     clock: Clock,
     *,
-    quiet: bool,
-    progress: bool,
+    quiet: bool = False,
+    progress: ProgressMode = ProgressMode.AUTO,
+    resume: Callable[[Sequence[JobRef]], str] = str,
     transfers: Mapping[JobRef, Transfer] = MappingProxyType({}),
 ) -> View:
-    """What suits this stderr; `doing` is the word before the number of jobs, `timeout` is in seconds."""
+    """Choose what suits this stderr. `doing` is the word before the number of jobs, `timeout` is in seconds.
+
+    `resume` gives the command that goes on with jobs.
+    """
     if quiet:
         return ErrorsOnly()
-    if progress and is_screen():
+    if progress is ProgressMode.JSON:
+        return JsonLines(refs, clock, resume)
+    if progress in {ProgressMode.AUTO, ProgressMode.BARS} and is_screen():
         from videostat.render.live import Live
 
-        return Live(doing, count, timeout, clock, transfers)
-    return Log(doing, count, timeout, clock)
+        return Live(doing, len(refs), timeout, clock, transfers)
+    if progress is ProgressMode.BARS:
+        say("videostat: no bars, because stderr is not a terminal: log lines instead")
+    return Log(doing, len(refs), timeout, clock)
