@@ -1,0 +1,166 @@
+"""Break single expressions of polling, saving and history, and see whether a test notices.
+
+    .venv/bin/python tests/mutate.py [--mutants N] [--seed S] [--room polling]
+
+Each mutant is one change to one module in a copy of the tree: a comparison, a condition, a constant or a call is
+replaced. The tests of its room must fail. Mutants are drawn by the seed; those that survive are printed as
+`file:line: before -> after`. Exits 1 if there are any that are not listed in EQUIVALENT.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import copy
+import os
+import random
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from shutil import copytree, ignore_patterns
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[1]
+TESTS = {
+    "polling": ["tests/polling", "tests/test_library.py"],
+    "saving": ["tests/saving", "tests/commands/test_download_command.py"],
+    "history": ["tests/history", "tests/commands/test_history_command.py"],
+}
+# Mutants that change nothing that can be seen, with the reason, as the script prints them without the line.
+EQUIVALENT: frozenset[str] = frozenset()
+TIMEOUT = 300  # seconds for the tests of one mutant: one that hangs is noticed too
+
+SWAPS: dict[type[ast.AST], type[ast.AST]] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Add,
+}
+
+
+class Mutant(NamedTuple):
+    path: Path
+    line: int
+    change: str
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.change}"
+
+
+def mutate(node: ast.AST) -> ast.AST | None:
+    """Return the node with one change, None where there is nothing to change."""
+    changed = copy.deepcopy(node)
+    match changed:
+        case ast.Compare(ops=[op]) if type(op) in SWAPS:
+            changed.ops = [SWAPS[type(op)]()]  # type: ignore[list-item]
+        case ast.BoolOp(op=op) | ast.BinOp(op=op) if type(op) in SWAPS:
+            changed.op = SWAPS[type(op)]()  # type: ignore[assignment]
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return operand
+        case ast.Constant(value=bool(value)):
+            changed.value = not value
+        case ast.Constant(value=int(value)) | ast.Constant(value=float(value)):
+            changed.value = value + 1
+        case ast.IfExp(test=test) | ast.If(test=test) | ast.While(test=test):
+            changed.test = ast.UnaryOp(ast.Not(), test)
+        case ast.Expr(value=ast.Call() | ast.Yield()):
+            return ast.Pass()
+        case _:
+            return None
+    return changed
+
+
+def mutants(path: Path) -> Iterator[Mutant]:
+    """Yield each mutant of a module."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    hints = [
+        node.annotation for node in ast.walk(tree) if isinstance(node, ast.AnnAssign | ast.arg) and node.annotation
+    ]
+    decorators = [each for node in ast.walk(tree) for each in getattr(node, "decorator_list", ())]
+    skipped = {id(part) for each in [*hints, *decorators] for part in ast.walk(each)}
+    for parent in ast.walk(tree):
+        for name, value in ast.iter_fields(parent):
+            for index, node in enumerate(value if isinstance(value, list) else [value]):
+                if not isinstance(node, ast.AST) or id(node) in skipped or (new := mutate(node)) is None:
+                    continue
+                new = ast.copy_location(new, node)
+                if isinstance(value, list):
+                    value[index] = new
+                else:
+                    setattr(parent, name, new)
+                before, after = (ast.unparse(each).partition("\n")[0] for each in (node, new))
+                yield Mutant(path.relative_to(ROOT), node.lineno, f"{before} -> {after}", ast.unparse(tree))  # type: ignore[attr-defined]
+                if isinstance(value, list):
+                    value[index] = node
+                else:
+                    setattr(parent, name, node)
+
+
+def survives(mutant: Mutant, folder: Path) -> bool:
+    """Run the tests of its room against a mutant, in a copy of the tree."""
+    target = folder / mutant.path
+    original = target.read_text(encoding="utf-8")
+    target.write_text(mutant.source, encoding="utf-8")
+    argv = [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", *TESTS[mutant.path.parts[1]]]
+    try:
+        done = subprocess.run(
+            argv,
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    finally:
+        target.write_text(original, encoding="utf-8")
+    return done.returncode == 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mutants", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--room", choices=TESTS)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    given = parser.parse_args()
+    rooms = [given.room] if given.room else [*TESTS]
+    every = [
+        each for room in rooms for path in sorted((ROOT / "videostat" / room).glob("*.py")) for each in mutants(path)
+    ]
+    chosen = random.Random(given.seed).sample(every, min(given.mutants, len(every)))
+    with TemporaryDirectory() as root, ThreadPoolExecutor(given.workers) as pool:
+        shares = [chosen[start :: given.workers] for start in range(given.workers)]
+
+        def try_all(number: int) -> list[Mutant]:
+            folder = Path(root) / str(number)
+            copytree(ROOT, folder, ignore=ignore_patterns(".git", ".venv", "*cache*", "dist"))
+            return [mutant for mutant in shares[number] if survives(mutant, folder)]
+
+        survivors = [mutant for found in pool.map(try_all, range(given.workers)) for mutant in found]
+    for mutant in sorted(survivors):
+        print(mutant)  # noqa: T201
+    print(f"{len(chosen)} of {len(every)} mutants, seed {given.seed}: {len(survivors)} survive")  # noqa: T201
+    return 1 if any(mutant.change not in EQUIVALENT for mutant in survivors) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
