@@ -60,17 +60,19 @@ class ExitCode(IntEnum):
 class VideostatError(Exception):
     """Something that a person must be told: a plain sentence, a hint that says what to type, the service's own code.
 
-    `name` and `exit_code` are public. `is_retryable`: the same command can work later.
+    `name` and `exit_code` are public. `is_retryable`: the same command can work later. `sure`: the service said it in
+    a word or code that it documents; only that is recorded of a job.
     """
 
     name = "bug"
     exit_code = ExitCode.BUG
     is_retryable = False
 
-    def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, code: str | None = None, sure: bool = False) -> None:
         super().__init__(message)
         self.hint = hint
         self.code = code
+        self.sure = sure
 
 
 class UsageError(VideostatError):
@@ -178,9 +180,10 @@ class Retryable(VideostatError):
         *,
         hint: str | None = None,
         code: str | None = None,
+        sure: bool = False,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message, hint=hint, code=code)
+        super().__init__(message, hint=hint, code=code, sure=sure)
         self.retry_after = retry_after
 
 

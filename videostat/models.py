@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from operator import attrgetter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videostat.errors import ExitCode, UsageError, VideostatError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
-    from pathlib import Path
 
 # The transfer and the wait say the same: which of them notices first is chance.
 NOT_SAVED_IN_TIME = "not saved: the timeout was reached first"
@@ -96,7 +97,8 @@ class Job:
 
     `needs_url`: the service hands out the video's URL at another endpoint, which has not been asked yet.
     `problem`: why the state could not be learnt, the wait ended early, or the video is not on disk.
-    `ended`: nothing more will happen to this job in this run.
+    `ended`: nothing more will happen to this job in this run. `sure`: the state is the service's own documented word;
+    only then is it recorded.
     """
 
     ref: JobRef
@@ -121,6 +123,7 @@ class Job:
     poll_after: float | None = None
     seen_at: datetime | None = None
     extra: Mapping[str, object] = field(default_factory=dict, hash=False)
+    sure: bool = True
     needs_url: bool = False
     saved: Saved | None = None
     problem: VideostatError | None = None
@@ -162,6 +165,22 @@ def _attribute(name: str, about: str) -> Field:
 
 def _saved(name: str, job: Job) -> object:
     return getattr(job.saved, name) if job.saved else None
+
+
+def to_json(value: object) -> object:
+    """Return a field's value as JSON has it: times in ISO 8601, no number that is not finite."""
+    match value:
+        case datetime():
+            return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        case float():
+            return value if math.isfinite(value) else None
+        case Path():
+            return str(value)
+        case list():
+            return [*map(to_json, value)]
+        case dict():
+            return {name: to_json(each) for name, each in value.items()}
+    return value
 
 
 # The JSON fields, in their order. Public: names and order stay.

@@ -341,4 +341,5 @@ def test_a_history_that_cannot_be_written_is_told_once_and_the_work_is_done(
     got = videostat("download", "jogg", "proj_done_1", "proj_done_2")
     assert got.code == 0
     assert len(files(tmp_path)) == 2
-    assert got.stderr.count("nothing more is recorded") == 1
+    assert got.stderr.count("; it is tried again") == 1
+    assert got.stderr.count("the history could not be written: it does not know jogg proj_done_1, ") == 1

@@ -5,17 +5,20 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from textwrap import dedent
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from videostat.errors import Gone, Interrupted, KeyRefused, NotFound, NotSaved, TimedOut, Unreachable, UsageError
-from videostat.history import _PAGE, History, Seen, _select, default_path
+from videostat.history import _PAGE, History, Which, _select, default_path
 from videostat.history.database import MIGRATIONS
+from videostat.history.record import Seen
 from videostat.models import Job, JobRef, Saved, State
 
 if TYPE_CHECKING:
@@ -66,7 +69,7 @@ def transactions(path: Path) -> int:
 
 PRELUDE = """
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from videostat.history import History
@@ -167,12 +170,12 @@ def test_an_error_does_not_outlive_the_state_it_belonged_to(path: Path) -> None:
         (Job(ref=REF, state=State.UNKNOWN, status="dreaming"), True, False),
         (Job(ref=REF, problem=TimedOut("too long")), True, False),
         (Job(ref=REF, problem=Unreachable("no route")), True, False),
-        (Job(ref=REF, problem=NotFound("no such job")), False, False),
-        (Job(ref=REF, state=State.RUNNING, status="processing", problem=Gone("expired")), False, False),
+        (Job(ref=REF, problem=NotFound("no such job", sure=True)), False, False),
+        (Job(ref=REF, state=State.RUNNING, status="processing", problem=Gone("expired", sure=True)), False, False),
         (Job(ref=REF, state=State.FAILED, status="failed"), False, False),
         (Job(ref=REF, state=State.SUCCEEDED, status="success"), False, True),
         (Job(ref=REF, state=State.SUCCEEDED, status="success", problem=NotSaved("disk full")), False, True),
-        (Job(ref=REF, state=State.SUCCEEDED, status="success", problem=Gone("deleted")), False, False),
+        (Job(ref=REF, state=State.SUCCEEDED, status="success", problem=Gone("deleted", sure=True)), False, False),
     ],
     ids=lambda value: repr(value.problem or value.status) if isinstance(value, Job) else str(value),
 )
@@ -182,26 +185,26 @@ def test_what_is_unfinished_and_what_is_missing(
     history.add([REF], NOW)
     record(path, job)
 
-    assert bool(ids(path, unfinished=True)) is unfinished
-    assert bool(ids(path, missing=True)) is missing
+    assert bool(ids(path, which=Which.UNFINISHED)) is unfinished
+    assert bool(ids(path, which=Which.MISSING)) is missing
 
 
 def test_a_job_that_is_gone_keeps_its_state_and_says_why(path: Path) -> None:
     record(path, Job(ref=REF, state=State.SUCCEEDED, status="success"))
 
-    record(path, Job(ref=REF, problem=Gone("kept for 30 days only")), at=LATER)
+    record(path, Job(ref=REF, problem=Gone("kept for 30 days only", sure=True)), at=LATER)
 
     job = recall(path).job
     assert (job.state, job.error) == (State.SUCCEEDED, "kept for 30 days only")
-    assert ids(path, unfinished=True) == []
+    assert ids(path, which=Which.UNFINISHED) == []
 
 
 def test_a_fresh_job_that_was_not_found_at_first_is_unfinished_again_once_found(path: Path) -> None:
-    record(path, Job(ref=REF, problem=NotFound("no such job")))
+    record(path, Job(ref=REF, problem=NotFound("no such job", sure=True)))
 
     record(path, Job(ref=REF, state=State.QUEUED, status="queued"))
 
-    assert ids(path, unfinished=True) == ["proj_1"]
+    assert ids(path, which=Which.UNFINISHED) == ["proj_1"]
     assert recall(path).job.error is None
 
 
@@ -209,11 +212,11 @@ def test_a_video_is_missing_once_its_file_is_deleted(path: Path, tmp_path: Path)
     file = tmp_path / "a.mp4"
     file.write_bytes(b"12345")
     record(path, Job(ref=REF, state=State.SUCCEEDED, status="success", saved=Saved(file=file, bytes=5)))
-    assert ids(path, missing=True) == []
+    assert ids(path, which=Which.MISSING) == []
 
     file.unlink()
 
-    assert ids(path, missing=True) == ["proj_1"]
+    assert ids(path, which=Which.MISSING) == ["proj_1"]
 
 
 def test_a_file_is_remembered_wherever_the_next_command_runs(
@@ -298,13 +301,13 @@ def test_a_listing_that_is_read_slowly_locks_nobody_out(path: Path, history: His
 
 
 @pytest.mark.parametrize("provider", [None, "jogg"])
-@pytest.mark.parametrize(("unfinished", "missing"), [(False, False), (True, False), (False, True)])
+@pytest.mark.parametrize("which", Which)
 def test_every_listing_walks_an_index_and_sorts_nothing(
-    path: Path, history: History, provider: str | None, *, unfinished: bool, missing: bool
+    path: Path, history: History, provider: str | None, which: Which
 ) -> None:
     history.add([REF], NOW)
-    sql = _select(unfinished=unfinished, missing=missing, provider=provider)
-    values = {"provider": provider, "since": 0, "submitted": 0, "rowid": 0}
+    sql = _select(which, provider=provider)
+    values = {"provider": provider, "since": 0, "submitted": 0, "rowid": 0, "heard": 0}
 
     with closing(sqlite3.connect(path)) as db:
         ((*_, plan),) = db.execute(f"EXPLAIN QUERY PLAN {sql}", values)
@@ -337,14 +340,17 @@ def test_an_update_is_on_disk_at_once_when_none_was_lately_wherever_the_clock_is
     assert recall(path).job.state is State.RUNNING
 
 
-def test_a_look_that_shows_only_progress_writes_nothing(path: Path, history: History) -> None:
+def test_a_look_that_shows_only_progress_is_written_when_the_run_ends(path: Path, history: History) -> None:
     history.update(Job(ref=REF, state=State.RUNNING, status="processing", progress=10), NOW)
     before = transactions(path)
 
     history.update(Job(ref=REF, state=State.RUNNING, status="processing", progress=90), LATER)
+    assert transactions(path) == before
+
     history.close()
 
-    assert transactions(path) == before
+    assert transactions(path) == before + 1
+    assert recall(path).job.progress == 90
 
 
 def test_no_url_no_query_and_no_key_is_in_the_file(path: Path) -> None:
@@ -361,7 +367,10 @@ def test_no_url_no_query_and_no_key_is_in_the_file(path: Path) -> None:
             thumbnail_url=signed,
             error=f"GET /v.mp4?canary failed; {signed}",
         ),
-        Job(ref=JobRef("jogg", "gone"), problem=NotFound(f"nothing at {signed}", hint="canary", code="canary")),
+        Job(
+            ref=JobRef("jogg", "gone"),
+            problem=NotFound(f"nothing at {signed}", hint="canary", code="canary", sure=True),
+        ),
     )
 
     assert b"canary" not in path.read_bytes()
@@ -474,7 +483,8 @@ def test_a_file_it_cannot_use_is_said_once_and_left_as_it_is(path: Path, harm: A
         history.add([JobRef("jogg", "b")], NOW)
         history.update(Job(ref=REF, state=State.RUNNING, status="processing"), LATER)
 
-    (warning,) = warnings
+    warning, lost = warnings
+    assert lost == "the history could not be written: it does not know jogg a, jogg b"
     assert warning.startswith(f"the history {path} cannot be used: {reason}")
     assert "\n" not in warning
     assert path.read_bytes() == before
@@ -507,11 +517,15 @@ def test_a_place_that_cannot_be_written_is_said_once(tmp_path: Path, place: str,
         history.update(Job(ref=REF, state=State.RUNNING, status="processing"), NOW)
 
     reason = reason.format(here=tmp_path)
-    assert warnings == [f"the history {tmp_path / place} cannot be used: {reason}; nothing more is recorded"]
-    assert list(history.jobs()) == []
+    assert warnings == [
+        f"the history {tmp_path / place} cannot be used: {reason}; it is tried again",
+        "the history could not be written: it does not know jogg proj_1",
+    ]
+    with suppress(UsageError):  # where something is there that is no history
+        assert list(history.jobs()) == []
 
 
-def test_a_file_that_stays_locked_is_said_once(path: Path) -> None:
+def test_a_file_that_stays_locked_is_said_once_with_what_is_lost(path: Path) -> None:
     record(path, Job(ref=REF, status="queued"))
     warnings: list[str] = []
 
@@ -521,8 +535,39 @@ def test_a_file_that_stays_locked_is_said_once(path: Path) -> None:
             history.add([JobRef("jogg", "a")], NOW)
             history.add([JobRef("jogg", "b")], NOW)
 
-    assert warnings == [f"the history {path} cannot be used: database is locked; nothing more is recorded"]
+    assert warnings == [
+        f"the history {path} cannot be used: database is locked; it is tried again",
+        "the history could not be written: it does not know jogg a, jogg b",
+    ]
     assert ids(path) == ["proj_1"]
+
+
+def test_a_file_that_was_locked_for_a_while_has_lost_nothing(path: Path) -> None:
+    record(path, Job(ref=REF, status="queued"))
+    warnings: list[str] = []
+    done = Job(ref=JobRef("jogg", "a"), state=State.SUCCEEDED, status="success")
+
+    with closing(History(path, warn=warnings.append, lock_timeout=0)) as history:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            history.add([done.ref], NOW, wanted=True)
+            history.update(done, NOW)
+        history.update(Job(ref=REF, state=State.RUNNING, status="processing"), LATER)
+        assert ids(path, which=Which.UNSAVED) == ["a"]
+
+    assert warnings == [f"the history {path} cannot be used: database is locked; it is tried again"]
+    assert recall(path).job.state is State.RUNNING
+
+
+def test_a_lock_is_waited_for_at_length_only_once(path: Path) -> None:
+    record(path, Job(ref=REF, status="queued"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with closing(History(path, warn=lambda _: None, lock_timeout=0.3)) as history:
+            began = monotonic()
+            for second in range(3):
+                history.add([OTHER], NOW + timedelta(seconds=second))
+            assert 0.3 <= monotonic() - began < 0.9
 
 
 def test_a_full_disk_is_said_once_and_loses_nothing_that_was_kept(path: Path) -> None:
@@ -539,7 +584,10 @@ def test_a_full_disk_is_said_once_and_loses_nothing_that_was_kept(path: Path) ->
     output, errors = run_python(code, path).communicate()
 
     assert errors == ""
-    assert output.splitlines() == [f"the history {path} cannot be used: disk I/O error; nothing more is recorded"]
+    warning, lost = output.splitlines()
+    assert warning == f"the history {path} cannot be used: disk I/O error; it is tried again"
+    assert lost.startswith("the history could not be written: it does not know jogg 0-0, jogg 0-1, ")
+    assert lost.endswith(" and 39,990 more")
     assert ids(path) == ["proj_1"]
 
 
@@ -613,7 +661,7 @@ def test_a_damaged_file_name_is_passed_over_among_the_missing(path: Path, file: 
         db.execute(f"UPDATE job SET file = {file} WHERE id = 'proj_1'")
     told: list[str] = []
     with closing(History(path, warn=told.append)) as history:
-        assert OTHER in [seen.job.ref for seen in history.jobs(missing=True)]
+        assert OTHER in [seen.job.ref for seen in history.jobs(which=Which.MISSING)]
     assert len(told) <= 1
 
 
@@ -627,3 +675,110 @@ def test_a_damaged_record_is_passed_over_and_told(path: Path, damage: str) -> No
     with closing(History(path, warn=told.append)) as history:
         assert [seen.job.ref.id for seen in history.jobs()] == ["proj_2"]
     assert told == ["the history has damaged records, which were passed over: 1"]
+
+
+# --- two facts: that a job has ended at the service, and where its video was saved
+
+
+SUCCEEDED = Job(ref=REF, state=State.SUCCEEDED, status="success")
+
+
+def test_what_was_wanted_and_never_saved_is_found_whatever_killed_the_run(path: Path, history: History) -> None:
+    history.add([REF], NOW, wanted=True)
+    record(path, SUCCEEDED)
+    assert (ids(path, which=Which.UNFINISHED), ids(path, which=Which.UNSAVED)) == ([], ["proj_1"])
+
+
+def test_what_nobody_wanted_is_not_brought_home_unasked(path: Path, history: History) -> None:
+    history.add([REF], NOW)
+    record(path, SUCCEEDED)
+    assert (ids(path, which=Which.UNSAVED), ids(path, which=Which.MISSING)) == ([], ["proj_1"])
+
+
+def test_what_was_saved_and_then_moved_away_is_missing_and_not_unsaved(
+    path: Path, history: History, tmp_path: Path
+) -> None:
+    history.add([REF], NOW, wanted=True)
+    record(path, replace(SUCCEEDED, saved=Saved(file=tmp_path / "moved.mp4", bytes=1)))
+    assert (ids(path, which=Which.UNSAVED), ids(path, which=Which.MISSING)) == ([], ["proj_1"])
+
+
+@pytest.mark.parametrize(
+    "unsure",
+    [
+        replace(SUCCEEDED, sure=False),
+        Job(ref=REF, state=State.FAILED, status="fail", sure=False),
+        Job(ref=REF, problem=NotFound("HTTP 404")),
+        Job(ref=REF, problem=Gone("HTTP 410")),
+    ],
+)
+def test_what_is_not_sure_is_not_recorded(path: Path, unsure: Job) -> None:
+    record(path, Job(ref=REF, state=State.RUNNING, status="processing"))
+    before = recall(path)
+    record(path, unsure, at=LATER)
+    assert recall(path) == before
+
+
+def test_the_whole_last_answer_is_kept_but_for_signed_addresses(path: Path) -> None:
+    plain = "https://cdn.example/cover.jpg"
+    job = Job(
+        ref=REF,
+        state=State.SUCCEEDED,
+        status="success",
+        message="ready",
+        video_url="https://cdn.example/v.mp4?signature=canary",
+        thumbnail_url=plain,
+        duration=32.5,
+        resolution="1080x1920",
+        credits=4,
+        created_at=NOW,
+        kept_until=NOW + timedelta(days=30),
+        seen_at=LATER,
+        extra={"outputKey": "videos/7", "at": "https://x/?canary", "scores": [1, 0.5]},
+    )
+    record(path, job)
+    assert recall(path).job == replace(
+        job, video_url=None, extra={"outputKey": "videos/7", "at": None, "scores": [1, 0.5]}
+    )
+    assert b"canary" not in path.read_bytes()
+
+
+def test_a_job_that_is_gone_is_shown_with_that_problem(path: Path) -> None:
+    record(path, SUCCEEDED)
+    record(path, Job(ref=REF, problem=NotFound("no such job", sure=True)))
+    problem = recall(path).job.problem
+    assert isinstance(problem, Gone)
+    assert (str(problem), recall(path).job.exit_code) == ("no such job", 7)
+
+
+def test_who_answered_and_when_is_known(path: Path, history: History) -> None:
+    history.update(replace(SUCCEEDED, seen_at=NOW), NOW, base_url="https://one.example")
+    history.close()
+    assert history.answered_since("jogg", "https://one.example", NOW) == {REF}
+    assert history.answered_since("jogg", "https://one.example", LATER) == set()
+    assert history.answered_since("jogg", "https://two.example", NOW) == set()
+    assert history.answered_since("reelbot", "https://one.example", NOW) == set()
+    seen = history.last(REF)
+    assert seen
+    assert seen.job.seen_at == NOW
+    assert history.last(OTHER) is None
+
+
+def test_a_job_that_was_not_answered_for_long_is_left_out_on_demand(path: Path, history: History) -> None:
+    day = timedelta(days=1)
+    history.add([REF, OTHER], NOW - 40 * day)
+    record(path, Job(ref=OTHER, state=State.RUNNING, status="processing", seen_at=NOW - day))
+    assert ids(path, which=Which.UNFINISHED, heard_since=NOW - 30 * day) == ["proj_2"]
+    assert ids(path, which=Which.UNFINISHED) == ["proj_2", "proj_1"]
+
+
+def test_whose_video_a_file_is(path: Path, history: History, tmp_path: Path) -> None:
+    file = tmp_path / "7.mp4"
+    record(path, replace(SUCCEEDED, saved=Saved(file=file, bytes=1)))
+    assert (history.owner(file), history.owner(tmp_path / "8.mp4")) == (REF, None)
+
+
+def test_what_is_forgotten_is_in_no_listing(path: Path, history: History) -> None:
+    history.add([REF, OTHER], NOW)
+    history.forget([REF, JobRef("jogg", "never-seen")])
+    assert ids(path) == ["proj_2"]

@@ -6,21 +6,25 @@ import json
 import sys
 from collections import Counter
 from contextlib import closing
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videostat.errors import ConfigError, UsageError
-from videostat.history import History, default_path
+from videostat.history import History, Which, default_path
 from videostat.models import JobRef
 from videostat.render.messages import say
 from videostat.render.text import number_of_jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from videostat.cli.session import Session
     from videostat.config import Settings
+
+SILENT = timedelta(days=30)  # so long without an answer, and a job is not waited for unasked
 
 
 def resolve_jobs(
@@ -30,9 +34,12 @@ def resolve_jobs(
     *,
     unfinished: bool = False,
     missing: bool = False,
+    saving: bool = False,
     quiet: bool = False,
 ) -> list[JobRef]:
     """Return the jobs of the words, the lines of `source` and the history, each once.
+
+    With `saving`, `unfinished` also means what was to be saved and never was.
 
     Raises UsageError before any request: for a bad line, an unknown account, and where no jobs are given.
     """
@@ -41,7 +48,8 @@ def resolve_jobs(
     for name in dict.fromkeys(ref.provider for ref in given):
         settings.account(name)
     if unfinished or missing:
-        given += _from_history(settings, unfinished=unfinished, missing=missing, quiet=quiet)
+        tell = (lambda _: None) if quiet else say
+        given += _drop_unconfigured(_from_history(session.clock.now(), tell, missing=missing, saving=saving), settings)
     elif not given:
         raise UsageError(
             f"{'stdin' if str(source) == '-' else source} names no job" if source else "no jobs given",
@@ -50,13 +58,30 @@ def resolve_jobs(
     return list(dict.fromkeys(given))
 
 
-def _from_history(settings: Settings, *, unfinished: bool, missing: bool, quiet: bool) -> list[JobRef]:
+def _from_history(now: datetime, tell: Callable[[str], None], *, missing: bool, saving: bool) -> list[JobRef]:
+    """Return the jobs that are unfinished, or those without a file; tell which are left aside."""
     # Not the session's history: what is not recorded now may have been before.
     with closing(History(default_path(), warn=say)) as history:
-        refs = [job.ref for job, _ in history.jobs(unfinished=unfinished, missing=missing)]
-    if not refs and not quiet:
-        say(f"The history has no {'unfinished job' if unfinished else 'finished job without its file'}.")
-    return _drop_unconfigured(refs, settings)
+        if missing:
+            refs = [job.ref for job, _ in history.jobs(which=Which.MISSING)]
+            if not refs:
+                tell("The history has no finished job without its file.")
+            return refs
+        wanted = [Which.UNFINISHED, Which.UNSAVED] if saving else [Which.UNFINISHED]
+        everything = {job.ref for which in wanted for job, _ in history.jobs(which=which)}
+        refs = [job.ref for which in wanted for job, _ in history.jobs(which=which, heard_since=now - SILENT)]
+        aside = {job.ref for job, _ in history.jobs(which=Which.MISSING)} - everything if saving else set()
+    if silent := sorted(everything - {*refs}, key=str):
+        tell(f"videostat: left aside: {number_of_jobs(len(silent))}, not answered for {SILENT.days} days. To forget:")
+        for name in dict.fromkeys(ref.provider for ref in silent):
+            tell(f"  videostat history forget {name} {' '.join(ref.id for ref in silent if ref.provider == name)}")
+    if aside:
+        why = "finished and without a file here, which was not wanted or has been moved away"
+        tell(f"videostat: left aside: {number_of_jobs(len(aside))}, {why}. To save:")
+        tell("  videostat download --missing")
+    if not refs:
+        tell("The history has no unfinished job.")
+    return refs
 
 
 def _drop_unconfigured(refs: list[JobRef], settings: Settings) -> list[JobRef]:

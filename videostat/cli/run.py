@@ -74,7 +74,7 @@ class Run:
         if not self.refs:
             return
         clock, history, view = self.session.clock, self.session.history, self.view
-        history.add(self.refs, clock.now())
+        history.add(self.refs, clock.now(), wanted=self.saving is not None)
         steps = self._steps()
         saved = {job.ref: job for job in self.saving.already()} if self.saving else {}
         accounts = {ref: self.session.client.account(ref.provider) for ref in self.refs}
@@ -93,7 +93,7 @@ class Run:
                 if job is None:
                     view.tick()
                     continue
-                history.update(job, clock.now())
+                history.update(job, clock.now(), base_url=accounts[job.ref].base_url)
                 for sentence in notices.about(job):
                     view.note(f"videostat: {sentence}")
                 if self.execution and (printed := self.execution.output.pop(job.ref, b"")):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from videostat.cli.session import Session
     from videostat.client import Client
     from videostat.clock import Clock
+    from videostat.history import History
 
 
 def plan_saving(
@@ -56,6 +57,7 @@ def plan_saving(
     return Saving(
         client=session.client,
         clock=clock,
+        history=session.history,
         destinations=destinations,
         overwrite=overwrite,
         deadline=clock.monotonic() + (timeout or math.inf),
@@ -76,6 +78,7 @@ class Saving:
     client: Client
     clock: Clock
     destinations: Mapping[JobRef, Destination]
+    history: History
     overwrite: bool
     deadline: float
     transfers: dict[JobRef, Transfer] = field(default_factory=dict)
@@ -88,7 +91,10 @@ class Saving:
             with suppress(NotSaved):
                 saved = destination.saved(overwrite=self.overwrite)
             if saved:
-                yield Job(ref=ref, state=State.SUCCEEDED, saved=saved)
+                # What the service has said of it before is shown again.
+                seen = self.history.last(ref)
+                known = seen.job if seen else Job(ref=ref)
+                yield replace(known, state=State.SUCCEEDED, saved=saved, problem=None)
 
     def save(self, job: Job) -> Job:
         destination = self.destinations[job.ref]

@@ -43,7 +43,7 @@ def history(
 
     from videostat.cli.options import choose_fields, read_duration
     from videostat.config import load
-    from videostat.history import History, default_path
+    from videostat.history import History, Which, default_path
     from videostat.render.answers import bare_id, choose_line, json_names
     from videostat.render.messages import say
     from videostat.render.tables import SEEN, seen_row, show_lines, show_table, tell_left_out
@@ -54,7 +54,8 @@ def history(
     with closing(History(default_path(), warn=say)) as remembered:
         if provider is not None and not any(remembered.jobs(provider=provider, limit=1)):
             load().provider(provider)  # a name that nothing bears is a mistake, not an empty list
-        jobs = remembered.jobs(unfinished=unfinished, missing=missing, provider=provider, since=after)
+        which = Which.MISSING if missing else Which.UNFINISHED if unfinished else Which.ALL
+        jobs = remembered.jobs(which=which, provider=provider, since=after)
         chosen = jobs if everything else islice(jobs, limit)
         if line := choose_line(json=json, quiet=quiet, bare=bare_id, saving=True, names=names):
             show_lines(line(seen.job) for seen in chosen)

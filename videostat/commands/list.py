@@ -42,7 +42,8 @@ def list_(
     names = choose_fields(fields, json_names())
     line = choose_line(json=json, quiet=quiet, bare=bare_id, names=names)
     with session(config, keep=not no_history, debug=debug) as this:
-        retention = this.client.account(provider).provider.retention
+        account = this.client.account(provider)
+        retention = account.provider.retention
         listed = this.client.list_jobs(provider, this.clock.sleep)
         # The progress of a long list is not shown between lines that come to the same screen.
         found = counted(listed, shown=everything and not quiet and not (line and sys.stdout.isatty()))
@@ -51,7 +52,7 @@ def list_(
 
         def remember() -> Iterator[Job]:
             for job, _ in page:
-                this.history.update(job, this.clock.now())
+                this.history.update(job, this.clock.now(), base_url=account.base_url)
                 yield job
 
         if line:

@@ -94,7 +94,7 @@ def wait(
     execution = parse_execution(execute, saving=saves) if execute is not None else None
     names = choose_fields(fields, json_names(saving=saves))
     with session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
-        refs = resolve_jobs(this, jobs, source, unfinished=unfinished, quiet=quiet)
+        refs = resolve_jobs(this, jobs, source, unfinished=unfinished, saving=saves, quiet=quiet)
         options = replace(
             wait_options(this, refs, timeout, interval, quiet=quiet),
             parallel=parallel or this.settings.defaults.parallel,

@@ -1,41 +1,43 @@
-"""The jobs this machine has seen.
-
-A video's URL is not kept: it is signed, and soon worthless.
-"""
+"""Remember the jobs this machine has seen."""
 
 from __future__ import annotations
 
 import math
 import os
-import re
-from calendar import timegm
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from videostat.errors import Gone, NotFound, UsageError
+from videostat.errors import UsageError
 from videostat.history.database import SUBMITTED, Database
-from videostat.models import Job, JobRef, Saved, State
+from videostat.history.record import VOLATILE, Seen, from_row, key, to_row, to_seconds
+from videostat.models import Job, JobRef
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
-    from videostat.history.database import Row, Values
+    from videostat.history.database import Row
 
 _ADD = """
-    INSERT INTO job (provider, id, first_seen, last_seen) VALUES (?, ?, ?, ?)
-    ON CONFLICT (provider, id) DO UPDATE SET last_seen = max(last_seen, excluded.last_seen)
+    INSERT INTO job (provider, id, first_seen, last_seen, wanted) VALUES (:provider, :id, :now, :now, :wanted)
+    ON CONFLICT (provider, id) DO UPDATE SET
+        last_seen = max(last_seen, excluded.last_seen),
+        wanted = max(wanted, excluded.wanted)
 """
 
 _UPDATE = """
-    INSERT INTO job (provider, id, first_seen, last_seen,
+    INSERT INTO job (provider, id, first_seen, last_seen, answered_at, base_url, answer,
                      state, status, title, created_at, completed_at, error, file, bytes, ended, gone)
-    VALUES (:provider, :id, :now, :now,
+    VALUES (:provider, :id, :now, :now, :answered_at, :base_url, :answer,
             :state, :status, :title, :created_at, :completed_at, :error, :file, :bytes, :ended, :gone)
     ON CONFLICT (provider, id) DO UPDATE SET
         last_seen = max(last_seen, excluded.last_seen),
+        answered_at = ifnull(excluded.answered_at, answered_at),
+        base_url = ifnull(excluded.base_url, base_url),
+        answer = ifnull(excluded.answer, answer),
         state = ifnull(excluded.state, state),
         status = ifnull(excluded.status, status),
         title = ifnull(excluded.title, title),
@@ -48,23 +50,32 @@ _UPDATE = """
         gone = excluded.gone
 """
 
-_COLUMNS = "provider, id, last_seen, state, status, title, created_at, completed_at, error, file, bytes"
+_COLUMNS = "provider, id, last_seen, state, status, title, created_at, completed_at, error, file, bytes, gone, answer"
 _FILE = "SELECT file FROM job WHERE provider = ? AND id = ? AND typeof(file) = 'blob'"
+_OWNER = "SELECT provider, id FROM job WHERE file = ?"
+_LAST = f"SELECT {_COLUMNS} FROM job WHERE provider = ? AND id = ?"  # noqa: S608 - names alone
+_ANSWERED = "SELECT provider, id FROM job WHERE provider = ? AND base_url = ? AND answered_at >= ?"
+_FORGET = "DELETE FROM job WHERE provider = :provider AND id = :id"
 _NEWEST = f"ORDER BY {SUBMITTED} DESC, rowid DESC"
 
 # A transaction costs several fsyncs: a burst of answers must not pay for each of them.
 _FLUSH_INTERVAL = timedelta(seconds=1)
 
+# Who writes at each flush anyway does not wait again for a lock that has once taken too long.
+_NEXT_LOCK_TIMEOUT = 0.1
+
 _PAGE = 1000
-_MAX_TEXT = 500
-_QUERY = re.compile(r"\?\S+")
+
+_NAMED = 10  # jobs in one sentence
 
 
-class Seen(NamedTuple):
-    """A job as this machine knows it, and when it last saw it, in UTC."""
+class Which(Enum):
+    """Which jobs to list: UNSAVED have succeeded and were never saved, MISSING have no file here now."""
 
-    job: Job
-    last_seen: datetime
+    ALL = auto()
+    UNFINISHED = auto()
+    UNSAVED = auto()
+    MISSING = auto()
 
 
 def default_path() -> Path:
@@ -76,48 +87,69 @@ def default_path() -> Path:
 class History:
     """What this machine remembers of its jobs; with `path` None it remembers nothing. For one thread.
 
-    No command fails because its jobs cannot be recorded: `warn` gets one sentence, and the recording ends there.
+    No command fails because its jobs cannot be recorded: `warn` gets one sentence, what is new is kept and tried again.
+    Two facts of a job stand apart: that it has ended at the service, and where its video was saved.
     """
 
     def __init__(self, path: Path | None, *, warn: Callable[[str], None], lock_timeout: float = 5) -> None:
         self._file = Database(path, lock_timeout) if path else None
         self._warn = warn
+        self._has_warned = False
         self._known: dict[JobRef, dict[str, object]] = {}
+        self._last: dict[JobRef, dict[str, object]] = {}
+        self._added: dict[JobRef, dict[str, object]] = {}
         self._pending: dict[JobRef, dict[str, object]] = {}
         self._flushed_at = datetime.min.replace(tzinfo=UTC)
 
-    def add(self, refs: Iterable[JobRef], at: datetime) -> None:
-        """Record the ids, on disk when this returns: call it before the first request."""
-        now = _seconds(at)
-        self._write(_ADD, [(ref.provider, ref.id, now, now) for ref in refs])
+    def add(self, refs: Iterable[JobRef], at: datetime, *, wanted: bool = False) -> None:
+        """Record the ids, on disk when this returns: call it before the first request. `wanted`: to be saved."""
+        if not self._file:
+            return
+        now = to_seconds(at)
+        self._added |= {ref: {**key(ref), "now": now, "wanted": wanted} for ref in refs}
+        self._flush()
 
-    def update(self, job: Job, at: datetime) -> None:
-        """Record what was learnt of a job; a kill may lose the latest updates, never an id."""
-        learnt = _learnt(job)
-        if learnt and learnt != self._known.get(job.ref):
-            self._known[job.ref] = learnt
-            name = {"provider": job.ref.provider, "id": job.ref.id, "now": _seconds(at)}
-            self._pending[job.ref] = name | learnt
+    def update(self, job: Job, at: datetime, *, base_url: str | None = None) -> None:
+        """Record what is sure of a job; a kill may lose the latest updates, never an id. `base_url`: who said it."""
+        row = to_row(job) if self._file else {}
+        if row:
+            row |= {"base_url": base_url}
+            whole = key(job.ref) | {"now": to_seconds(at)} | row
+            news = {name: value for name, value in row.items() if name not in VOLATILE}
+            if news != self._known.get(job.ref):
+                self._known[job.ref] = news
+                self._pending[job.ref] = whole
+                self._last.pop(job.ref, None)
+            else:
+                self._last[job.ref] = whole
         if abs(at - self._flushed_at) >= _FLUSH_INTERVAL:
             self._flush()
             self._flushed_at = at
 
+    def forget(self, refs: Iterable[JobRef]) -> None:
+        """Remove jobs; raises UsageError where that cannot be done."""
+        if self._file:
+            self._file.write([(_FORGET, [key(ref) for ref in refs])])
+
     def jobs(
         self,
         *,
-        unfinished: bool = False,
-        missing: bool = False,
+        which: Which = Which.ALL,
         provider: str | None = None,
         since: datetime | None = None,
+        heard_since: datetime | None = None,
         limit: int | None = None,
     ) -> Iterator[Seen]:
-        """Give the jobs, the last submitted first; `missing`: succeeded, but the video is not on this machine.
+        """Yield jobs, the last submitted first. Raises UsageError if there is a history that cannot be read.
 
-        Raises UsageError if there is a history that cannot be read.
+        `heard_since`: only those that the service has answered about since then; one that was never answered counts
+        from when it was first named.
         """
-        sql = _select(unfinished=unfinished, missing=missing, provider=provider)
-        start = {"submitted": math.inf, "rowid": 0, "since": _seconds(since) if since else -math.inf}
-        pages = self._pages(sql, {"provider": provider, **start})
+        missing = which is Which.MISSING
+        heard = to_seconds(heard_since) if heard_since else -math.inf
+        sql = _select(which, provider=provider)
+        start = {"submitted": math.inf, "rowid": 0, "since": to_seconds(since) if since else -math.inf}
+        pages = self._pages(sql, {"provider": provider, "heard": heard, **start})
         rows = chain.from_iterable(map(self._without_file, pages) if missing else pages)
         return self._readable(islice(rows, limit))
 
@@ -125,7 +157,7 @@ class History:
         damaged = 0
         for row in rows:
             try:
-                yield _seen(row)
+                yield from_row(row)
             except (TypeError, ValueError, OverflowError, UsageError):
                 damaged += 1
         if damaged:
@@ -138,30 +170,55 @@ class History:
                 return Path(os.fsdecode(row["file"]))
         return None
 
+    def owner(self, file: Path) -> JobRef | None:
+        """Return the job whose video was saved to this file last; None where that is not known."""
+        with suppress(UsageError):
+            for row in self._file.read(_OWNER, (os.fsencode(file.absolute()),)) if self._file else ():
+                return JobRef(row["provider"], row["id"])
+        return None
+
+    def last(self, ref: JobRef) -> Seen | None:
+        """Return what is known of one job; None where nothing is."""
+        with suppress(UsageError):
+            for row in self._file.read(_LAST, (ref.provider, ref.id)) if self._file else ():
+                return next(self._readable([row]), None)
+        return None
+
+    def answered_since(self, provider: str, base_url: str, since: datetime) -> set[JobRef]:
+        """Return the provider's jobs that this address has answered about since then."""
+        with suppress(UsageError):
+            rows = self._file.read(_ANSWERED, (provider, base_url, to_seconds(since))) if self._file else []
+            return {JobRef(row["provider"], row["id"]) for row in rows}
+        return set()
+
     def ids(self, provider: str, limit: int) -> Iterator[str]:
         """Give the newest ids; raises UsageError as `jobs` does."""
         return (seen.job.ref.id for seen in self.jobs(provider=provider, limit=limit))
 
     def close(self) -> None:
-        """Write what is not written yet."""
+        """Write what is not written yet, or say which jobs are not recorded."""
+        self._pending |= self._last
         self._flush()
+        if lost := [*self._added]:
+            named = ", ".join(map(str, lost[:_NAMED])) + (f" and {len(lost) - _NAMED:,} more" * (len(lost) > _NAMED))
+            self._warn(f"the history could not be written: it does not know {named}")
         if self._file:
             self._file.close()
 
     def _flush(self) -> None:
-        rows = list(self._pending.values())
-        self._pending.clear()
-        self._write(_UPDATE, rows)
-
-    def _write(self, sql: str, rows: Sequence[Values]) -> None:
-        if not self._file or not rows:
+        if not self._file or not (self._added or self._pending):
             return
         try:
-            self._file.write(sql, rows)
+            self._file.write([(_ADD, [*self._added.values()]), (_UPDATE, [*self._pending.values()])])
         except UsageError as error:
             self._file.close()
-            self._file = None
-            self._warn(f"{error}; nothing more is recorded")
+            self._file.lock_timeout = min(self._file.lock_timeout, _NEXT_LOCK_TIMEOUT)
+            if not self._has_warned:
+                self._has_warned = True
+                self._warn(f"{error}; it is tried again")
+        else:
+            self._added.clear()
+            self._pending.clear()
 
     def _pages(self, sql: str, values: dict[str, object]) -> Iterator[list[Row]]:
         """A page at a time: an open cursor would lock out the writers for as long as somebody reads in a pager."""
@@ -179,16 +236,20 @@ class History:
         return self._file.read(whole, {}) if self._file and missing else []
 
 
-def _select(*, unfinished: bool, missing: bool, provider: str | None) -> str:
-    wanted = {
-        "NOT ended": unfinished,
-        "state = 'succeeded' AND NOT gone": missing,
-        "provider = :provider": provider is not None,
-    }
+_CONDITIONS = {
+    Which.ALL: "",
+    Which.UNFINISHED: "AND NOT ended",
+    Which.UNSAVED: "AND wanted AND ended AND state = 'succeeded' AND NOT gone AND file IS NULL",
+    Which.MISSING: "AND state = 'succeeded' AND NOT gone",
+}
+
+
+def _select(which: Which, *, provider: str | None) -> str:
     return f"""
-        SELECT {SUBMITTED} AS submitted, rowid, {"file" if missing else _COLUMNS} FROM job
+        SELECT {SUBMITTED} AS submitted, rowid, {"file" if which is Which.MISSING else _COLUMNS} FROM job
         WHERE {SUBMITTED} BETWEEN :since AND :submitted AND ({SUBMITTED}, rowid) < (:submitted, :rowid)
-        {"".join(f" AND {condition}" for condition, is_wanted in wanted.items() if is_wanted)}
+        AND ifnull(answered_at, first_seen) >= :heard
+        {_CONDITIONS[which]} {"" if provider is None else "AND provider = :provider"}
         {_NEWEST} LIMIT {_PAGE}
     """  # noqa: S608 - nothing but the conditions above
 
@@ -198,52 +259,3 @@ def _is_there(file: bytes | None) -> bool:
         return file is not None and os.access(file, os.F_OK)
     except (TypeError, ValueError):  # a damaged record
         return False
-
-
-def _learnt(job: Job) -> dict[str, object]:
-    """What is to be recorded of it; nothing where nothing was learnt."""
-    gone = isinstance(job.problem, NotFound | Gone)
-    looked = job.state is not State.UNKNOWN or job.status is not None
-    if not (looked or gone):
-        return {}
-    return {
-        "state": job.state if looked else None,
-        "status": _text(job.status),
-        "title": _text(job.title),
-        "created_at": job.created_at and _seconds(job.created_at),
-        "completed_at": job.completed_at and _seconds(job.completed_at),
-        "error": _text(str(job.problem) if gone else job.error),
-        "file": job.saved and os.fsencode(job.saved.file.absolute()),
-        "bytes": job.saved and job.saved.bytes,
-        "ended": gone or job.state.is_terminal,
-        "gone": gone,
-    }
-
-
-def _text(foreign: str | None) -> str | None:
-    """Cut what a service wrote: its length, the queries of its URLs, and the lone surrogates SQLite cannot store."""
-    return foreign and _QUERY.sub("?", foreign[:_MAX_TEXT]).encode(errors="replace").decode()
-
-
-def _seen(row: Row) -> Seen:
-    file, created_at, completed_at = row["file"], row["created_at"], row["completed_at"]
-    job = Job(
-        ref=JobRef(row["provider"], row["id"]),
-        state=State(row["state"] or State.UNKNOWN),
-        status=row["status"],
-        title=row["title"],
-        created_at=None if created_at is None else _utc(created_at),
-        completed_at=None if completed_at is None else _utc(completed_at),
-        error=row["error"],
-        saved=Saved(file=Path(os.fsdecode(file)), bytes=row["bytes"] or 0) if file else None,
-    )
-    return Seen(job, _utc(row["last_seen"]))
-
-
-def _seconds(moment: datetime) -> int:
-    # Not timestamp(): rounding would push the last microsecond of the year 9999 out of datetime's range.
-    return timegm(moment.utctimetuple())
-
-
-def _utc(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

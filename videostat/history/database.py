@@ -52,6 +52,15 @@ MIGRATIONS = (
         f"CREATE INDEX newest_of_provider ON job (provider, {SUBMITTED})",
         f"CREATE INDEX unfinished ON job ({SUBMITTED}) WHERE NOT ended",
     ],
+    [
+        "ALTER TABLE job ADD COLUMN answer TEXT",
+        "ALTER TABLE job ADD COLUMN base_url TEXT",
+        "ALTER TABLE job ADD COLUMN answered_at INTEGER",
+        "ALTER TABLE job ADD COLUMN wanted INTEGER NOT NULL DEFAULT 0",
+        "CREATE INDEX answered ON job (provider, base_url, answered_at)",
+        "CREATE INDEX file ON job (file) WHERE file IS NOT NULL",
+        f"CREATE INDEX unsaved ON job ({SUBMITTED}) WHERE file IS NULL AND ended",
+    ],
 )
 
 
@@ -59,16 +68,23 @@ class Database:
     """Opened, and brought up to date, by the first statement; what is wrong with it is a UsageError. For one thread."""
 
     def __init__(self, path: Path, lock_timeout: float) -> None:
+        self.lock_timeout = lock_timeout
         self._path = path
-        self._lock_timeout = lock_timeout
         self._db: sqlite3.Connection | None = None
 
-    def write(self, sql: str, rows: Sequence[Values]) -> None:
-        """Carry it out for each row, on disk when this returns."""
+    def write(self, statements: Sequence[tuple[str, Sequence[Values]]]) -> None:
+        """Carry out each statement for each of its rows, in one transaction, on disk when this returns."""
+
+        def execute(db: sqlite3.Connection) -> sqlite3.Cursor:
+            cursor = db.execute("BEGIN IMMEDIATE")
+            for sql, rows in statements:
+                cursor.executemany(sql, rows)
+            return cursor
+
         with self._plain_errors():
             # SQLite would let everybody read it; its journal takes on the mode it finds here.
             create_private_file(self._path)
-            self._run(lambda db: db.execute("BEGIN IMMEDIATE").executemany(sql, rows))
+            self._run(execute)
 
     def read(self, sql: str, values: Values) -> list[Row]:
         """All that it gives; nothing from a file that is not there."""
@@ -83,7 +99,7 @@ class Database:
     def _run(self, statement: Callable[[sqlite3.Connection], sqlite3.Cursor]) -> list[Row]:
         import sqlite3
 
-        deadline = monotonic() + self._lock_timeout
+        deadline = monotonic() + self.lock_timeout
         while True:
             try:
                 self._db = self._db or _connect(self._path)

@@ -171,8 +171,8 @@ def refusal(
     if issubclass(kind, Retryable):
         # ReelBot names the end of the window in every answer: it is advice only where the limit is reached.
         resets = (reset_at, answer.headers.get("x-ratelimit-reset")) if kind is RateLimited else ()
-        return kind(sentence, hint=hint, code=code, retry_after=_retry_after(answer, *resets))
-    return kind(sentence, hint=hint, code=code)
+        return kind(sentence, hint=hint, code=code, sure=code in errors, retry_after=_retry_after(answer, *resets))
+    return kind(sentence, hint=hint, code=code, sure=code in errors)
 
 
 def _content(answer: Answer) -> str:

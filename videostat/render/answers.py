@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from videostat.clock import format_duration
 from videostat.errors import ExitCode, OutputClosed, Stopped, UsageError
-from videostat.models import FIELDS, SAVING_FIELDS
+from videostat.models import FIELDS, SAVING_FIELDS, to_json
 from videostat.render.columns import print_columns
 from videostat.render.messages import silence
 from videostat.render.text import COLOURS, ago, clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from videostat.models import Job
     from videostat.render.columns import Cell
@@ -54,27 +52,12 @@ def json_line(job: Job, *, saving: bool = False, names: Sequence[str] | None = N
 def json_text(values: Mapping[str, object], names: Sequence[str] | None = None) -> str:
     """Write values as one JSON object in ASCII; `names` chooses fields and their order."""
     chosen = values if names is None else {name: values[name] for name in names}
-    return json.dumps({name: _json_value(value) for name, value in chosen.items()}, allow_nan=False)
+    return json.dumps({name: to_json(value) for name, value in chosen.items()}, allow_nan=False)
 
 
 def fields(job: Job, *, saving: bool = False) -> dict[str, object]:
     """Return the JSON fields of a job, always the same in the same order, None where nothing is known."""
-    return {field.name: _json_value(field.read(job)) for field in (FIELDS + SAVING_FIELDS if saving else FIELDS)}
-
-
-def _json_value(value: object) -> object:
-    match value:
-        case datetime():
-            return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        case float():
-            return value if math.isfinite(value) else None
-        case Path():
-            return str(value)
-        case list():
-            return [*map(_json_value, value)]
-        case dict():
-            return {name: _json_value(each) for name, each in value.items()}
-    return value
+    return {field.name: to_json(field.read(job)) for field in (FIELDS + SAVING_FIELDS if saving else FIELDS)}
 
 
 def tab_line(job: Job) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from videostat.history import Seen
+    from videostat.history.record import Seen
     from videostat.models import Job, State
     from videostat.render.columns import Cell
 
