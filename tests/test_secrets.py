@@ -33,7 +33,7 @@ ANSWERS = {
     "refused": reply({"code": 10105, "msg": f"invalid key {KEY}"}, 401, ECHO),
     "refused in Go": reply(json.dumps({"code": 1, "msg": f"key {KEY}"}).replace("&", r"\u0026").encode(), 401),
     "out of credit": reply({"code": 18020, "msg": f"token {quote(KEY, safe='')} is exhausted"}),
-    "failed": reply({"code": 0, "data": {"status": "failed", "error": f"worker of {KEY.lower()} died"}}),
+    "failed": reply({"code": 0, "data": {"status": "failed", "error": f"worker of {KEY} died"}}),
     "unknown word": reply({"code": 0, "data": {"status": f"on hold for {KEY}", "title": KEY}}),
     "moved": redirect(f"http://u:{PASSWORD}@127.0.0.1:9/{quote(KEY)}/x?token={SIGNATURE}"),
     "moved for good": redirect(f"https://127.0.0.1:9/{KEY}/TARGET?key={KEY}"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import partial
 from queue import SimpleQueue
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from videostat.clock import Clock
+from videostat.errors import Unreachable
 from videostat.models import JobRef
 from videostat.polling import poll
 from videostat.polling.options import Phase, PollOptions, Reply, Target
@@ -54,20 +56,29 @@ def run(
     clock: Clock,
     saved: Mapping[JobRef, Job] = MappingProxyType({}),
 ) -> Iterator[Job | None]:
-    """Yield what poll() yields, with looks and further steps carried out on threads."""
+    """Yield what poll() yields, with looks and further steps carried out on threads, which end with the generator."""
     all_steps = {Phase.LOOK: client.look, Phase.URL: client.look, **steps}
-    workers = Workers()
+    workers = Workers(inbox.put)
 
-    def take(phase: Phase, job: Job) -> None:
+    def take(phase: Phase, job: Job) -> Reply:
         try:
-            inbox.put(Reply(job.ref, all_steps[phase](job)))
+            return Reply(job.ref, all_steps[phase](job))
         except Exception as error:  # noqa: BLE001 - the loop tells ours from bugs, in the thread that listens
-            inbox.put(Reply(job.ref, error))
+            return Reply(job.ref, error)
 
     def submit(phase: Phase, job: Job) -> None:
-        workers.submit(partial(take, phase, job))
+        try:
+            workers.submit(partial(take, phase, job))
+        except Unreachable as error:
+            inbox.put(Reply(job.ref, error))
 
-    return poll([_target(client, ref, saved.get(ref)) for ref in refs], submit, inbox, clock, options)
+    targets = [_target(client, ref, saved.get(ref)) for ref in refs]
+    return _closing(workers, poll(targets, submit, inbox, clock, options))
+
+
+def _closing(workers: Workers[Reply | int], jobs: Iterator[Job | None]) -> Iterator[Job | None]:
+    with closing(workers):
+        yield from jobs
 
 
 def _target(client: Client, ref: JobRef, saved: Job | None) -> Target:

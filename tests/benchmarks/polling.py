@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -115,14 +116,15 @@ def _polled(look: Callable[[str], Job], ids: Iterable[str]) -> None:
     from videostat.providers import PROVIDERS
 
     inbox: SimpleQueue[Reply | int] = SimpleQueue()
-    workers = Workers()
+    workers = Workers(inbox.put)
 
     def submit(_: Phase, job: Job) -> None:
-        workers.submit(lambda: inbox.put(Reply(job.ref, look(job.ref.id))))
+        workers.submit(lambda: Reply(job.ref, look(job.ref.id)))
 
     targets = [Target(JobRef("doubao", job), "doubao", PROVIDERS["doubao"].polling) for job in ids]
-    for _ in poll(targets, submit, inbox, Clock(), PollOptions(attempts=1)):
-        pass
+    with closing(workers):
+        for _ in poll(targets, submit, inbox, Clock(), PollOptions(attempts=1)):
+            pass
 
 
 def _milliseconds(count: int, way: Callable[[], None]) -> float:

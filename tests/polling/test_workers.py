@@ -3,14 +3,18 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+import pytest
 from fakes import targets
 
 from videostat.clock import Clock
+from videostat.errors import Unreachable
 from videostat.models import Job, State
 from videostat.polling import IN_FLIGHT, poll
 from videostat.polling.options import Phase, PollOptions, Reply
@@ -22,45 +26,52 @@ if TYPE_CHECKING:
 TIMEOUT = 20  # seconds: only a broken test waits so long
 
 
-class Pool(Workers):
-    """Polls with real threads; `step` is what each job's look is."""
+def poll_on_threads(count: int, step: Callable[[Job], Job]) -> list[Job]:
+    """Poll with real threads; `step` is what each job's look is."""
+    inbox = SimpleQueue[Reply | int]()
+    workers = Workers(inbox.put)
 
-    def poll(self, count: int, step: Callable[[Job], Job]) -> list[Job]:
-        inbox = SimpleQueue[Reply | int]()
+    def submit(phase: Phase, job: Job) -> None:
+        workers.submit(lambda: Reply(job.ref, step(job)))
 
-        def submit(phase: Phase, job: Job) -> None:
-            self.submit(lambda: inbox.put(Reply(job.ref, step(job))))
-
+    with closing(workers):
         jobs = poll(
             targets([f"a{number}" for number in range(count)]), submit, inbox, Clock(), PollOptions(timeout=TIMEOUT)
         )
         return [job for job in jobs if job and job.ended]
 
 
+def eventually(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + TIMEOUT
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
 def failed(job: Job) -> Job:
     return replace(job, state=State.FAILED)
 
 
-def test_work_is_done_at_the_same_time() -> None:
-    workers, together, done = Workers(), threading.Barrier(5), SimpleQueue[int]()
+def test_steps_are_taken_at_the_same_time() -> None:
+    together, done = threading.Barrier(5), SimpleQueue[int]()
+    workers = Workers(done.put)
 
-    def work(number: int) -> None:
+    def step(number: int) -> int:
         together.wait(TIMEOUT)
-        done.put(number)
+        return number
 
     for number in range(5):
-        workers.submit(partial(work, number))
+        workers.submit(partial(step, number))
     assert sorted(done.get(timeout=TIMEOUT) for _ in range(5)) == [0, 1, 2, 3, 4]
 
 
 def test_an_idle_thread_is_used_again() -> None:
-    workers, names = Workers(), SimpleQueue[str]()
+    names = SimpleQueue[str]()
+    workers = Workers(names.put)
     seen = set()
     for _ in range(50):
-        workers.submit(lambda: names.put(threading.current_thread().name))
+        workers.submit(lambda: threading.current_thread().name)
         seen.add(names.get(timeout=TIMEOUT))
-        # It tells that it is idle only after it has put its name there.
-        workers._idle.put(workers._idle.get(timeout=TIMEOUT))
     assert len(seen) == 1
 
 
@@ -73,7 +84,7 @@ def test_three_hundred_jobs_are_looked_at_side_by_side() -> None:
         threads.add(threading.current_thread().name)
         return failed(job)
 
-    assert len(Pool().poll(300, step)) == 300
+    assert len(poll_on_threads(300, step)) == 300
     assert 30 <= len(threads) <= IN_FLIGHT
 
 
@@ -89,20 +100,78 @@ def test_a_job_that_does_not_answer_delays_no_other() -> None:
                 others_ended.set()
         return failed(job)
 
-    assert Pool().poll(100, step)[-1].ref.id == "a0"
+    assert poll_on_threads(100, step)[-1].ref.id == "a0"
 
 
-def test_work_that_never_ends_does_not_keep_the_process() -> None:
+def test_a_step_that_never_ends_does_not_keep_the_process() -> None:
     program = """if True:
         import threading
         from videostat.polling.workers import Workers
         begun = threading.Event()
-        def work():
+        def step():
             begun.set()
             threading.Event().wait()
-        Workers().submit(work)
+        Workers(print).submit(step)
         begun.wait()
         print("out")
     """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=TIMEOUT, text=True, check=True)
     assert (done.stdout, done.stderr) == ("out\n", "")
+
+
+def test_the_threads_end_with_the_pool_and_what_is_queued_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, begun, go_on, done = threading.active_count(), SimpleQueue[int](), threading.Event(), SimpleQueue[int]()
+    workers = Workers(done.put)
+
+    def step(number: int) -> int:
+        begun.put(number)
+        go_on.wait(TIMEOUT)
+        return number
+
+    for number in range(3):
+        workers.submit(partial(step, number))
+    assert sorted(begun.get(timeout=TIMEOUT) for _ in range(3)) == [0, 1, 2]
+    no_more_threads(monkeypatch)
+    workers.submit(partial(step, 4))
+    workers.close()
+    go_on.set()
+    eventually(lambda: threading.active_count() == before)
+    assert sorted(done.get(timeout=TIMEOUT) for _ in range(3)) == [0, 1, 2]
+    assert begun.empty()
+
+
+def no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+
+def test_steps_queue_for_the_threads_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on, done = threading.Event(), threading.Event(), SimpleQueue[int]()
+    workers = Workers(done.put)
+
+    def first() -> int:
+        begun.set()
+        go_on.wait(TIMEOUT)
+        return -1
+
+    workers.submit(first)
+    assert begun.wait(TIMEOUT)
+    with monkeypatch.context() as patched:
+        no_more_threads(patched)
+        for number in range(5):
+            workers.submit(partial(int, number))
+        go_on.set()
+        assert [done.get(timeout=TIMEOUT) for _ in range(6)] == [-1, 0, 1, 2, 3, 4]
+    # The one thread is idle again; no other is taken for idle.
+    together = threading.Barrier(2)
+    for _ in range(2):
+        workers.submit(lambda: together.wait(TIMEOUT))
+    assert sorted(done.get(timeout=TIMEOUT) for _ in range(2)) == [0, 1]
+
+
+def test_without_any_thread_nothing_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_more_threads(monkeypatch)
+    with pytest.raises(Unreachable, match="no further thread"):
+        Workers(print).submit(lambda: None)

@@ -1,6 +1,5 @@
 """The command line: one file per command, and main(), the only way out."""
 
-import atexit
 import os
 import re
 import signal
@@ -63,9 +62,7 @@ def main() -> NoReturn:
     code = _run()
     if code in _SIGNALS:
         _die(_SIGNALS[code])
-    # What else sys.exit() does, taking the interpreter apart, is a seventh of a `status` (tests/benchmarks/startup.py).
-    atexit._run_exitfuncs()  # noqa: SLF001 - as multiprocessing does
-    os._exit(code)
+    sys.exit(code)
 
 
 _SIGNALS = {128 + signum: signum for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)}
@@ -124,4 +121,4 @@ def _die(signum: signal.Signals) -> NoReturn:
     """End by the signal itself: only so does a shell's loop stop too."""
     signal.signal(signum, signal.SIG_DFL)
     os.kill(os.getpid(), signum)
-    os._exit(128 + signum)
+    sys.exit(128 + signum)

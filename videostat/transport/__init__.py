@@ -1,46 +1,45 @@
-"""The only HTTP: what is asked of whom, and with which headers.
+"""Ask services and open videos: the only HTTP, on requests.
 
-requests without its Session, which would add what must not be here: `.netrc` in place of our key, cookies, redirects
-that are followed, and a redirect's body that is read whole. Every foreign exception leaves as one of ours.
+Every foreign exception leaves as one of ours.
 """
 
 from __future__ import annotations
 
+import copy
 import json
+import re
 import socket
-import sys
 from contextlib import suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Self, cast
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
-from requests.exceptions import InvalidProxyURL
-from requests.models import PreparedRequest
-from requests.utils import get_environ_proxies, select_proxy
-from urllib3.util import parse_url
+from requests.cookies import RequestsCookieJar
 
-from videostat import __version__
 from videostat.errors import Unreadable, Untrusted
 from videostat.providers.base import Answer
 from videostat.transport import tracing
-from videostat.transport.addresses import host, origin, site
-from videostat.transport.connections import READ_SECONDS, Connections, limit_reading, where_media_is
+from videostat.transport.addresses import host, origin, site, where_media_is
 from videostat.transport.headers import read_retry_after
-from videostat.transport.redaction import REMOVED, without_key, without_key_inside
+from videostat.transport.redaction import REMOVED, without_key
+from videostat.transport.session import Request, Session, find_proxies
+from videostat.transport.sockets import Deadline
 from videostat.transport.translation import as_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from datetime import datetime
 
-    from urllib3 import BaseHTTPResponse
+    from requests import Response
 
-    from videostat.transport.connections import Resolve, Route
+    from videostat.transport.addresses import Resolve
 
-ANSWER_SECONDS = 30
+CONNECT_SECONDS = 10
+ANSWER_SECONDS = 60
 ANSWER_BYTES = 4 * 1024 * 1024
-MAX_REDIRECTS = 5
-MEDIA_SITES = 10
+FIRST_BYTE_SECONDS = 90  # of a video
+READ_SECONDS = 30  # between a video's bytes
+MAX_REDIRECTS = 10
 MAX_DEPTH = 64
 
 # NaN and the infinities, which are no JSON, are nothing.
@@ -65,40 +64,40 @@ class Transport:
         self._now = now
         self._allow_private = allow_private
         self._trace = trace
-        self._proxy = cache(_proxy)
-        # As many sites as there are accounts: none of them may be closed, for their routes are kept.
-        self._api = Connections(sites=sys.maxsize)
-        self._media = Connections(MEDIA_SITES, partial(where_media_is, resolve, allow_private=allow_private))
-        self._account = cache(self._find_account)
+        self._proxies = cache(find_proxies)
+        self._account = cache(_account)
+        # Two, for what is private and one account's own service is not where another's videos may be.
+        self._api = Session()
+        self._media = Session(partial(where_media_is, resolve, allow_private=allow_private))
 
     def ask(
         self, method: str, base_url: str, path: str, auth: Mapping[str, str], *, body: Mapping[str, Any] | None = None
     ) -> Answer:
-        """One look at an API: 4 MiB of decoded JSON at most, in 30 seconds, and no redirect.
+        """Ask an API once: 4 MiB of decoded JSON at most, in 60 seconds, and no redirect.
 
         Raises Unreachable, Unreadable, Untrusted and ConfigError.
         """
         with as_ours(base_url):
-            limit_reading(ANSWER_SECONDS)
-            route, headers = self._account(base_url, tuple(auth.items()))
+            account = self._account(base_url, tuple(auth.items()))
+            request = copy.copy(account)
+            request.method, request.url = method, f"{cast('str', account.url).rstrip('/')}{path}"
             if body is not None:
-                headers = {**headers, "Content-Type": "application/json"}
-            ordered = None if body is None else json.dumps(body).encode()
-            start = f"{method} {base_url}{path}"
-            self._tell(f"> {start}", headers, auth, ordered)
-            response = route.send(method, path, headers, ordered)
-            try:
-                location = response.get_redirect_location()
+                request.headers = account.headers.copy()
+                request.prepare_body(data=None, files=None, json=body)
+            request.deadline = Deadline()
+            response, start = self._send(self._api, request, auth, ANSWER_SECONDS)
+            with response:
+                location = response.headers["location"] if response.is_redirect else None
                 content = b"" if location else _read(response)
-            finally:
-                response.close()
-            decoded = _decode(content, auth)
-            self._tell(f"< {response.status} {start}", response.headers, auth, content if decoded is None else decoded)
+            text = _text(content, auth)
+            decoded = _decode(text)
+            told = text if decoded is None else decoded
+            self._tell(f"< {response.status_code} {start}", response.headers, auth, told)
             if location:
                 raise _moved(base_url, path, without_key(location, auth))
         now, named = self._now(), _headers(response, auth)
         return Answer(
-            status=response.status,
+            status=response.status_code,
             headers=named,
             body=decoded,
             received_at=now,
@@ -106,51 +105,58 @@ class Transport:
         )
 
     def open(self, url: str, headers: Mapping[str, str], *, base_url: str, auth: Mapping[str, str]) -> Body:
-        """A media file; `auth` goes to the origin of `base_url` alone, whatever the redirects.
+        """Open a video; `auth` goes to the origin of `base_url` alone, whatever the redirects.
 
         Raises Unreachable and ConfigError, and Untrusted for plain http, a private address, a bad certificate
-        and a sixth redirect.
+        and an eleventh redirect.
         """
-        home = origin(base_url)
+        home, jar = origin(base_url), RequestsCookieJar()
         for _ in range(MAX_REDIRECTS + 1):
             with as_ours(url):
-                limit_reading(READ_SECONDS)
-                request = _prepared(url, headers)
+                request = Request(url, headers, jar)
+                request.target = _target(url)
                 # Only what was prepared is connected to: in a strange URL another parser sees another host.
                 url = cast("str", request.url)
                 here = origin(url)
-                if here == home:
+                is_home = here == home
+                # A store refuses two proofs of identity at once.
+                if is_home and not _SIGNED.search(url):
                     request.headers.update(auth)
-                sent = cast("Mapping[str, str]", request.headers)
-                route = self._route_to_media(url, is_home=here == home)
-                self._tell(f"> GET {url}", sent, auth)
-                response = route.send("GET", request.path_url, sent)
-                self._tell(f"< {response.status} GET {url}", response.headers, auth)
-                location = response.get_redirect_location()
-                if not location:
-                    return Body(response, url, auth, self._now())
+                self._ensure_trusted(url, is_home=is_home)
+                session = self._api if is_home else self._media
+                response, start = self._send(session, request, auth, FIRST_BYTE_SECONDS)
+                self._tell(f"< {response.status_code} {start}", response.headers, auth)
+                if not response.is_redirect:
+                    return Body(response, request.deadline, url, auth, self._now())
                 response.close()
+                jar.update(response.cookies)
+                location = response.headers["location"]
                 # HTTP's own character set is Latin-1, what servers write is UTF-8.
                 with suppress(UnicodeError):
                     location = location.encode("latin-1").decode()
-                url = urljoin(url, location)
+                url = location if _target(location) else urljoin(url, location)
                 if here[0] == "https" and urlsplit(url).scheme == "http":
                     raise _unencrypted(url)
         raise Untrusted(f"more than {MAX_REDIRECTS} redirects, the last to {host(url)}")
 
-    def _find_account(self, base_url: str, auth: tuple[tuple[str, str], ...]) -> tuple[Route, Mapping[str, str]]:
-        """Where an account's requests go, and with which headers: they differ in their paths alone."""
-        request = _prepared(base_url, {"Accept": "application/json", **dict(auth)})
+    def _send(
+        self, session: Session, request: Request, auth: Mapping[str, str], seconds: float
+    ) -> tuple[Response, str]:
+        """Return the answer, and how a trace names it."""
         url = cast("str", request.url)
-        return self._api.route(url, self._proxy(site(url))), dict(cast("Mapping[str, str]", request.headers))
+        start = f"{request.method} {url}"
+        self._tell(f"> {start}", cast("Mapping[str, str]", request.headers), auth, request.body)
+        request.deadline.allow(seconds)
+        return session.send(request, timeout=(CONNECT_SECONDS, seconds), proxies=self._proxies(site(url))), start
 
-    def _route_to_media(self, url: str, *, is_home: bool) -> Route:
-        """Raises Untrusted where there must be none."""
-        scheme = urlsplit(url).scheme
-        proxy = self._proxy(site(url))
-        # Behind a proxy nobody sees whether an address is private.
-        if is_home or scheme == "https" or (scheme == "http" and self._allow_private and not proxy):
-            return (self._api if is_home else self._media).route(site(url), proxy)
+    def _ensure_trusted(self, url: str, *, is_home: bool) -> None:
+        """Raise Untrusted where a video must not come from without encryption."""
+        match urlsplit(url).scheme:
+            case "https":
+                return
+            # Behind a proxy nobody sees whether an address is private.
+            case "http" if is_home or (self._allow_private and not self._proxies(site(url))):
+                return
         raise _unencrypted(url)
 
     def _tell(self, start: str, headers: Mapping[str, str], auth: Mapping[str, str], body: object = None) -> None:
@@ -161,19 +167,23 @@ class Transport:
 class Body:
     """A media answer being read: header names in lower case, bytes as they are on the wire."""
 
-    def __init__(self, response: BaseHTTPResponse, url: str, auth: Mapping[str, str], now: datetime) -> None:
+    def __init__(
+        self, response: Response, deadline: Deadline, url: str, auth: Mapping[str, str], now: datetime
+    ) -> None:
         self._response = response
+        self._deadline = deadline
         self._url = url
-        self.status = response.status
+        self.status = response.status_code
         self.headers = _headers(response, auth)
         self.retry_after = read_retry_after(self.headers, now)
 
     def read1(self, size: int) -> bytes:
-        """So many bytes at most, as soon as there are any; none at the end. Raises Unreachable when cut off."""
+        """Return so many bytes at most, as soon as there are any; none at the end. Raises Unreachable when cut off."""
         with as_ours(self._url):
-            limit_reading(READ_SECONDS)
+            self._deadline.allow(READ_SECONDS)
             # read() and readinto() would throw away the unfinished piece when the connection is cut.
-            return self._response.read1(size, decode_content=False)
+            piece: bytes = self._response.raw.read1(size)
+            return piece
 
     def __enter__(self) -> Self:
         return self
@@ -182,47 +192,54 @@ class Body:
         self._response.close()
 
 
-def _prepared(url: str, headers: Mapping[str, str]) -> PreparedRequest:
-    request = PreparedRequest()
-    request.prepare("GET", url, {"User-Agent": f"videostat/{__version__}", **headers})
-    return request
+def _account(base_url: str, auth: tuple[tuple[str, str], ...]) -> Request:
+    """Prepare what all requests of an account have in common: they differ in their paths alone."""
+    return Request(base_url, {"Accept": "application/json", "Cache-Control": "no-cache", **dict(auth)})
 
 
-def _proxy(site: str) -> str | None:
-    """The one that the environment names; raises InvalidProxyURL here, where it is known whose address is bad."""
-    proxy = select_proxy(site, get_environ_proxies(site))
-    if not proxy:
-        return None
-    if "://" not in proxy:
-        proxy = f"http://{proxy}"
-    host = b""
-    with suppress(ValueError):
-        host = (parse_url(proxy).host or "").encode("idna")
-    if not host:
-        raise InvalidProxyURL
-    return proxy
+def _target(url: str) -> str:
+    """Return path and query as they are written, with what may not stand in a request line quoted."""
+    written = _PATH_AND_QUERY.match(url)
+    return _QUOTED.sub(lambda found: quote(found[0]), written[1] or "/") if written else ""
 
 
-def _headers(response: BaseHTTPResponse, auth: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): without_key(response.headers[name], auth) for name in response.headers}
+# RFC 3986, appendix B. Where a URL is not as plain as this, what requests makes of it is sent.
+_PATH_AND_QUERY = re.compile(r"(?i:https?)://[^\\/?#]*(/[^#]*|(?=#|$))")
+_SIGNED = re.compile(r"[?&][^=&#]*(signature|sign|sig)=", re.IGNORECASE)
+_QUOTED = re.compile(r"[^!-~]+")
 
 
-def _read(response: BaseHTTPResponse) -> bytes:
+def _headers(response: Response, auth: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): without_key(value, auth) for name, value in response.headers.items()}
+
+
+def _read(response: Response) -> bytes:
     body = bytearray()
-    while piece := response.read1(65536, decode_content=True):
+    # An attribute, for the bodies of vcrpy take no keyword.
+    response.raw.decode_content = True
+    while piece := response.raw.read1(65536):
         body += piece
         if len(body) > ANSWER_BYTES:
             raise Unreadable("the answer is larger than 4 MiB")
     return bytes(body)
 
 
-def _decode(body: bytes, auth: Mapping[str, str]) -> object:
+def _text(body: bytes, auth: Mapping[str, str]) -> str:
+    encoding = json.detect_encoding(body)
     try:
-        text = body.decode(json.detect_encoding(body), "surrogatepass")
+        text = body.decode(encoding, "surrogatepass")
+    except UnicodeDecodeError:
+        # What replaces the bytes is no JSON either.
+        text = body.decode(encoding, "backslashreplace")
+    return without_key(text, auth)
+
+
+def _decode(text: str) -> object:
+    try:
         decoded = _JSON.decode(text)
     except (ValueError, RecursionError):
         return None
-    return None if _is_deep(decoded) else without_key_inside(decoded, text, auth)
+    return None if _is_deep(decoded) else decoded
 
 
 def _is_deep(value: object) -> bool:

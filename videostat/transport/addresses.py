@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 from ipaddress import IPv4Address, IPv6Network, ip_address
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from videostat.errors import Untrusted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Resolve = Callable[..., list[Any]]
 
 # IPv6 that carries IPv4 to a translator: RFC 6052. All that is allocated to the public internet: RFC 4291, 2.4.
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -23,6 +32,22 @@ def is_private(address: str) -> bool:
             return ip not in _UNICAST or not ip.is_global
         ip = inner
     return not ip.is_global or ip.is_multicast
+
+
+def where_media_is(resolve: Resolve, scheme: str, host: str, port: int, *, allow_private: bool) -> list[str]:
+    """Return the addresses of a video, if one may have it from there; `resolve` is a getaddrinfo.
+
+    That is over https from the public internet or, if that is allowed, from anywhere; and over http from private
+    addresses alone. Raises Untrusted, and socket.gaierror.
+    """
+    addresses = dict.fromkeys(info[4][0] for info in resolve(host.strip("[]"), port, type=socket.SOCK_STREAM))
+    if scheme == "http" and not all(map(is_private, addresses)):
+        raise Untrusted(f"the video is offered without encryption, at {host}")
+    if scheme == "https" and not allow_private and any(map(is_private, addresses)):
+        raise Untrusted(
+            f"the video's address, {host}, leads into a private network", hint="If it is meant to: --allow-private"
+        )
+    return list(addresses)
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:

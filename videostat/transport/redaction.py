@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import html
-import re
+import json
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,47 +16,31 @@ REMOVED = "***"
 
 
 def without_key(text: str, auth: Mapping[str, str]) -> str:
-    """The text with each spelling of the key removed: as it is, escaped for JSON, HTML or a URL, in any case."""
-    plain, spelling = _key(tuple(auth.values()))
-    # Looking for what all spellings share takes a ninth of the time that looking for them does.
-    return spelling.sub(REMOVED, text) if _has_any(plain, text) else text
-
-
-def without_key_inside(value: object, text: str, auth: Mapping[str, str]) -> object:
-    """Decoded JSON with the key removed from its strings and names; `text` is what it was decoded of."""
-    plain, spelling = _key(tuple(auth.values()))
-    # Only an escape can spell in the text what is another thing in the value.
-    return _removed(value, spelling) if "\\" in text or _has_any(plain, text) else value
-
-
-def _has_any(plain: tuple[str, ...], text: str) -> bool:
-    lowered = text.lower() if plain else ""
-    return any(each in lowered for each in plain)
+    """Return the text without the key, verbatim or escaped for JSON, a URL or HTML."""
+    for spelling in _spellings(tuple(auth.values())):
+        text = text.replace(spelling, REMOVED)
+    return text
 
 
 @lru_cache
-def _key(values: tuple[str, ...]) -> tuple[tuple[str, ...], re.Pattern[str]]:
-    """What every spelling of a key contains, and a pattern of all the spellings."""
+def _spellings(values: tuple[str, ...]) -> list[str]:
     keys = [key for value in values if len(key := value.rpartition(" ")[2]) >= SHORTEST_KEY]
-    plain = tuple(max(re.findall(r"[a-z0-9]*", key.lower()), key=len) for key in keys)
-    spellings = ("".join(map(_spelling, key)) for key in keys)
-    return plain, re.compile("|".join(spellings) or "(?!)", re.IGNORECASE)
+    spellings = {spell(key) for key in keys for spell in (str, _json, _php, _go, quote, _url, html.escape)}
+    # The longest first: one may begin with another.
+    return sorted(spellings, key=len, reverse=True)
 
 
-def _spelling(character: str) -> str:
-    if character.isascii() and character.isalnum():
-        return character
-    url = "".join(f"%{byte:02x}" for byte in character.encode())
-    spellings = (html.escape(character), character, "\\" + character, f"\\u{ord(character):04x}", url)
-    return f"(?:{'|'.join(map(re.escape, spellings))})"
+def _json(text: str) -> str:
+    return json.dumps(text)[1:-1]
 
 
-def _removed(value: object, spelling: re.Pattern[str]) -> object:
-    match value:
-        case str():
-            return spelling.sub(REMOVED, value)
-        case list():
-            return [_removed(inner, spelling) for inner in value]
-        case dict():
-            return {spelling.sub(REMOVED, name): _removed(inner, spelling) for name, inner in value.items()}
-    return value
+def _php(text: str) -> str:
+    return _json(text).replace("/", r"\/")
+
+
+def _go(text: str) -> str:
+    return _json(text).replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
+
+
+def _url(text: str) -> str:
+    return quote(text, safe="")

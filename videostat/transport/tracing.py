@@ -20,16 +20,20 @@ _QUERY = re.compile(r"""[?#][^\s"'<>]+""")
 
 
 def line(start: str, headers: Mapping[str, str], auth: Mapping[str, str], body: object = None) -> str:
-    """`start` names the request; `auth` has the key; `body` is bytes, or what was decoded of them."""
+    """Draw one line: `start` names the request; `auth` has the key; `body` is text, JSON as bytes, or decoded JSON."""
     secret = _SECRET_HEADERS | {name.lower() for name in auth}
     shown = ", ".join(f"{name}: {'***' if name.lower() in secret else value}" for name, value in headers.items())
-    text = "" if body is None else _text(body) if isinstance(body, bytes) else json.dumps(body)
+    match body:
+        case None:
+            text = ""
+        case str():
+            text = body
+        case bytes():
+            text = body.decode()
+        case _:
+            text = json.dumps(body)
     start, shown, text = (_redacted(each, auth) for each in (start, shown, text))
     return " ".join(f"{start} [{shown}] {text[:BODY_CHARACTERS]}".split())
-
-
-def _text(body: bytes) -> str:
-    return body.decode(json.detect_encoding(body), errors="replace")
 
 
 def _redacted(text: str, auth: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from contextlib import contextmanager
 from http.client import HTTPException, IncompleteRead
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _Kinds = type[Exception] | tuple[type[Exception], ...]
+
+# What http.client says of a proxy's answer to CONNECT; it has no other word for it.
+_REFUSED_TUNNEL = re.compile("Tunnel connection failed: (401|403|407)")
 
 # What to look for in an exception and in all that led to it; what it becomes, and how that is told. The first row wins.
 _TRANSLATION: tuple[tuple[_Kinds, type[VideostatError], str, str | None], ...] = (
@@ -64,23 +68,33 @@ def as_ours(url: str) -> Iterator[None]:
 
 
 def _translated(error: Exception, host: str) -> VideostatError:
-    causes = list(_causes(error))
+    chain = list(causes(error))
     reasons = (
         cause.strerror or str(cause)
-        for cause in reversed(causes)
+        for cause in reversed(chain)
         if isinstance(cause, OSError) and not isinstance(cause, foreign.RequestException)
     )
     reason = next(reasons, "the connection was lost")
+    if refusal := _REFUSED_TUNNEL.match(reason):
+        return refused_by_proxy(refusal[1])
     return next(
         ours(sentence.format(host=host, cause=cause, reason=reason), hint=hint)
         for kinds, ours, sentence, hint in _TRANSLATION
-        for cause in causes
+        for cause in chain
         if isinstance(cause, kinds)
     )
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The exception and all that led to it: requests keeps urllib3's in args, urllib3 in `reason`."""
+def refused_by_proxy(status: str) -> ConfigError:
+    """Say that a proxy wants another password: to ask again with the same one could lock somebody out."""
+    return ConfigError(
+        f"the proxy refuses its user name and password, or wants some (HTTP {status})",
+        hint="The environment has them, as in HTTPS_PROXY=http://user:password@proxy.example:3128",
+    )
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield the exception and all that led to it: requests keeps urllib3's in args, urllib3 in `reason`."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
