@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -14,6 +15,8 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+import trustme
+from loopback import Server
 from typer.main import get_command
 
 from videostat import commands
@@ -24,6 +27,8 @@ from videostat.sandbox import Sandbox
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
+
+    from loopback import AnswerTo, Reply
 
 # What would reach the tests from outside, besides every VIDEOSTAT_ variable and the services' own.
 _FOREIGN = {
@@ -170,3 +175,26 @@ def videostat(
         return Result(int(code), out.written(), err.written())
 
     return run
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    with ExitStack() as stack:
+
+        def start(answer: AnswerTo | Reply, **options: Any) -> Server:
+            return stack.enter_context(Server(answer, **options))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def bundle(authority: trustme.CA, tmp_path: Path) -> str:
+    """A file with the certificate that the servers' own are signed with."""
+    path = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)

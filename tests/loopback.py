@@ -10,7 +10,10 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    import trustme
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,35 @@ class Proxy(_Listener):
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as there:
             connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
             _pump(connection, there)
+
+
+class Socks(_Listener):
+    """A SOCKS 5 proxy (RFC 1928) that leads everybody to one server; keeps the hosts it is asked for."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__("127.0.0.1", 0, None)
+        self._server = server
+        self.asked: list[str] = []
+
+    def serve(self, connection: socket.socket) -> None:
+        stream = connection.makefile("rb", 0)
+        _, methods = stream.read(2)
+        stream.read(methods)
+        connection.sendall(b"\5\0")
+        *_, kind = stream.read(4)
+        address = stream.read(4 if kind == 1 else stream.read(1)[0])
+        self.asked.append(socket.inet_ntoa(address) if kind == 1 else address.decode())
+        stream.read(2)
+        with socket.create_connection(("127.0.0.1", self._server.port), timeout=10) as there:
+            connection.sendall(b"\5\0\0\1" + bytes(6))
+            _pump(connection, there)
+
+
+def tls(authority: trustme.CA, *names: str, **options: Any) -> ssl.SSLContext:
+    """Make a server's certificate, signed by this authority."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names, **options).configure_cert(context)
+    return context
 
 
 def _pump(*pair: socket.socket) -> None:

@@ -12,7 +12,7 @@ import threading
 import time
 import tracemalloc
 import zlib
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import pytest
 import trustme
-from loopback import Proxy, Server, reply
+from loopback import Proxy, Server, reply, tls
 
 from videostat import __version__, transport
 from videostat.errors import (
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from loopback import AnswerTo, Reply, Request
+    from loopback import Request
 
     from videostat.providers.base import Answer
 
@@ -47,35 +47,6 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 A_MIB = 1 << 20
 
 make = partial(Transport, lambda: NOW)
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., Server]]:
-    with ExitStack() as stack:
-
-        def start(answer: AnswerTo | Reply, **options: Any) -> Server:
-            return stack.enter_context(Server(answer, **options))
-
-        yield start
-
-
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def bundle(authority: trustme.CA, tmp_path: Path) -> str:
-    """A file with the certificate that the servers' own are signed with."""
-    path = tmp_path / "authority.pem"
-    authority.cert_pem.write_to_path(str(path))
-    return str(path)
-
-
-def tls(authority: trustme.CA, *names: str, **options: Any) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*names, **options).configure_cert(context)
-    return context
 
 
 def ask(server: Server, transport: Transport | None = None) -> Answer:

@@ -205,7 +205,7 @@ def _target(url: str) -> str:
 
 # RFC 3986, appendix B. Where a URL is not as plain as this, what requests makes of it is sent.
 _PATH_AND_QUERY = re.compile(r"(?i:https?)://[^\\/?#]*(/[^#]*|(?=#|$))")
-_SIGNED = re.compile(r"[?&][^=&#]*(signature|sign|sig)=", re.IGNORECASE)
+_SIGNED = re.compile(r"[?&]([^=&#]*signature|sign|sig)=", re.IGNORECASE)
 _QUOTED = re.compile(r"[^!-~]+")
 
 
