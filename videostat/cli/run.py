@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from queue import SimpleQueue
+from threading import Semaphore
 from typing import TYPE_CHECKING
 
 from videostat import waiting
@@ -85,7 +87,8 @@ class Run:
                 account.key()
         notices = Notices(clock, {ref: account.provider.polling.usual for ref, account in accounts.items()})
         inbox: SimpleQueue[Reply | int] = SimpleQueue()
-        options = replace(self.options, steps=tuple(steps))
+        # While one file settles on the disk, the next one has the wire.
+        options = replace(self.options, steps=tuple(steps), parallel=2 * self.options.parallel)
         with forward_signals(inbox), view:
             for job in waiting.run(
                 self.session.client, self.refs, steps, options, inbox=inbox, clock=clock, saved=saved
@@ -109,7 +112,7 @@ class Run:
     def _steps(self) -> dict[Phase, Callable[[Job], Job]]:
         steps: dict[Phase, Callable[[Job], Job]] = {}
         if self.saving:
-            steps[Phase.SAVE] = self.saving.save
+            steps[Phase.SAVE] = partial(self.saving.save, slot=Semaphore(self.options.parallel))
         if self.execution:
             steps[Phase.EXEC] = self.execution.execute
         return steps

@@ -17,6 +17,7 @@ from videostat.saving.destination import Destination, ensure_distinct, ensure_wr
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from videostat.cli.session import Session
@@ -96,7 +97,8 @@ class Saving:
                 known = seen.job if seen else Job(ref=ref)
                 yield replace(known, state=State.SUCCEEDED, saved=saved, problem=None)
 
-    def save(self, job: Job) -> Job:
+    def save(self, job: Job, slot: AbstractContextManager[object]) -> Job:
+        """Save the job's video, holding the slot while its bytes come."""
         destination = self.destinations[job.ref]
         transfer = self.transfers.setdefault(job.ref, Transfer(destination.path.name))
         saved = download(
@@ -110,5 +112,6 @@ class Saving:
             rng=Random(),  # noqa: S311 - spreads pauses
             transfer=transfer,
             overwrite=self.overwrite,
+            slot=slot,
         )
         return replace(job, saved=saved)

@@ -7,6 +7,7 @@ came. RFC 9110: ranges 14, If-Range 13.1.5.
 from __future__ import annotations
 
 import re
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
@@ -49,6 +50,7 @@ STALL_RATE = 1024
 # A URL that dies during the request is a wasted one.
 EXPIRY_MARGIN = timedelta(minutes=1)
 
+_NO_SLOT = nullcontext()
 _RETRIED = {408, 425, 429}
 _REFUSED = {400, 401, 403, 404, 410}
 _DIGITS = re.compile(r"[0-9]{1,18}")
@@ -110,10 +112,12 @@ def download(
     rng: Random,
     transfer: Transfer,
     overwrite: bool = False,
+    slot: AbstractContextManager[object] = _NO_SLOT,
 ) -> Saved:
     """Save the video, going on where an earlier run stopped; one that is already there is skipped.
 
-    `resolve` asks the service for a new link; `deadline` is on the monotonic clock, inf for none.
+    `resolve` asks the service for a new link; `deadline` is on the monotonic clock, inf for none. `slot` is held while
+    bytes may come, and not while the file settles.
     NotSaved, with the cause, where downloading again may help; what is final in `resolve` passes through.
     """
     try:
@@ -124,7 +128,7 @@ def download(
                 # Another process may have finished it before we had the lock.
                 if saved := destination.saved(overwrite=overwrite):
                     return saved
-                saved = _Download(_Attempt(part, open, clock, deadline, transfer), resolve, sleep, rng).run(link)
+                saved = _Download(_Attempt(part, open, clock, deadline, transfer), resolve, sleep, rng, slot).run(link)
     except VideostatError:
         transfer.state = "failed"
         raise
@@ -159,6 +163,7 @@ class _Download:
     resolve: Callable[[], Link]
     sleep: Callable[[float], object]
     rng: Random
+    slot: AbstractContextManager[object]
 
     def run(self, link: Link | None) -> Saved:
         attempt, part = self.attempt, self.attempt.part
@@ -166,10 +171,12 @@ class _Download:
         tries = _Tries(part.size)
         while True:
             try:
-                attempt.ensure_in_time()
-                if link is None or (link.expires_at and attempt.clock.now() + EXPIRY_MARGIN >= link.expires_at):
-                    link = self.resolve()
-                resumed, extension = attempt.run(link.url)
+                with self.slot:
+                    attempt.ensure_in_time()
+                    if link is None or (link.expires_at and attempt.clock.now() + EXPIRY_MARGIN >= link.expires_at):
+                        link = self.resolve()
+                    resumed = attempt.fetch(link.url)
+                extension = attempt.check()
             except _Refused as problem:
                 tries.count(part.size)
                 if tries.is_renewed:
@@ -210,20 +217,14 @@ class _Attempt:
     deadline: float
     transfer: Transfer
 
-    def run(self, url: str) -> tuple[int, str]:
-        """Return how many bytes were there already, and the extension of the video, which is now whole."""
-        self.transfer.state = "downloading"
-        resumed = self._fetch(url)
-        self.transfer.state = "checking"
-        return resumed, self._checked()
-
     def ensure_in_time(self) -> None:
         """Raise NotSaved after the deadline."""
         if self.clock.monotonic() >= self.deadline:
             raise NotSaved(NOT_SAVED_IN_TIME, hint=DOWNLOAD_AGAIN)
 
-    def _fetch(self, url: str) -> int:
-        """Bring the rest of the video; how many bytes were there already."""
+    def fetch(self, url: str) -> int:
+        """Bring the rest of the video, and return how many bytes were there already."""
+        self.transfer.state = "downloading"
         self.ensure_in_time()
         headers = {"Accept-Encoding": "identity"}
         if self.part.version:
@@ -302,8 +303,9 @@ class _Attempt:
                     raise Unreachable("the transfer stalled")
                 since, received = now, 0
 
-    def _checked(self) -> str:
-        """Its extension; a damaged video is not kept."""
+    def check(self) -> str:
+        """Return the extension of the video, which is whole; a damaged one is not kept."""
+        self.transfer.state = "checking"
         video, has_length = container.inspect(self.part.fd), self.transfer.total is not None
         if video and (has_length or video.proves_its_end):
             return video.extension
