@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 VIDEOSTAT = Path(sys.executable).with_name("videostat")
+DELAY = Path(__file__).with_name("delay.py")
 KEY = "sk-loopback"
 BLOCK = bytes(1 << 20)
 
@@ -34,27 +35,37 @@ class Service(NamedTuple):
 
 
 @contextmanager
-def service(*, tls: bool = False, keep_alive: bool = True) -> Iterator[Service]:
-    """Have it run; `env` has a home of its own, so that neither configuration nor history is the person's."""
+def service(*, tls: bool = False, keep_alive: bool = True, delay: float = 0) -> Iterator[Service]:
+    """Have it run; `env` has a home of its own, so that neither configuration nor history is the person's.
+
+    `delay`: seconds for the way there and back, by a proxy in between.
+    """
     with TemporaryDirectory() as folder:
         home = Path(folder)
         config, ca = home / "config.toml", home / "ca.pem"
         config.write_text("[providers.doubao]\nmax_requests_per_second = 1000\n", encoding="utf-8")
         command = [sys.executable, __file__, ca if tls else "", "keep-alive" if keep_alive else "close"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout
-            try:
-                base_url = process.stdout.readline().strip()
-                env = {
-                    "PATH": os.environ["PATH"],
-                    "HOME": folder,
-                    "VIDEOSTAT_CONFIG": str(config),
-                    "VIDEOSTAT_DOUBAO_BASE_URL": base_url,
-                    "DOUBAO_API_KEY": KEY,
-                }
-                yield Service(base_url, ca, env | ({"SSL_CERT_FILE": str(ca)} if tls else {}))
-            finally:
-                process.kill()
+        with _running(*command) as near, _running(sys.executable, DELAY, near, str(delay / 2)) as far:
+            base_url = far if delay else near
+            env = {
+                "PATH": os.environ["PATH"],
+                "HOME": folder,
+                "VIDEOSTAT_CONFIG": str(config),
+                "VIDEOSTAT_DOUBAO_BASE_URL": base_url,
+                "DOUBAO_API_KEY": KEY,
+            }
+            yield Service(base_url, ca, env | ({"SSL_CERT_FILE": str(ca)} if tls else {}))
+
+
+@contextmanager
+def _running(*command: str | Path) -> Iterator[str]:
+    """Run a server; its first line says where it is."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
 
 
 class _Connection(StreamRequestHandler):
@@ -63,25 +74,25 @@ class _Connection(StreamRequestHandler):
 
     def handle(self) -> None:
         while request := self.rfile.readline():
-            while self.rfile.readline().strip():
-                pass
+            headers = list(iter(lambda: self.rfile.readline().strip(), b""))
+            host = next(header[5:].strip().decode() for header in headers if header.lower().startswith(b"host:"))
             path = request.split()[1].decode()
             job = path.rpartition("/")[2].removesuffix(".mp4")
             if path.startswith("/media/"):
                 self._media(int(job.partition("-")[0]))
             else:
-                self._job(job)
+                self._job(job, host)
             if not self.server.keep_alive:
                 return
 
-    def _job(self, job: str) -> None:
+    def _job(self, job: str, host: str) -> None:
         running = job.startswith("running")
         task = {
             "task_id": job,
             "action": "generate",
             "status": "IN_PROGRESS" if running else "SUCCESS",
             "progress": "50%" if running else "100%",
-            "fail_reason": "" if running else f"{self.server.base_url}/media/{job}.mp4",
+            "fail_reason": "" if running else f"{self.server.scheme}://{host}/media/{job}.mp4",
             "submit_time": 1705334400,
             "start_time": 1705334410,
             "finish_time": 0 if running else 1705334520,
@@ -115,7 +126,8 @@ class _Server(ThreadingTCPServer):
         if ca:
             # Not shaken hands with in accept(), where each client would wait for the one before.
             self.socket = _context(Path(ca)).wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
-        self.base_url = f"{'https' if ca else 'http'}://127.0.0.1:{self.server_address[1]}"
+        self.scheme = "https" if ca else "http"
+        self.base_url = f"{self.scheme}://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, *_: object) -> None:
         """A client that goes away in the middle is none of our business."""
