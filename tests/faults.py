@@ -48,10 +48,14 @@ def mp4(size: int = 50_000, seed: int = 1, brand: bytes = b"isom") -> bytes:
 
 
 def webm(size: int = 5_000, *, is_live: bool = False) -> bytes:
-    start = b"\x1aE\xdf\xa3\x84webm\x18S\x80g"
+    def known(length: int) -> bytes:
+        return b"\x01" + length.to_bytes(7, "big")
+
+    start = b"\x1aE\xdf\xa3\x87\x42\x82\x84webm\x18S\x80g"
     length = size - len(start) - 8
-    told = b"\x01" + (b"\xff" * 7 if is_live else length.to_bytes(7, "big"))
-    return start + told + random.Random(3).randbytes(length)
+    block = b"\xa3" + known(length - 21) + random.Random(3).randbytes(length - 21)
+    cluster = b"\x1fC\xb6u" + known(len(block)) + block
+    return start + (b"\x01" + b"\xff" * 7 if is_live else known(length)) + cluster
 
 
 @dataclass(frozen=True)

@@ -355,7 +355,7 @@ def test_the_extension_comes_from_the_content(tmp_path: Path, video: bytes, exte
         assert save(server.url, at_path(tmp_path / "clip.mp4")).file.name == "clip.mp4"
 
 
-@pytest.mark.parametrize("flaw", [VIDEO.body[:-1], VIDEO.body + b"junk", mp4()[:16] + box(b"mdat"), webm()[:-1]])
+@pytest.mark.parametrize("flaw", [VIDEO.body[:-1], mp4()[:16] + box(b"mdat"), webm()[:-1]])
 def test_a_video_that_is_not_whole_has_no_final_name_though_its_length_is_right(tmp_path: Path, flaw: bytes) -> None:
     with FaultServer(Video(flaw)) as server, pytest.raises(NotSaved, match="not a whole video"):
         save(server.url, in_folder(tmp_path))

@@ -26,6 +26,7 @@ from videostat.errors import (
 from videostat.models import DOWNLOAD_AGAIN, NOT_SAVED_IN_TIME, Saved
 from videostat.saving import container
 from videostat.saving.destination import translate_disk_errors
+from videostat.saving.film import NoFilm
 from videostat.saving.partfile import STRONG_ETAG, Part, Version
 
 if TYPE_CHECKING:
@@ -264,7 +265,7 @@ class _Attempt:
             head += piece
             if len(head) >= container.HEAD:
                 break
-        if not container.extension(bytes(head[: container.HEAD])):
+        if not container.begins_like_a_film(bytes(head[: container.HEAD])):
             if total is not None and len(head) < min(total, container.HEAD):
                 raise Unreachable("the connection was lost")
             raise _Refused("the server sent a page, or something else that is not a video")
@@ -304,7 +305,11 @@ class _Attempt:
 
     def _checked(self) -> str:
         """Its extension; a damaged video is not kept."""
-        video, has_length = container.inspect(self.part.fd), self.transfer.total is not None
+        has_length = self.transfer.total is not None
+        try:
+            video = container.inspect(self.part.fd)
+        except NoFilm:
+            video = None
         if video and (has_length or video.proves_its_end):
             return video.extension
         self._discard()

@@ -85,7 +85,7 @@ class Destination:
                 # A name that was typed says nothing of whose video it is; one of ours has the job's id.
                 if self.is_exact and not self.is_known:
                     raise NotSaved(f"{file} is there already", hint=_REPLACE)
-                if not _is_video(file):
+                if not container.is_film(file):
                     raise NotSaved(f"{file} is there already, and is not a whole video", hint=_REPLACE)
                 return Saved(file=file, bytes=status.st_size, skipped=True)
         return None
@@ -183,11 +183,3 @@ def regular_file(path: Path) -> os.stat_result | None:
     if not stat.S_ISREG(status.st_mode):
         raise NotSaved(f"{path} is in the way: it is no plain file", hint="Move it away, or choose another name.")
     return status
-
-
-def _is_video(file: Path) -> bool:
-    fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
-        return container.inspect(fd) is not None
-    finally:
-        os.close(fd)
