@@ -70,21 +70,30 @@ class JobRef:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Where the video is, for a while; the URL may be signed, so it is in no repr."""
+    """Where the video is, for a while, and other places that may hold it; a URL may be signed, so it is in no repr."""
 
     url: str = field(repr=False)
     expires_at: datetime | None = None
+    others: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """A video on disk; `resumed` counts the bytes that an earlier attempt had left."""
+    """A job's video on disk, and where it has several, `more`; the numbers are of all of them.
+
+    `resumed` counts the bytes that an earlier attempt had left.
+    """
 
     file: Path
     bytes: int
     resumed: int = 0
     skipped: bool = False
     retries: int = 0
+    more: tuple[Path, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.file, *self.more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +103,7 @@ class Job:
     `needs_url`: the service hands out the video's URL at another endpoint, which has not been asked yet.
     `problem`: why the state could not be learnt, the wait ended early, or the video is not on disk.
     `ended`: the command that asked has done with it; what it says now is its answer.
+    `alternative_urls`: other places that may hold the same video. `further_urls`: further videos of the job.
     """
 
     ref: JobRef
@@ -114,6 +124,8 @@ class Job:
     estimated_time: float | None = None
     error: str | None = None
     error_code: str | None = None
+    alternative_urls: tuple[str, ...] = field(default=(), repr=False)
+    further_urls: tuple[str, ...] = field(default=(), repr=False)
     needs_url: bool = False
     saved: Saved | None = None
     problem: VideostatError | None = None
@@ -128,3 +140,11 @@ class Job:
         if self.state is not State.SUCCEEDED:
             return ExitCode.RUNNING
         return ExitCode.OK if self.video_url or self.saved else ExitCode.NOT_SAVED
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """Say where each of the job's videos is."""
+        if not self.video_url:
+            return ()
+        first = Link(self.video_url, self.expires_at, self.alternative_urls)
+        return (first, *(Link(url, self.expires_at) for url in self.further_urls))

@@ -22,16 +22,20 @@ NAMING = 512
 
 
 class Content(NamedTuple):
-    """What something is that is no film; `is_result`: a service may have been paid to make just that."""
+    """What something is that is no film; `is_result`: a service may have been paid to make just that.
+
+    `is_final`: it will not become one; where a page is now, a film may be later.
+    """
 
     name: str
     is_result: bool = False
+    is_final: bool = False
 
 
 _BYTE_ORDER_MARK = rb"(?:\xef\xbb\xbf)?\s*"
 # First bytes, and what begins with them; the first line that fits decides.
 _CONTENTS = [
-    (re.compile(pattern, re.DOTALL | re.IGNORECASE), Content(name, is_result))
+    (re.compile(pattern, re.DOTALL | re.IGNORECASE), Content(name, is_result, is_result or name.startswith("playlist")))
     for pattern, name, is_result in (
         (rb"GIF8[79]a", "GIF image", True),
         (rb"RIFF.{4}WEBP", "WebP image", True),
@@ -56,7 +60,8 @@ _CONTENTS = [
         (_BYTE_ORDER_MARK + rb"[\[{]", "JSON document", False),
     )
 ]
-OTHER = Content("file that is not a video")
+OTHER = Content("something else")
+NOTHING = Content("nothing at all")
 
 
 def begins_like_a_film(head: bytes) -> bool:
@@ -71,6 +76,11 @@ def begins_like_a_film(head: bytes) -> bool:
 def name_content(head: bytes) -> Content:
     """Name what begins like no film, by its first bytes."""
     return next((content for pattern, content in _CONTENTS if pattern.match(head)), OTHER)
+
+
+def may_be_paid_for(head: bytes) -> bool:
+    """Tell by the first bytes whether it is a film, or something else that a service may have been paid to make."""
+    return begins_like_a_film(head[:HEAD]) or name_content(head).is_result
 
 
 def inspect(fd: int) -> Film:

@@ -175,6 +175,11 @@ class Body:
             # read() and readinto() would throw away the unfinished piece when the connection is cut.
             return self._response.read1(size, decode_content=False)
 
+    @property
+    def end_is_known(self) -> bool:
+        """Tell, after the last read, whether HTTP itself says that nothing is missing."""
+        return self._response.chunked or self._response.length_remaining == 0
+
     def __enter__(self) -> Self:
         return self
 
