@@ -56,8 +56,8 @@ class Part:
         self._kept_now: list[Path] = []
         self.version = Version()
         self.fd = self._locked()
-        self.size = self._written_out = os.fstat(self.fd).st_size
         try:
+            self.size = self._written_out = os.fstat(self.fd).st_size
             self._take_over()
         except BaseException:
             os.close(self.fd)
@@ -206,6 +206,7 @@ class Part:
             self.version = version
         elif self.size and not is_ours and may_be_paid_for(os.pread(self.fd, NAMING, 0)):
             self.set_aside()
+            self.kept, self._kept_now = [], []
         elif self.size and note is None:
             raise NotSaved(
                 f"{self._path} is there already, and is not the beginning of a video",
