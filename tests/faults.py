@@ -20,13 +20,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from videostat.clock import Clock
 from videostat.errors import Unreachable
 from videostat.models import JobRef, Link, Saved
-from videostat.saving import Transfer, download
+from videostat.saving import Source, Transfer, download
 from videostat.saving.destination import Destination
 from videostat.transport.headers import read_retry_after
 
@@ -48,10 +48,14 @@ def mp4(size: int = 50_000, seed: int = 1, brand: bytes = b"isom") -> bytes:
 
 
 def webm(size: int = 5_000, *, is_live: bool = False) -> bytes:
-    start = b"\x1aE\xdf\xa3\x84webm\x18S\x80g"
+    def known(length: int) -> bytes:
+        return b"\x01" + length.to_bytes(7, "big")
+
+    start = b"\x1aE\xdf\xa3\x87\x42\x82\x84webm\x18S\x80g"
     length = size - len(start) - 8
-    told = b"\x01" + (b"\xff" * 7 if is_live else length.to_bytes(7, "big"))
-    return start + told + random.Random(3).randbytes(length)
+    block = b"\xa3" + known(length - 21) + random.Random(3).randbytes(length - 21)
+    cluster = b"\x1fC\xb6u" + known(len(block)) + block
+    return start + (b"\x01" + b"\xff" * 7 if is_live else known(length)) + cluster
 
 
 @dataclass(frozen=True)
@@ -216,6 +220,10 @@ class _Body:
         with _unreachable():
             return self._response.read1(size)
 
+    @property
+    def end_is_known(self) -> bool:
+        return self._response.chunked or self._response.length == 0
+
     def __enter__(self) -> Self:
         return self
 
@@ -300,13 +308,14 @@ def save(
     expires_at: datetime | None = None,
     transfer: Transfer | None = None,
     overwrite: bool = False,
+    others: tuple[str, ...] = (),
+    **source: Any,
 ) -> Saved:
     clock = clock or FakeClock()
     return download(
-        Link(url, expires_at),
+        Source(link=Link(url, expires_at, others), resolve=resolve or Service(url), **source),
         where,
         open=open or partial(connect, clock=clock),
-        resolve=resolve or Service(url),
         clock=clock,
         sleep=clock.sleep,
         deadline=deadline,

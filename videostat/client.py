@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from videostat.clock import Backoff
 from videostat.config import load
 from videostat.errors import NotFound, NotSaved, Retryable, UsageError
-from videostat.models import Job, JobRef, Link
+from videostat.models import Job, JobRef
 from videostat.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from videostat.config import Account, Settings
+    from videostat.models import Link
     from videostat.providers.base import Page
     from videostat.transport import Body
 
@@ -45,7 +46,14 @@ class Client:
         answer = self._transport.ask("GET", account.base_url, endpoint.path.format(id=job.ref.id), _auth(account))
         found = endpoint.parse(job.ref, answer)
         if job.needs_url:
-            return replace(job, video_url=found.video_url, expires_at=found.expires_at, needs_url=False)
+            return replace(
+                job,
+                video_url=found.video_url,
+                alternative_urls=found.alternative_urls,
+                further_urls=found.further_urls,
+                expires_at=found.expires_at,
+                needs_url=False,
+            )
         since, kept = found.completed_at or found.created_at, provider.retention.get(found.state)
         return replace(found, seen_at=answer.received_at, kept_until=since + kept if since and kept else None)
 
@@ -110,13 +118,16 @@ class Client:
         account = self.account(name)
         return self._transport.ask("POST", account.base_url, path, _auth(account), body=body).body
 
-    def link(self, job: Job) -> Link:
-        """A fresh address for a succeeded job's video; raises NotSaved where there is none any more."""
+    def link(self, job: Job, number: int = 1) -> Link:
+        """Ask for a fresh address of a succeeded job's video, of several that of this number.
+
+        Raises NotSaved where there is none any more.
+        """
         account = self.account(job.ref.provider)
-        fresh = self.look(replace(job, needs_url=account.provider.video is not None))
-        if not fresh.video_url:
+        links = self.look(replace(job, needs_url=account.provider.video is not None)).links
+        if len(links) < number:
             raise NotSaved(f"{account.provider.title} gives no address for its video")
-        return Link(fresh.video_url, fresh.expires_at)
+        return links[number - 1]
 
     def open(self, ref: JobRef, url: str, headers: Mapping[str, str]) -> Body:
         """A job's video, from the address the service gave."""

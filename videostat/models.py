@@ -74,21 +74,30 @@ class JobRef:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Where the video is, for a while; the URL may be signed, so it is in no repr."""
+    """Where the video is, for a while, and other places that may hold it; a URL may be signed, so it is in no repr."""
 
     url: str = field(repr=False)
     expires_at: datetime | None = None
+    others: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """A video on disk; `resumed` counts the bytes that an earlier attempt had left."""
+    """A job's video on disk, and where it has several, `more`; the numbers are of all of them.
+
+    `resumed` counts the bytes that an earlier attempt had left.
+    """
 
     file: Path
     bytes: int
     resumed: int = 0
     skipped: bool = False
     retries: int = 0
+    more: tuple[Path, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.file, *self.more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +108,7 @@ class Job:
     `problem`: why the state could not be learnt, the wait ended early, or the video is not on disk.
     `ended`: nothing more will happen to this job in this run. `sure`: the state is the service's own documented word;
     only then is it recorded.
+    `alternative_urls`: other places that may hold the same video. `further_urls`: further videos of the job.
     """
 
     ref: JobRef
@@ -124,6 +134,8 @@ class Job:
     seen_at: datetime | None = None
     extra: Mapping[str, object] = field(default_factory=dict, hash=False)
     sure: bool = True
+    alternative_urls: tuple[str, ...] = field(default=(), repr=False)
+    further_urls: tuple[str, ...] = field(default=(), repr=False)
     needs_url: bool = False
     saved: Saved | None = None
     problem: VideostatError | None = None
@@ -145,6 +157,14 @@ class Job:
         if self.problem:
             return self.problem.is_retryable
         return {ExitCode.FAILED: False, ExitCode.NOT_SAVED: True}.get(self.exit_code)
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """Say where each of the job's videos is."""
+        if not self.video_url:
+            return ()
+        first = Link(self.video_url, self.expires_at, self.alternative_urls)
+        return (first, *(Link(url, self.expires_at) for url in self.further_urls))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +230,7 @@ FIELDS = (
         lambda job: job.problem.code if job.problem else job.error_code,
     ),
     Field("file", "the saved video; the first, if there are several", lambda job: job.saved and job.saved.file),
-    Field("files", "all saved videos of the job", lambda job: [job.saved.file] if job.saved else None),
+    Field("files", "all saved videos of the job", lambda job: [job.saved.file, *job.saved.more] if job.saved else None),
     Field("exit_code", "the exit code of this job alone", lambda job: int(job.exit_code)),
     Field("retryable", "whether asking again can help; null where nothing went wrong", attrgetter("is_retryable")),
     Field("terminal", "whether the job has ended at the service", lambda job: job.state.is_terminal),

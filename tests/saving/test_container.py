@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import os
 import struct
+import time
+import tracemalloc
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,42 +12,153 @@ from faults import box, mp4, webm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videostat.saving.container import Video, extension, inspect
+from videostat.saving.container import NAMING, begins_like_a_film, inspect, name_content
+from videostat.saving.film import Film, NoFilm
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
+
+FIXTURES = Path(os.environ.get("VIDEOSTAT_TEST_FILMS", Path(__file__).parents[1] / "fixtures" / "films"))
+FILMS = sorted((FIXTURES / "films").iterdir())
+OTHERS = sorted((FIXTURES / "others").iterdir())
+# What stands behind a whole film: a cut before it leaves the film whole.
+LABELS = {"label-last.mp4": 28, "line-end-last.mp4": 2, "zeros-last.mp4": 64, "tag-last.webm": 128}
+# Those of which no byte says that they end there.
+ENDLESS = {
+    "ffmpeg-dash.mp4",
+    "ffmpeg-fragmented-without-mfra.mp4",
+    "ffmpeg-global-sidx.mp4",
+    "ffmpeg-live.webm",
+    "ffmpeg-piped.mkv",
+    "ffmpeg-piped.webm",
+    "gstreamer-streamable.webm",
+    "line-end-last.mp4",
+    "size-0-moov.mp4",
+    "size-0.mp4",
+    "styp-first.mp4",
+    "tag-last.webm",
+    "zeros-last.mp4",
+}
 
 FTYP = box(b"ftyp", b"isom\0\0\0\0")
 MOOV = box(b"moov", bytes(4))
+FRAGMENTED_MOOV = box(b"moov", box(b"mvex"))
 FRAGMENT = box(b"moof", bytes(4)) + box(b"mdat", b"12345")
+EBML = b"\x1aE\xdf\xa3\x87\x42\x82\x84webm"
 
 
-def inspected(tmp_path: Path, content: bytes) -> Video | None:
+def track(handler: bytes, *tables: bytes) -> bytes:
+    minf = box(b"minf", box(b"stbl", b"".join(tables)))
+    return box(b"trak", box(b"mdia", box(b"hdlr", bytes(8) + handler + bytes(12)) + minf))
+
+
+def inspected(tmp_path: Path, content: bytes) -> Film | str:
+    """Return what it is, or why it is no film."""
     path = tmp_path / "video"
     path.write_bytes(content)
     with path.open("rb") as file:
-        return inspect(file.fileno())
+        try:
+            return inspect(file.fileno())
+        except NoFilm as problem:
+            return str(problem)
+
+
+@pytest.mark.parametrize("film", FILMS, ids=lambda path: path.name)
+def test_a_film_of_a_real_muxer_is_accepted_whole(tmp_path: Path, film: Path) -> None:
+    extension = {".m4v": "mp4", ".3gp": "mp4"}.get(film.suffix, film.suffix[1:])
+    expected = Film(extension, proves_its_end=film.name not in ENDLESS)
+    assert begins_like_a_film(film.read_bytes()[:12])
+    assert inspected(tmp_path, film.read_bytes()) == expected
+
+
+@pytest.mark.parametrize("film", FILMS, ids=lambda path: path.name)
+def test_a_film_of_a_real_muxer_is_never_accepted_cut(tmp_path: Path, film: Path) -> None:
+    path = tmp_path / "video"
+    path.write_bytes(content := film.read_bytes())
+    whole = len(content) - LABELS.get(film.name, 0)
+    accepted = []
+    with path.open("rb+") as file:
+        for at in range(len(content) - 1, -1, -1):
+            file.truncate(at)
+            try:
+                accepted += [at] if inspect(file.fileno()).proves_its_end else []
+            except NoFilm:
+                continue
+    assert set(accepted) <= {whole}
+
+
+def test_there_are_films_of_every_writer() -> None:
+    assert {"ffmpeg", "mkvmerge", "gstreamer"} <= {path.name.partition(".")[0].partition("-")[0] for path in FILMS}
+    assert {path.suffix for path in FILMS} == {".mp4", ".mov", ".m4v", ".3gp", ".webm", ".mkv"}
+    assert len((FIXTURES / "VERSIONS").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=lambda path: path.name)
+def test_what_is_no_film_is_named(tmp_path: Path, other: Path) -> None:
+    content = other.read_bytes()
+    said = {
+        "clip.avi": "AVI file",
+        "clip.avif": "AVIF image",
+        "clip.flv": "Flash video",
+        "clip.gif": "GIF image",
+        "clip.ts": "MPEG-TS file",
+        "clip.webp": "WebP image",
+        "cover.jpg": "JPEG image",
+        "cover.png": "PNG image",
+        "error.json": "JSON document",
+        "error.xml": "XML document",
+        "header-alone.mp4": "a film's header without its pictures",
+        "init-segment.mp4": "a film's header without its pictures",
+        "page-behind-ebml.webm": "an EBML file that is neither WebM nor Matroska",
+        "page.html": "web page",
+        "playlist.m3u8": "playlist (HLS)",
+        "playlist.mpd": "playlist (DASH)",
+        "segment.m4s": "a film's segment without its beginning",
+        "sound-in.mp4": "audio without pictures",
+        "sound-in.webm": "audio without pictures",
+        "sound.m4a": "audio without pictures",
+        "sound.mp3": "MP3 audio",
+        "sound.ogg": "Ogg file",
+        "sound.wav": "WAV audio",
+        "zeros-behind-ebml.webm": "the first bytes of a film, and then something else",
+    }
+    assert inspected(tmp_path, content) == said[other.name]
+    if not begins_like_a_film(content[:12]):
+        assert name_content(content[:NAMING]).name == said[other.name]
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=lambda path: path.name)
+def test_what_somebody_may_have_paid_for_is_told_from_a_page(other: Path) -> None:
+    content = other.read_bytes()
+    is_result = begins_like_a_film(content[:12]) or name_content(content[:NAMING]).is_result
+    assert is_result == (other.suffix not in {".jpg", ".png", ".html", ".xml", ".json", ".m3u8", ".mpd"})
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (mp4(500), Video("mp4", proves_its_end=True)),
-        (mp4(500, brand=b"qt  "), Video("mov", proves_its_end=True)),
-        (FTYP + box(b"mdat", b"1") + MOOV, Video("mp4", proves_its_end=True)),
-        (FTYP + MOOV + struct.pack(">I4sQ", 1, b"mdat", 19) + b"abc", Video("mp4", proves_its_end=True)),
-        (FTYP + MOOV + struct.pack(">I4s", 0, b"mdat") + b"to the end", Video("mp4", proves_its_end=False)),
-        (FTYP + MOOV, Video("mp4", proves_its_end=False)),
-        (FTYP + MOOV + FRAGMENT, Video("mp4", proves_its_end=False)),
-        (FTYP + FRAGMENT, Video("mp4", proves_its_end=False)),
-        (FTYP + MOOV + FRAGMENT + box(b"mfra"), Video("mp4", proves_its_end=True)),
-        (webm(), Video("webm", proves_its_end=True)),
-        (webm() + b"more", Video("webm", proves_its_end=False)),
-        (webm(is_live=True), Video("webm", proves_its_end=False)),
-        (b"\x1aE\xdf\xa3\x84webm something else", Video("webm", proves_its_end=False)),
+        (mp4(500), Film("mp4", proves_its_end=True)),
+        (mp4(500, brand=b"qt  "), Film("mov", proves_its_end=True)),
+        (FTYP + box(b"mdat", b"1") + MOOV, Film("mp4", proves_its_end=True)),
+        (FTYP + MOOV + struct.pack(">I4sQ", 1, b"mdat", 19) + b"abc", Film("mp4", proves_its_end=True)),
+        (FTYP + MOOV + struct.pack(">I4s", 0, b"mdat") + b"to the end", Film("mp4", proves_its_end=False)),
+        (FTYP + MOOV + box(b"mdat", b"1") + struct.pack(">I4s", 0, b"free"), Film("mp4", proves_its_end=False)),
+        (FTYP + MOOV + FRAGMENT, Film("mp4", proves_its_end=False)),
+        (FTYP + FRAGMENTED_MOOV + FRAGMENT, Film("mp4", proves_its_end=False)),
+        (FTYP + MOOV + FRAGMENT + box(b"mfra"), Film("mp4", proves_its_end=True)),
+        (FTYP + MOOV + FRAGMENT + box(b"mfra") + b"\r\n", Film("mp4", proves_its_end=False)),
+        (mp4(500) + b"abc", Film("mp4", proves_its_end=False)),
+        (mp4(500) + bytes(64), Film("mp4", proves_its_end=False)),
+        (mp4(500) + b"ID3\x04 and a song", Film("mp4", proves_its_end=False)),
+        (mp4(500) + struct.pack(">I4s", 99, b"\x01\x02\x03\x04"), Film("mp4", proves_its_end=False)),
+        (FTYP + box(b"beam", b"1") + mp4(500), Film("mp4", proves_its_end=True)),
+        (FTYP + box(b"moov", track(b"soun") + track(b"vide")) + box(b"mdat", b"1"), Film("mp4", proves_its_end=True)),
+        (webm(), Film("webm", proves_its_end=True)),
+        (webm() + b"more", Film("webm", proves_its_end=False)),
+        (webm(is_live=True), Film("webm", proves_its_end=False)),
     ],
 )
-def test_a_whole_video_is_told_by_its_content(tmp_path: Path, content: bytes, expected: Video) -> None:
+def test_a_whole_film_is_told_by_its_content(tmp_path: Path, content: bytes, expected: Film) -> None:
     assert inspected(tmp_path, content) == expected
 
 
@@ -52,38 +167,71 @@ def test_a_whole_video_is_told_by_its_content(tmp_path: Path, content: bytes, ex
     [
         b"",
         b"ftyp",
-        b"<!doctype html><title>gone</title>",
-        b'{"code": 404, "message": "not found"}',
-        b"<?xml version='1.0'?><Error/>",
         FTYP,
+        FTYP + MOOV,
+        FTYP + MOOV + box(b"mdat"),
+        FTYP + FRAGMENT,
+        FTYP + FRAGMENTED_MOOV + box(b"mdat", b"before its first fragment"),
+        FTYP + MOOV + FRAGMENT + box(b"moof", bytes(4)),
         FTYP + box(b"mdat", b"no index"),
         mp4(500)[:-1],
-        mp4(500) + b"abc",
-        mp4(500) + bytes(64),
-        FTYP + MOOV + struct.pack(">I4s", 7, b"free") + b"abcdef",
+        mp4(500) + struct.pack(">I4s", 99, b"uuid") + b"a label that is cut",
+        FTYP + MOOV + struct.pack(">I4s", 7, b"free") + b"abcdef" + box(b"mdat", b"1"),
         FTYP + MOOV + struct.pack(">I4sQ", 1, b"mdat", 15) + b"abc",
         FTYP + MOOV + struct.pack(">I4s", 1, b"mdat"),
         FTYP + struct.pack(">I4s", 0, b"moov") + b"abc",
+        FTYP + box(b"moov", track(b"vide", box(b"stco", struct.pack(">IIII", 0, 2, 40, 9999)))) + box(b"mdat", b"1"),
+        FTYP + box(b"moov", track(b"vide", box(b"co64", struct.pack(">IIQ", 0, 1, 1 << 40)))) + box(b"mdat", b"1"),
+        FTYP + box(b"moov", track(b"soun")) + box(b"mdat", b"1"),
         webm()[:-1],
         b"\x1aE\xdf\xa3",
         b"\x1aE\xdf\xa3\0",
+        b"\x1aE\xdf\xa3\xff",
+        EBML + b"<!doctype html><title>gone</title>",
+        EBML + bytes(500),
+        EBML + b"\x18S\x80g\x01" + b"\xff" * 7 + bytes(500),
+        EBML + b"\x18S\x80g\x01" + b"\xff" * 7 + b"\x16T\xaek\x80",
+        b"\x1aE\xdf\xa3\x86\x42\x82\x83abc\x18S\x80g\x84\x1fC\xb6u",
     ],
 )
-def test_what_is_no_whole_video_is_not_taken_for_one(tmp_path: Path, content: bytes) -> None:
-    assert inspected(tmp_path, content) is None
+def test_what_is_no_whole_film_is_not_taken_for_one(tmp_path: Path, content: bytes) -> None:
+    assert isinstance(inspected(tmp_path, content), str)
 
 
 @settings(max_examples=50, deadline=None)
 @given(cut=st.integers(0, 4_999))
 def test_a_cut_anywhere_is_never_proof_of_the_end(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
     for content in (mp4(5_000), webm()):
-        video = inspected(tmp_path_factory.getbasetemp(), content[:cut])
-        assert video is None or not video.proves_its_end
+        film = inspected(tmp_path_factory.getbasetemp(), content[:cut])
+        assert isinstance(film, str) or not film.proves_its_end
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=64))
 def test_any_bytes_are_judged_without_an_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    for head in (b"", FTYP, FTYP + MOOV, b"\x1aE\xdf\xa3", webm()[:15]):
+    for head in (b"", FTYP, FTYP + MOOV, b"\x1aE\xdf\xa3", webm()[:15], webm(is_live=True)[:40]):
         inspected(tmp_path_factory.getbasetemp(), head + content)
-        extension(content)
+        begins_like_a_film(content)
+        name_content(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(lambda: b"\0\0\0\x08free" * 8_000_000, id="boxes"),
+        pytest.param(lambda: webm(is_live=True)[:24] + b"\xec\x80" * 32_000_000, id="elements"),
+    ],
+)
+def test_a_file_of_nothing_but_headers_takes_bounded_time_and_memory(
+    tmp_path: Path, content: Callable[[], bytes]
+) -> None:
+    (tmp_path / "video").write_bytes(content())
+    tracemalloc.start()
+    began = time.process_time()
+    try:
+        with (tmp_path / "video").open("rb") as file, pytest.raises(NoFilm, match="more than 1,000,000 parts"):
+            inspect(file.fileno())
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    assert time.process_time() - began < 30

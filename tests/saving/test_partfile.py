@@ -10,13 +10,14 @@ from faults import REF, in_folder
 
 from videostat.errors import NotSaved
 from videostat.saving.destination import Destination
-from videostat.saving.partfile import Part, Version
+from videostat.saving.partfile import Part
+from videostat.saving.version import Version
 
 VERSION = Version('"one"', 100)
 
 
 def remember(where: Path, **changes: object) -> None:
-    note = {"provider": "jogg", "id": "a1", "etag": '"one"', "total": 100, **changes}
+    note = {"provider": "jogg", "id": "a1", "validator": '"one"', "total": 100, **changes}
     (where / "jogg-a1.part").write_bytes(b"12345")
     (where / "jogg-a1.part.json").write_text(json.dumps(note))
 
@@ -33,7 +34,7 @@ def test_the_side_car_says_whose_bytes_they_are_and_no_more(tmp_path: Path) -> N
     with Part(in_folder(tmp_path)) as part:
         part.restart(VERSION)
         note = json.loads((tmp_path / "jogg-a1.part.json").read_text())
-    assert note == {"provider": "jogg", "id": "a1", "etag": '"one"', "total": 100}
+    assert note == {"provider": "jogg", "id": "a1", "validator": '"one"', "total": 100, "digest": ""}
 
 
 @pytest.mark.parametrize(
@@ -41,9 +42,9 @@ def test_the_side_car_says_whose_bytes_they_are_and_no_more(tmp_path: Path) -> N
     [
         {"provider": "doubao"},
         {"id": "a2"},
-        {"etag": 'W/"one"'},
-        {"etag": '"one"\r\nX: y'},
-        {"etag": None},
+        {"validator": 'W/"one"'},
+        {"validator": '"one"\r\nX: y'},
+        {"validator": None},
         {"total": "100"},
         {"total": 4},
         {"total": None},
@@ -55,7 +56,7 @@ def test_a_side_car_that_does_not_fit_starts_over(tmp_path: Path, changes: dict[
         assert part.size == 5
     remember(tmp_path, **changes)
     with Part(in_folder(tmp_path)) as part:
-        assert (part.size, part.version) == (0, None)
+        assert (part.size, part.version) == (0, Version())
         assert (tmp_path / "jogg-a1.part").stat().st_size == 0
 
 
@@ -64,12 +65,12 @@ def test_a_damaged_side_car_starts_over(tmp_path: Path, text: str) -> None:
     remember(tmp_path)
     (tmp_path / "jogg-a1.part.json").write_bytes(text.encode(errors="surrogateescape"))
     with Part(in_folder(tmp_path)) as part:
-        assert (part.size, part.version) == (0, None)
+        assert (part.size, part.version) == (0, Version())
 
 
 def test_a_part_that_nobody_could_go_on_with_is_removed(tmp_path: Path) -> None:
     with Part(in_folder(tmp_path)) as part:
-        part.restart(None)
+        part.restart()
         part.append(b"12345")
     assert list(tmp_path.iterdir()) == []
 
@@ -142,7 +143,7 @@ def test_a_side_car_that_is_no_plain_file_is_neither_read_nor_written_through(tm
     before = (tmp_path / "victim").read_bytes()
     make(tmp_path / "jogg-a1.part.json")  # type: ignore[operator]
     with Part(in_folder(tmp_path)) as part:
-        assert part.version is None
+        assert part.version == Version()
         part.restart(VERSION)
         part.append(b"1")
     assert (tmp_path / "victim").read_bytes() == before

@@ -77,6 +77,8 @@ class Run:
             return
         clock, history, view = self.session.clock, self.session.history, self.view
         history.add(self.refs, clock.now(), wanted=self.saving is not None)
+        if self.saving:
+            self.saving.note_recent(history)
         steps = self._steps()
         saved = {job.ref: job for job in self.saving.already()} if self.saving else {}
         accounts = {ref: self.session.client.account(ref.provider) for ref in self.refs}

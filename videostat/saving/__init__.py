@@ -1,134 +1,102 @@
 """Save one video to one file, safely, over a network and from a server that may do anything.
 
-`_Download` counts the attempts and decides whether there is another one; `_Attempt` makes one request and checks what
-came. RFC 9110: ranges 14, If-Range 13.1.5.
+Here is decided whether there is another try, and at which address; `Attempt` makes one request and checks what came.
 """
 
 from __future__ import annotations
 
-import re
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+import math
+from collections import deque
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import chain
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING
 
 from videostat.clock import Backoff
-from videostat.errors import (
-    NotSaved,
-    RateLimited,
-    Retryable,
-    ServerError,
-    Unreachable,
-    Unreadable,
-    Untrusted,
-    VideostatError,
-)
-from videostat.models import DOWNLOAD_AGAIN, NOT_SAVED_IN_TIME, Saved
-from videostat.saving import container
+from videostat.errors import NotSaved, RateLimited, Retryable, Unreadable, VideostatError
+from videostat.models import DOWNLOAD_AGAIN, Saved
+from videostat.saving.attempt import Attempt, Body, Missing, Open, Refused, Transfer, Unfit
 from videostat.saving.destination import translate_disk_errors
-from videostat.saving.partfile import STRONG_ETAG, Part, Version
+from videostat.saving.partfile import Busy, Part, remove_orphan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from random import Random
 
     from videostat.clock import Clock
     from videostat.models import Link
     from videostat.saving.destination import Destination
 
-# Larger pieces are no faster, 64 KiB ones 7 % slower.
-PIECE = 1 << 20
-TRIES = 5  # without a byte more
-BETWEEN_TRIES = Backoff(first=1, longest=5)
+__all__ = ["Body", "Open", "Transfer", "download"]
+
+BETWEEN_TRIES = Backoff(first=1, longest=30)
+# Where the wait has no deadline, a video has its own: so long without a byte more.
+PATIENCE = 600
+# An answer that makes no sense is asked for once more: the same verdict again is one.
+SENSELESS_TRIES = 2
+# The pauses before a fresh video is looked for again where it is to be: three minutes. One service needs 150 s.
+NOT_YET = (2, 5, 10, 20, 30, 30, 30, 30, 23)
 # A file server that is only busy says so in minutes: beyond, the person decides, not the server.
 LONGEST_RETRY_AFTER = 600
 # A service limits downloads by the hour, as ReelBot does.
 LONGEST_LIMIT = 3600
-STALL_SECONDS = 30
-STALL_RATE = 1024
 # A URL that dies during the request is a wasted one.
 EXPIRY_MARGIN = timedelta(minutes=1)
+# Another run that saves the same file is waited for as long as its file grows at least so often.
+LOCK_PATIENCE = 120
 
-_NO_SLOT = nullcontext()
-_RETRIED = {408, 425, 429}
-_REFUSED = {400, 401, 403, 404, 410}
-_DIGITS = re.compile(r"[0-9]{1,18}")
+NO_SLOT = nullcontext()
+_GONE = "The service gave a new address, and that was no better: the video may have expired there."
+_LATER = "The video is not there yet. Do not generate it again: run the same command again in some minutes."
 
 
-class Body(Protocol):
-    """An answer's body as it is on the wire; header names in lower case.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a video comes from: the service's answer, and the way to a newer one.
 
-    `read1` returns as soon as there is something, nothing at the end, which may also be a lost connection.
-    It raises Unreachable for errors and time-outs of the network, but only after handing out what had come,
-    and for a chunked body that breaks off.
+    `resolve` asks the service for a new link, never within `floor` seconds of the last; `most_links`: so many are
+    used, the first included. `is_fresh`: the video is so young that its file may not be there yet.
     """
 
-    @property
-    def status(self) -> int: ...
-    @property
-    def headers(self) -> Mapping[str, str]: ...
-    @property
-    def retry_after(self) -> float | None: ...
-    def read1(self, size: int, /) -> bytes: ...
-    def __enter__(self) -> Self: ...
-    def __exit__(self, *exc_info: object) -> object: ...
-
-
-class Open(Protocol):
-    """Follow redirects, send one request; Unreachable, or Untrusted, which ends the download."""
-
-    def __call__(self, url: str, headers: Mapping[str, str], /) -> Body: ...
-
-
-@dataclass(slots=True)
-class Transfer:
-    """What a view may read from another thread: bytes, `done` never above `total`, None while unknown."""
-
-    name: str
-    total: int | None = None
-    done: int = 0
-    state: Literal["waiting", "downloading", "retrying", "checking", "saved", "failed"] = "waiting"
-
-    def show(self, done: int, total: int | None) -> None:
-        # Through zero, so that no moment has the new total with the old, larger count.
-        self.done, self.total = 0, total
-        self.done = done
-
-
-class _Refused(Retryable):
-    """The URL does not give the video, or no longer: another one may."""
+    link: Link
+    resolve: Callable[[], Link]
+    floor: float = 0
+    most_links: int = 3
+    is_fresh: bool = False
 
 
 def download(
-    link: Link,
+    source: Source,
     destination: Destination,
     *,
     open: Open,  # noqa: A002  what it does, seen from here
-    resolve: Callable[[], Link],
     clock: Clock,
     sleep: Callable[[float], object],
     deadline: float,
     rng: Random,
     transfer: Transfer,
     overwrite: bool = False,
-    slot: AbstractContextManager[object] = _NO_SLOT,
+    slot: AbstractContextManager[object] = NO_SLOT,
+    worked: set[str] | None = None,
 ) -> Saved:
     """Save the video, going on where an earlier run stopped; one that is already there is skipped.
 
-    `resolve` asks the service for a new link; `deadline` is on the monotonic clock, inf for none. `slot` is held while
-    bytes may come, and not while the file settles.
+    `deadline` is on the monotonic clock, inf for none. `slot` is held while bytes may come, and not while the file
+    settles. `worked`: the hosts that have sent something in this run.
     NotSaved, with the cause, where downloading again may help; what is final in `resolve` passes through.
     """
     try:
         with translate_disk_errors(destination):
             if saved := destination.saved(overwrite=overwrite):
+                remove_orphan(destination)
                 return saved
-            with Part(destination) as part:
+            with _wait_for_part(destination, clock, sleep, deadline) as part:
                 # Another process may have finished it before we had the lock.
                 if saved := destination.saved(overwrite=overwrite):
                     return saved
-                saved = _Download(_Attempt(part, open, clock, deadline, transfer), resolve, sleep, rng, slot).run(link)
+                attempt = Attempt(part, open, clock, deadline, transfer, set() if worked is None else worked)
+                with _tell_what_is_kept(part), translate_disk_errors(destination):
+                    saved = _Download(attempt, source, sleep, rng, slot).run()
     except VideostatError:
         transfer.state = "failed"
         raise
@@ -136,218 +104,199 @@ def download(
     return saved
 
 
+def _wait_for_part(destination: Destination, clock: Clock, sleep: Callable[[float], object], deadline: float) -> Part:
+    """Return the part file, locked; another run is waited for as long as its file grows."""
+    size, grown_at = -1, clock.monotonic()
+    while True:
+        try:
+            return Part(destination, sleep)
+        except Busy as busy:
+            now = clock.monotonic()
+            if busy.size != size:
+                size, grown_at = busy.size, now
+            if now + 1 >= min(deadline, grown_at + LOCK_PATIENCE):
+                raise
+        sleep(1)
+
+
+@contextmanager
+def _tell_what_is_kept(part: Part) -> Iterator[None]:
+    """Add to the sentence about a failure where the bytes are that came."""
+    try:
+        yield
+    except NotSaved as error:
+        if not part.kept:
+            raise
+        files = " and ".join(str(file) for file in part.kept)
+        raise NotSaved(f"{error}; what came is kept as {files}", hint=error.hint, code=error.code) from error
+
+
+class _NoAddressError(Exception):
+    """The service has no address for now."""
+
+    def __init__(self, problem: Retryable) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
 @dataclass(slots=True)
-class _Tries:
-    """Count the tries of one download: `failures`, `pause` and `is_renewed` are since the file last grew."""
-
-    furthest: int
-    total: int = 0
-    failures: int = 0
-    pause: float = 0
-    is_renewed: bool = False
-
-    def count(self, size: int) -> None:
-        """Count a failed try that left `size` bytes."""
-        self.total += 1
-        if size > self.furthest:
-            self.furthest, self.failures, self.pause, self.is_renewed = size, 0, 0, False
-        else:
-            self.failures += 1
-
-
-@dataclass(frozen=True, slots=True)
 class _Download:
-    """Try until the video is there, or until another try cannot help."""
+    """Try until the video is there, or until another try cannot help.
 
-    attempt: _Attempt
-    resolve: Callable[[], Link]
+    `waiting` are the addresses of the present link that have not been tried in this round, `tried` those that have
+    been, with what was wrong there. `senseless` and `pause` are since the file last grew, at `grown_at`.
+    """
+
+    attempt: Attempt
+    source: Source
     sleep: Callable[[float], object]
     rng: Random
     slot: AbstractContextManager[object]
+    waiting: deque[str] = field(default_factory=deque)
+    tried: dict[str, Retryable] = field(default_factory=dict)
+    unfit: NotSaved | None = None
+    link: Link | None = None
+    links: int = 0
+    asked_at: float = -math.inf
+    looks: Iterator[int] = field(default_factory=lambda: iter(NOT_YET))
+    is_missing: bool = False
+    tries: int = 0
+    furthest: int = 0
+    grown_at: float = 0
+    senseless: int = 0
+    pause: float = 0
 
-    def run(self, link: Link | None) -> Saved:
-        attempt, part = self.attempt, self.attempt.part
-        attempt.transfer.show(part.size, part.version.total if part.version else None)
-        tries = _Tries(part.size)
+    def run(self) -> Saved:
+        attempt, part, clock = self.attempt, self.attempt.part, self.attempt.clock
+        attempt.transfer.show(part.size, part.version.total)
+        self.furthest, self.grown_at, self.asked_at = part.size, clock.monotonic(), clock.monotonic()
+        self._use(self.source.link)
         while True:
             try:
                 with self.slot:
                     attempt.ensure_in_time()
-                    if link is None or (link.expires_at and attempt.clock.now() + EXPIRY_MARGIN >= link.expires_at):
-                        link = self.resolve()
-                    resumed = attempt.fetch(link.url)
-                extension = attempt.check()
-            except _Refused as problem:
-                tries.count(part.size)
-                if tries.is_renewed:
-                    gone = "The service gave a new address, and that was no better: the video may have expired there."
-                    raise _not_saved(str(problem), gone) from problem
-                _ensure_left(tries, problem)
-                link, tries.is_renewed = None, True
+                    resumed, end_is_known = attempt.fetch(self._address())
+                extension = attempt.check(end_is_known=end_is_known)
+            except _NoAddressError as none:
+                self._count()
+                self._pause(none.problem)
+            except Unfit as problem:
+                self._count()
+                self._leave(problem)
             except Retryable as problem:
-                tries.count(part.size)
-                _ensure_left(tries, problem)
-                self._pause(problem, tries)
+                self._count()
+                self._go_on(problem)
             else:
-                return Saved(file=part.publish(extension), bytes=part.size, resumed=resumed, retries=tries.total)
+                return Saved(file=part.publish(extension), bytes=part.size, resumed=resumed, retries=self.tries)
 
-    def _pause(self, problem: Retryable, tries: _Tries) -> None:
-        """Wait before the next try; raises NotSaved where no time is left for that."""
-        self.attempt.transfer.state = "retrying"
-        tries.pause = BETWEEN_TRIES.after(tries.pause)
+    def _use(self, link: Link | None) -> None:
+        self.link, self.unfit = link, None
+        self.waiting, self.tried = deque(dict.fromkeys([link.url, *link.others]) if link else ()), {}
+        if link:
+            self.links += 1
+
+    def _address(self) -> str:
+        """Return the address to try; raises _NoAddressError where the service has none for now."""
+        expires_at = self.link and self.link.expires_at
+        if expires_at and self.attempt.clock.now() + EXPIRY_MARGIN >= expires_at:
+            self._renew(Refused("the video's URL has expired"))
+        if self.link is None:
+            early = self.asked_at + self.source.floor - self.attempt.clock.monotonic()
+            if early > 0:
+                self._sleep(early, Refused("no new address may be asked for yet"))
+            self.asked_at = self.attempt.clock.monotonic()
+            try:
+                self._use(self.source.resolve())
+            except Retryable as problem:
+                raise _NoAddressError(problem) from problem
+        return self.waiting[0]
+
+    def _count(self) -> None:
+        """Count a failed try."""
+        self.tries += 1
+        if (size := self.attempt.part.size) > self.furthest:
+            self.furthest, self.grown_at = size, self.attempt.clock.monotonic()
+            self.senseless, self.pause, self.is_missing = 0, 0, False
+
+    def _leave(self, problem: NotSaved) -> None:
+        """Never try this address again."""
+        self.unfit = self.unfit or problem
+        self.waiting.popleft()
+        self._end_round()
+
+    def _go_on(self, problem: Retryable) -> None:
+        """Try the next address, unless there are bytes of this one already: then it alone can go on with them."""
+        if isinstance(problem, Unreadable):
+            self.senseless += 1
+            if self.senseless == SENSELESS_TRIES:
+                return self._leave(_not_saved(str(problem), problem.hint))
+            return self._pause(problem)
+        if self.attempt.part.size and not isinstance(problem, Missing | Refused):
+            return self._pause(problem)
+        self.tried[self.waiting.popleft()] = problem
+        return self._end_round()
+
+    def _end_round(self) -> None:
+        """Decide what to do when each address has been tried."""
+        if self.waiting:
+            return
+        if not self.tried:
+            raise self.unfit or _not_saved("there is no address")
+        problems = [*self.tried.values()]
+        self.waiting, self.tried = deque(self.tried), {}
+        refusal = next((each for each in problems if isinstance(each, Refused)), None)
+        trouble = next((each for each in problems if not isinstance(each, Refused | Missing)), None)
+        if refusal:
+            self._renew(refusal)
+        elif trouble:
+            self._pause(trouble)
+        else:
+            self._look_later(problems[0])
+
+    def _look_later(self, problem: Retryable) -> None:
+        """Look again where a fresh video is to be; any other may have a new address."""
+        pause = next(self.looks, None) if self.source.is_fresh else None
+        if pause is not None:
+            self._sleep(pause, problem)
+        elif self.is_missing:
+            raise self.unfit or _not_saved(str(problem), _LATER if self.source.is_fresh else _GONE)
+        else:
+            self.is_missing = True
+            self._renew(problem)
+
+    def _renew(self, problem: Retryable) -> None:
+        """Forget the link, so that the service is asked for another one."""
+        if self.links >= self.source.most_links:
+            raise self.unfit or _not_saved(str(problem), _GONE)
+        self._use(None)
+
+    def _pause(self, problem: Retryable) -> None:
+        """Wait before the next try; raises NotSaved where no time is left for that, or too much of it is asked for."""
+        self.pause = BETWEEN_TRIES.after(self.pause)
         asked = problem.retry_after or 0
-        pause = max(self.rng.uniform(0, tries.pause), asked)
         longest = LONGEST_LIMIT if isinstance(problem, RateLimited) else LONGEST_RETRY_AFTER
-        if pause > longest or self.attempt.clock.monotonic() + pause >= self.attempt.deadline:
-            if asked:
-                raise _not_saved(
-                    f"{problem}; retry after {asked:,.0f} seconds", "Run the same command again after that."
-                ) from problem
+        if asked > longest:
+            raise _ask_later(problem)
+        self._sleep(max(self.rng.uniform(self.pause / 2, self.pause), asked), problem)
+
+    def _sleep(self, seconds: float, problem: Retryable) -> None:
+        self.attempt.transfer.state = "retrying"
+        deadline, now = self.attempt.deadline, self.attempt.clock.monotonic()
+        if math.isinf(deadline):
+            # What the server asked for is no silence of it.
+            deadline = self.grown_at + PATIENCE + (problem.retry_after or 0)
+        if now + seconds >= deadline:
+            if problem.retry_after:
+                raise _ask_later(problem)
             raise _not_saved(f"no time is left to try again: {problem}") from problem
-        self.sleep(pause)
+        self.sleep(seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """One request for the rest of the video, and the check of the whole file."""
-
-    part: Part
-    open: Open
-    clock: Clock
-    deadline: float
-    transfer: Transfer
-
-    def ensure_in_time(self) -> None:
-        """Raise NotSaved after the deadline."""
-        if self.clock.monotonic() >= self.deadline:
-            raise NotSaved(NOT_SAVED_IN_TIME, hint=DOWNLOAD_AGAIN)
-
-    def fetch(self, url: str) -> int:
-        """Bring the rest of the video, and return how many bytes were there already."""
-        self.transfer.state = "downloading"
-        self.ensure_in_time()
-        headers = {"Accept-Encoding": "identity"}
-        if self.part.version:
-            headers |= {"Range": f"bytes={self.part.size}-", "If-Range": self.part.version.etag}
-        try:
-            with self.open(url, headers) as body:
-                return self._take(body)
-        except Untrusted as error:
-            raise _not_saved(str(error), error.hint) from error
-
-    def _take(self, body: Body) -> int:
-        part, status = self.part, body.status
-        if status in _RETRIED or status >= 500:  # noqa: PLR2004  RFC 9110, 15.6
-            raise ServerError(f"the server answered {status}", retry_after=body.retry_after)
-        if status in _REFUSED:
-            raise _Refused(f"the server refused the video's URL with {status}")
-        if body.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
-            raise Unreadable("the server compressed the video, though it was asked not to")
-        pieces = self._pieces(body)
-        match status:
-            case 200:
-                total, pieces = self._begin(body, pieces)
-            case 206:
-                total = self._go_on(body)
-            case 416:
-                total, pieces = self._go_on(body), iter(())
-            case _:
-                raise _not_saved(f"the server answered {status}")
-        resumed = part.size
-        self._append(pieces, total)
-        return resumed
-
-    def _begin(self, body: Body, pieces: Iterator[bytes]) -> tuple[int | None, Iterator[bytes]]:
-        """Only now that it is seen to be a video does it replace what an earlier attempt left."""
-        total, etag = _length(body), body.headers.get("etag", "")
-        head = bytearray()
-        for piece in pieces:
-            head += piece
-            if len(head) >= container.HEAD:
-                break
-        if not container.extension(bytes(head[: container.HEAD])):
-            if total is not None and len(head) < min(total, container.HEAD):
-                raise Unreachable("the connection was lost")
-            raise _Refused("the server sent a page, or something else that is not a video")
-        self.part.restart(Version(etag, total) if total and STRONG_ETAG.fullmatch(etag) else None)
-        self.transfer.show(0, total)
-        return total, chain([bytes(head)], pieces)
-
-    def _go_on(self, body: Body) -> int:
-        version = self.part.version
-        if version and _fits(body, self.part.size, version):
-            return version.total
-        self._discard()
-        raise Unreadable("the server sent another part of the video than was asked for")
-
-    def _append(self, pieces: Iterator[bytes], total: int | None) -> None:
-        part = self.part
-        for piece in pieces:
-            if total is not None and part.size + len(piece) > total:
-                self._discard()
-                raise Unreadable("the server sent more than it had announced")
-            part.append(piece)
-            self.transfer.done = part.size
-        if total is not None and part.size < total:
-            raise Unreachable(f"the connection was lost after {part.size} of {total} bytes")
-
-    def _pieces(self, body: Body) -> Iterator[bytes]:
-        since, received = self.clock.monotonic(), 0
-        while piece := body.read1(PIECE):
-            yield piece
-            self.ensure_in_time()
-            received += len(piece)
-            now = self.clock.monotonic()
-            if now - since >= STALL_SECONDS:
-                if received < STALL_RATE * (now - since):
-                    raise Unreachable("the transfer stalled")
-                since, received = now, 0
-
-    def check(self) -> str:
-        """Return the extension of the video, which is whole; a damaged one is not kept."""
-        self.transfer.state = "checking"
-        video, has_length = container.inspect(self.part.fd), self.transfer.total is not None
-        if video and (has_length or video.proves_its_end):
-            return video.extension
-        self._discard()
-        if video:
-            raise _not_saved("the server does not say how long the video is, so nothing proves it whole")
-        if has_length:
-            raise _Refused("what the server sent is not a whole video")
-        raise Unreachable("the connection was lost, or the video is not whole")
-
-    def _discard(self) -> None:
-        self.part.restart(None)
-        self.transfer.show(0, None)
-
-
-def _ensure_left(tries: _Tries, problem: Retryable) -> None:
-    if tries.failures == TRIES:
-        raise _not_saved(str(problem), problem.hint) from problem
+def _ask_later(problem: Retryable) -> NotSaved:
+    return _not_saved(
+        f"{problem}; retry after {problem.retry_after:,.0f} seconds", "Run the same command again after that."
+    )
 
 
 def _not_saved(why: str, hint: str | None = None) -> NotSaved:
     return NotSaved(f"not saved: {why}", hint=hint or DOWNLOAD_AGAIN)
-
-
-def _fits(body: Body, size: int, version: Version) -> bool:
-    """Whether the answer goes on exactly where the bytes we have end, or says that there are no more."""
-    headers, total = body.headers, version.total
-    content_range = headers.get("content-range", "").lower()
-    if body.status == 416:  # noqa: PLR2004  Range Not Satisfiable
-        return size == total and content_range == f"bytes */{total}"
-    return (
-        content_range == f"bytes {size}-{total - 1}/{total}"
-        and headers.get("etag") == version.etag
-        and _length(body) in {None, total - size}
-    )
-
-
-def _length(body: Body) -> int | None:
-    """None where the server does not say; RFC 9110, 8.6 allows digits and nothing else."""
-    value = body.headers.get("content-length")
-    if value is None:
-        return None
-    if not _DIGITS.fullmatch(value):
-        raise Unreadable(f"the server announced a malformed length, {value[:40]!a}")
-    return int(value)

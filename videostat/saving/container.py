@@ -1,102 +1,104 @@
-"""Is this file a whole video? Boxes of MP4 and MOV (ISO/IEC 14496-12), elements of WebM (RFC 8794)."""
+"""Tell by its content what a file is, and whether a film is all there."""
 
 from __future__ import annotations
 
 import os
+import re
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from videostat.saving.boxes import FIRST, inspect_boxes
+from videostat.saving.elements import EBML, inspect_elements
+from videostat.saving.film import NoFilm, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from videostat.saving.film import Film
 
-EXTENSIONS = ("mp4", "webm", "mov")
+EXTENSIONS = ("mp4", "webm", "mov", "mkv")
 HEAD = 12
-"""How many first bytes `extension` needs."""
-
-_EBML = b"\x1aE\xdf\xa3"
-_SEGMENT = b"\x18S\x80g"
-
-
-@dataclass(frozen=True, slots=True)
-class Video:
-    """A file that contradicts itself nowhere; `proves_its_end`: a cut one could not look like this."""
-
-    extension: str
-    proves_its_end: bool
+"""How many first bytes `begins_like_a_film` needs."""
+NAMING = 512
+"""How many of them `name_content` needs."""
 
 
-def extension(head: bytes) -> str | None:
-    """What the first bytes announce; None: a page, or anything else that is no video."""
-    if head[4:8] == b"ftyp":
-        return "mov" if head[8:12] == b"qt  " else "mp4"
-    return "webm" if head[:4] == _EBML else None
+class Content(NamedTuple):
+    """What something is that is no film; `is_result`: a service may have been paid to make just that.
+
+    `is_final`: it will not become one; where a page is now, a film may be later.
+    """
+
+    name: str
+    is_result: bool = False
+    is_final: bool = False
 
 
-def inspect(fd: int) -> Video | None:
-    """Walk the whole file; None: it is no video, or not all of one."""
-    size = os.fstat(fd).st_size
-    found = extension(os.pread(fd, HEAD, 0))
-    if found is None:
-        return None
+_BYTE_ORDER_MARK = rb"(?:\xef\xbb\xbf)?\s*"
+# First bytes, and what begins with them; the first line that fits decides.
+_CONTENTS = [
+    (re.compile(pattern, re.DOTALL | re.IGNORECASE), Content(name, is_result, is_result or name.startswith("playlist")))
+    for pattern, name, is_result in (
+        (rb"GIF8[79]a", "GIF image", True),
+        (rb"RIFF.{4}WEBP", "WebP image", True),
+        (rb"RIFF.{4}AVI ", "AVI file", True),
+        (rb"RIFF.{4}WAVE", "WAV audio", True),
+        (rb"\x47.{187}\x47", "MPEG-TS file", True),
+        (rb".{4}\x47.{191}\x47", "MPEG-TS file", True),
+        (rb"\x00\x00\x01\xba", "MPEG program stream", True),
+        (rb"FLV\x01", "Flash video", True),
+        (rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "Windows Media file", True),
+        (rb"OggS", "Ogg file", True),
+        (rb"fLaC", "FLAC audio", True),
+        (rb"ID3[\x02-\x04]|\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff]", "MP3 audio", True),
+        (rb"PK\x03\x04", "ZIP archive", True),
+        (rb"\xff\xd8\xff", "JPEG image", False),
+        (rb"\x89PNG\r\n", "PNG image", False),
+        (rb"\x1f\x8b", "file compressed with gzip", False),
+        (_BYTE_ORDER_MARK + rb"#EXTM3U", "playlist (HLS)", False),
+        (_BYTE_ORDER_MARK + rb"(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<MPD\b", "playlist (DASH)", False),
+        (_BYTE_ORDER_MARK + rb"(?:<!doctype\s+html|<html|<head|<body|<script)", "web page", False),
+        (_BYTE_ORDER_MARK + rb"<(?:\?xml|[a-z])", "XML document", False),
+        (_BYTE_ORDER_MARK + rb"[\[{]", "JSON document", False),
+    )
+]
+OTHER = Content("something else")
+NOTHING = Content("nothing at all")
+
+
+def begins_like_a_film(head: bytes) -> bool:
+    """Tell by the first bytes whether the rest is worth fetching."""
+    if head[:4] == EBML:
+        return True
+    length, kind = struct.unpack_from(">I4s", head.ljust(HEAD, b"\0"))
+    # 0: to the end of the file, 1: a length of 64 bits follows; else the box has at least its own header.
+    return kind in FIRST and not 1 < length < struct.calcsize(">I4s")
+
+
+def name_content(head: bytes) -> Content:
+    """Name what begins like no film, by its first bytes."""
+    return next((content for pattern, content in _CONTENTS if pattern.match(head)), OTHER)
+
+
+def may_be_paid_for(head: bytes) -> bool:
+    """Tell by the first bytes whether it is a film, or something else that a service may have been paid to make."""
+    return begins_like_a_film(head[:HEAD]) or name_content(head).is_result
+
+
+def inspect(fd: int) -> Film:
+    """Walk the whole file; raises NoFilm, which says what it is, where it is not all of a film."""
+    source = Source(fd)
+    head = source.read(0, HEAD)
+    if not begins_like_a_film(head):
+        raise NoFilm(name_content(source.read(0, NAMING)).name, is_final=True)
+    return inspect_elements(source) if head[:4] == EBML else inspect_boxes(source)
+
+
+def is_film(file: os.PathLike[str]) -> bool:
+    """Tell whether a file is a whole film; it is never opened through a link, nor waited for."""
+    fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        ends = _webm_ends(fd, size) if found == "webm" else _boxes_end(fd, size)
-    except (ValueError, struct.error):
-        return None
-    return Video(found, proves_its_end=ends)
-
-
-def _boxes_end(fd: int, size: int) -> bool:
-    kinds, is_open = set(), False
-    for kind, is_open in _boxes(fd, size):  # noqa: B007  the last box decides
-        kinds.add(kind)
-    if not kinds & {b"moov", b"moof"}:
-        raise ValueError("nothing to play")
-    # A fragmented file cut between two fragments looks whole, unless its index, always last, is there.
-    return kind == b"mfra" if b"moof" in kinds else kinds >= {b"moov", b"mdat"} and not is_open
-
-
-def _boxes(fd: int, size: int) -> Iterator[tuple[bytes, bool]]:
-    """Each top-level box: its kind, and whether it merely goes on to the end of the file."""
-    offset = 0
-    while offset < size:
-        header = os.pread(fd, 16, offset)
-        length, kind = struct.unpack_from(">I4s", header)
-        header_length = 8
-        # Only media data: everything that is zero, such as a hole, would otherwise be a box to the end.
-        is_open = length == 0 and kind == b"mdat"
-        if is_open:
-            length = size - offset
-        elif length == 1:
-            (length,) = struct.unpack_from(">Q", header, 8)
-            header_length = 16
-        if length < header_length or offset + length > size:
-            raise ValueError("a box that does not fit")
-        yield kind, is_open
-        offset += length
-
-
-def _webm_ends(fd: int, size: int) -> bool:
-    header = os.pread(fd, 256, 0)
-    width, length = _element_size(header, len(_EBML))
-    start = len(_EBML) + width + (length or 0)
-    if header[start : start + len(_SEGMENT)] != _SEGMENT:
+        inspect(fd)
+    except NoFilm:
         return False
-    width, length = _element_size(header, start + len(_SEGMENT))
-    if length is None:
-        return False
-    end = start + len(_SEGMENT) + width + length
-    if end > size:
-        raise ValueError("a segment that does not fit")
-    return end == size
-
-
-def _element_size(header: bytes, offset: int) -> tuple[int, int | None]:
-    """How many bytes the size takes, and the size; None: unknown, as in a live recording."""
-    first = header[offset] if offset < len(header) else 0
-    if not first:
-        raise ValueError("not a size")
-    width = 9 - first.bit_length()
-    unknown = (1 << 7 * width) - 1
-    value = int.from_bytes(header[offset : offset + width], "big") & unknown
-    return width, None if value == unknown else value
+    finally:
+        os.close(fd)
+    return True

@@ -10,8 +10,9 @@ import stat
 import string
 import unicodedata
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -21,7 +22,7 @@ from videostat.saving import container
 from videostat.saving.container import EXTENSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from videostat.models import JobRef
 
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"(?![ -])[\w .,~=+()@-]+")
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file: reserved whatever follows the first dot.
 _WINDOWS = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9¹²³]) *(?:\.|\Z)", re.IGNORECASE)
-# 255 bytes is what nearly every file system grants a name; the longest ending of ours is `.part.json`.
-_LONGEST = 255 - len(".part.json")
+# 255 bytes is what nearly every file system grants a name; this is the longest ending of ours.
+_LONGEST = 255 - len(" (99).unproven-2.part")
 
 _HINTS = {
     **dict.fromkeys(
@@ -74,6 +75,43 @@ class Destination:
     def file(self, extension: str) -> Path:
         return self.path if self.is_exact else Path(f"{self.path}.{extension}")
 
+    @property
+    def part(self) -> Path:
+        """Name the file that the video grows in."""
+        return Path(f"{self.path}.part")
+
+    @property
+    def sidecar(self) -> Path:
+        """Name the file that says which version of the video the part is of."""
+        return Path(f"{self.path}.part.json")
+
+    def unproven(self, number: int) -> Path:
+        """Name a file for what came and cannot be proven whole."""
+        return Path(f"{self.path}.unproven-{number}.part")
+
+    def further(self, number: int) -> Self:
+        """Return where the job's second, third ... video goes: an id has neither blanks nor brackets."""
+        ending = self.path.suffix if self.is_exact else ""
+        return replace(self, path=self.path.with_name(f"{self.path.name.removesuffix(ending)} ({number}){ending}"))
+
+    def reserve(self) -> None:
+        """Leave an empty part where there is no video yet: a later run sees by it that this one was not finished."""
+        with suppress(OSError):
+            if not any(os.path.lexists(self.file(extension)) for extension in EXTENSIONS):
+                os.close(os.open(self.part, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666))
+
+    def all_saved(self) -> Saved | None:
+        """Return the job's videos that are there, all of them; raises NotSaved as `saved` does."""
+        found = [self.saved()]
+        for number in count(2):
+            place = self.further(number)
+            if os.path.lexists(place.part):
+                return None
+            if not (saved := place.saved()):
+                break
+            found.append(saved)
+        return join_saved([saved for saved in found if saved]) if found[0] else None
+
     def saved(self, *, overwrite: bool = False) -> Saved | None:
         """The whole video that is already there and is to stay; NotSaved if anything else has its name."""
         with translate_disk_errors(self):
@@ -85,10 +123,22 @@ class Destination:
                 # A name that was typed says nothing of whose video it is; one of ours has the job's id.
                 if self.is_exact and not self.is_known:
                     raise NotSaved(f"{file} is there already", hint=_REPLACE)
-                if not _is_video(file):
+                if not container.is_film(file):
                     raise NotSaved(f"{file} is there already, and is not a whole video", hint=_REPLACE)
                 return Saved(file=file, bytes=status.st_size, skipped=True)
         return None
+
+
+def join_saved(videos: Sequence[Saved]) -> Saved:
+    """Sum up a job's videos."""
+    return Saved(
+        file=videos[0].file,
+        more=tuple(each.file for each in videos[1:]),
+        bytes=sum(each.bytes for each in videos),
+        resumed=sum(each.resumed for each in videos),
+        skipped=all(each.skipped for each in videos),
+        retries=sum(each.retries for each in videos),
+    )
 
 
 def ensure_writable(destinations: Iterable[Destination], *, overwrite: bool) -> None:
@@ -185,9 +235,9 @@ def regular_file(path: Path) -> os.stat_result | None:
     return status
 
 
-def _is_video(file: Path) -> bool:
-    fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
-        return container.inspect(fd) is not None
-    finally:
-        os.close(fd)
+def format_size(size: int) -> str:
+    """Write bytes as a person reads them: 26.7 kB, 3.4 GB."""
+    amount, units = float(size), ["bytes", "kB", "MB", "GB"]
+    while amount >= 1000 and len(units) > 1:  # noqa: PLR2004  SI
+        amount, units = amount / 1000, units[1:]
+    return f"{amount:.1f} {units[0]}" if units[0] != "bytes" else f"{size} bytes"

@@ -185,6 +185,12 @@ class Body:
             piece: bytes = self._response.raw.read1(size)
             return piece
 
+    @property
+    def end_is_known(self) -> bool:
+        """Tell, after the last read, whether HTTP itself says that nothing is missing."""
+        raw = self._response.raw
+        return bool(raw.chunked or raw.length_remaining == 0)
+
     def __enter__(self) -> Self:
         return self
 
