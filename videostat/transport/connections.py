@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, InvalidHeader, NameResolutionError, NewConnectionError
 
 from videostat.transport.sockets import Deadline, PlainSocket, SecureSocket
 
@@ -82,10 +82,17 @@ class _Connection(HTTPConnection):
             super().request(method, target.raw, body, headers, **options)
 
     def getresponse(self) -> Any:
-        if isinstance(self.sock, PlainSocket | SecureSocket):
-            self.sock.deadline = self._deadline
-        with self._telling_stale():
-            response = super().getresponse()
+        sock = self.sock
+        if isinstance(sock, PlainSocket | SecureSocket):
+            sock.deadline = self._deadline
+        try:
+            with self._telling_stale():
+                response = super().getresponse()
+        except InvalidHeader:
+            # urllib3 leaves the socket of an answer with several lengths to the garbage collector.
+            if isinstance(sock, PlainSocket | SecureSocket):
+                socket.close(sock.detach())
+            raise
         self._is_used = True
         return response
 
