@@ -169,6 +169,20 @@ def test_the_threads_of_a_wait_end_with_it(serve: Callable[..., Server], tmp_pat
     assert threading.active_count() <= before + server.connections
 
 
+def test_where_no_thread_can_be_started_each_job_is_told(
+    serve: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking = client(serve(reply({})), tmp_path)
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    jobs = [*wait(asking, ["doubao:1", "doubao:2"], timeout=0.5)]
+    assert [int(job.exit_code) for job in jobs] == [6, 6]
+    assert "the system starts no further thread" in str(jobs[0].problem)
+
+
 def test_a_hundred_jobs_at_a_server_that_drips_take_few_threads_and_end_in_time(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:
@@ -350,13 +364,16 @@ def test_a_private_root_alone_is_trusted(
     way: str,
     kind: str,
     authority: trustme.CA,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
     signer = authority if way == "https proxy" else stranger
     server = serve(reply(b"video"), tls=tls(signer, "api.example", "127.0.0.1"))
     proxy_tls = tls(stranger, "127.0.0.1") if way == "https proxy" else None
-    # What the system trusts does not vouch for anybody.
+    # What the system trusts, or requests brings along, does not vouch for anybody.
     pem = stranger.cert_pem.bytes().decode()
+    (tmp_path / "stranger.pem").write_text(pem)
+    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "stranger.pem"))
     monkeypatch.setattr("ssl.SSLContext.load_default_certs", lambda self, *_: self.load_verify_locations(cadata=pem))
     with Proxy({"api.example:443": server}, tls=proxy_tls) as proxy:
         if way != "direct":
