@@ -21,12 +21,12 @@ from videostat.polling.options import Phase, PollOptions, Reply
 from videostat.polling.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 TIMEOUT = 20  # seconds: only a broken test waits so long
 
 
-def poll_on_threads(count: int, step: Callable[[Job], Job]) -> list[Job]:
+def poll_on_threads(count: int, step: Callable[[Job], Job]) -> Iterator[Job]:
     """Poll with real threads; `step` is what each job's look is."""
     inbox = SimpleQueue[Reply | int]()
     workers = Workers(inbox.put)
@@ -38,7 +38,7 @@ def poll_on_threads(count: int, step: Callable[[Job], Job]) -> list[Job]:
         jobs = poll(
             targets([f"a{number}" for number in range(count)]), submit, inbox, Clock(), PollOptions(timeout=TIMEOUT)
         )
-        return [job for job in jobs if job and job.ended]
+        yield from (job for job in jobs if job and job.ended)
 
 
 def eventually(is_so: Callable[[], bool]) -> None:
@@ -84,7 +84,7 @@ def test_three_hundred_jobs_are_looked_at_side_by_side() -> None:
         threads.add(threading.current_thread().name)
         return failed(job)
 
-    assert len(poll_on_threads(300, step)) == 300
+    assert len([*poll_on_threads(300, step)]) == 300
     assert 30 <= len(threads) <= IN_FLIGHT
 
 
@@ -94,13 +94,13 @@ def test_a_job_that_does_not_answer_delays_no_other() -> None:
     def step(job: Job) -> Job:
         if job.ref.id == "a0":
             assert others_ended.wait(TIMEOUT)
-        else:
-            ended.append(job.ref.id)
-            if len(ended) == 99:
-                others_ended.set()
         return failed(job)
 
-    assert poll_on_threads(100, step)[-1].ref.id == "a0"
+    for job in poll_on_threads(100, step):
+        ended.append(job.ref.id)
+        if len(ended) == 99:
+            others_ended.set()
+    assert ended[-1] == "a0"
 
 
 def test_a_step_that_never_ends_does_not_keep_the_process() -> None:
