@@ -1,42 +1,169 @@
-"""Run the poll loop on threads; `wait` is the library's way in."""
+"""Run the poll loop on threads; `wait` and `save` are the library's way in."""
 
 from __future__ import annotations
 
+import math
+import os
 from functools import partial
+from pathlib import Path
 from queue import SimpleQueue
+from random import Random
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from videostat.client import Client
 from videostat.clock import Clock
-from videostat.models import JobRef
-from videostat.polling import poll
+from videostat.errors import JobFailed, NotReady, NotSaved, UsageError
+from videostat.models import Job, JobRef, Link, State
+from videostat.polling import ATTEMPTS, poll
 from videostat.polling.options import Phase, PollOptions, Reply, Target
 from videostat.polling.workers import Workers
+from videostat.saving import Transfer, download
+from videostat.saving.destination import Destination, ensure_writable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from videostat.client import Client
-    from videostat.models import Job
+    from videostat.models import Saved
 
 
 def wait(
-    client: Client, jobs: Iterable[JobRef | str], *, timeout: float | None = None, interval: float | None = None
+    client: Client,
+    jobs: Iterable[Job | JobRef | str] | Job | JobRef | str,
+    *,
+    timeout: float | None = None,
+    interval: float | None = None,
+    on_change: Callable[[Job], object] | None = None,
 ) -> Iterator[Job]:
     """Yield each job as it ends, in the order they end; `job.exit_code` tells how.
 
-    A job is a JobRef or "PROVIDER:ID". `timeout`: seconds for all of them, 0 for ever, None as long as the
-    slowest of their services advises; jobs still running then have a TimedOut problem. `interval`: seconds
-    between two looks at a job, never less than its service allows. Raises UsageError for what is not a job
-    and ConfigError for an unknown account; whatever else goes wrong is the `problem` of its job.
+    `jobs`: one job or several, each a Job, a JobRef or "PROVIDER:ID". `timeout`: seconds for all of them, 0 for ever,
+    None as long as the slowest of their services advises; jobs still running then have a TimedOut problem.
+    `interval`: seconds between two looks at a job, never less than its service allows. `on_change` is called with a
+    job whenever something new is known of it, its end included, while the caller waits for the next job.
+
+    Raises at the call: TypeError, UsageError for what is not a job or a duration, ConfigError for an unknown account.
+    Whatever else goes wrong with a job is its `problem`, a missing key too.
     """
-    refs = [job if isinstance(job, JobRef) else JobRef.parse(job) for job in jobs]
-    if timeout is None:
-        timeout = advised_timeout(client, refs)
-    options = PollOptions(timeout=timeout, interval=interval)
-    for job in run(client, refs, {}, options, inbox=SimpleQueue(), clock=Clock()):
-        if job and job.ended:
+    if not isinstance(client, Client):
+        raise TypeError(f"wait() takes a Client and then the jobs, not {type(client).__name__}")
+    if on_change is not None and not callable(on_change):
+        raise TypeError(f"on_change is a function of a job, not {type(on_change).__name__}")
+    refs = [JobRef.of(job) for job in ([jobs] if isinstance(jobs, Job | JobRef | str) else jobs)]
+    for ref in refs:
+        client.account(ref.provider)
+    for name, seconds in (("timeout", timeout), ("interval", interval)):
+        _check_seconds(name, seconds)
+    options = PollOptions(timeout=advised_timeout(client, refs) if timeout is None else timeout, interval=interval)
+    return _wait(run(client, refs, {}, options, inbox=SimpleQueue(), clock=Clock()), on_change or (lambda _: None))
+
+
+def _wait(jobs: Iterator[Job | None], on_change: Callable[[Job], object]) -> Iterator[Job]:
+    known: dict[JobRef, Job] = {}
+    for job in jobs:
+        if job is None:
+            continue
+        if job.ref not in known or known[job.ref].news != job.news:
+            on_change(job)
+        known[job.ref] = job
+        if job.ended:
             yield job
+
+
+def _check_seconds(name: str, seconds: float | None) -> None:
+    if seconds is None:
+        return
+    if not isinstance(seconds, int | float):
+        raise TypeError(f"{name} is a number of seconds, not {type(seconds).__name__}")
+    # NaN is not at least 0 either.
+    if not seconds >= 0:
+        raise UsageError(f"{name} is a number of seconds, not {seconds}")
+
+
+def save(
+    job: Job | JobRef | str, to: str | os.PathLike[str], *, client: Client | None = None, overwrite: bool = False
+) -> Saved:
+    """Save the video of a job that has succeeded, whole and checked, and say where it is.
+
+    `job`: a Job, a JobRef or "PROVIDER:ID"; a Job that has its video's URL is not asked for again. `to`: a file if it
+    has an extension or is one, else a folder, which is made if it is missing. In a folder the file is named
+    PROVIDER-ID.EXT, and a video that is there already is not fetched again. `overwrite`: replace what is there.
+    Without a client it reads config.toml and the environment.
+
+    Raises TypeError, UsageError for what is not a job or a place, NotReady, JobFailed, NotSaved, and the rest of
+    errors.py.
+    """
+    ref = JobRef.of(job)
+    destination = _destination(ref, os.fspath(to))
+    if client is None:
+        with Client() as client_of_its_own:
+            return save(job, to, client=client_of_its_own, overwrite=overwrite)
+    client.account(ref.provider)
+    ensure_writable([destination], overwrite=overwrite)
+    if saved := destination.saved(overwrite=overwrite):
+        return saved
+    clock = Clock()
+    if not (isinstance(job, Job) and (job.video_url or job.state is State.FAILED)):
+        job = _look(client, ref, clock)
+    if job.state is State.FAILED:
+        raise JobFailed(f"{ref} failed: {job.error or 'the service does not say why'}", code=job.error_code)
+    if job.state is not State.SUCCEEDED:
+        raise NotReady(f"{ref} is {job.state}: there is no video yet", hint="Wait for it first.")
+    if not job.video_url:
+        raise NotSaved(f"{ref} succeeded, but the service gives no address for its video")
+    return save_video(
+        client,
+        job,
+        destination,
+        clock=clock,
+        deadline=math.inf,
+        transfer=Transfer(destination.path.name),
+        overwrite=overwrite,
+    )
+
+
+def _destination(ref: JobRef, to: str) -> Destination:
+    if not to or "\0" in to:
+        raise UsageError(f"{to!a} is no place to save to", hint="Name a file, such as clip.mp4, or a folder.")
+    path = Path(to)
+    is_file = path.suffix or os.path.lexists(path)
+    if to.endswith(os.sep) or os.path.isdir(path) or not is_file:  # noqa: PTH112 - is_dir() raises for a name too long
+        return Destination.from_template(ref, path)
+    return Destination.from_path(ref, to)
+
+
+def _look(client: Client, ref: JobRef, clock: Clock) -> Job:
+    """Look at a job as `videostat status` does, a few times if need be; raises its problem."""
+    options = PollOptions(attempts=ATTEMPTS)
+    *_, job = filter(None, run(client, [ref], {}, options, inbox=SimpleQueue(), clock=clock))
+    if job.problem:
+        raise job.problem
+    return job
+
+
+def save_video(
+    client: Client,
+    job: Job,
+    destination: Destination,
+    *,
+    clock: Clock,
+    deadline: float,
+    transfer: Transfer,
+    overwrite: bool = False,
+) -> Saved:
+    """Save the video of a job whose URL is known, until `deadline` on the clock; raises what saving.download raises."""
+    return download(
+        Link(job.video_url or "", job.expires_at),
+        destination,
+        open=partial(client.open, job.ref),
+        resolve=partial(client.link, job),
+        clock=clock,
+        sleep=clock.sleep,
+        deadline=deadline,
+        rng=Random(),  # noqa: S311 - spreads pauses
+        transfer=transfer,
+        overwrite=overwrite,
+    )
 
 
 def advised_timeout(client: Client, refs: Iterable[JobRef]) -> float:

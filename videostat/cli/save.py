@@ -6,14 +6,13 @@ import math
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
-from random import Random
 from typing import TYPE_CHECKING
 
 from videostat.errors import NotSaved, UsageError
-from videostat.models import Job, JobRef, Link, State
-from videostat.saving import Transfer, download
+from videostat.models import Job, JobRef, State
+from videostat.saving import Transfer
 from videostat.saving.destination import Destination, ensure_distinct, ensure_writable
+from videostat.waiting import save_video
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -93,15 +92,12 @@ class Saving:
     def save(self, job: Job) -> Job:
         destination = self.destinations[job.ref]
         transfer = self.transfers.setdefault(job.ref, Transfer(destination.path.name))
-        saved = download(
-            Link(job.video_url or "", job.expires_at),
+        saved = save_video(
+            self.client,
+            job,
             destination,
-            open=partial(self.client.open, job.ref),
-            resolve=partial(self.client.link, job),
             clock=self.clock,
-            sleep=self.clock.sleep,
             deadline=self.deadline,
-            rng=Random(),  # noqa: S311 - spreads pauses
             transfer=transfer,
             overwrite=self.overwrite,
         )

@@ -7,6 +7,7 @@ that are followed, and a redirect's body that is read whole. Every foreign excep
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import sys
 from contextlib import suppress
@@ -138,6 +139,13 @@ class Transport:
                     raise _unencrypted(url)
         raise Untrusted(f"more than {MAX_REDIRECTS} redirects, the last to {host(url)}")
 
+    def close(self) -> None:
+        """Close the connections that are open; new ones are opened where they are needed."""
+        # What is kept of an account keeps its connections.
+        self._account.cache_clear()
+        self._api.close()
+        self._media.close()
+
     def _find_account(self, base_url: str, auth: tuple[tuple[str, str], ...]) -> tuple[Route, Mapping[str, str]]:
         """Where an account's requests go, and with which headers: they differ in their paths alone."""
         request = _prepared(base_url, {"Accept": "application/json", **dict(auth)})
@@ -154,8 +162,13 @@ class Transport:
         raise _unencrypted(url)
 
     def _tell(self, start: str, headers: Mapping[str, str], auth: Mapping[str, str], body: object = None) -> None:
-        if self._trace:
-            self._trace(tracing.line(start, headers, auth, body))
+        is_logged = tracing.LOG.isEnabledFor(logging.DEBUG)
+        if self._trace or is_logged:
+            line = tracing.line(start, headers, auth, body)
+            if self._trace:
+                self._trace(line)
+            if is_logged:
+                tracing.LOG.debug("%s", tracing.make_printable(line))
 
 
 class Body:
