@@ -190,6 +190,8 @@ def test_keys_that_cannot_be_used_are_refused_at_once(keys: Any, error: type[Exc
 
 
 def test_a_client_takes_settings_or_keys() -> None:
+    with pytest.raises(TypeError, match="keys are given as keys="):
+        Client({"jogg": "k"})  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="settings or keys"):
         Client(load(), keys={"jogg": "k"})
 

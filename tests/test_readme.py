@@ -225,6 +225,15 @@ def test_each_json_field_is_described_as_in_the_model() -> None:
     assert also == [[field.name, field.about] for field in SAVING_FIELDS]
 
 
+def test_each_message_that_is_explained_is_one_of_the_programs() -> None:
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "videostat").rglob("*.py"))
+    explained = tables("message | cause | what to do", PAGES[GUIDE / "troubleshooting.md"])
+    messages = [row[0] for rows in explained for row in rows if not row[0].startswith(("exit code", "files"))]
+    assert len(messages) > 10
+    pieces = [piece.strip(" ,'") for message in messages for piece in message.split("...")]
+    assert [piece for piece in pieces if piece not in source] == []
+
+
 def test_each_service_has_an_example() -> None:
     scripts = "".join(block.values[0] for block in blocks("sh"))
     assert [name for name in PROVIDERS if not re.search(rf"^videostat wait {name} \S+", scripts, re.MULTILINE)] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
 from videostat.clock import Backoff
-from videostat.config import load
+from videostat.config import Settings, load
 from videostat.errors import NotFound, NotSaved, Retryable, UsageError
 from videostat.models import Job, JobRef, Link
 from videostat.transport import Transport
@@ -19,7 +20,7 @@ from videostat.transport.tracing import LOG
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from videostat.config import Account, Settings
+    from videostat.config import Account
     from videostat.providers.base import Page
     from videostat.transport import Body
 
@@ -28,7 +29,7 @@ BETWEEN_PAGES = Backoff(first=1, longest=30)  # seconds; somebody is looking at 
 
 
 class Client:
-    """Asks about jobs, lists them and opens their videos; safe to share between threads."""
+    """Ask about jobs, list them and open their videos; one may be shared by all threads."""
 
     def __init__(
         self,
@@ -41,6 +42,8 @@ class Client:
 
         `keys`: API keys by account, as in {"jogg": "..."}; they come before all that is configured. Raises ConfigError.
         """
+        if not isinstance(settings, Settings | None):
+            raise TypeError('settings are what config.load() returns; keys are given as keys={"jogg": "..."}')
         if keys is not None and settings is not None:
             raise TypeError("a Client takes settings or keys, not both")
         if keys is not None and not isinstance(keys, Mapping):
@@ -115,7 +118,7 @@ class Client:
         path = f"{listing.path}?page={number}&{listing.size_param}={size or listing.max_size}"
         return listing.parse(name, self._transport.ask("GET", account.base_url, path, _auth(account)))
 
-    def list_jobs(self, name: str, sleep: Callable[[float], None]) -> Iterator[tuple[Job, int | None]]:
+    def list_jobs(self, name: str, sleep: Callable[[float], None] = time.sleep) -> Iterator[tuple[Job, int | None]]:
         """Yield each job of the service's list once, with the total the service claims.
 
         Pages are asked for as they are needed. Jobs created meanwhile push others to the next page, where they are
@@ -151,7 +154,7 @@ class Client:
         return self._transport.ask("POST", account.base_url, path, _auth(account), body=body).body
 
     def link(self, job: Job) -> Link:
-        """A fresh address for a succeeded job's video; raises NotSaved where there is none any more."""
+        """Fetch a fresh address of a succeeded job's video; raises NotSaved where there is none any more."""
         account = self.account(job.ref.provider)
         fresh = self.look(replace(job, needs_url=account.provider.video is not None))
         if not fresh.video_url:
