@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from random import Random
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from videostat.client import Client
 from videostat.clock import Clock
@@ -102,24 +104,18 @@ def save(
     ensure_writable([destination], overwrite=overwrite)
     if saved := destination.saved(overwrite=overwrite):
         return saved
-    clock = Clock()
+    saving = Saving(
+        client=client, clock=Clock(), destinations={ref: destination}, overwrite=overwrite, deadline=math.inf
+    )
     if not (isinstance(job, Job) and (job.video_url or job.state is State.FAILED)):
-        job = _look(client, ref, clock)
+        job = _look(client, ref, saving.clock)
     if job.state is State.FAILED:
         raise JobFailed(f"{ref} failed: {job.error or 'the service does not say why'}", code=job.error_code)
     if job.state is not State.SUCCEEDED:
         raise NotReady(f"{ref} is {job.state}: there is no video yet", hint="Wait for it first.")
     if not job.video_url:
         raise NotSaved(f"{ref} succeeded, but the service gives no address for its video")
-    return save_video(
-        client,
-        job,
-        destination,
-        clock=clock,
-        deadline=math.inf,
-        transfer=Transfer(destination.path.name),
-        overwrite=overwrite,
-    )
+    return cast("Saved", saving.save(job).saved)
 
 
 def _destination(ref: JobRef, to: str) -> Destination:
@@ -141,29 +137,44 @@ def _look(client: Client, ref: JobRef, clock: Clock) -> Job:
     return job
 
 
-def save_video(
-    client: Client,
-    job: Job,
-    destination: Destination,
-    *,
-    clock: Clock,
-    deadline: float,
-    transfer: Transfer,
-    overwrite: bool = False,
-) -> Saved:
-    """Save the video of a job whose URL is known, until `deadline` on the clock; raises what saving.download raises."""
-    return download(
-        Link(job.video_url or "", job.expires_at),
-        destination,
-        open=partial(client.open, job.ref),
-        resolve=partial(client.link, job),
-        clock=clock,
-        sleep=clock.sleep,
-        deadline=deadline,
-        rng=Random(),  # noqa: S311 - spreads pauses
-        transfer=transfer,
-        overwrite=overwrite,
-    )
+@dataclass(kw_only=True)
+class Saving:
+    """Save jobs' videos; a view reads `transfers` meanwhile. `deadline` is on the monotonic clock."""
+
+    client: Client
+    clock: Clock
+    destinations: Mapping[JobRef, Destination]
+    overwrite: bool
+    deadline: float
+    transfers: dict[JobRef, Transfer] = field(default_factory=dict)
+
+    def already(self) -> Iterable[Job]:
+        """Yield the jobs whose video is there: they have succeeded, and nobody need be asked."""
+        for ref, destination in self.destinations.items():
+            saved = None
+            # What is in the way ends one job, when its turn comes, and not the others.
+            with suppress(NotSaved):
+                saved = destination.saved(overwrite=self.overwrite)
+            if saved:
+                yield Job(ref=ref, state=State.SUCCEEDED, saved=saved)
+
+    def save(self, job: Job) -> Job:
+        """Save the job's video; raises what saving.download raises."""
+        destination = self.destinations[job.ref]
+        transfer = self.transfers.setdefault(job.ref, Transfer(destination.path.name))
+        saved = download(
+            Link(job.video_url or "", job.expires_at),
+            destination,
+            open=partial(self.client.open, job.ref),
+            resolve=partial(self.client.link, job),
+            clock=self.clock,
+            sleep=self.clock.sleep,
+            deadline=self.deadline,
+            rng=Random(),  # noqa: S311 - spreads pauses
+            transfer=transfer,
+            overwrite=self.overwrite,
+        )
+        return replace(job, saved=saved)
 
 
 def advised_timeout(client: Client, refs: Iterable[JobRef]) -> float:

@@ -1,26 +1,20 @@
-"""Where videos go, and the step that saves one."""
+"""Plan where videos go."""
 
 from __future__ import annotations
 
 import math
 import os
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from videostat.errors import NotSaved, UsageError
-from videostat.models import Job, JobRef, State
-from videostat.saving import Transfer
 from videostat.saving.destination import Destination, ensure_distinct, ensure_writable
-from videostat.waiting import save_video
+from videostat.waiting import Saving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from videostat.cli.session import Session
-    from videostat.client import Client
-    from videostat.clock import Clock
+    from videostat.models import JobRef
 
 
 def plan_saving(
@@ -66,39 +60,3 @@ def _ensure_free(destination: Destination, *, overwrite: bool) -> None:
         destination.saved(overwrite=overwrite)
     except NotSaved as error:
         raise UsageError(str(error), hint=error.hint) from error
-
-
-@dataclass(kw_only=True)
-class Saving:
-    """Saves jobs' videos; a view reads `transfers` meanwhile. `deadline` is on the monotonic clock."""
-
-    client: Client
-    clock: Clock
-    destinations: Mapping[JobRef, Destination]
-    overwrite: bool
-    deadline: float
-    transfers: dict[JobRef, Transfer] = field(default_factory=dict)
-
-    def already(self) -> Iterable[Job]:
-        """The jobs whose video is there: they have succeeded, and nobody need be asked."""
-        for ref, destination in self.destinations.items():
-            saved = None
-            # What is in the way ends one job, when its turn comes, and not the others.
-            with suppress(NotSaved):
-                saved = destination.saved(overwrite=self.overwrite)
-            if saved:
-                yield Job(ref=ref, state=State.SUCCEEDED, saved=saved)
-
-    def save(self, job: Job) -> Job:
-        destination = self.destinations[job.ref]
-        transfer = self.transfers.setdefault(job.ref, Transfer(destination.path.name))
-        saved = save_video(
-            self.client,
-            job,
-            destination,
-            clock=self.clock,
-            deadline=self.deadline,
-            transfer=transfer,
-            overwrite=self.overwrite,
-        )
-        return replace(job, saved=saved)
