@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from importlib.util import resolve_name
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(videostat.__file__).parent
 
-# From the bottom up, as the map in the README draws it. A room imports from the levels below its own, never from
-# its own level. Within a package, modules may import each other, but not in a circle.
+# From the bottom up; .github/CONTRIBUTING.md draws the same from the top down. A room imports from the levels below its
+# own, never from its own level. Within a package, modules may import each other, but not in a circle.
 LEVELS = (
     {"errors", "clock", "private"},
     {"models"},
@@ -170,6 +171,13 @@ def test_a_provider_module_neither_prints_nor_opens_nor_catches(module: str) -> 
 
 def test_each_level_still_has_its_rooms() -> None:
     assert HEIGHT.keys() - SOURCES.keys() == set()
+
+
+def test_the_contributors_map_shows_the_levels() -> None:
+    text = (ROOT.parent / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    house = text[text.index("## The map") : text.index("`guide/`")]
+    lines = re.findall(r"^ {4}(\w+(?:, \w+)*) {2,}\S", house, re.MULTILINE)
+    assert [{*line.split(", ")} for line in reversed(lines)] == [*LEVELS]
 
 
 def test_no_module_leads_back_to_itself() -> None:

@@ -49,7 +49,7 @@ def test_the_wheel_holds_the_package_its_data_and_nothing_else(dist: Path) -> No
         *(f"videostat-{VERSION}.data/data/{there}" for there in COMPLETIONS.values()),
         *(f"videostat-{VERSION}.dist-info/{each}" for each in about),
     }
-    assert {"videostat/py.typed", "videostat/sandbox/media/testsrc.mp4"} <= names
+    assert {"videostat/py.typed", "videostat/sandbox/media/testsrc.mp4", "videostat/guide/python.md"} <= names
     assert example == (ROOT / "config.example.toml").read_bytes()
     assert completions == {(ROOT / here).read_bytes() for here in COMPLETIONS}
 
@@ -59,7 +59,7 @@ def test_the_sdist_holds_what_its_tests_need_and_nothing_that_was_left_lying_abo
         names = {name.removeprefix(f"videostat-{VERSION}/") for name in sdist.getnames()}
     beside = {name for name in names if not name.startswith(("videostat/", "tests/"))}
     top = {"LICENSE", "README.md", "CHANGELOG.md", "config.example.toml", "pyproject.toml", ".gitignore", "PKG-INFO"}
-    assert beside == top | set(COMPLETIONS)
+    assert beside == top | set(COMPLETIONS) | {".github/CONTRIBUTING.md"}
     assert package() <= names
     assert "tests/test_packaging.py" in names
     assert not any("__pycache__" in name for name in names)

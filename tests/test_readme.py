@@ -1,4 +1,4 @@
-"""What the README promises about itself: every command in it is run, and its tables are the program's."""
+"""What README and guide promise about themselves: each command is run, and the tables are the program's."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.main import get_command
 
+from videostat import errors
 from videostat.clock import Clock, format_duration
 from videostat.commands import app
-from videostat.errors import ExitCode
-from videostat.models import Job, JobRef
+from videostat.errors import ExitCode, VideostatError
+from videostat.models import FIELDS, SAVING_FIELDS, Job, JobRef
 from videostat.providers import PROVIDERS
 from videostat.render.answers import json_line
 
@@ -31,7 +32,14 @@ if TYPE_CHECKING:
     from videostat.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = ROOT / "videostat" / "guide"
+CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"
+# What a person reads, by its path.
+PAGES = {
+    path: path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", *sorted(GUIDE.glob("*.md")), CONTRIBUTING, ROOT / "tests/benchmarks/README.md")
+}
+README = PAGES[ROOT / "README.md"]
 PICTURE = ROOT / "tests" / "picture"
 
 Command = Any  # Typer's copy of click is private
@@ -39,21 +47,31 @@ Command = Any  # Typer's copy of click is private
 # As a person types them, and as a shell of CI does.
 SHELL = f'videostat() {{ {shlex.quote(sys.executable)} -m videostat "$@"; }}; set -eu -o pipefail; '
 
-JOBS = ["jogg:proj_abc123", "jogg:proj_def456", "reelbot:reel_42", "doubao:task_7"]
+JOBS = [
+    *("jogg:proj_abc123", "jogg:proj_def456", "jogg-avatar:avatar_9f2", "jogg-product:product_77"),
+    *("reelbot:reel_42", "doubao:task_7"),
+]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+def blocks(language: str) -> list[Any]:
+    """Return the blocks of all pages, each as a parameter of a test, named after its page and first command."""
+    return [
+        pytest.param(block, id=f"{path.stem}: {titled(block)}")
+        for path, text in PAGES.items()
+        for block in re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    ]
 
 
-def table(header: str) -> list[list[str]]:
-    """The rows below it, cell by cell."""
-    lines = README[README.index(f"\n| {header} |") :].strip().partition("\n\n")[0].splitlines()
-    return [[cell.strip().strip("`") for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+def tables(header: str, page: str = README) -> list[list[list[str]]]:
+    """Return the rows below each such header, cell by cell."""
+    return [
+        [[cell.strip().strip("`") for cell in line.strip("|").split(" | ")] for line in text.splitlines()[1:]]
+        for text in re.findall(rf"^\| {re.escape(header)} \|\n(.*?)(?:\n\n|\n?\Z)", page, re.DOTALL | re.MULTILINE)
+    ]
 
 
 def titled(script: str) -> str:
-    return next(line for line in script.splitlines() if "videostat" in line)[:50].strip()
+    return next((line for line in script.splitlines() if "videostat" in line), script)[:50].strip()
 
 
 def commands(command: Command, path: str = "videostat") -> Iterator[tuple[str, Command]]:
@@ -91,6 +109,7 @@ def desk(videostat: Videostat, sandbox: Sandbox, clock: Later, tmp_path: Path) -
     assert videostat("status", *JOBS).code == 0
     clock.ahead = timedelta(0)
     (tmp_path / "jobs.txt").write_text("".join(f"{job}\n" for job in JOBS))
+    (tmp_path / "key.txt").write_text(f"{sandbox.key('jogg')}\n")
     sandbox.requests.clear()
     return tmp_path
 
@@ -107,27 +126,54 @@ def run(script: str, desk: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("script", blocks("sh"), ids=titled)
-def test_every_command_of_the_readme_works(desk: Path, script: str) -> None:
+@pytest.mark.parametrize("script", blocks("sh"))
+def test_every_command_of_the_pages_works(desk: Path, script: str) -> None:
     done = run(script, desk)
     assert done.returncode == 0, done.stderr
-    assert not re.search(r"^videostat: (?!but it is not used)", done.stderr, re.MULTILINE), done.stderr
+    assert not re.search(r"^videostat: (?!but it is not used|left aside: )", done.stderr, re.MULTILINE), done.stderr
     for branch in ("the job failed", "see the message above", "still running"):
         assert branch not in done.stdout
 
 
-@pytest.mark.parametrize("step", dict.fromkeys(re.findall(r"- (?:run: )?(videostat .*)", "".join(blocks("yaml")))))
+@pytest.mark.parametrize(
+    "step", dict.fromkeys(re.findall(r"^ *- (?:run: )?(videostat .*)", "".join(PAGES.values()), re.MULTILINE))
+)
 def test_the_steps_for_ci_leave_the_video_where_it_is_fetched(desk: Path, step: str) -> None:
     done = run(f"PROJECT_ID=proj_abc123; {step}", desk)
     assert done.returncode == 0, done.stderr
     assert [file.name for file in (desk / "videos").iterdir()] == ["jogg-proj_abc123.mp4"]
 
 
-@pytest.mark.parametrize("program", blocks("python"), ids=["python"])
-def test_its_python_works(desk: Path, program: str) -> None:
+@pytest.mark.parametrize("program", blocks("python"))
+def test_every_program_of_the_pages_works(desk: Path, program: str) -> None:
     done = subprocess.run([sys.executable, "-c", program], cwd=desk, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert {line.split()[2] for line in done.stdout.splitlines()} == {"succeeded"}
+    for branch in ("later", "never", "the key:", "again"):
+        assert branch not in done.stdout
+    if "videostat.log" in program:
+        assert "DEBUG:videostat:> GET " in (desk / "videostat.log").read_text()
+    if "save(" in program:
+        assert [*(desk / "videos").glob("jogg-proj_abc123.mp4")]
+
+
+def test_every_example_is_of_a_language_that_is_tried() -> None:
+    languages = {name: {*re.findall(r"^```(\w+)\n", text, re.MULTILINE)} for name, text in PAGES.items()}
+    assert set().union(*languages.values()) == {"sh", "console", "yaml", "json", "python"}
+
+
+def test_the_example_of_an_error_is_what_is_written(videostat: Videostat) -> None:
+    (example,) = (block.values[0] for block in blocks("json"))
+    got = videostat("status", "jogg", "proj_1", "--fields", "stat")
+    assert got.stderr.splitlines()[-1] == example.strip()
+
+
+def test_ci_installs_videostat_and_nothing_of_the_readers() -> None:
+    installed = re.findall(r"^ *- (?:run: )?(?:pipx|pip|uv) .*?install (.*)$", "".join(PAGES.values()), re.MULTILINE)
+    assert installed == ['"$VIDEOSTAT_PACKAGE"'] * 2
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 220
 
 
 def examples(command: Command) -> list[str]:
@@ -153,8 +199,17 @@ def test_help_says_what_for_how_and_how_it_ends(videostat: Videostat, path: str)
 
 
 def test_the_exit_codes_are_those_there_are() -> None:
-    told = [int(code) for row in table("exit code |") for code in re.findall(r"\d+", row[0])]
+    (rows,) = tables("exit code | meaning | errors")
+    told = [int(code) for row in rows for code in re.findall(r"\d+", row[0])]
     assert sorted(told) == sorted(ExitCode)
+
+
+def test_beside_each_exit_code_are_the_names_of_its_errors() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, VideostatError)]
+    for codes, _, names in tables("exit code | meaning | errors")[0]:
+        its = {kind.name for kind in kinds if str(int(kind.exit_code)) in codes.split(", ")}
+        # Nothing is only retryable: each such error is of a kind below it.
+        assert {*re.findall(r"\w+", names)} == its - {"retryable"}, codes
 
 
 def test_the_json_fields_are_those_there_are() -> None:
@@ -162,6 +217,26 @@ def test_the_json_fields_are_those_there_are() -> None:
     job = Job(ref=JobRef("jogg", "x"))
     assert listed.split() == [*json.loads(json_line(job))]
     assert [*listed.split(), *also.split()] == [*json.loads(json_line(job, saving=True))]
+
+
+def test_each_json_field_is_described_as_in_the_model() -> None:
+    fields, also = tables("field | meaning", PAGES[GUIDE / "ci.md"])
+    assert fields == [[field.name, field.about] for field in FIELDS]
+    assert also == [[field.name, field.about] for field in SAVING_FIELDS]
+
+
+def test_each_message_that_is_explained_is_one_of_the_programs() -> None:
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "videostat").rglob("*.py"))
+    explained = tables("message | cause | what to do", PAGES[GUIDE / "troubleshooting.md"])
+    messages = [row[0] for rows in explained for row in rows if not row[0].startswith(("exit code", "files"))]
+    assert len(messages) > 10
+    pieces = [piece.strip(" ,'") for message in messages for piece in message.split("...")]
+    assert [piece for piece in pieces if piece not in source] == []
+
+
+def test_each_service_has_an_example() -> None:
+    scripts = "".join(block.values[0] for block in blocks("sh"))
+    assert [name for name in PROVIDERS if not re.search(rf"^videostat wait {name} \S+", scripts, re.MULTILINE)] == []
 
 
 def test_the_services_and_their_numbers_are_those_of_the_registry() -> None:
@@ -179,7 +254,7 @@ def test_the_services_and_their_numbers_are_those_of_the_registry() -> None:
                 f"{provider.key_variable}" + ("" if provider.base_url else "`, and a base URL"),
             ]
         )
-    assert table("name | asks | every | waits | list | key") == expected
+    assert tables("name | asks | every | waits | list | key") == [expected]
     floors = sorted({f"{provider.polling.floor:g}" for provider in PROVIDERS.values()}, key=int, reverse=True)
     assert f"({', '.join(floors[:-1])} and {floors[-1]} seconds)" in README
 
@@ -189,13 +264,26 @@ def test_every_option_it_names_exists() -> None:
     for command in COMMANDS.values():
         for parameter in command.params:
             known |= {*parameter.opts, *parameter.secondary_opts}
-    told = "\n".join([README, *(line for command in COMMANDS.values() for line in examples(command))])
+    told = "\n".join([*PAGES.values(), *(line for command in COMMANDS.values() for line in examples(command))])
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", told)) - known == {"--strict"}, "but for mypy's"
 
 
-def test_every_file_it_names_exists() -> None:
-    linked = re.findall(r"\]\(([^)#:]+)\)|`(tests/[\w./]+)`", README)
-    assert [name for pair in linked for name in pair if name and not (ROOT / name).exists()] == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_and_heading_it_names_exists(page: Path) -> None:
+    text = PAGES[page]
+    assert [
+        name for name in re.findall(r"`((?:tests|videostat|\.ci)/[\w./]+)`", text) if not (ROOT / name).exists()
+    ] == []
+    for name, anchor in re.findall(r"\]\((?!https:)([^)#]*)#?([^)]*)\)", text):
+        there = (page.parent / name).resolve() if name else page
+        assert there.exists(), name
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", PAGES[there], re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_page_of_the_guide_is_linked_from_the_readme() -> None:
+    assert [path.name for path in GUIDE.iterdir() if f"](videostat/guide/{path.name}" not in README] == []
 
 
 def texts(svg: str) -> list[str]:
@@ -215,12 +303,3 @@ def test_its_picture_is_what_the_program_draws() -> None:
 def test_ci_runs_the_very_line_the_readme_gives() -> None:
     line = next(line.strip() for line in README.splitlines() if line.strip().endswith(".venv/bin/pytest"))
     assert line in (ROOT / ".ci" / "run").read_text().splitlines()
-
-
-def test_the_map_of_the_house_has_every_room() -> None:
-    readme = (ROOT / "README.md").read_text()
-    rooms = {
-        path.stem for path in (ROOT / "videostat").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
-    }
-    house = readme[readme.index("The house, bottom up") : readme.index("To add a service:")]
-    assert {room for room in rooms if not room.startswith("__")} <= set(re.findall(r"[a-z]+", house))

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from videostat.clock import Backoff
-from videostat.config import load
+from videostat.config import Settings, load
 from videostat.errors import NotFound, NotSaved, Retryable, UsageError
 from videostat.models import Job, JobRef
 from videostat.transport import Transport
+from videostat.transport.tracing import LOG
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
-    from videostat.config import Account, Settings
+    from videostat.config import Account
     from videostat.models import Link
     from videostat.providers.base import Page
     from videostat.transport import Body
@@ -27,13 +30,53 @@ BETWEEN_PAGES = Backoff(first=1, longest=30)  # seconds; somebody is looking at 
 
 
 class Client:
-    """Asks about jobs, lists them and opens their videos; safe to share between threads."""
+    """Ask about jobs, list them and open their videos; one may be shared by all threads."""
 
-    def __init__(self, settings: Settings | None = None, transport: Transport | None = None) -> None:
-        """The settings of config.toml and the environment, and a transport of its own, where none are given."""
-        settings = settings or load()
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        transport: Transport | None = None,
+        *,
+        keys: Mapping[str, str] | None = None,
+    ) -> None:
+        """Read config.toml and the environment, and open a transport of its own, where none are given.
+
+        `keys`: API keys by account, as in {"jogg": "..."}; they come before all that is configured. Raises ConfigError.
+        """
+        if not isinstance(settings, Settings | None):
+            raise TypeError('settings are what config.load() returns; keys are given as keys={"jogg": "..."}')
+        if keys is not None and settings is not None:
+            raise TypeError("a Client takes settings or keys, not both")
+        if keys is not None and not isinstance(keys, Mapping):
+            raise TypeError(f'keys are a mapping such as {{"jogg": "..."}}, not {type(keys).__name__}')
+        if settings is None:
+            settings = load(keys=keys or {})
+            for warning in settings.warnings:
+                LOG.warning("%s", warning)
         self._transport = transport or Transport(lambda: datetime.now(UTC))
-        self.account = cache(settings.account)
+        self._account = cache(settings.account)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections that are open."""
+        self._transport.close()
+
+    def account(self, name: str) -> Account:
+        """Return the account of that name; raises ConfigError for an unknown one and for a missing base URL."""
+        return self._account(name)
+
+    def job(self, job: Job | JobRef | str) -> Job:
+        """Fetch the whole job, its video's URL included: one request, two where the service keeps the URL elsewhere.
+
+        `job`: a JobRef or "PROVIDER:ID". Raises whatever errors.py draws.
+        """
+        found = self.look(Job(ref=JobRef.of(job)))
+        return self.look(found) if found.needs_url else found
 
     def look(self, job: Job) -> Job:
         """The job as it is now, by one request: its URL, if that is all that is missing.
@@ -83,7 +126,7 @@ class Client:
         path = f"{listing.path}?page={number}&{listing.size_param}={size or listing.max_size}"
         return listing.parse(name, self._transport.ask("GET", account.base_url, path, _auth(account)))
 
-    def list_jobs(self, name: str, sleep: Callable[[float], None]) -> Iterator[tuple[Job, int | None]]:
+    def list_jobs(self, name: str, sleep: Callable[[float], None] = time.sleep) -> Iterator[tuple[Job, int | None]]:
         """Yield each job of the service's list once, with the total the service claims.
 
         Pages are asked for as they are needed. Jobs created meanwhile push others to the next page, where they are

@@ -8,6 +8,7 @@
     ├── OutOfCredit           4    so does this
     ├── ServiceError          6    the service refuses, and asking again will not help
     ├── Untrusted             6    a certificate, redirect or address we must not follow
+    ├── JobFailed             5    there is no video to save
     ├── NotFound              7    believed at the second look
     ├── Gone                  7    expired, or deleted
     ├── NotSaved              9    the video exists, its file does not: download again
@@ -24,14 +25,14 @@
         ├── Unreadable        6    an answer that is not what the service documents
         └── NotReady          8
 
-A job that *failed* is a result, not an error: see models.State.
+A job that *failed* is a result, not an error: see models.State. Only `save`, which has no other result, raises it.
 """
 
 from __future__ import annotations
 
 import signal
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,6 +75,10 @@ class VideostatError(Exception):
         self.code = code
         self.sure = sure
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle without `__init__`, whose parameters differ from class to class and are not `args`."""
+        return type(self).__new__, (type(self), *self.args), vars(self)
+
 
 class UsageError(VideostatError):
     """The command line cannot be carried out."""
@@ -115,6 +120,12 @@ class Untrusted(VideostatError):
     """A certificate, redirect or address must not be followed."""
 
     name, exit_code = "untrusted", ExitCode.UNKNOWN
+
+
+class JobFailed(VideostatError):
+    """The job failed, so it has no video to save."""
+
+    name, exit_code = "job_failed", ExitCode.FAILED
 
 
 class NotFound(VideostatError):

@@ -50,7 +50,7 @@ class JobRef:
     id: str
 
     def __post_init__(self) -> None:
-        if not self.is_id(self.id):
+        if not (isinstance(self.id, str) and self.is_id(self.id)):
             raise UsageError(
                 f"{self.id!a} is not a job id",
                 hint="An id has 1 to 256 letters, digits or . _ ~ = + - and does not start with '-'.",
@@ -66,6 +66,18 @@ class JobRef:
         if not colon:
             raise UsageError(f"{text!a} is not PROVIDER:ID")
         return cls(provider, job_id)
+
+    @classmethod
+    def of(cls, job: Job | JobRef | str) -> JobRef:
+        """Return the name of a job, however it is given; raises TypeError, and UsageError for a bad PROVIDER:ID."""
+        match job:
+            case JobRef():
+                return job
+            case Job():
+                return job.ref
+            case str():
+                return cls.parse(job)
+        raise TypeError(f"a job is a Job, a JobRef or 'PROVIDER:ID', not {type(job).__name__}")
 
     @staticmethod
     def is_id(text: str) -> bool:
@@ -132,7 +144,7 @@ class Job:
     error_code: str | None = None
     poll_after: float | None = None
     seen_at: datetime | None = None
-    extra: Mapping[str, object] = field(default_factory=dict, hash=False)
+    extra: Mapping[str, object] = field(default_factory=dict, hash=False, repr=False)
     sure: bool = True
     alternative_urls: tuple[str, ...] = field(default=(), repr=False)
     further_urls: tuple[str, ...] = field(default=(), repr=False)
@@ -150,6 +162,11 @@ class Job:
         if self.state is not State.SUCCEEDED:
             return ExitCode.RUNNING
         return ExitCode.OK if self.video_url or self.saved else ExitCode.NOT_SAVED
+
+    @property
+    def news(self) -> tuple[object, ...]:
+        """Return what makes a change that is told: not an estimate, which differs at every look."""
+        return self.state, self.status, self.progress, self.message, type(self.problem), self.saved, self.ended
 
     @property
     def is_retryable(self) -> bool | None:

@@ -1,44 +1,247 @@
-"""Run the poll loop on threads; `wait` is the library's way in."""
+"""Run the poll loop on threads; `wait` and `save` are the library's way in."""
 
 from __future__ import annotations
 
-from contextlib import closing
+import math
+import os
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from queue import SimpleQueue
+from random import Random
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from videostat.client import Client
 from videostat.clock import Clock
-from videostat.errors import Unreachable
-from videostat.models import JobRef
-from videostat.polling import poll
+from videostat.errors import JobFailed, NotReady, NotSaved, Unreachable, UsageError
+from videostat.models import Job, JobRef, Link, State
+from videostat.polling import ATTEMPTS, poll
 from videostat.polling.options import Phase, PollOptions, Reply, Target
 from videostat.polling.workers import Workers
+from videostat.saving import NO_SLOT, Source, Transfer, download
+from videostat.saving.destination import Destination, ensure_writable, join_saved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
-    from videostat.client import Client
-    from videostat.models import Job
+    from videostat.history import History
+    from videostat.models import Saved
+
+# A file may reach its place a little later than its job ends: so long after the end, or else after the beginning.
+FRESH = timedelta(minutes=15)
+RECENT = timedelta(hours=1)
 
 
 def wait(
-    client: Client, jobs: Iterable[JobRef | str], *, timeout: float | None = None, interval: float | None = None
+    client: Client,
+    jobs: Iterable[Job | JobRef | str] | Job | JobRef | str,
+    *,
+    timeout: float | None = None,
+    interval: float | None = None,
+    on_change: Callable[[Job], object] | None = None,
 ) -> Iterator[Job]:
     """Yield each job as it ends, in the order they end; `job.exit_code` tells how.
 
-    A job is a JobRef or "PROVIDER:ID". `timeout`: seconds for all of them, 0 for ever, None as long as the
-    slowest of their services advises; jobs still running then have a TimedOut problem. `interval`: seconds
-    between two looks at a job, never less than its service allows. Raises UsageError for what is not a job
-    and ConfigError for an unknown account; whatever else goes wrong is the `problem` of its job.
+    `jobs`: one job or several, each a Job, a JobRef or "PROVIDER:ID". `timeout`: seconds for all of them, 0 for ever,
+    None as long as the slowest of their services advises; jobs still running then have a TimedOut problem.
+    `interval`: seconds between two looks at a job, never less than its service allows. `on_change` is called with a
+    job whenever something new is known of it, its end included, while the caller waits for the next job.
+
+    Raises at the call: TypeError, UsageError for what is not a job or a duration, ConfigError for an unknown account.
+    Whatever else goes wrong with a job is its `problem`, a missing key too.
     """
-    refs = [job if isinstance(job, JobRef) else JobRef.parse(job) for job in jobs]
-    if timeout is None:
-        timeout = advised_timeout(client, refs)
-    options = PollOptions(timeout=timeout, interval=interval)
-    for job in run(client, refs, {}, options, inbox=SimpleQueue(), clock=Clock()):
-        if job and job.ended:
+    if not isinstance(client, Client):
+        raise TypeError(f"wait() takes a Client and then the jobs, not {type(client).__name__}")
+    if on_change is not None and not callable(on_change):
+        raise TypeError(f"on_change is a function of a job, not {type(on_change).__name__}")
+    refs = [JobRef.of(job) for job in ([jobs] if isinstance(jobs, Job | JobRef | str) else jobs)]
+    for ref in refs:
+        client.account(ref.provider)
+    for name, seconds in (("timeout", timeout), ("interval", interval)):
+        _check_seconds(name, seconds)
+    options = PollOptions(timeout=advised_timeout(client, refs) if timeout is None else timeout, interval=interval)
+    return _wait(run(client, refs, {}, options, inbox=SimpleQueue(), clock=Clock()), on_change or (lambda _: None))
+
+
+def _wait(jobs: Iterator[Job | None], on_change: Callable[[Job], object]) -> Iterator[Job]:
+    known: dict[JobRef, Job] = {}
+    for job in jobs:
+        if job is None:
+            continue
+        if job.ref not in known or known[job.ref].news != job.news:
+            on_change(job)
+        known[job.ref] = job
+        if job.ended:
             yield job
+
+
+def _check_seconds(name: str, seconds: float | None) -> None:
+    if seconds is None:
+        return
+    if not isinstance(seconds, int | float):
+        raise TypeError(f"{name} is a number of seconds, not {type(seconds).__name__}")
+    # NaN is not at least 0 either.
+    if not seconds >= 0:
+        raise UsageError(f"{name} is a number of seconds, not {seconds}")
+
+
+def save(
+    job: Job | JobRef | str, to: str | os.PathLike[str], *, client: Client | None = None, overwrite: bool = False
+) -> Saved:
+    """Save the video of a job that has succeeded, whole and checked, and say where it is.
+
+    `job`: a Job, a JobRef or "PROVIDER:ID"; a Job that has its video's URL is not asked for again. `to`: a file if it
+    has an extension or is one, else a folder, which is made if it is missing. In a folder the file is named
+    PROVIDER-ID.EXT, and a video that is there already is not fetched again. `overwrite`: replace what is there.
+    Without a client it reads config.toml and the environment.
+
+    Raises TypeError, UsageError for what is not a job or a place, NotReady, JobFailed, NotSaved, and the rest of
+    errors.py.
+    """
+    ref = JobRef.of(job)
+    destination = _destination(ref, os.fspath(to))
+    if client is None:
+        with Client() as client_of_its_own:
+            return save(job, to, client=client_of_its_own, overwrite=overwrite)
+    client.account(ref.provider)
+    ensure_writable([destination], overwrite=overwrite)
+    if not overwrite and (saved := destination.all_saved()):
+        return saved
+    saving = Saving(
+        client=client, clock=Clock(), destinations={ref: destination}, overwrite=overwrite, deadline=math.inf
+    )
+    if not (isinstance(job, Job) and (job.video_url or job.state is State.FAILED)):
+        job = _look(client, ref, saving.clock)
+    if job.state is State.FAILED:
+        raise JobFailed(f"{ref} failed: {job.error or 'the service does not say why'}", code=job.error_code)
+    if job.state is not State.SUCCEEDED:
+        raise NotReady(f"{ref} is {job.state}: there is no video yet", hint="Wait for it first.")
+    if not job.video_url:
+        raise NotSaved(f"{ref} succeeded, but the service gives no address for its video")
+    return cast("Saved", saving.save(job).saved)
+
+
+def _destination(ref: JobRef, to: str) -> Destination:
+    if not to or "\0" in to:
+        raise UsageError(f"{to!a} is no place to save to", hint="Name a file, such as clip.mp4, or a folder.")
+    path = Path(to)
+    is_file = path.suffix or os.path.lexists(path)
+    if to.endswith(os.sep) or os.path.isdir(path) or not is_file:  # noqa: PTH112 - is_dir() raises for a name too long
+        return Destination.from_template(ref, path)
+    return Destination.from_path(ref, to)
+
+
+def _look(client: Client, ref: JobRef, clock: Clock) -> Job:
+    """Look at a job as `videostat status` does, a few times if need be; raises its problem."""
+    options = PollOptions(attempts=ATTEMPTS)
+    *_, job = filter(None, run(client, [ref], {}, options, inbox=SimpleQueue(), clock=clock))
+    if job.problem:
+        raise job.problem
+    return job
+
+
+@dataclass(kw_only=True)
+class Saving:
+    """Save jobs' videos; a view reads `transfers` meanwhile. `deadline` is on the monotonic clock.
+
+    `recent`: the jobs that were submitted, or else first seen here, within the last hour. `worked`: the hosts that have
+    sent something in this run.
+    """
+
+    client: Client
+    clock: Clock
+    destinations: Mapping[JobRef, Destination]
+    overwrite: bool
+    deadline: float
+    history: History | None = None
+    transfers: dict[JobRef, Transfer] = field(default_factory=dict)
+    recent: set[JobRef] = field(default_factory=set)
+    worked: set[str] = field(default_factory=set)
+
+    def note_recent(self, history: History) -> None:
+        """Learn which jobs are new here; call it when they are in the history, from the thread that has it."""
+        with suppress(UsageError):
+            self.recent = {seen.job.ref for seen in history.jobs(since=self.clock.now() - RECENT)}
+            if not self.recent and not any(history.jobs(limit=1)):
+                self.recent = set(self.destinations)
+
+    def already(self) -> Iterable[Job]:
+        """The jobs whose videos are there: they have succeeded, and nobody need be asked."""
+        for ref, destination in self.destinations.items():
+            saved = None
+            # What is in the way ends one job, when its turn comes, and not the others.
+            with suppress(NotSaved):
+                saved = None if self.overwrite else destination.all_saved()
+            if saved:
+                # What the service has said of it before is shown again.
+                seen = self.history.last(ref) if self.history else None
+                known = seen.job if seen else Job(ref=ref)
+                yield replace(known, state=State.SUCCEEDED, saved=saved, problem=None)
+
+    def save(self, job: Job, slot: AbstractContextManager[object] = NO_SLOT) -> Job:
+        """Save the job's video, or all of several, holding the slot while bytes come.
+
+        Raises the first problem when each has been tried.
+        """
+        if job.saved:
+            return job
+        first = self.destinations[job.ref]
+        links = job.links or (Link(""),)
+        places = [first, *(first.further(number) for number in range(2, len(links) + 1))]
+        for place in places[1:]:
+            place.reserve()
+        videos, problems = [], []
+        for number, (link, place) in enumerate(zip(links, places, strict=True), 1):
+            try:
+                videos.append(self._save_one(job, number, link, place, slot))
+            except NotSaved as error:
+                which = f"video {number} of {len(links)}: " if len(links) > 1 else ""
+                problems.append(NotSaved(f"{which}{error}", hint=error.hint, code=error.code))
+            finally:
+                if number > 1:
+                    place.reserve()
+        if problems:
+            raise problems[0]
+        return replace(job, saved=join_saved(videos))
+
+    def _save_one(
+        self, job: Job, number: int, link: Link, destination: Destination, slot: AbstractContextManager[object]
+    ) -> Saved:
+        transfer = self.transfers.setdefault(job.ref, Transfer(destination.path.name))
+        transfer.name = destination.path.name
+        provider = self.client.account(job.ref.provider).provider
+        source = Source(
+            link=link,
+            resolve=partial(self.client.link, job, number),
+            floor=provider.polling.floor,
+            # Where another endpoint gives the address, it has a quota of its own.
+            most_links=2 if provider.video else 3,
+            is_fresh=self._is_fresh(job),
+        )
+        return download(
+            source,
+            destination,
+            open=partial(self.client.open, job.ref),
+            clock=self.clock,
+            sleep=self.clock.sleep,
+            deadline=self.deadline,
+            rng=Random(),  # noqa: S311 - spreads pauses
+            transfer=transfer,
+            overwrite=self.overwrite,
+            slot=slot,
+            worked=self.worked,
+        )
+
+    def _is_fresh(self, job: Job) -> bool:
+        """Tell whether the job is so young that its video may not be where it is to be yet."""
+        now = self.clock.now()
+        if job.completed_at:
+            return now - job.completed_at <= FRESH
+        return now - job.created_at <= RECENT if job.created_at else job.ref in self.recent
 
 
 def advised_timeout(client: Client, refs: Iterable[JobRef]) -> float:

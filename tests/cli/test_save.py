@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from faults import REF, FakeClock, FaultServer, Video, answers, at_path, connect, cut, in_folder, mp4, save
 
-from videostat.cli.save import Saving
 from videostat.errors import KeyRefused, NotSaved
 from videostat.history import History
 from videostat.models import Job, JobRef, Link, State
 from videostat.providers import PROVIDERS
+from videostat.waiting import Saving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

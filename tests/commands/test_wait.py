@@ -379,6 +379,6 @@ def test_jobs_that_came_through_a_pipe_are_named_in_the_command_that_goes_on(
 
 def test_what_nobody_ever_saw_is_not_promised_to_go_on(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", "http://127.0.0.1:9")
-    got = videostat("wait", "--timeout", "4", "jogg", "proj_1")
+    got = videostat("wait", "--timeout", "2m", "jogg", "proj_1")
     assert got.code == 6
     assert "1 job may go on at the service" in got.stderr

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from videostat.cli.exec import Execution
-    from videostat.cli.save import Saving
     from videostat.cli.session import Session
     from videostat.models import Job, JobRef
     from videostat.render.answers import Answers
     from videostat.render.views import View
+    from videostat.waiting import Saving
 
 
 def wait_options(

@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from videostat.config.file import BASE_URL, KEY, parse, read_config, read_credentials, write_file
@@ -83,11 +84,20 @@ def locate(path: Path | None = None, environ: Mapping[str, str] = os.environ) ->
 
 
 def load(
-    path: Path | None = None, environ: Mapping[str, str] = os.environ, *, key_command_timeout: float = 30
+    path: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    keys: Mapping[str, str] = MappingProxyType({}),
+    key_command_timeout: float = 30,
 ) -> Settings:
-    """All that is configured; raises ConfigError. A file that was named by option or variable must exist."""
+    """Read all that is configured; raises ConfigError. A file that was named by option or variable must exist.
+
+    `keys`: the keys of accounts that a program has from elsewhere; they come before all others.
+    """
     must_exist = bool(path or environ.get(_CONFIG))
-    return Settings(locate(path, environ), environ, must_exist=must_exist, key_command_timeout=key_command_timeout)
+    settings = Settings(locate(path, environ), environ, must_exist=must_exist, key_command_timeout=key_command_timeout)
+    settings.use_keys(keys)
+    return settings
 
 
 class Settings:
@@ -113,6 +123,7 @@ class Settings:
         ]
         self._environ = environ
         self._key_command_timeout = key_command_timeout
+        self._given: dict[str, str] = {}
         self._keys: dict[str, Key | VideostatError] = {}
         self._lock = threading.Lock()
 
@@ -164,6 +175,14 @@ class Settings:
         comment = "# Written by `videostat config set-key`: comments live in config.toml, here they are lost.\n\n"
         write_file(self.credentials_path, comment + tomli_w.dumps({"providers": sections}))
 
+    def use_keys(self, keys: Mapping[str, str]) -> None:
+        """Put these keys before all others; raises ConfigError for an unknown account and an unusable key."""
+        for name, key in keys.items():
+            group = self.key_group(name)
+            parse(f"the key that was given for {name}", key, KEY)
+            if self._given.setdefault(group, key) != key:
+                raise ConfigError(f"{name} shares the key of {group}, and two were given", hint=f"Give {group} one.")
+
     def _key_variables(self, group: str) -> list[str]:
         # The service's own variable must not hand its key to a server that merely speaks the same dialect.
         own = [PROVIDERS[group].key_variable] if group in PROVIDERS else []
@@ -176,6 +195,7 @@ class Settings:
         base_url = self._environ.get(_variable(group, "BASE_URL"))
         return {
             "api_key": [
+                ("the program", self._given.get(group)),
                 *((f"environment variable {name}", self._environ.get(name)) for name in self._key_variables(group)),
                 ("api_key_command", section.get("api_key_command")),
                 (self.credentials_path.name, stored.get("api_key")),

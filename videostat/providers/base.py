@@ -22,8 +22,8 @@ class Answer:
     """An HTTP answer: header names in lower case; `body` is decoded JSON, None where there was none."""
 
     status: int
-    headers: Mapping[str, str]
-    body: object
+    headers: Mapping[str, str] = field(repr=False)
+    body: object = field(repr=False)
     received_at: datetime
     retry_after: float | None = None
 

@@ -48,7 +48,7 @@ class JsonLines(ErrorsOnly):
         before = self._open.pop(job.ref, None)
         if before and job.saved != before.saved:
             self._write("saved", job)
-        elif not job.ended and (before is None or _news(before) != _news(job)):
+        elif not job.ended and (before is None or before.news != job.news):
             self._write("change", job)
         if not job.ended:
             self._open[job.ref] = job
@@ -75,8 +75,3 @@ class JsonLines(ErrorsOnly):
         time = {"event": event, "time": self.clock.now()}
         for job in jobs:
             tell(json_text({**time, **fields(job, saving=True), **changed}) + "\n")
-
-
-def _news(job: Job) -> tuple[object, ...]:
-    """Return what makes an event when it changes: not an estimate, which changes at every look."""
-    return job.state, job.status, job.progress, job.message, type(job.problem)

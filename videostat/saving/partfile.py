@@ -33,9 +33,7 @@ _LOST = {errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 class Busy(NotSaved):
     """Another process has the file; `size` in bytes, as it is now."""
 
-    def __init__(self, size: int) -> None:
-        super().__init__("not saved: another videostat is saving it", hint="Let it finish, or stop it.")
-        self.size = size
+    size = 0
 
 
 class Part:
@@ -256,7 +254,9 @@ def _lock(fd: int) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise Busy(os.fstat(fd).st_size) from None
+        busy = Busy("not saved: another videostat is saving it", hint="Let it finish, or stop it.")
+        busy.size = os.fstat(fd).st_size
+        raise busy from None
 
 
 def _is_at(path: Path, fd: int) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import re
 import socket
 from contextlib import suppress
@@ -139,6 +140,11 @@ class Transport:
                     raise _unencrypted(url)
         raise Untrusted(f"more than {MAX_REDIRECTS} redirects, the last to {host(url)}")
 
+    def close(self) -> None:
+        """Close the connections that are open; new ones are opened where they are needed."""
+        self._api.close()
+        self._media.close()
+
     def _send(
         self, session: Session, request: Request, auth: Mapping[str, str], seconds: float
     ) -> tuple[Response, str]:
@@ -160,8 +166,13 @@ class Transport:
         raise _unencrypted(url)
 
     def _tell(self, start: str, headers: Mapping[str, str], auth: Mapping[str, str], body: object = None) -> None:
-        if self._trace:
-            self._trace(tracing.line(start, headers, auth, body))
+        is_logged = tracing.LOG.isEnabledFor(logging.DEBUG)
+        if self._trace or is_logged:
+            line = tracing.line(start, headers, auth, body)
+            if self._trace:
+                self._trace(line)
+            if is_logged:
+                tracing.LOG.debug("%s", tracing.make_printable(line))
 
 
 class Body:

@@ -13,6 +13,7 @@ from urllib3 import exceptions as lower
 
 from videostat.errors import ConfigError, NoConnection, Unreachable, Unreadable, Untrusted, VideostatError
 from videostat.transport.addresses import host
+from videostat.transport.tracing import hide_queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,9 +60,10 @@ _TRANSLATION: tuple[tuple[_Kinds, type[VideostatError], str, str | None], ...] =
 
 @contextmanager
 def as_ours(url: str) -> Iterator[None]:
-    """Foreign exceptions leave this block as ours, without proxy passwords or query strings."""
+    """Foreign exceptions leave this block as ours, and foreign log lines; without proxy passwords or query strings."""
     try:
-        yield
+        with hide_queries():
+            yield
     except (foreign.RequestException, lower.HTTPError, OSError, ValueError) as error:
         # No more locals here: a frame that holds the exception which holds the frame keeps sockets open.
         raise _translated(error, host(url)) from error
