@@ -92,6 +92,7 @@ class Job:
     """What is known of a job: `progress` in percent 0-100, durations in seconds, times in UTC.
 
     `needs_url`: the service hands out the video's URL at another endpoint, which has not been asked yet.
+    `kept_until`: when the service deletes the video. `asked_again_at`: when the next look at a running job is due.
     `problem`: why the state could not be learnt, the wait ended early, or the video is not on disk.
     `ended`: the command that asked has done with it; what it says now is its answer.
     """
@@ -105,6 +106,7 @@ class Job:
     video_url: str | None = None
     thumbnail_url: str | None = None
     expires_at: datetime | None = None
+    kept_until: datetime | None = None
     duration: float | None = None
     resolution: str | None = None
     credits: float | None = None
@@ -117,6 +119,7 @@ class Job:
     needs_url: bool = False
     saved: Saved | None = None
     problem: VideostatError | None = None
+    asked_again_at: datetime | None = None
     ended: bool = False
 
     @property
