@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _FOREIGN = {
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy", "curl_ca_bundle", "requests_ca_bundle", "ssl_cert_file"),
     *("no_color", "force_color", "tty_compatible", "tty_interactive", "github_actions", "github_step_summary"),
+    *("ci", "jpy_parent_pid"),
 }
 
 

@@ -61,13 +61,15 @@ def download(
     from videostat.cli.exec import parse_execution
     from videostat.cli.jobs import resolve_jobs
     from videostat.cli.resume import resume_command
-    from videostat.cli.run import Run, worst_exit_code
+    from videostat.cli.run import Run, usual_times, worst_exit_code
     from videostat.cli.save import plan_saving
     from videostat.cli.session import session
     from videostat.polling import ATTEMPTS
     from videostat.polling.options import PollOptions
     from videostat.render.answers import Answers, bare_video, choose_line
+    from videostat.render.board import Work
     from videostat.render.messages import say
+    from videostat.render.views import Progress as Shown
     from videostat.render.views import view
 
     execution = parse_execution(execute, saving=True) if execute is not None else None
@@ -75,18 +77,12 @@ def download(
         refs = resolve_jobs(this, jobs, source, missing=missing, quiet=quiet)
         options = PollOptions(attempts=ATTEMPTS, parallel=parallel or this.settings.defaults.parallel)
         saving = plan_saving(this, refs, output_dir=output_dir, output=output, name=name, overwrite=overwrite)
-        seen = view(
-            "saving",
-            len(refs),
-            options.timeout,
-            this.clock,
-            quiet=quiet,
-            progress=progress and not debug,
-            transfers=saving.transfers,
-        )
-        run = Run(session=this, refs=refs, options=options, view=seen, saving=saving, execution=execution)
         line = choose_line(json=json, quiet=quiet, bare=bare_video, saving=True)
-        ended = run.answer(Answers(line, this.clock.now))
+        work = Work(doing="saving", usual=usual_times(this, refs), timeout=options.timeout, transfers=saving.transfers)
+        shown = Shown.AUTO if progress and not debug else Shown.LOG
+        seen = view(work, this.clock, shown, quiet=quiet, answers_for_people=line is None)
+        run = Run(session=this, refs=refs, options=options, view=seen, saving=saving, execution=execution)
+        ended = run.answer(Answers(line, this.clock.now, refs), quiet=quiet)
     report_to_ci(ended)
     unfinished = [job.ref for job in ended if job.problem is None and not job.state.is_terminal]
     if unfinished:

@@ -3,7 +3,7 @@
 from videostat.cli.options import Config
 from videostat.errors import ExitCode
 
-HEADERS = ("NAME", "SERVICE", "KEY", "LOOKS EVERY", "WAITS", "LIST")
+HEADERS = ("NAME", "SERVICE", "KEY", "EVERY", "WAITS", "LIST")
 
 
 def providers(*, config: Config = None) -> ExitCode:

@@ -32,19 +32,24 @@ def status(
     Exit code: 0 if it could look; with --exit-status also 5 failed, 8 not finished, 9 no video.
     """
     from videostat.cli.jobs import resolve_jobs
-    from videostat.cli.run import Run, worst_exit_code
+    from videostat.cli.run import Run, usual_times, worst_exit_code
     from videostat.cli.session import session
     from videostat.models import Job
     from videostat.polling import ATTEMPTS
     from videostat.polling.options import PollOptions
     from videostat.render.answers import Answers, bare_state, choose_line
+    from videostat.render.board import Work
     from videostat.render.log import ErrorsOnly
+    from videostat.render.views import glance
 
     with session(config, keep=not no_history, debug=debug) as this:
         refs = resolve_jobs(this, jobs, source, unfinished=unfinished, quiet=quiet)
-        run = Run(session=this, refs=refs, options=PollOptions(attempts=ATTEMPTS), view=ErrorsOnly())
+        line = choose_line(json=json, quiet=quiet, bare=bare_state)
+        work = Work(doing="looking at", usual=usual_times(this, refs))
+        view = ErrorsOnly() if quiet or debug else glance(work, this.clock, answers_for_people=line is None)
+        run = Run(session=this, refs=refs, options=PollOptions(attempts=ATTEMPTS), view=view)
         seen = {job.ref: job for job in run}
-        shown = Answers(choose_line(json=json, quiet=quiet, bare=bare_state), this.clock.now)
+        shown = Answers(line, this.clock.now)
         for ref in refs:
             shown.show(seen[ref])
         shown.finish()

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
+import sys
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, Self
 
-from videostat.render.log import ErrorsOnly, Log, is_screen
+from videostat.render.log import ErrorsOnly, Log, is_screen, may_be_screen
+from videostat.render.text import is_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
     from videostat.clock import Clock
-    from videostat.models import Job, JobRef
-    from videostat.saving import Transfer
+    from videostat.models import Job
+    from videostat.render.board import Work
 
 
 class View(Protocol):
@@ -27,22 +28,34 @@ class View(Protocol):
     def aside(self) -> AbstractContextManager[object]:
         """Room for stdout, which may be the same screen."""
 
+    def is_watched(self) -> bool:
+        """Whether a person looks at a live screen now."""
 
-def view(
-    doing: str,
-    count: int,
-    timeout: float,
-    clock: Clock,
-    *,
-    quiet: bool,
-    progress: bool,
-    transfers: Mapping[JobRef, Transfer] = MappingProxyType({}),
-) -> View:
-    """What suits this stderr; `doing` is the word before the number of jobs, `timeout` is in seconds."""
+
+class Progress(StrEnum):
+    """How progress is shown: AUTO means bars on a terminal that somebody looks at, else a log."""
+
+    AUTO = "auto"
+    LOG = "log"
+
+
+def view(work: Work, clock: Clock, progress: Progress, *, quiet: bool, answers_for_people: bool) -> View:
+    """What suits this stderr; where stdout answers people on the same screen, no result is told twice."""
     if quiet:
         return ErrorsOnly()
-    if progress and is_screen():
+    tells_ends = not (answers_for_people and is_terminal(sys.stderr))
+    if progress is Progress.AUTO and may_be_screen():
         from videostat.render.live import Live
 
-        return Live(doing, count, timeout, clock, transfers)
-    return Log(doing, count, timeout, clock)
+        return Live(work, clock, tells_ends=tells_ends)
+    return Log(work, clock, tells_ends=tells_ends)
+
+
+def glance(work: Work, clock: Clock, *, answers_for_people: bool) -> View:
+    """For a command that looks once: rows after a second, and errors alone where nobody looks."""
+    tells_ends = not (answers_for_people and is_terminal(sys.stderr))
+    if not is_screen():
+        return ErrorsOnly(tells_ends=tells_ends)
+    from videostat.render.live import Live
+
+    return Live(work, clock, tells_ends=tells_ends, patience=1)
