@@ -904,3 +904,10 @@ def test_a_watched_job_is_asked_at_the_pace_of_the_documents_from_the_start() ->
     watched = PollOptions(is_watched=lambda: True)
     assert Scene({"a": script}, polling=quick, options=watched).play().times() == [0, 10, 20]
     assert Scene({"a": script}, polling=quick).play().times() == [0, 30, 60]
+
+
+def test_a_pause_beyond_the_deadline_is_told_with_its_own_end() -> None:
+    limited = Scene({"a": [RateLimited("slow down", retry_after=240), ...]}, options=PollOptions(timeout=100)).play()
+    again = limited.told[0].asked_again_at
+    assert again
+    assert (again - EPOCH).total_seconds() >= 240

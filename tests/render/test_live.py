@@ -237,6 +237,17 @@ def test_a_rate_limit_that_ends_within_a_minute_is_told_to_the_second(stage: Sta
     assert shown[1].endswith(f"slow down, until {again.astimezone():%H:%M:%S} (in 25s)")
 
 
+def test_all_jobs_of_an_account_that_wait_for_a_rate_limit_tell_it(stage: Stage) -> None:
+    known = [job("jogg a"), job("jogg b"), job("doubao c"), job("jogg d", asked_again_at=EPOCH + timedelta(seconds=9))]
+    stage.open(100, 24, *known)
+    again = EPOCH + timedelta(seconds=240)
+    limited = job("jogg a", problem=RateLimited("slow down"), asked_again_at=again)
+    rows = stage.show(*known, limited)[1:]
+    assert [f"slow down, until {again.astimezone():%H:%M} (in 4m)" in row for row in rows] == [True, True, False, False]
+    assert "slow down" in stage.show(after=10)[4]
+    assert not any("until" in row for row in stage.show(after=230))
+
+
 @pytest.mark.parametrize("columns", [120, 80, 60, 40, 20, 9])
 @pytest.mark.parametrize("progress", [41, None])
 def test_one_job_has_one_bar_over_the_whole_width(stage: Stage, columns: int, progress: float | None) -> None:

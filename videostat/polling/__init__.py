@@ -247,7 +247,8 @@ class _Loop:
         due, last = now + wait, self._deadline - LAST_LOOK
         if due > last >= now + task.target.polling.floor:
             due = last
-        task.job = replace(task.job, asked_again_at=self._clock.now() + timedelta(seconds=due - now))
+        again = max(due, self._lane(task).paused_until) - now
+        task.job = replace(task.job, asked_again_at=self._clock.now() + timedelta(seconds=again))
         self._looks.put(task, due)
 
     def _last_problem(self, task: _Task) -> VideostatError | None:

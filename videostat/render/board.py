@@ -8,6 +8,7 @@ from itertools import islice, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from videostat.clock import format_duration
+from videostat.errors import RateLimited
 from videostat.models import Job, JobRef, State
 from videostat.render.messages import message, trouble
 from videostat.render.text import COLOURS
@@ -67,12 +68,15 @@ class Board:
         self._saving: dict[JobRef, None] = {}  # in the order in which they are saved
         self._speeds: dict[JobRef, Speedometer] = {}
         self._saved = Moved()
+        self._limited: dict[tuple[str, bool], Job] = {}
 
     def take(self, job: Job) -> None:
         """Put what is known now in the place of what was known before."""
         ref = job.ref
         if before := self.jobs.get(ref):
             self.words[self._word(before)] -= 1
+        if isinstance(job.problem, RateLimited):
+            self._limited[ref.provider, job.state.is_terminal] = job
         if job.problem is None:
             self._estimated_at[ref] = self._clock.monotonic()
         self._speeds.pop(ref, None)
@@ -113,7 +117,7 @@ class Board:
             return Row(names, word, COLOURS[job.state], moved.percent, elapsed, said)
         percent = 0 if word == "saving" else job.progress
         said = tuple(filter(None, (self._left(job), message(job), self._next_look(job))))
-        return Row(names, word, COLOURS[job.state], percent, self.age(job), said, trouble(job, self._clock.now()))
+        return Row(names, word, COLOURS[job.state], percent, self.age(job), said, self._trouble(job))
 
     def all_files(self) -> Row:
         """One row for all transfers of this run."""
@@ -143,6 +147,15 @@ class Board:
             return None
         end = job.completed_at or (self._clock.now() if job.ref in self._was_unfinished else None)
         return (end - job.created_at).total_seconds() if end and job.created_at <= end else None
+
+    def _trouble(self, job: Job) -> tuple[str, str] | None:
+        """Its own, or the rate limit that it waits for with the other jobs of its account."""
+        now = self._clock.now()
+        limited = self._limited.get((job.ref.provider, job.state.is_terminal))
+        is_due = job.problem is None and (job.asked_again_at is None or job.asked_again_at <= now)
+        if is_due and limited and limited.asked_again_at and limited.asked_again_at > now:
+            return trouble(limited, now)
+        return trouble(job, now)
 
     def _word(self, job: Job) -> str:
         if job.state is State.UNKNOWN and job.status is None:
