@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # What a narrow window does without, the least important first; all else may be copied, so it is never cut.
 OPTIONAL = ("TITLE", "SIZE", "CREATED", "SEEN", "LENGTH", "TOOK", "PROGRESS")
 # What may be long comes last: the terminal wraps it, and no other column moves.
-LAST = ("TITLE", "VALUE", "FILE", "MESSAGE")
+LAST = ("TITLE", "KEY", "VALUE", "MESSAGE", "RESULT")
 GAP = 2
 LEAST = 24  # cells for the last column, which overflows
 

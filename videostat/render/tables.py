@@ -32,7 +32,12 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
                 print("\t".join(plain(cell) for cell in row))
         return
     with output():
-        print_columns(headers, list(rows))
+        print_columns(headers, [[_short(cell) for cell in row] for row in rows])
+
+
+def _short(cell: Cell) -> Cell:
+    """A variable's name alone: its capitals say what it is."""
+    return cell.removeprefix("environment variable ") if isinstance(cell, str) else cell
 
 
 def show_lines(lines: Iterable[str]) -> None:
@@ -65,7 +70,7 @@ def _days_left(job: Job, retention: Mapping[State, timedelta], now: datetime) ->
     return (f"{days:.1f} !", "bold red") if days < SOON else f"{days:.0f}"
 
 
-SEEN = ("PROVIDER", "ID", "STATE", "SEEN", "SIZE", "FILE", "MESSAGE")
+SEEN = ("PROVIDER", "ID", "STATE", "SEEN", "SIZE", "RESULT")
 
 
 def seen_row(seen: Seen, now: datetime) -> list[Cell]:
@@ -76,8 +81,7 @@ def seen_row(seen: Seen, now: datetime) -> list[Cell]:
         (job.state, COLOURS[job.state]),
         ago(seen.last_seen, now),
         size(job.saved.bytes) if job.saved else "",
-        linked(place(job.saved.file), job.saved.file) if job.saved else "",
-        clean(job.error or ""),
+        linked(place(job.saved.file), job.saved.file) if job.saved else clean(job.error or ""),
     ]
 
 
