@@ -35,6 +35,7 @@ _FOREIGN = {
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy", "curl_ca_bundle", "requests_ca_bundle", "ssl_cert_file"),
     "ssl_cert_dir",
     *("no_color", "force_color", "tty_compatible", "tty_interactive", "github_actions", "github_step_summary"),
+    *("ci", "jpy_parent_pid"),
 }
 
 

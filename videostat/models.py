@@ -117,6 +117,7 @@ class Job:
     """What is known of a job; `FIELDS` describes each part. Durations are seconds, times are in UTC.
 
     `needs_url`: the service hands out the video's URL at another endpoint, which has not been asked yet.
+    `kept_until`: when the service deletes the video. `asked_again_at`: when the next look at a running job is due.
     `problem`: why the state could not be learnt, the wait ended early, or the video is not on disk.
     `ended`: nothing more will happen to this job in this run. `sure`: the state is the service's own documented word;
     only then is it recorded.
@@ -151,6 +152,7 @@ class Job:
     needs_url: bool = False
     saved: Saved | None = None
     problem: VideostatError | None = None
+    asked_again_at: datetime | None = None
     ended: bool = False
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 import tomllib
@@ -367,3 +368,16 @@ def test_init_under_a_name_too_long_is_told(videostat: Videostat, tmp_path: Path
     assert (got.code, got.stdout) == (2, "")
     assert got.stderr.startswith("videostat: ")
     assert "bug" not in got.stderr
+
+
+@pytest.mark.parametrize("command", [("config", "show"), ("providers",)])
+def test_at_80_columns_headers_and_rows_are_in_line(
+    videostat: Videostat, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    header, *rows = re.sub(r"\x1b\[[\d;]*m", "", videostat(*command, tty=("stdout",)).stdout).splitlines()
+    assert len(header) <= 80
+    starts = [match.start() for match in re.finditer(r"(?:(?<=  )|^)[A-Z]", header)]
+    for row in rows:
+        assert all(row[at - 2 : at] in {"  ", ""} for at in starts[1:]), row
+    assert any("VIDEOSTAT_JOGG_API_KEY" in row and "environment" not in row for row in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -201,7 +202,8 @@ def test_on_a_terminal_there_is_a_table_and_the_url_stands_whole_on_a_line_of_it
     got = videostat("status", "jogg", "proj_done", "proj_stuck", tty=("stdout", "stderr"))
     url = videostat("status", "jogg", "proj_done", "--quiet", "--json").objects[0]["video_url"].partition("?")[0]
     assert "PROVIDER" in got.lines[0]
-    assert any(line.startswith("jogg proj_done  " + url) for line in got.lines)
+    lines = [re.sub(r"\x1b\]8;[^\x1b]*\x1b\\", "", line) for line in got.lines]
+    assert any(line.startswith("jogg proj_done  " + url) for line in lines)
 
 
 def test_a_terminal_changes_nothing_about_json(videostat: Videostat) -> None:

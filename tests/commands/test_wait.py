@@ -117,11 +117,47 @@ def test_quiet_prints_urls_and_on_stderr_errors_alone(videostat: Videostat) -> N
     assert len(got.stderr.splitlines()) == 2
 
 
-def test_a_terminal_gets_live_rows_and_a_table(videostat: Videostat) -> None:
+def test_a_terminal_gets_live_rows_and_for_one_job_a_card(videostat: Videostat) -> None:
     got = videostat("wait", "doubao", "task_a", tty=("stdout", "stderr"))
     assert "\x1b[?25l" in got.stderr
-    assert got.stderr.endswith("\x1b[?25h")
-    assert "PROVIDER" in got.lines[0]
+    assert got.stderr.rindex("\x1b[?25h") > got.stderr.rindex("\x1b[?25l")
+    assert "succeeded" not in got.stderr, "each result is told once"
+    shown = plain(got.stdout)
+    assert shown.startswith("doubao task_a\n  state ")
+    for label in ("created", "completed", "URL"):
+        assert re.search(rf"^  {label}  ", shown, re.MULTILINE), label
+
+
+def test_a_terminal_gets_a_table_of_several_jobs_as_they_end_and_a_summary(videostat: Videostat) -> None:
+    got = videostat("wait", "doubao:task_done", "doubao:task_fail_1", "doubao:task_a", tty=("stdout", "stderr"))
+    header, *rows = plain(got.stdout).splitlines()
+    assert header.split() == ["PROVIDER", "ID", "STATE", "TOOK", "LENGTH", "RESULT"]
+    named = [row.split()[1:4] for row in rows if row.startswith("doubao")]
+    assert named[0] == ["task_done", "✓", "succeeded"]
+    assert ["task_fail_1", "✗", "failed"] in named
+    assert len(named) == 3
+    assert sum(row.startswith("http://127.0.0.1:") for row in rows) == 2
+    assert "2 succeeded, 1 failed, in " in got.stderr
+    assert got.stderr.endswith("  videostat download doubao task_done task_a\n") or got.stderr.endswith(
+        "  videostat download doubao task_a task_done\n"
+    )
+
+
+@pytest.mark.parametrize(("options", "is_told"), [([], True), (["--quiet"], False), (["--json"], True)])
+def test_a_summary_is_told_in_a_log_too_but_not_when_quiet(
+    videostat: Videostat,
+    options: list[str],
+    is_told: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    got = videostat("wait", *options, "doubao:task_done", "jogg:proj_done", "--download")
+    assert ("2 saved, in " in got.stderr) is is_told
+    assert "videostat download" not in got.stderr
+    assert " saved, in " not in videostat("wait", *options, "doubao:task_done").stderr
+
+
+def plain(text: str) -> str:
+    """Without colours and links."""
+    return re.sub(r"\x1b\[[\d;]*m|\x1b\]8;[^\x1b]*\x1b\\", "", text)
 
 
 def test_progress_log_gives_a_terminal_log_lines(videostat: Videostat) -> None:

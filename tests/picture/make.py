@@ -17,6 +17,8 @@ from rich.text import Text
 from videostat.clock import Clock
 from videostat.models import Job, JobRef, Saved, State
 from videostat.render.answers import Answers
+from videostat.render.board import Work
+from videostat.render.ending import summary
 from videostat.render.live import Live
 from videostat.saving import Transfer
 
@@ -44,16 +46,11 @@ class Still(Clock):
 class Screen(Live):
     """Kept instead of written."""
 
-    above = ""
-
-    def note(self, sentence: str) -> None:
-        self.above += f"{sentence}\n"
-
     def tick(self) -> None:
         pass
 
     def drawn(self) -> str:
-        return self.above + "\n".join(self._rows(WIDTH - 1, 24))
+        return "\n".join(self._lines(WIDTH - 1, 24))
 
 
 def job(provider: str, id_: str, state: State, *, age: float, **known: object) -> Job:
@@ -76,7 +73,14 @@ def frames() -> tuple[str, str]:
     """In the middle, and at the end, as a terminal is sent them."""
     clock = Still()
     transfer = Transfer("reelbot-reel_42", state="downloading")
-    screen = Screen("waiting for", 4, 1800, clock, {SAVING.ref: transfer})
+    jobs = [DONE, SAVING, BAD, RUNNING]
+    work = Work(
+        doing="waiting for",
+        usual=dict.fromkeys((one.ref for one in jobs), 210),
+        timeout=1800,
+        transfers={SAVING.ref: transfer},
+    )
+    screen = Screen(work, clock, tells_ends=False)
     clock.time = 151
     for seen in (RUNNING, BAD, SAVING):
         screen.update(seen)
@@ -84,24 +88,27 @@ def frames() -> tuple[str, str]:
     screen.drawn()
     clock.time = 153
     transfer.done = 11_600_000
+    answers = Answers(None, clock.now, [one.ref for one in jobs])
     last = [ended(DONE, 24_100_000)]
-    screen.update(last[0])
-    middle = screen.drawn()
-    clock.time += LATER
-    end = {"completed_at": clock.now(), "state": State.SUCCEEDED}
-    last += [
-        ended(SAVING, 18_200_000),
-        ended(BAD, state=State.FAILED, error="the prompt was refused by moderation", error_code="1301"),
-        ended(RUNNING, 61_800_000, **end),
-    ]
-    for seen in last[1:]:
-        screen.update(seen)
-    answers = Answers(None, clock.now)
-    for seen in last:
-        answers.show(seen)
-    with redirect_stdout(io.StringIO()) as table:
-        answers.finish()
-    return middle, screen.above + table.getvalue()
+    with redirect_stdout(io.TextIOWrapper(io.BytesIO(), "utf-8")) as table:
+        answers.show(last[0])
+        screen.update(last[0])
+        middle = _written(table) + screen.drawn()
+        clock.time += LATER
+        end = {"completed_at": clock.now(), "state": State.SUCCEEDED}
+        last += [
+            ended(SAVING, 18_200_000),
+            ended(BAD, state=State.FAILED, error="the prompt was refused by moderation", error_code="1301"),
+            ended(RUNNING, 61_800_000, **end),
+        ]
+        for seen in last[1:]:
+            answers.show(seen)
+    return middle, _written(table) + summary(last, clock.time)
+
+
+def _written(stream: io.TextIOWrapper) -> str:
+    stream.seek(0)
+    return stream.read()
 
 
 def picture() -> str:

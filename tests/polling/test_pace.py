@@ -80,6 +80,15 @@ def test_who_wishes_an_interval_has_it_from_the_start() -> None:
     assert until_next_look(job, EARLY_BIRD, 20, EPOCH, 0.5) == 20
 
 
+@pytest.mark.parametrize(("is_watched", "wait"), [(True, 12.5), (False, 30)])
+def test_a_job_that_somebody_watches_is_looked_at_as_often_as_its_documents_say(
+    is_watched: bool,  # noqa: FBT001 - a parameter
+    wait: float,
+) -> None:
+    young = Job(ref=REF, created_at=EPOCH - timedelta(seconds=40))
+    assert until_next_look(young, EARLY_BIRD, None, EPOCH, 0.5, is_watched=is_watched) == wait
+
+
 def test_an_empty_lane_never_opens() -> None:
     assert Lane[str](1).opens_at == math.inf
 

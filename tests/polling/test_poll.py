@@ -889,3 +889,25 @@ def expected(scene: Scene, asked: str) -> set[int]:
     else:
         late = {124} | ({4} if any(isinstance(it, RateLimited) for it in others) else set())
     return late | {int(it.exit_code) for it in others if isinstance(it, KeyRefused | OutOfCredit)}
+
+
+def test_a_job_that_goes_on_says_when_it_is_asked_again() -> None:
+    seen = Scene({"a": [running(), RateLimited("slow down", retry_after=100), succeeded()]}).play()
+    due = [job.asked_again_at for job in seen.told[:2]]
+    assert [(at - EPOCH).total_seconds() for at in due if at] == seen.times()[1:]
+
+
+def test_a_watched_job_is_asked_at_the_pace_of_the_documents_from_the_start() -> None:
+    quick = replace(JOGG, first=0, quickest=180)
+    born = EPOCH - timedelta(seconds=40)
+    script = [running(created_at=born), running(created_at=born), succeeded()]
+    watched = PollOptions(is_watched=lambda: True)
+    assert Scene({"a": script}, polling=quick, options=watched).play().times() == [0, 10, 20]
+    assert Scene({"a": script}, polling=quick).play().times() == [0, 30, 60]
+
+
+def test_a_pause_beyond_the_deadline_is_told_with_its_own_end() -> None:
+    limited = Scene({"a": [RateLimited("slow down", retry_after=240), ...]}, options=PollOptions(timeout=100)).play()
+    again = limited.told[0].asked_again_at
+    assert again
+    assert (again - EPOCH).total_seconds() >= 240

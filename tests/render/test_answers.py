@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import sys
 from dataclasses import replace
 from datetime import timedelta
@@ -15,12 +16,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from terminal import Terminal
 
-from videostat.errors import KeyMissing, NotFound, NotSaved, OutputClosed, RateLimited, TimedOut, UsageError
+from videostat.errors import (
+    Interrupted,
+    KeyMissing,
+    NotFound,
+    NotSaved,
+    OutputClosed,
+    RateLimited,
+    ServerError,
+    TimedOut,
+    UsageError,
+)
 from videostat.models import FIELDS, SAVING_FIELDS, Job, JobRef, Saved, State
 from videostat.render.answers import Answers, bare_state, bare_video, json_line, tab_line
+from videostat.render.columns import fit
+from videostat.render.ending import kept, summary
+from videostat.render.text import place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 REF = JobRef("jogg", "proj_abc123")
 URL = "https://cdn.example/" + "long/" * 120 + "waves.mp4?X-Amz-Signature=0123"
@@ -47,14 +61,20 @@ jobs = st.builds(
 )
 
 
-def answer(*these: Job, line: Callable[[Job], str | None] | None = None) -> None:
-    answers = Answers(line, lambda: EPOCH + timedelta(hours=2))
+def answer(*these: Job, line: Callable[[Job], str | None] | None = None, refs: Sequence[JobRef] | None = None) -> None:
+    answers = Answers(line, lambda: EPOCH + timedelta(hours=2), refs)
     for job in these:
         answers.show(job)
     answers.finish()
 
 
-def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int, *these: Job, encoding: str = "utf-8") -> Terminal:
+def on_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+    columns: int,
+    *these: Job,
+    encoding: str = "utf-8",
+    refs: Sequence[JobRef] | None = None,
+) -> Terminal:
     for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
@@ -62,7 +82,7 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int, *these: Job, enco
     with monkeypatch.context() as patch:
         patch.setenv("COLUMNS", str(columns))
         patch.setattr(sys, "stdout", terminal.file)
-        answer(*these)
+        answer(*these, refs=refs)
     return terminal
 
 
@@ -166,6 +186,10 @@ def test_without_jobs_nothing_is_written(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr() == ("", "")
 
 
+OTHER = Job(ref=JobRef("doubao", "task_1"), state=State.QUEUED)
+LINK = re.compile(r"\x1b\]8;[^\x1b]*\x1b\\")
+
+
 def test_a_table_names_what_is_known_and_leaves_out_empty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_terminal(
         monkeypatch,
@@ -176,11 +200,11 @@ def test_a_table_names_what_is_known_and_leaves_out_empty_columns(monkeypatch: p
     )
     assert terminal.lines[:4] == [
         "PROVIDER  ID           STATE      PROGRESS  LENGTH  CREATED  TITLE  MESSAGE",
-        "jogg      proj_abc123  succeeded            12s     2h ago   Waves",
+        "jogg      proj_abc123  succeeded            12.5s   2h ago   Waves",
         "reelbot   reel_7       running    41%               30m ago         Rendering",
-        "doubao    task_9       failed                                       the prompt was refused",
+        "doubao    task_9       failed                                       the prompt was refused (code 7)",
     ]
-    assert on_terminal(monkeypatch, 100, JOB).lines[0] == "PROVIDER  ID           STATE      LENGTH  CREATED"
+    assert on_terminal(monkeypatch, 100, JOB, OTHER).lines[0] == "PROVIDER  ID           STATE      LENGTH  CREATED"
 
 
 @pytest.mark.parametrize(
@@ -188,14 +212,16 @@ def test_a_table_names_what_is_known_and_leaves_out_empty_columns(monkeypatch: p
     [
         (replace(JOB, message="done"), ""),
         (RUNNING, "Rendering"),
-        (FAILED, "the prompt was refused"),
+        (FAILED, "the prompt was refused (code 7)"),
         (replace(JOB, message="done", problem=NotSaved("the disk is full")), "the disk is full"),
         (replace(RUNNING, problem=TimedOut("not finished at the deadline")), "Rendering"),
+        (replace(JOB, problem=Interrupted(2)), "not saved: interrupted by SIGINT"),
+        (replace(JOB, video_url=None), "the service gives no address for its video"),
         (Job(ref=REF, problem=NotFound("no such job")), "no such job"),
     ],
 )
 def test_a_table_says_why_a_job_is_not_done(monkeypatch: pytest.MonkeyPatch, job: Job, message: str) -> None:
-    header, row, *_ = on_terminal(monkeypatch, 100, job).lines
+    header, row, *_ = on_terminal(monkeypatch, 100, job, OTHER).lines
     assert ("MESSAGE" in header) is bool(message)
     assert row.endswith(message or "2h ago")
 
@@ -213,49 +239,163 @@ LONG = replace(
 @pytest.mark.parametrize(
     ("columns", "headers"),
     [
-        (114, ["PROVIDER", "ID", "STATE", "PROGRESS", "LENGTH", "CREATED", "TITLE", "MESSAGE"]),
-        (113, ["PROVIDER", "ID", "STATE", "PROGRESS", "LENGTH", "CREATED", "MESSAGE"]),
+        (143, ["PROVIDER", "ID", "STATE", "PROGRESS", "LENGTH", "CREATED", "TITLE", "MESSAGE"]),
+        (142, ["PROVIDER", "ID", "STATE", "PROGRESS", "LENGTH", "CREATED", "MESSAGE"]),
         (95, ["PROVIDER", "ID", "STATE", "PROGRESS", "LENGTH", "MESSAGE"]),
         (86, ["PROVIDER", "ID", "STATE", "PROGRESS", "MESSAGE"]),
         (78, ["PROVIDER", "ID", "STATE", "MESSAGE"]),
-        (68, ["PROVIDER", "ID", "STATE"]),
+        (30, ["PROVIDER", "ID", "STATE", "MESSAGE"]),
     ],
 )
-def test_a_narrow_window_drops_what_matters_least_and_folds_only_texts(
+def test_a_narrow_window_drops_what_matters_least_and_only_the_last_column_overflows(
     monkeypatch: pytest.MonkeyPatch, columns: int, headers: list[str]
 ) -> None:
-    terminal = on_terminal(monkeypatch, columns, LONG)
-    header, row, *folded = terminal.lines
+    terminal = on_terminal(monkeypatch, columns, LONG, OTHER)
+    header, long, other = LINK.sub("", re.sub(r"\x1b\[[\d;]*m", "", terminal.text)).splitlines()
     assert header.split() == headers
-    assert row.startswith("jogg-product  product_d754095e48de  running")
-    rest = " ".join([row, *folded])
-    assert ("Frames" in rest) == ("time" in rest) == ("MESSAGE" in headers)
-    message_at = header.find("MESSAGE")
-    assert all(not line[:message_at].strip() for line in folded if "TITLE" not in headers)
+    assert long.startswith("jogg-product  product_d754095e48de  running  ")
+    assert other == "doubao        task_1                queued"
+    assert long.index("Frames are") == header.index("MESSAGE")
 
 
-def test_where_not_even_names_fit_they_are_left_to_the_terminal_to_wrap(monkeypatch: pytest.MonkeyPatch) -> None:
-    short = replace(JOB, video_url=None)
-    terminal = on_terminal(monkeypatch, 40, LONG, short)
-    assert "jogg-product  product_d754095e48de  running\r\n" in terminal.text.replace("\x1b[36m", "").replace(
-        "\x1b[0m", ""
-    )
-    assert terminal.lines == ["jogg-product  product_d754095e48de  runn", "ing", "jogg  proj_abc123  succeeded"]
+@pytest.mark.parametrize(
+    ("widths", "room", "shown"),
+    [
+        ({"ID": 10, "LENGTH": 6, "MESSAGE": 90}, 80, ["ID", "LENGTH", "MESSAGE"]),
+        ({"ID": 10, "LENGTH": 6, "MESSAGE": 90}, 44, ["ID", "LENGTH", "MESSAGE"]),
+        ({"ID": 10, "LENGTH": 6, "MESSAGE": 90}, 43, ["ID", "MESSAGE"]),
+        ({"ID": 10, "LENGTH": 6}, 17, ["ID"]),
+        ({"ID": 10}, 1, ["ID"]),
+    ],
+)
+def test_columns_are_chosen_by_the_room_there_is(widths: dict[str, int], room: int, shown: list[str]) -> None:
+    assert fit(widths, room) == shown
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
-def test_urls_stand_whole_on_lines_of_their_own(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+def test_urls_stand_whole_on_lines_of_their_own_and_can_be_clicked(
+    monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
     other = replace(JOB, ref=JobRef("doubao", "task_1"))
     expected = f"\r\njogg proj_abc123  {URL}\r\ndoubao task_1  {URL}\r\n"
-    assert expected in on_terminal(monkeypatch, columns, JOB, RUNNING, other).text
-    assert f"\r\n{URL}\r\n" in on_terminal(monkeypatch, columns, JOB).text
+    text = on_terminal(monkeypatch, columns, JOB, RUNNING, other).text
+    assert expected in LINK.sub("", text)
+    assert re.search(rf"\x1b\]8;id=\d+;{re.escape(URL)}\x1b\\{re.escape(URL)}\x1b", text)
+    assert f"  {URL}\r\n" in LINK.sub("", on_terminal(monkeypatch, columns, JOB).text)
+
+
+def test_nothing_is_a_link_in_ci_or_with_an_address_that_is_not_plain_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b]8" not in on_terminal(monkeypatch, 100, replace(JOB, video_url="https://x/\x1b\\é")).text
+    monkeypatch.setenv("CI", "1")
+    assert "\x1b]8" not in on_terminal(monkeypatch, 100, JOB, SAVED).text
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_a_saved_file_stands_whole_and_once_instead_of_its_url(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
-    shown = on_terminal(monkeypatch, columns, SAVED, RUNNING).text
-    assert shown.count(str(SAVED.saved and SAVED.saved.file)) == 1
-    assert URL not in shown
+    for refs in (None, [REF, OTHER.ref]):
+        shown = LINK.sub("", on_terminal(monkeypatch, columns, SAVED, refs=refs).text)
+        assert shown.count("videos/jogg-proj_abc123.mp4 (37.7 kB)") == 1
+        assert URL not in shown
+
+
+def test_one_job_is_a_card_with_a_line_for_each_known_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = replace(
+        JOB,
+        video_url="https://v/a.mp4",
+        thumbnail_url="https://t/a.jpg",
+        title="Waves",
+        duration=32.5,
+        resolution="1080p",
+        credits=1.5,
+        completed_at=EPOCH + timedelta(minutes=60),
+        kept_until=EPOCH + timedelta(days=30),
+    )
+    at = f"{EPOCH.astimezone():%Y-%m-%d %H:%M}"
+    assert on_terminal(monkeypatch, 80, job).lines == [
+        "jogg proj_abc123",
+        "  state       succeeded (success)",
+        "  title       Waves",
+        "  length      32.5s",
+        "  resolution  1080p",
+        "  credits     1.5",
+        f"  created     {at} (2h ago)",
+        f"  completed   {(EPOCH + timedelta(minutes=60)).astimezone():%Y-%m-%d %H:%M} (1h ago)",
+        f"  kept until  {(EPOCH + timedelta(days=30)).astimezone():%Y-%m-%d %H:%M}",
+        "  thumbnail   https://t/a.jpg",
+        "  URL         https://v/a.mp4",
+    ]
+    assert on_terminal(monkeypatch, 80, Job(ref=REF, state=State.RUNNING)).lines == [
+        "jogg proj_abc123",
+        "  state  running",
+    ]
+    assert on_terminal(monkeypatch, 80, replace(FAILED, ended=True)).lines == [
+        "jogg proj_abc123",
+        "  state  failed",
+        "  error  the prompt was refused",
+        "  code   7",
+    ]
+    assert on_terminal(monkeypatch, 80, Job(ref=REF, problem=NotFound("no such job", hint="Look."))).lines[-2:] == [
+        "  error  no such job",
+        "  Look.",
+    ]
+
+
+def test_of_several_jobs_each_is_a_row_as_soon_as_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = KeyMissing("no key for jogg", hint="Run config set-key")
+    refs = [REF, JobRef("jogg-product", "p_1"), OTHER.ref, JobRef("jogg", "a"), JobRef("jogg", "b")]
+    done = replace(SAVED, completed_at=EPOCH + timedelta(seconds=252))
+    terminal = on_terminal(
+        monkeypatch,
+        100,
+        done,
+        replace(FAILED, ref=refs[1]),
+        replace(OTHER, problem=Interrupted(2), video_url="https://unfinished"),
+        Job(ref=refs[3], problem=refused),
+        Job(ref=refs[4], problem=refused),
+        refs=refs,
+    )
+    assert terminal.lines == [
+        "PROVIDER      ID           STATE        TOOK    LENGTH  RESULT",
+        "jogg          proj_abc123  ✓ succeeded  4m12s   12.5s   videos/jogg-proj_abc123.mp4 (37.7 kB)",
+        "jogg-product  p_1          ✗ failed                     the prompt was refused (code 7)",
+        "doubao        task_1         queued",
+        "jogg          a            ✗ unknown                    no key for jogg",
+        "  Run config set-key",
+        "jogg          b            ✗ unknown                    no key for jogg",
+    ]
+
+
+def test_a_path_is_as_short_as_it_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert place(tmp_path / "videos" / "a.mp4") == "videos/a.mp4"
+    assert place(Path.home() / "a.mp4") == "~/a.mp4"
+    assert place(Path("/etc/a\x1b.mp4")) == "/etc/a\\x1b.mp4"
+    assert place(Path("b.mp4")) == "b.mp4"
+
+
+@pytest.mark.parametrize(
+    ("these", "sentence"),
+    [
+        ([SAVED] * 4 + [FAILED] + [replace(JOB, problem=NotSaved("full"))] * 2, "4 saved, 1 failed, 2 not saved"),
+        ([JOB, replace(RUNNING, problem=TimedOut("late"))], "1 succeeded, 1 not finished"),
+        ([replace(JOB, problem=Interrupted(2)), RUNNING], "1 not saved, 1 not finished"),
+        ([Job(ref=REF, problem=KeyMissing("no")), Job(ref=REF, problem=NotFound("no"))], "1 not found, 1 refused"),
+        ([Job(ref=REF, problem=ServerError("502")), SAVED], "1 saved, 1 without an answer"),
+    ],
+)
+def test_the_summary_counts_how_they_ended(these: list[Job], sentence: str) -> None:
+    assert summary(these, 252) == f"{sentence}, in 4m12s"
+    assert summary([replace(these[0], credits=10.5), replace(these[1], credits=1.5), *these[2:]], 252).endswith(
+        "; 12 credits"
+    )
+
+
+def test_it_is_told_until_when_videos_can_be_had() -> None:
+    soon = replace(JOB, expires_at=EPOCH + timedelta(hours=1))
+    later = replace(JOB, kept_until=EPOCH + timedelta(days=30))
+    assert kept([later, soon], EPOCH).startswith("The service keeps the videos until 20")
+    assert kept([soon], EPOCH).startswith("The URL works until 20")
+    assert kept([JOB], EPOCH) == "The URL may work for a short time only. To save the video:"
 
 
 HOSTILE = "[red]a[/red] :smile: 'b' 42 \x1b[2J\x9b2J\u202e\n"
@@ -274,10 +414,13 @@ SHOWN = "[red]a[/red] :smile: 'b' 42 \\x1b[2J\\x9b2J\\u202e\\n"
     ],
 )
 def test_foreign_text_is_shown_as_it_is_and_does_nothing(monkeypatch: pytest.MonkeyPatch, job: Job) -> None:
-    terminal = on_terminal(monkeypatch, 150, job)
-    assert SHOWN in "\n".join(terminal.lines)
-    assert SHOWN in terminal.text, "there must be no highlighting inside it either"
-    assert not set(terminal.text.replace("\x1b[", "")) & set("\x1b\x9b\u202e")
+    for others, refs in (((), None), ((OTHER,), None), ((), [REF, OTHER.ref])):
+        terminal = on_terminal(monkeypatch, 180, job, *others, refs=refs)
+        text = LINK.sub("", terminal.text)
+        if not (refs and job.title) and not (others and job.saved):
+            assert SHOWN in "\n".join(terminal.lines)
+            assert SHOWN in text, "there must be no highlighting inside it either"
+        assert not set(text.replace("\x1b[", "")) & set("\x1b\x9b\u202e")
 
 
 def test_a_state_has_its_colour_unless_it_is_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:

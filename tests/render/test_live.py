@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import sys
+import time
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,9 +14,10 @@ import pytest
 from fakes import EPOCH, FakeClock
 from terminal import Terminal, rewrapped
 
-from videostat.errors import NotFound, ServerError, TimedOut
+from videostat.errors import NotFound, RateLimited, ServerError, TimedOut
 from videostat.models import Job, JobRef, Saved, State
-from videostat.render import live, rows
+from videostat.render import board, live, rows
+from videostat.render.board import Work
 from videostat.render.live import Live, show_cursor
 from videostat.sandbox import Sandbox
 from videostat.saving import Transfer
@@ -43,11 +45,24 @@ class Stage:
     transfers: dict[JobRef, Transfer] = field(default_factory=dict)
 
     def open(
-        self, columns: int = 100, height: int = 24, *, count: int = 3, timeout: float = 600, encoding: str = "utf-8"
+        self,
+        columns: int = 100,
+        height: int = 24,
+        *these: Job,
+        timeout: float = 600,
+        encoding: str = "utf-8",
+        usual: float = 0,
+        patience: float = 0,
     ) -> None:
         self.terminal = Terminal(columns, height, encoding)
         self.monkeypatch.setattr(sys, "stderr", self.terminal.file)
-        self.live = Live("waiting for", count, timeout, self.clock, self.transfers)
+        work = Work(
+            doing="waiting for",
+            usual=dict.fromkeys((one.ref for one in these or jobs(3)), usual),
+            timeout=timeout,
+            transfers=self.transfers,
+        )
+        self.live = Live(work, self.clock, patience=patience)
         self.live.__enter__()
 
     def show(self, *these: Job, after: float = 0) -> list[str]:
@@ -74,92 +89,231 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     made.terminal.file.close()
 
 
-def test_rows_stand_in_columns_below_one_for_all(stage: Stage) -> None:
-    stage.open()
-    assert stage.show(
+def test_rows_stand_in_columns_below_one_for_all_in_the_order_given(stage: Stage) -> None:
+    known = [
         job("jogg proj_1", progress=41.9, estimated_time=43, created_at=EPOCH - timedelta(seconds=100)),
         job("doubao task_0123", State.QUEUED),
         job("reelbot reel_7", State.UNKNOWN, status="dreaming", message="soon"),
-        after=36,
-    ) == [
-        "waiting for 0/3              ────────────────────    0%     36s  of 10m",
-        "* jogg proj_1       running  ━━━━━━━━────────────   41%   2m16s  about 43s left",
-        "* doubao task_0123  queued                                  36s",
-        "* reelbot reel_7    unknown                                 36s  dreaming: soon",
+    ]
+    stage.open(100, 24, *known, usual=180)
+    assert stage.show(*reversed(known), after=36) == [
+        f"0 of 3 done  {'━' * 74}  36s of 10m",
+        "* jogg proj_1       running  ━━━━━━━━╺━━━━━━━━━━━   41%   2m16s  about 43s left",
+        "* doubao task_0123  queued   ━━━━━━━━━━━━━━━━━━━━           36s  usually 3m",
+        "* reelbot reel_7    unknown  ━━━━━━━━━━━━━━━━━━━━           36s  usually 3m  dreaming: soon",
     ]
 
 
+def test_every_job_has_a_row_from_the_first_frame_on(stage: Stage) -> None:
+    stage.open(80, 24, *jobs(3), usual=210)
+    assert [line[:23] for line in stage.lines[1:]] == [f"* jogg proj_{n}  asking  " for n in range(3)]
+    assert all(line.endswith("usually 3m30s") for line in stage.lines[1:])
+
+
 def test_without_a_timeout_there_is_no_end_to_tell(stage: Stage) -> None:
-    stage.open(timeout=0, count=1234)
-    assert stage.show() == ["waiting for 0/1,234  ────────────────────    0%      0s"]
+    stage.open(60, 24, *jobs(1234), timeout=0)
+    assert stage.show()[0] == f"0 of 1,234 done  {'━' * 38}  0s"
+
+
+def test_an_estimate_counts_down_from_the_answer_that_gave_it(stage: Stage) -> None:
+    estimated = job("jogg proj_1", progress=50, estimated_time=60)
+    stage.open(100, 24, *jobs(3))
+    assert stage.show(estimated)[2].endswith("about 1m left")
+    assert stage.show(after=9)[2].endswith("about 51s left")
+    trouble = replace(estimated, problem=ServerError("502"))
+    assert stage.show(trouble, after=1)[2].endswith("502; asking again")
+    assert stage.live._board._left(trouble) == "about 50s left"
+    assert stage.show(replace(estimated, progress=55), after=10)[2].endswith("about 1m left")
+    assert not stage.show(after=60)[2].endswith("left"), "nothing is invented"
+
+
+def test_a_row_that_would_stand_still_says_when_it_is_looked_at_next(stage: Stage) -> None:
+    stage.open(100, 24, *jobs(3), usual=180)
+    due = EPOCH + timedelta(seconds=8)
+    assert stage.show(job("jogg proj_1", asked_again_at=due))[2].endswith("usually 3m  next look 8s")
+    assert stage.show(after=3)[2].endswith("usually 3m  next look 5s")
+    assert stage.show(after=6)[2].endswith("usually 3m")
+    assert stage.show(job("jogg proj_1", asked_again_at=due, estimated_time=9))[2].endswith("about 9s left")
+
+
+LONG = job(
+    "jogg-product product_d754095e4", progress=50, estimated_time=51, message="Rendering the third of 200 frames"
+)
 
 
 @pytest.mark.parametrize(
-    ("columns", "row"),
+    ("columns", "drawn"),
     [
-        (100, "* jogg-product product_d754095e4  running  ━━━━━─────   50%     36s  Rendering the third of 200 fr…"),
-        (80, "* product_d754095e4  running  ━━━━━─────   50%     36s  Rendering the third of…"),
-        (60, "* product_d754095e4  running  ━━━━━─────   50%     36s"),
-        (45, "* product_d7540…  running   50%     36s"),
-        (40, "* product_d754…  running   50%     36s"),
-        (30, "* product_…  running   50%"),
-        (12, "* product…"),
-        (5, "* p…"),
+        (100, ["* product_d754095e4  running  ━━━━━━━━━━╺━━━━━━━━━   50%      0s  about 51s left  Rendering the th…"]),
+        (80, ["* product_d754095e4  running  ━━━━━╺━━━━   50%      0s  about 51s left"]),
+        (60, ["* product_d7540954e  running  ━━╸━━   50%  about 51s left"]),
+        (40, ["* product_d75…  running  ━━╸━━   50%", "  about 51s left  Rendering the third …"]),
+        (30, ["* product_d75…  running", "  about 51s left  Rendering …"]),
+        (12, ["* product_…", "  about 51…"]),
+        (5, ["* p…", "  a…"]),
     ],
 )
-def test_a_narrow_window_keeps_name_state_percent_and_time(stage: Stage, columns: int, row: str) -> None:
-    stage.open(columns)
-    drawn = stage.show(
-        job("jogg-product product_d754095e4", progress=50, message="Rendering the third of 200 frames"), after=36
+def test_what_matters_is_told_at_any_width(stage: Stage, columns: int, drawn: list[str]) -> None:
+    shown = replace(LONG, ref=JobRef("jogg-product", "product_d7540954e")) if columns == 60 else LONG
+    stage.open(columns, 24, shown, job("a b"))
+    assert stage.show(shown, replace(job("a b"), ended=True, problem=TimedOut("late")))[1:] == drawn
+
+
+def test_where_there_is_no_room_for_a_line_below_each_row_they_are_left_out(stage: Stage) -> None:
+    many = [job(f"jogg proj_{n}", progress=50, estimated_time=60) for n in range(4)]
+    stage.open(40, 9, *many)
+    assert len(stage.show(*many)) == 5
+    stage.terminal.resize(40, 10)
+    assert len(stage.show()) == 9
+
+
+TROUBLE = ServerError("the service has an error: <html>Bad Gateway</html> (HTTP 502, request 0123456789)")
+
+
+@pytest.mark.parametrize(
+    ("problem", "progress", "columns", "drawn"),
+    [
+        (ServerError("HTTP 502"), None, 80, ["* jogg proj_1  running  HTTP 502; asking again"]),
+        (ServerError("HTTP 502"), 50, 80, ["* jogg proj_1  running  ━━━━━╺━━━━   50%      0s  HTTP 502; asking again"]),
+        (
+            TROUBLE,
+            None,
+            120,
+            [
+                "* jogg proj_1  running  "  # noqa: ISC004 - one line
+                "the service has an error: <html>Bad Gateway</html> (HTTP 502, request 0123456789); asking again"
+            ],
+        ),
+        (
+            TROUBLE,
+            50,
+            60,
+            [
+                "* jogg proj_1  running  ━━━━━╺━━━━   50%",
+                "  the service has an error: <html>Bad Gateway</html> (HTTP",
+                "  502, request 0123456789); asking again",
+            ],
+        ),
+        (
+            TROUBLE,
+            None,
+            40,
+            [
+                "* jogg proj_1  running  ━━━━━",
+                "  the service has an error: <html>Bad",
+                "  Gateway</html> (HTTP 502, request",
+                "  0123456789); asking again",
+            ],
+        ),
+        (
+            RateLimited("rate limited: slow down", retry_after=240),
+            None,
+            80,
+            ["* jogg proj_1  running  rate limited: slow down, until {:%H:%M} (in 4m)"],
+        ),
+        (
+            RateLimited("rate limited: slow down", retry_after=240),
+            None,
+            40,
+            ["* jogg proj_1  running  ━━━━━", "  rate limited: slow down, until {:%H:%M}", "  (in 4m)"],
+        ),
+    ],
+)
+def test_trouble_is_told_to_its_end_at_any_width(
+    stage: Stage, problem: ServerError, progress: float | None, columns: int, drawn: list[str]
+) -> None:
+    again = EPOCH + timedelta(seconds=240)
+    stage.open(columns, 24, job(), job("a b"))
+    shown = stage.show(
+        job(problem=problem, progress=progress, asked_again_at=again), job("a b", ended=True, problem=TimedOut("late"))
     )
-    assert drawn[1] == row
-    assert len(drawn) == 2
+    assert shown[1:] == [line.format(again.astimezone()) for line in drawn]
+
+
+def test_a_rate_limit_that_ends_within_a_minute_is_told_to_the_second(stage: Stage) -> None:
+    again = EPOCH + timedelta(seconds=25)
+    stage.open()
+    shown = stage.show(job("jogg proj_0", problem=RateLimited("slow down"), asked_again_at=again))
+    assert shown[1].endswith(f"slow down, until {again.astimezone():%H:%M:%S} (in 25s)")
+
+
+def test_all_jobs_of_an_account_that_wait_for_a_rate_limit_tell_it(stage: Stage) -> None:
+    known = [job("jogg a"), job("jogg b"), job("doubao c"), job("jogg d", asked_again_at=EPOCH + timedelta(seconds=9))]
+    stage.open(100, 24, *known)
+    again = EPOCH + timedelta(seconds=240)
+    limited = job("jogg a", problem=RateLimited("slow down"), asked_again_at=again)
+    rows = stage.show(*known, limited)[1:]
+    assert [f"slow down, until {again.astimezone():%H:%M} (in 4m)" in row for row in rows] == [True, True, False, False]
+    assert "slow down" in stage.show(after=10)[4]
+    assert not any("until" in row for row in stage.show(after=230))
+
+
+@pytest.mark.parametrize("columns", [120, 80, 60, 40, 20, 9])
+@pytest.mark.parametrize("progress", [41, None])
+def test_one_job_has_one_bar_over_the_whole_width(stage: Stage, columns: int, progress: float | None) -> None:
+    stage.open(columns, 24, job())
+    first, bar, *below = stage.show(job(progress=progress, estimated_time=43))
+    assert first.startswith("* jogg p"[: min(columns, 9) - 3])
+    assert bar.startswith("━━━") or columns < 10
+    assert len(bar) == columns - 1
+    assert bar.endswith("41%") is (progress is not None)
+    assert "about 43s left" in (first if columns > 40 else "".join(below)) or columns < 40
+    assert not any("done" in line for line in (first, *below))
+
+
+def test_the_trouble_of_one_job_stands_below_its_bar_where_it_is_long(stage: Stage) -> None:
+    stage.open(60, 24, job())
+    assert stage.show(job(problem=TROUBLE))[2:] == [
+        "  the service has an error: <html>Bad Gateway</html> (HTTP",
+        "  502, request 0123456789); asking again",
+    ]
+    assert stage.show(job(problem=ServerError("502")))[0] == "* jogg proj_1  running  0s of 10m  502; asking again"
 
 
 @pytest.mark.parametrize(
     ("height", "count", "drawn"),
     [
-        (24, 3, ["waiting", "* jogg proj_0", "* jogg proj_1", "* jogg proj_2"]),
-        (5, 3, ["waiting", "* jogg proj_0", "* jogg proj_1", "* jogg proj_2"]),
-        (5, 4, ["waiting", "* jogg proj_0", "* jogg proj_1", "  … and 2 more"]),
-        (3, 12_000, ["waiting", "  … and 12,000 more"]),
-        (2, 5, ["waiting"]),
-        (1, 5, ["waiting"]),
+        (24, 3, ["0 of 3 done", "* jogg proj_0", "* jogg proj_1", "* jogg proj_2"]),
+        (5, 3, ["0 of 3 done", "* jogg proj_0", "* jogg proj_1", "* jogg proj_2"]),
+        (5, 4, ["0 of 4 done", "* jogg proj_0", "* jogg proj_1", "… 2 more: 1 asking, 1 running"]),
+        (3, 12_000, ["0 of 12,000 done", "… 12,000 more: 11,995 asking, 5 running"]),
+        (2, 5, ["0 of 5 done"]),
+        (1, 5, ["0 of 5 done"]),
     ],
 )
-def test_no_more_rows_are_drawn_than_fit(stage: Stage, height: int, count: int, drawn: list[str]) -> None:
-    stage.open(height=height, count=count)
-    lines = stage.show(*jobs(count)[: height + 2])
-    stage.live._active.update({one.ref: one for one in jobs(count)})
+def test_as_many_rows_are_drawn_as_fit_and_the_rest_is_counted(
+    stage: Stage, height: int, count: int, drawn: list[str]
+) -> None:
+    stage.open(100, height, *jobs(count))
+    stage.show(*jobs(count)[: min(5, count - 1)])
     for _ in range(3):
         lines = stage.show()
     assert [line[: len(start)] for line, start in zip(lines, drawn, strict=True)] == drawn
 
 
 def test_a_frame_looks_only_at_the_jobs_that_fit(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage.open(height=10)
-    stage.live._active.update({one.ref: one for one in jobs(10_000)})
+    stage.open(100, 10, *jobs(10_000))
     looked: list[Job] = []
-    row = Live._row
+    row = board.Board.row
 
-    def counted(self: Live, job: Job, moved: object) -> rows.Row:
+    def counted(self: board.Board, job: Job) -> board.Row:
         looked.append(job)
-        return row(self, job, moved)  # type: ignore[arg-type]
+        return row(self, job)
 
-    monkeypatch.setattr(Live, "_row", counted)
+    monkeypatch.setattr(board.Board, "row", counted)
     stage.show()
-    assert len(looked) == 7
+    assert len(looked) == 8
 
 
 def test_frames_are_drawn_four_times_a_second_however_often_jobs_change(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "FRAME", 1000)
-    stage.open(count=500)
+    stage.open(100, 24, *jobs(500))
     stage.show(*jobs(500))
-    assert "proj_" not in stage.terminal.text
+    assert "50%" not in stage.terminal.text
     monkeypatch.setattr(live, "FRAME", 0)
-    assert "proj_" in stage.show()[1]
+    assert "50%" in stage.show()[1]
 
 
 def test_what_has_ended_stands_above_whole_and_no_longer_below(stage: Stage) -> None:
@@ -177,8 +331,8 @@ def test_what_has_ended_stands_above_whole_and_no_longer_below(stage: Stage) -> 
     assert stage.show(done)[:4] == [
         "✓ jogg proj_1  succeeded after 3m12s  vi",
         "deostat-demo/jogg-proj_1.mp4 (37.7 kB)",
-        "waiting for 1/3          33%      0s",
-        "* jogg proj_0  running   50%      0s",
+        "1 of 3 done  ━━━━━╺━━━━━━━━━  0s of 10m",
+        "* jogg proj_0  running  ━━╸━━   50%",
     ]
     line = "✓ jogg proj_1  succeeded after 3m12s  videostat-demo/jogg-proj_1.mp4 (37.7 kB)\r\n"
     assert line in re.sub(r"\x1b\[\d*m", "", stage.terminal.text)
@@ -188,18 +342,31 @@ def test_what_has_ended_stands_above_whole_and_no_longer_below(stage: Stage) -> 
 @pytest.mark.parametrize(
     ("end", "lines"),
     [
-        (job(state=State.FAILED, error="refused"), ["videostat: jogg proj_1 failed: refused"]),
-        (job(problem=NotFound("no such job", hint="Look.")), ["videostat: jogg proj_1: no such job", "  Look."]),
+        (job(state=State.FAILED, error="refused"), ["✗ jogg proj_1  failed: refused"]),
+        (job(problem=NotFound("no such job", hint="Look.")), ["✗ jogg proj_1  no such job", "  Look."]),
         (job(problem=TimedOut("late")), []),
-        (job(state=State.SUCCEEDED, video_url="https://v"), ["✓ jogg proj_1  succeeded after 5s"]),
+        (job(state=State.SUCCEEDED, video_url="https://v", created_at=EPOCH), ["✓ jogg proj_1  succeeded after 5s"]),
+        (job(state=State.SUCCEEDED, video_url="https://v"), ["✓ jogg proj_1  succeeded"]),
     ],
 )
-def test_above_it_says_how_each_job_ended(stage: Stage, end: Job, lines: list[str]) -> None:
-    stage.open(count=1)
+def test_above_it_says_how_each_job_ended_all_in_line(stage: Stage, end: Job, lines: list[str]) -> None:
+    stage.open()
     stage.show(job())
     drawn = stage.show(replace(end, ended=True), after=5)
-    assert drawn[:-1] == lines
-    assert drawn[-1].startswith("waiting for 1/1")
+    assert drawn[: len(lines)] == lines
+    assert drawn[len(lines)].startswith("1 of 3 done")
+
+
+def test_no_time_is_told_of_a_job_whose_end_is_unknown_and_that_the_first_look_found_ended(stage: Stage) -> None:
+    stage.open()
+    old = job(state=State.SUCCEEDED, video_url="https://v", created_at=EPOCH - timedelta(days=1791), ended=True)
+    assert stage.show(old)[0] == "✓ jogg proj_1  succeeded"
+
+
+def test_what_the_answer_tells_on_this_screen_is_not_told_above(stage: Stage) -> None:
+    stage.open()
+    stage.live._tells_ends = False
+    assert stage.show(job(state=State.FAILED, error="refused", ended=True))[0].startswith("1 of 3 done")
 
 
 @pytest.mark.parametrize("width", [39, 40, 41, 80, 81, 200])
@@ -211,7 +378,7 @@ def test_a_note_is_never_cut_and_leaves_the_rows_as_they_were(stage: Stage, widt
 
 
 def test_notes_scroll_out_above_the_rows(stage: Stage) -> None:
-    stage.open(height=6)
+    stage.open(100, 6)
     rows = stage.show(*jobs(3))
     for number in range(30):
         stage.live.note(f"note {number}")
@@ -221,7 +388,7 @@ def test_notes_scroll_out_above_the_rows(stage: Stage) -> None:
 
 
 def test_the_cursor_rests_hidden_where_the_rows_begin(stage: Stage) -> None:
-    stage.open(height=5)
+    stage.open(100, 5, *jobs(7))
     stage.live.note("note")
     for _ in range(5):
         stage.show(*jobs(7))
@@ -238,50 +405,95 @@ def test_a_window_made_narrower_keeps_no_stale_rows(stage: Stage, columns: int) 
     drawn = stage.show()
     assert drawn[0] == "note"
     assert len(drawn) == 5
-    assert drawn[1].startswith("waiting for"[: columns - 2])
+    assert drawn[1].startswith("0 of 3 done"[: min(columns, 7) - 1])
 
 
 @pytest.mark.parametrize("columns", [70, 44, 25])
 def test_nor_does_one_that_wraps_its_lines_anew(stage: Stage, columns: int) -> None:
     stage.open(100)
     stage.live.note("note")
-    stage.show(*jobs(3)[:2], job("jogg proj_3", message="m" * 100))
+    stage.show(*jobs(3)[:2], job("jogg proj_2", estimated_time=9))
     stage.terminal = rewrapped(stage.terminal, columns)
     stage.monkeypatch.setattr(sys, "stderr", stage.terminal.file)
     assert len(stage.lines) > 5, "the rows are wrapped now"
     drawn = stage.show()
     assert drawn[0] == "note"
-    assert len(drawn) == 5
+    assert drawn[1].startswith("0 of 3 done")
+    assert len(drawn) == (5 if columns > 44 else 6), "the estimate stands below its row in a narrow window"
 
 
 def test_a_window_made_wider_is_used(stage: Stage) -> None:
     stage.open(60)
-    narrow = stage.show(*jobs(1))
+    narrow = stage.show(*jobs(3))
     stage.terminal.resize(120, 24)
     assert len(stage.show()[1]) > len(narrow[1])
 
 
 def test_a_terminal_without_a_size_is_taken_for_a_usual_one(stage: Stage) -> None:
-    stage.open(0, 0)
-    stage.show(*jobs(30))
-    assert " 7 more" in stage.terminal.text or " 8 more" in stage.terminal.text
+    stage.open(0, 0, *jobs(30))
+    assert " 9 more" in stage.terminal.text
 
 
 def test_a_text_that_the_terminal_finds_wider_than_we_do_breaks_no_row(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("rich.cells.cell_len", len)
     monkeypatch.setattr(rows, "cell_len", len)
     monkeypatch.setattr(rows, "set_cell_size", lambda text, cells: text[:cells].ljust(cells))
     stage.open(60)
     for _ in range(3):
         drawn = stage.show(job("jogg proj_1", message="海浪" * 30), job("jogg proj_2"))
-    assert len(drawn) == 3
+    assert len(drawn) == 4
 
 
 def test_wide_letters_are_cut_to_the_cell(stage: Stage) -> None:
     stage.open(60)
-    drawn = stage.show(job("jogg proj_1", message="海浪日出请重试再一次吧朋友"))
-    assert drawn[1].endswith("s  海浪日出…")
+    drawn = stage.show(job("jogg proj_1", message="海浪日出请重试再一次吧朋友一"))
+    assert drawn[2].endswith("海浪日出请重试再…")
+
+
+def test_in_the_background_it_writes_lines_and_draws_again_in_the_foreground(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.open()
+    rows = stage.show(*jobs(3))
+    stage.terminal.file.write("\x1b[2J\x1b[H$ \n")
+    before = len(stage.terminal.text)
+    with monkeypatch.context() as background:
+        background.setattr("os.tcgetpgrp", lambda _: 1)
+        assert not stage.live.is_watched()
+        stage.live.note("a note")
+        stage.show(job("jogg proj_1", progress=80), after=1)
+        with stage.live.aside():
+            pass
+        assert stage.terminal.text[before:] == "a note\r\njogg proj_1: running 80%\r\n"
+    assert stage.show()[2:4] == ["jogg proj_1: running 80%", rows[0].replace("━  0s of", "━  1s of")]
+    assert stage.live.is_watched()
+
+
+def test_what_was_to_stand_above_is_not_lost_in_the_background(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.open()
+    stage.live.note("a note")
+    monkeypatch.setattr("os.tcgetpgrp", lambda _: 1)
+    stage.live.tick()
+    assert stage.terminal.text.endswith("a note\r\n")
+    with Live(stage.live._board.work, stage.clock):
+        assert stage.terminal.text.endswith("waiting for 3 jobs, until " + f"{_local(600)} (10m)\r\n")
+    assert not stage.terminal.text.endswith("\x1b[?25h")
+
+
+def _local(seconds: float) -> str:
+    return f"{(EPOCH + timedelta(seconds=seconds)).astimezone():%H:%M}"
+
+
+def test_with_patience_nothing_is_drawn_in_the_first_second(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "FRAME", 0.25)
+    stage.open(patience=1)
+    stage.show(*jobs(3))
+    stage.live.__exit__(None, None, None)
+    assert stage.terminal.text == ""
+    stage.live._drawn_at -= 1
+    assert len(stage.show()) == 4
 
 
 HOSTILE = "[red]a[/red] :b: \x1b[2J\x9b2J\x1b]0;owned\x07\u202e\u200b\ud800\r\n\x08"
@@ -302,11 +514,11 @@ SHOWN = "[red]a[/red] :b: \\x1b[2J\\x9b2J\\x1b]0;owned\\x07\\u202e\\u200b\\ud800
     ],
 )
 def test_foreign_text_is_shown_as_it_is_and_does_nothing(stage: Stage, hostile: Job) -> None:
-    stage.open(180)
+    stage.open(280)
     lines = stage.show(job("jogg proj_2"), hostile)
     assert SHOWN in "\n".join(lines)
     assert SHOWN in stage.terminal.text
-    ours = re.sub(r"\x1b\[(\?25l|\?7[hl]|[JK]|\d*A|\d*m)|[\r\n]", "", stage.terminal.text)
+    ours = re.sub(r"\x1b\[(\?25l|\?7[hl]|[JK]|\d*A|[\d;]*m)|[\r\n]", "", stage.terminal.text)
     assert ours.isprintable()
     assert stage.terminal.screen.title == ""
 
@@ -316,12 +528,13 @@ def test_elsewhere_than_in_utf8_the_signs_are_ascii(stage: Stage) -> None:
     lines = stage.show(
         job("jogg proj_1", progress=50, message="m" * 100),
         job("jogg proj_2", state=State.SUCCEEDED, video_url="https://v", ended=True),
+        job("jogg proj_0", state=State.FAILED, ended=True),
     )
     assert stage.terminal.text.isascii()
     assert "\\u" not in stage.terminal.text
-    assert lines[0] == "+ jogg proj_2  succeeded after 0s"
-    assert "##########----------" in lines[2]
-    assert lines[2].endswith("m...")
+    assert [line[:3] for line in lines[:2]] == ["+ j", "x j"]
+    assert "----------" in lines[3]
+    assert lines[3].endswith("m...")
 
 
 @pytest.mark.parametrize(("value", "is_coloured"), [("", True), ("1", False)])
@@ -329,36 +542,37 @@ def test_colour_is_left_out_where_it_is_not_wanted(stage: Stage, value: str, is_
     stage.monkeypatch.setenv("NO_COLOR", value)
     stage.open()
     stage.show(job(progress=5), job(problem=NotFound("gone"), ended=True))
-    assert bool(re.search(r"\x1b\[\d*m", stage.terminal.text)) is is_coloured
+    assert bool(re.search(r"\x1b\[[\d;]*3\dm", stage.terminal.text)) is is_coloured
 
 
 # Transfers
 
 
-def test_a_transfer_has_its_rate_its_end_and_its_bytes(stage: Stage) -> None:
-    stage.open(count=1)
-    saving = job(state=State.SUCCEEDED, video_url="https://v", progress=100)
-    transfer = stage.transfers[saving.ref] = Transfer("clip.mp4", state="downloading")
+def saving(count: int = 1) -> list[Job]:
+    return [job(f"jogg proj_{n}", State.SUCCEEDED, video_url="https://v", progress=100) for n in range(count)]
+
+
+def test_a_transfer_has_its_own_time_its_rate_its_end_and_its_bytes(stage: Stage) -> None:
+    stage.open()
+    (one,) = saving()
+    assert stage.show(one, after=60)[1] == "* jogg proj_0  saving  ━━━━━━━━━━━━━━━━━━━━    0%      1m"
+    transfer = stage.transfers[one.ref] = Transfer("clip.mp4", state="downloading")
     transfer.show(1_000_000, 9_000_000)
-    assert stage.show(saving)[1] == "* clip.mp4  saving  ━━──────────────────   11%      0s  1.0 MB of 9.0 MB"
+    bar = "━━╸━━━━━━━━━━━━━━━━━"
+    assert stage.show()[1].replace(stage.lines[1][23:43], bar) == (
+        f"* jogg proj_0  saving  {bar}   11%      0s  1.0 MB of 9.0 MB"
+    )
     transfer.done = 3_000_000
     assert stage.show(after=2)[1].endswith("33%      2s  1.0 MB/s  6s left  3.0 MB of 9.0 MB")
     transfer.state = "checking"
-    assert stage.show()[1].endswith("checking  3.0 MB of 9.0 MB")
-
-
-def test_a_file_with_any_name_does_nothing_to_the_screen(stage: Stage) -> None:
-    stage.open(180, count=1)
-    saving = job(state=State.SUCCEEDED, video_url="https://v")
-    stage.transfers[saving.ref] = Transfer("a\x1b[2J\udcff.mp4", state="downloading")
-    assert stage.show(saving)[1].startswith("* a\\x1b[2J\\udcff.mp4  saving")
+    assert stage.show()[1].endswith("33%      2s  checking  3.0 MB of 9.0 MB")
 
 
 def test_a_rate_is_that_of_the_last_seconds_and_begins_anew_when_bytes_are_discarded(stage: Stage) -> None:
-    stage.open(count=1)
-    saving = job(state=State.SUCCEEDED, video_url="https://v")
-    transfer = stage.transfers[saving.ref] = Transfer("x", state="downloading")
-    stage.show(saving)
+    stage.open()
+    (one,) = saving()
+    transfer = stage.transfers[one.ref] = Transfer("x", state="downloading")
+    stage.show(one)
     for _ in range(40):
         transfer.done += 1_000
         stage.show(after=0.25)
@@ -373,54 +587,51 @@ def test_a_rate_is_that_of_the_last_seconds_and_begins_anew_when_bytes_are_disca
 
 
 def test_a_transfer_never_passes_100_percent(stage: Stage) -> None:
-    stage.open(count=1)
-    saving = job(state=State.SUCCEEDED, video_url="https://v")
-    stage.transfers[saving.ref] = Transfer("x", total=100, done=900, state="downloading")
-    assert "100%      0s  100 B of 100 B" in stage.show(saving)[1]
+    stage.open()
+    (one,) = saving()
+    stage.transfers[one.ref] = Transfer("x", total=100, done=900, state="downloading")
+    assert "100%      0s  100 B of 100 B" in stage.show(one)[1]
 
 
 def test_several_transfers_have_one_row_over_all(stage: Stage) -> None:
-    stage.open(count=4)
-    saving = [job(f"jogg proj_{number}", State.SUCCEEDED, video_url="https://v") for number in range(3)]
-    for one in saving:
+    stage.open(100, 24, *saving(3), job("doubao task_1"))
+    for one in saving(3):
         stage.transfers[one.ref] = Transfer(f"jogg-{one.ref.id}", total=1000, done=500, state="downloading")
-    drawn = stage.show(job("doubao task_1"), *saving)
+    drawn = stage.show(job("doubao task_1"), *saving(3))
     assert [line.split("  ")[0] for line in drawn] == [
-        "waiting for 0/4",
+        "0 of 4 done",
         "* all files",
-        "* jogg-proj_0",
-        "* jogg-proj_1",
-        "* jogg-proj_2",
+        "* jogg proj_0",
+        "* jogg proj_1",
+        "* jogg proj_2",
         "* doubao task_1",
     ]
     assert drawn[1].endswith("50%      0s  1.5 kB of 3.0 kB")
-    done = replace(saving[0], saved=Saved(file=Path("x.mp4"), bytes=1000), ended=True)
-    stage.transfers[saving[1].ref].total = None
+    done = replace(saving()[0], saved=Saved(file=Path("x.mp4"), bytes=1000), ended=True)
+    stage.transfers[saving(3)[1].ref].total = None
     assert stage.show(done)[2].endswith("0s  2.0 kB")
-    stage.transfers[saving[1].ref].total = 1000
+    stage.transfers[saving(3)[1].ref].total = 1000
     assert stage.show()[2].endswith("66%      0s  2.0 kB of 3.0 kB")
 
 
-def test_jobs_that_wait_to_be_saved_leave_the_first_rows_to_the_transfers(stage: Stage) -> None:
-    stage.open(height=5, count=100)
-    saving = [job(f"jogg proj_{number}", State.SUCCEEDED, video_url="https://v") for number in range(50)]
-    stage.show(*jobs(100))
-    for one in saving[:2]:
-        stage.transfers[one.ref] = Transfer(f"jogg-{one.ref.id}", total=1000, done=500, state="downloading")
-    assert [line[:15].strip() for line in stage.show(*saving)] == [
-        "waiting for 0/1",
-        "* all files",
-        "* jogg-proj_0",
-        "… and 99 more",
+def test_a_transfer_that_has_no_row_is_in_the_one_over_all(stage: Stage) -> None:
+    stage.open(100, 5, *jobs(100))
+    last = job("jogg proj_99", State.SUCCEEDED, video_url="https://v")
+    stage.transfers[last.ref] = Transfer("x", total=1000, done=500, state="downloading")
+    assert [line[:34].rstrip() for line in stage.show(*jobs(99), last)] == [
+        "0 of 100 done  ━━━━━━━━━━━━━━━━━━━",
+        "* all files    saving   ━━━━━━━━━━",
+        "* jogg proj_0  running  ━━━━━━━━━━",
+        "… 99 more: 98 running, 1 saving",
     ]
 
 
-def test_what_is_saved_and_print_resume_hint_to_a_command_is_no_transfer_any_more(stage: Stage) -> None:
+def test_what_is_saved_and_handed_to_a_command_is_no_transfer_any_more(stage: Stage) -> None:
     stage.open()
-    saving = job(state=State.SUCCEEDED, video_url="https://v")
-    stage.transfers[saving.ref] = Transfer("x", total=1000, done=1000, state="saved")
-    stage.show(saving)
-    assert "  succeeded " in stage.show(replace(saving, saved=Saved(file=Path("x.mp4"), bytes=1000)))[1]
+    (one,) = saving()
+    stage.transfers[one.ref] = Transfer("x", total=1000, done=1000, state="saved")
+    stage.show(one)
+    assert "  succeeded " in stage.show(replace(one, saved=Saved(file=Path("x.mp4"), bytes=1000)))[1]
 
 
 # Ways out
@@ -449,7 +660,7 @@ def test_a_piped_answer_has_the_screen_until_the_next_tick(stage: Stage, monkeyp
 def test_rows_that_had_to_make_way_stay_away_while_jobs_end_by_the_thousand(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage.open(count=1000)
+    stage.open()
     rows = stage.show(*jobs(2))
     monkeypatch.setattr(live, "BLINK", 1000)
     for _ in range(1000):
@@ -509,8 +720,11 @@ def test_an_interrupted_wait_leaves_a_clean_screen_and_the_command_that_resumes_
     wait = ("-m", "videostat", "wait", "jogg", "demo-stuck-1", "demo-stuck-2")
     with Terminal(90) as terminal, terminal.run(sys.executable, *wait, env=environment) as process:
         terminal.wait_until("jogg demo-stuck-2")
+        until = time.monotonic() + 10
+        while "asking" in "".join(terminal.lines):
+            assert time.monotonic() < until
         assert terminal.screen.cursor.hidden
-        assert terminal.lines[terminal.cursor[1]].startswith("waiting for 0/2")
+        assert terminal.lines[terminal.cursor[1]].startswith("0 of 2 done")
         if key:
             terminal.type(key)
         else:
@@ -519,6 +733,6 @@ def test_an_interrupted_wait_leaves_a_clean_screen_and_the_command_that_resumes_
         shown = "\n".join(terminal.lines)
         assert "2 jobs go on at the service" in shown
         assert "videostat wait jogg demo-stuck-1 demo-stuck-2" in shown
-        assert "waiting for" not in shown
+        assert " done" not in shown
         assert not SPINNER.search(shown)
         assert not terminal.screen.cursor.hidden

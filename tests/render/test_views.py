@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,13 @@ from videostat.errors import (
     VideostatError,
 )
 from videostat.models import Job, JobRef, Saved, State
+from videostat.render.board import Work
 from videostat.render.jsonlines import JsonLines
 from videostat.render.live import Live
 from videostat.render.log import ErrorsOnly, Log
-from videostat.render.messages import complaint, error_lines, passing, say
-from videostat.render.views import ProgressMode, view
+from videostat.render.messages import complaint, error_lines, message, say, trouble
+from videostat.render.views import ProgressMode, glance, view
+from videostat.saving import Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,8 +50,17 @@ def ended(job: Job, problem: VideostatError | None = None) -> Job:
     return replace(job, problem=problem, ended=True)
 
 
+OTHER = JobRef("doubao", "task_2")
+
+
+def work(*refs: JobRef, timeout: float = 0, transfers: dict[JobRef, Transfer] | None = None) -> Work:
+    return Work(
+        doing="waiting for", usual=dict.fromkeys(refs or (REF, OTHER), 180), timeout=timeout, transfers=transfers
+    )
+
+
 def opened(*, quiet: bool = False, progress: ProgressMode = ProgressMode.AUTO) -> object:
-    return view("waiting for", [REF, REF], 0, FakeClock(), quiet=quiet, progress=progress)
+    return view(work(), FakeClock(), progress, quiet=quiet, answers_for_people=False)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +74,9 @@ def opened(*, quiet: bool = False, progress: ProgressMode = ProgressMode.AUTO) -
         ({"FORCE_COLOR": "1"}, {}, Live, Log),
         ({"NO_COLOR": "1"}, {}, Live, Log),
         ({"TERM": "dumb"}, {}, Log, Log),
+        ({"CI": "true"}, {}, Log, Log),
+        ({"CI": "false"}, {}, Live, Log),
+        ({"JPY_PARENT_PID": "7"}, {}, Log, Log),
     ],
 )
 def test_the_view_follows_the_terminal_and_not_the_colour(
@@ -130,8 +145,17 @@ def test_only_errors_are_told_to_who_wants_quiet(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr() == ("", "")
 
 
+def test_a_single_look_is_drawn_only_where_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert type(glance(work(), FakeClock(), answers_for_people=True)) is ErrorsOnly
+    with Terminal() as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal.file)
+        assert type(glance(work(), FakeClock(), answers_for_people=True)) is Live
+        monkeypatch.setattr("os.tcgetpgrp", lambda _: 1)
+        assert type(glance(work(), FakeClock(), answers_for_people=True)) is ErrorsOnly
+
+
 def logged(capsys: pytest.CaptureFixture[str], jobs: Iterable[Job]) -> list[str]:
-    log = Log("waiting for", 2, 0, FakeClock())
+    log = Log(work(), FakeClock())
     for job in jobs:
         log.update(job)
     return capsys.readouterr().err.splitlines()
@@ -147,7 +171,7 @@ def test_a_log_says_first_what_is_waited_for_and_until_when(
     clock = FakeClock()
     clock.time = 3600
     until = clock.now().timestamp() + timeout
-    with Log("waiting for", 2, timeout, clock):
+    with Log(work(timeout=timeout), clock):
         assert capsys.readouterr().err == first.format(EPOCH.fromtimestamp(until).astimezone()) + "\n"
 
 
@@ -155,7 +179,20 @@ def test_a_log_says_first_what_is_waited_for_and_until_when(
     ("jobs", "lines"),
     [
         ([QUEUED, QUEUED, RUNNING], ["jogg proj_1: queued", "jogg proj_1: queued -> running"]),
-        ([replace(RUNNING, progress=at, message=f"{at}%") for at in (1, 2)], ["jogg proj_1: running: 1%"]),
+        ([replace(RUNNING, progress=at, message=f"{at}%") for at in (1, 2)], ["jogg proj_1: running 1%: 1%"]),
+        (
+            [replace(RUNNING, progress=at, estimated_time=100 - at) for at in (5, 29, 35, 36, 65, 95)],
+            [
+                "jogg proj_1: running 5%, about 1m35s left",
+                "jogg proj_1: running 35%, about 1m05s left",
+                "jogg proj_1: running 65%, about 35s left",
+                "jogg proj_1: running 95%, about 5s left",
+            ],
+        ),
+        (
+            [replace(RUNNING, problem=RateLimited("slow down"), asked_again_at=EPOCH + timedelta(seconds=240))],
+            [f"jogg proj_1: running: slow down, until {(EPOCH + timedelta(seconds=240)).astimezone():%H:%M} (in 4m)"],
+        ),
         ([RUNNING, ended(DONE)], ["jogg proj_1: running", "jogg proj_1: running -> succeeded: finished"]),
         ([ended(DONE)], ["jogg proj_1: succeeded: finished"]),
         (
@@ -176,11 +213,7 @@ def test_a_log_says_first_what_is_waited_for_and_until_when(
         ),
         (
             [RUNNING, ended(FAILED)],
-            [
-                "jogg proj_1: running",
-                "jogg proj_1: running -> failed",
-                "videostat: jogg proj_1 failed: refused (code 7)",
-            ],
+            ["jogg proj_1: running", "jogg proj_1: running -> failed: refused (code 7)"],
         ),
         (
             [
@@ -230,35 +263,59 @@ def test_a_log_has_one_line_a_change(capsys: pytest.CaptureFixture[str], jobs: l
     assert logged(capsys, jobs) == lines
 
 
-@pytest.mark.parametrize("is_busy", [False, True])
-def test_a_log_shows_each_minute_that_it_is_alive(capsys: pytest.CaptureFixture[str], is_busy: bool) -> None:  # noqa: FBT001 - a parameter
+def test_a_log_tells_each_minute_what_is_known(capsys: pytest.CaptureFixture[str]) -> None:
     clock = FakeClock()
-    with Log("waiting for", 2, 0, clock) as log:
-        log.update(RUNNING)
+    with Log(work(), clock) as log:
+        log.update(replace(RUNNING, progress=65, estimated_time=110))
         capsys.readouterr()
         spoken = {}
-        for _ in range(10 * 60):
+        for _ in range(10 * 50):
             clock.time += 0.25
-            log.update(RUNNING) if is_busy else log.tick()
+            log.tick()
             if line := capsys.readouterr().err:
-                spoken[clock.time] = line
+                spoken[clock.time] = line.splitlines()
     assert spoken == {
-        60: "still waiting for 2 jobs, for 1m now\n",
-        120: "still waiting for 2 jobs, for 2m now\n",
+        60: [
+            "still waiting for 2 jobs, for 1m now",
+            "jogg proj_1: running 65%, about 50s left",
+            "doubao task_2: asking, usually 3m",
+        ],
+        120: ["still waiting for 2 jobs, for 2m now", "jogg proj_1: running 65%", "doubao task_2: asking, usually 3m"],
     }
 
 
-def test_a_sign_of_life_counts_the_jobs_that_are_left_from_the_last_line_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_tells_how_far_transfers_are(capsys: pytest.CaptureFixture[str]) -> None:
     clock = FakeClock()
-    log = Log("waiting for", 2, 0, clock)
-    clock.time = 59
-    log.update(ended(DONE))
-    clock.time = 118
+    log = Log(work(REF, transfers={REF: Transfer("x", total=10_000, done=4_500, state="downloading")}), clock)
+    log.update(DONE)
+    clock.time = 60
     log.tick()
+    assert "jogg proj_1: saving 45%, 4.5 kB of 10.0 kB\n" in capsys.readouterr().err
+
+
+def test_of_many_jobs_a_log_tells_each_minute_how_many_are_in_which_state(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = FakeClock()
+    log = Log(work(*(JobRef("jogg", f"{number}") for number in range(12_000))), clock)
+    log.update(replace(RUNNING, ref=JobRef("jogg", "7")))
+    log.update(ended(replace(DONE, ref=JobRef("jogg", "8"))))
     capsys.readouterr()
-    clock.time = 119
+    clock.time = 61
     log.tick()
-    assert capsys.readouterr().err == "still waiting for 1 job, for 1m59s now\n"
+    assert capsys.readouterr().err == ("still waiting for 11,999 jobs, for 1m01s now: 11,998 asking, 1 running\n")
+
+
+def test_in_ci_each_line_of_a_log_has_its_time(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    assert logged(capsys, [RUNNING]) == [f"{EPOCH.astimezone():%H:%M:%S} jogg proj_1: running"]
+
+
+def test_a_log_does_not_tell_what_the_answer_tells_on_the_same_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    log = Log(work(), FakeClock(), tells_ends=False)
+    for job in (RUNNING, ended(FAILED)):
+        log.update(job)
+    assert capsys.readouterr().err == "jogg proj_1: running\n"
 
 
 @pytest.mark.parametrize(
@@ -285,8 +342,10 @@ def test_an_error_has_no_control_characters_wherever_it_comes_from() -> None:
 
 
 def test_long_messages_are_shortened_in_passing() -> None:
-    assert len(passing(replace(RUNNING, message="x" * 1000)) or "") == 160
-    assert passing(RUNNING) is None
+    assert len(message(replace(RUNNING, message="x" * 1000))) == 160
+    assert message(RUNNING) == ""
+    sentence, end = trouble(replace(RUNNING, problem=ServerError("x" * 1000)), EPOCH) or ("", "")
+    assert (len(sentence), end) == (160, "; asking again")
 
 
 def test_a_sentence_is_one_line_however_long(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from videostat.errors import Retryable, Stopped
+from videostat.errors import ExitCode, Retryable, Stopped
+from videostat.render.ending import kept
 from videostat.render.messages import say
 from videostat.render.text import number_of_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
     from pathlib import Path
 
     import typer
@@ -43,6 +45,15 @@ def print_resume_hint(jobs: Iterable[Job], context: typer.Context, source: Path 
     said = ", ".join(f"{number_of_jobs(count)} {what}" for what, count in left.items() if count)
     say(f"videostat: {reason}; {said}. To go on:")
     say(f"  {resume_command(context, (job.ref for job in stopped), source)}")
+
+
+def print_save_hint(jobs: Iterable[Job], context: typer.Context, now: datetime) -> None:
+    """Say until when the videos that were not saved can be had, and what to type to save them."""
+    unsaved = [job for job in jobs if job.exit_code is ExitCode.OK and not job.saved]
+    if unsaved:
+        command = context.command_path.removesuffix("wait") + "download"
+        say(kept(unsaved, now))
+        say(f"  {command} {as_arguments(job.ref for job in unsaved)}")
 
 
 def resume_command(

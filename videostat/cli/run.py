@@ -14,6 +14,7 @@ from videostat.cli.options import read_duration
 from videostat.cli.signals import forward_signals
 from videostat.errors import ExitCode, VideostatError
 from videostat.polling.options import Phase, PollOptions, Reply
+from videostat.render.ending import summary
 from videostat.render.messages import say
 from videostat.render.notices import Notices
 from videostat.render.text import clean
@@ -52,6 +53,11 @@ def worst_exit_code(codes: Iterable[ExitCode]) -> ExitCode:
     return min(signals or bad, default=ExitCode.OK)
 
 
+def usual_times(session: Session, refs: Iterable[JobRef]) -> dict[JobRef, float]:
+    """Return how many seconds each job usually takes, by its service's own figures."""
+    return {ref: session.client.account(ref.provider).provider.polling.usual for ref in refs}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """Jobs on their way to their end. Iterate over it to get each one as it ends."""
@@ -63,13 +69,15 @@ class Run:
     saving: Saving | None = None
     execution: Execution | None = None
 
-    def answer(self, answers: Answers) -> list[Job]:
-        """Show each job as it ends, and return them all."""
-        ended = []
+    def answer(self, answers: Answers, *, quiet: bool = False) -> list[Job]:
+        """Show each job as it ends, and say at the end of several how many ended how; return them all."""
+        ended, began = [], self.session.clock.monotonic()
         for job in self:
             answers.show(job)
             ended.append(job)
         answers.finish()
+        if len(ended) > 1 and not quiet:
+            say(summary(ended, self.session.clock.monotonic() - began))
         return ended
 
     def __iter__(self) -> Iterator[Job]:
@@ -87,10 +95,12 @@ class Run:
             # key, the look tells.
             with suppress(VideostatError):
                 account.key()
-        notices = Notices(clock, {ref: account.provider.polling.usual for ref, account in accounts.items()})
+        notices = Notices(clock, usual_times(self.session, self.refs))
         inbox: SimpleQueue[Reply | int] = SimpleQueue()
         # While one file settles on the disk, the next one has the wire.
-        options = replace(self.options, steps=tuple(steps), parallel=2 * self.options.parallel)
+        options = replace(
+            self.options, steps=tuple(steps), parallel=2 * self.options.parallel, is_watched=view.is_watched
+        )
         with forward_signals(inbox), view:
             for job in waiting.run(
                 self.session.client, self.refs, steps, options, inbox=inbox, clock=clock, saved=saved

@@ -25,7 +25,7 @@ def demo() -> ExitCode:
 
     Exit code: 0 if every video was saved.
     """
-    from videostat.cli.run import Run, wait_options, worst_exit_code
+    from videostat.cli.run import Run, usual_times, wait_options, worst_exit_code
     from videostat.cli.save import plan_saving
     from videostat.cli.session import Session
     from videostat.client import Client
@@ -35,6 +35,7 @@ def demo() -> ExitCode:
     from videostat.models import JobRef
     from videostat.providers.reading import dig
     from videostat.render.answers import Answers, bare_video, choose_line
+    from videostat.render.board import Work
     from videostat.render.messages import say
     from videostat.render.views import view
     from videostat.sandbox import ORDERS, Sandbox
@@ -56,9 +57,16 @@ def demo() -> ExitCode:
         )
         options = wait_options(this, refs, None, None)
         saving = plan_saving(this, refs, output_dir=FOLDER)
-        seen = view("waiting for", refs, options.timeout, clock, transfers=saving.transfers)
+        line = choose_line(json=False, quiet=False, bare=bare_video)
+        work = Work(
+            doing="waiting for",
+            usual=usual_times(this, refs),
+            timeout=options.timeout,
+            transfers=saving.transfers,
+        )
+        seen = view(work, clock, answers_for_people=line is None)
         run = Run(session=this, refs=refs, options=options, view=seen, saving=saving)
-        ended = run.answer(Answers(choose_line(json=False, quiet=False, bare=bare_video), clock.now))
+        ended = run.answer(Answers(line, clock.now, refs))
     code = worst_exit_code(job.exit_code for job in ended)
     say("videostat: the demo was not finished" if code else NEXT)
     return code

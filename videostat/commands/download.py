@@ -68,12 +68,13 @@ def download(
     from videostat.cli.exec import parse_execution
     from videostat.cli.jobs import resolve_jobs
     from videostat.cli.resume import resume_command
-    from videostat.cli.run import Run, worst_exit_code
+    from videostat.cli.run import Run, usual_times, worst_exit_code
     from videostat.cli.save import plan_saving
     from videostat.cli.session import session
     from videostat.polling import ATTEMPTS
     from videostat.polling.options import PollOptions
     from videostat.render.answers import Answers, bare_video, choose_line, json_names
+    from videostat.render.board import Work
     from videostat.render.messages import say
     from videostat.render.views import view
 
@@ -84,19 +85,18 @@ def download(
         refs = resolve_jobs(this, jobs, source, missing=missing, quiet=quiet)
         options = PollOptions(attempts=ATTEMPTS, parallel=parallel or this.settings.defaults.parallel)
         saving = plan_saving(this, refs, output_dir=output_dir, output=output, name=name, overwrite=overwrite)
+        line = choose_line(json=json, quiet=quiet, bare=bare_video, saving=True, names=names)
+        work = Work(doing="saving", usual=usual_times(this, refs), timeout=options.timeout, transfers=saving.transfers)
         seen = view(
-            "saving",
-            refs,
-            options.timeout,
+            work,
             this.clock,
+            ProgressMode.LOG if debug else progress,
             quiet=quiet,
-            progress=ProgressMode.LOG if debug else progress,
+            answers_for_people=line is None,
             resume=partial(resume_command, context, source=source),
-            transfers=saving.transfers,
         )
         run = Run(session=this, refs=refs, options=options, view=seen, saving=saving, execution=execution)
-        line = choose_line(json=json, quiet=quiet, bare=bare_video, saving=True, names=names)
-        ended = run.answer(Answers(line, this.clock.now))
+        ended = run.answer(Answers(line, this.clock.now, refs), quiet=quiet)
     report_to_ci(ended)
     unfinished = [job.ref for job in ended if job.problem is None and not job.state.is_terminal]
     if unfinished:

@@ -4,7 +4,7 @@ from videostat.cli.options import Config, Fields, Json
 from videostat.errors import ExitCode
 
 FIELDS = ("name", "type", "service", "key", "interval", "timeout", "lists")
-HEADERS = ("NAME", "SERVICE", "KEY", "LOOKS EVERY", "WAITS", "LIST")
+HEADERS = ("NAME", "SERVICE", "KEY", "EVERY", "WAITS", "LIST")
 
 
 def providers(*, json: Json = False, fields: Fields = None, config: Config = None) -> ExitCode:

@@ -34,20 +34,25 @@ def status(
     """
     from videostat.cli.jobs import resolve_jobs
     from videostat.cli.options import choose_fields
-    from videostat.cli.run import Run, worst_exit_code
+    from videostat.cli.run import Run, usual_times, worst_exit_code
     from videostat.cli.session import session
     from videostat.models import Job
     from videostat.polling import ATTEMPTS
     from videostat.polling.options import PollOptions
     from videostat.render.answers import Answers, bare_state, choose_line, json_names
+    from videostat.render.board import Work
     from videostat.render.log import ErrorsOnly
+    from videostat.render.views import glance
 
     names = choose_fields(fields, json_names())
     with session(config, keep=not no_history, debug=debug) as this:
         refs = resolve_jobs(this, jobs, source, unfinished=unfinished, quiet=quiet)
-        run = Run(session=this, refs=refs, options=PollOptions(attempts=ATTEMPTS), view=ErrorsOnly())
+        line = choose_line(json=json, quiet=quiet, bare=bare_state, names=names)
+        work = Work(doing="looking at", usual=usual_times(this, refs))
+        view = ErrorsOnly() if quiet or debug else glance(work, this.clock, answers_for_people=line is None)
+        run = Run(session=this, refs=refs, options=PollOptions(attempts=ATTEMPTS), view=view)
         seen = {job.ref: job for job in run}
-        shown = Answers(choose_line(json=json, quiet=quiet, bare=bare_state, names=names), this.clock.now)
+        shown = Answers(line, this.clock.now)
         for ref in refs:
             shown.show(seen[ref])
         shown.finish()

@@ -80,11 +80,12 @@ def wait(
     from videostat.cli.ci import report_to_ci
     from videostat.cli.exec import parse_execution
     from videostat.cli.jobs import resolve_jobs
-    from videostat.cli.resume import print_resume_hint, resume_command
-    from videostat.cli.run import Run, wait_options, worst_exit_code
+    from videostat.cli.resume import print_resume_hint, print_save_hint, resume_command
+    from videostat.cli.run import Run, usual_times, wait_options, worst_exit_code
     from videostat.cli.save import plan_saving
     from videostat.cli.session import session
     from videostat.render.answers import Answers, bare_video, choose_line, json_names
+    from videostat.render.board import Work
     from videostat.render.views import view
 
     if fail_fast and first:
@@ -111,23 +112,30 @@ def wait(
                 overwrite=overwrite,
                 timeout=options.timeout,
             )
+        line = choose_line(json=json, quiet=quiet, bare=bare_video, saving=saves, names=names)
+        work = Work(
+            doing="waiting for",
+            usual=usual_times(this, refs),
+            timeout=options.timeout,
+            transfers=saving.transfers if saving else None,
+        )
         seen = view(
-            "waiting for",
-            refs,
-            options.timeout,
+            work,
             this.clock,
+            ProgressMode.LOG if debug else progress,
             quiet=quiet,
-            progress=ProgressMode.LOG if debug else progress,
+            answers_for_people=line is None,
             resume=partial(resume_command, context, source=source),
-            transfers=saving.transfers if saving else {},
         )
         run = Run(session=this, refs=refs, options=options, view=seen, saving=saving, execution=execution)
-        line = choose_line(json=json, quiet=quiet, bare=bare_video, saving=saves, names=names)
-        ended = run.answer(Answers(line, this.clock.now))
+        ended = run.answer(Answers(line, this.clock.now, refs), quiet=quiet)
+        now = this.clock.now()
     report_to_ci(ended)
     # What was stopped because another job decided does not decide.
     codes = [job.exit_code for job in ended if type(job.problem) is not Stopped]
     code = ExitCode.OK if first and ExitCode.OK in codes else worst_exit_code(codes)
+    if not saves and not quiet:
+        print_save_hint(ended, context, now)
     if code or not quiet:
         print_resume_hint(ended, context, source)
     return code

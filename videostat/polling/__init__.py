@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from videostat.errors import (
@@ -195,7 +196,9 @@ class _Loop:
         match course.after_answer(job, task.phase, self._options.steps, waits=self._waits):
             case Next(Phase.LOOK):
                 polling, interval = task.target.polling, self._options.interval
-                self._schedule(task, until_next_look(job, polling, interval, self._clock.now(), self._jitter()))
+                is_watched = self._options.is_watched()
+                wait = until_next_look(job, polling, interval, self._clock.now(), self._jitter(), is_watched=is_watched)
+                self._schedule(task, wait)
             case Next(phase):
                 task.phase = phase
                 lane = self._lane(task)
@@ -244,6 +247,8 @@ class _Loop:
         due, last = now + wait, self._deadline - LAST_LOOK
         if due > last >= now + task.target.polling.floor:
             due = last
+        again = max(due, self._lane(task).paused_until) - now
+        task.job = replace(task.job, asked_again_at=self._clock.now() + timedelta(seconds=again))
         self._looks.put(task, due)
 
     def _last_problem(self, task: _Task) -> VideostatError | None:

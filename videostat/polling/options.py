@@ -56,7 +56,7 @@ class PollOptions:
     `timeout`: for everything; 0 is no limit. `interval`: between looks, in place of the service's own.
     `attempts`: look at most this many times instead of waiting, within `time_limit` for each job.
     `steps`: the phases that follow a success. `parallel`: how many videos are saved at once.
-    `stop_when`: a job that ended like this ends all others.
+    `stop_when`: a job that ended like this ends all others. `is_watched`: a person looks at a live screen now.
     """
 
     timeout: float = 0
@@ -66,3 +66,4 @@ class PollOptions:
     steps: tuple[Phase, ...] = ()
     parallel: int = 3
     stop_when: Callable[[Job], bool] = lambda _: False
+    is_watched: Callable[[], bool] = lambda: False

@@ -28,7 +28,9 @@ def between_looks(polling: Polling, interval: float | None) -> tuple[float, floa
     return max(low, polling.floor), max(high, polling.floor)
 
 
-def until_next_look(job: Job, polling: Polling, interval: float | None, now: datetime, jitter: float) -> float:
+def until_next_look(
+    job: Job, polling: Polling, interval: float | None, now: datetime, jitter: float, *, is_watched: bool = False
+) -> float:
     """How long to leave a running job alone; `jitter` is 0 to 1."""
     age = (now - job.created_at).total_seconds() if job.created_at else math.inf
     # Further in the future than that is no disagreement of clocks: the service writes another time zone.
@@ -36,9 +38,9 @@ def until_next_look(job: Job, polling: Polling, interval: float | None, now: dat
         return max(polling.first - age, polling.floor)
     low, high = between_looks(polling, interval)
     wait = low + (high - low) * jitter
-    if interval is None:
+    if interval is None and not is_watched:
         # Until the quickest are done, when its age has doubled: so no more requests are made than the services' own
-        # sample loops make (tests/benchmarks/economy.py). But somebody may be watching its progress.
+        # sample loops make (tests/benchmarks/economy.py). On a live screen a row would stand still for that long.
         wait = max(wait, min(age, polling.quickest - age, LONGEST_EARLY_WAIT))
     return wait if job.estimated_time is None else min(max(job.estimated_time, low), max(high, wait))
 

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, TypeVar
 from videostat.clock import format_duration
 from videostat.errors import ExitCode, OutputClosed, Stopped, UsageError
 from videostat.models import FIELDS, SAVING_FIELDS, to_json
-from videostat.render.columns import print_columns
-from videostat.render.messages import silence
-from videostat.render.text import COLOURS, ago, clean
+from videostat.render.card import print_card
+from videostat.render.columns import LEAST, fit_columns, linked, print_columns, print_line
+from videostat.render.messages import complain, reason, silence
+from videostat.render.text import COLOURS, ago, clean, length, place, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from videostat.models import Job
+    from videostat.errors import VideostatError
+    from videostat.models import Job, JobRef
     from videostat.render.columns import Cell
 
 
@@ -81,27 +83,63 @@ def bare_id(job: Job) -> str:
 
 @dataclass
 class Answers:
-    """Where jobs are answered: by `line` at once, or where that is None by a table at the end."""
+    """Where jobs are answered: by `line` at once, or where that is None for people on a terminal.
+
+    There one job is a card, and several are a table. Its rows come as the jobs of `refs` end, or where that is None all
+    together at the end.
+    """
 
     line: Callable[[Job], str | None] | None
     now: Callable[[], datetime]
+    refs: Sequence[JobRef] | None = None
     jobs: list[Job] = field(default_factory=list)
+    _widths: dict[str, int] = field(default_factory=dict)
+    _hinted: set[VideostatError] = field(default_factory=set)
 
     def show(self, job: Job) -> None:
-        if self.line is None:
+        if self.line is None and self.refs is not None and len(self.refs) > 1:
+            with output():
+                self._print_row(job)
+        elif self.line is None:
             self.jobs.append(job)
         elif (text := self.line(job)) is not None:
             with output():
                 print(text)
 
     def finish(self) -> None:
-        if self.jobs:
-            with output():
-                print_columns(_HEADERS, [_row(job, self.now()) for job in self.jobs])
-                for job in self.jobs:
-                    if job.video_url and not job.saved:
-                        video = clean(job.video_url, longest=None)
-                        print(video if len(self.jobs) == 1 else f"{job.ref}  {video}")
+        if not self.jobs:
+            return
+        with output():
+            if len(self.jobs) == 1:
+                print_card(self.jobs[0], self.now())
+                return
+            print_columns(_HEADERS, [_row(job, self.now()) for job in self.jobs])
+            for job in self.jobs:
+                self._print_more(job, str(job.ref))
+
+    def _print_row(self, job: Job) -> None:
+        """Below the header, in columns that are as wide as the longest names."""
+        row = dict(zip(_ENDED, _ended_row(job), strict=True))
+        if not self._widths:
+            refs = self.refs or ()
+            names = (max(len(getattr(ref, name)) for ref in refs) for name in ("provider", "id"))
+            widths = dict(zip(_ENDED, (*names, len("+ succeeded"), len("59m59s"), len("59m59s"), LEAST), strict=True))
+            widths = {header: max(len(header), width) for header, width in widths.items()}
+            self._widths = {header: widths[header] for header in fit_columns(widths)}
+            print_line([(header, "bold") for header in self._widths], self._widths.values())
+        print_line([row[header] for header in self._widths], self._widths.values())
+        self._print_more(job)
+
+    def _print_more(self, job: Job, name: str = "") -> None:
+        """What stands on a line of its own: what to type next, and the URL, which people copy."""
+        complaint = complain(job)
+        if complaint and complaint.hint and job.problem not in self._hinted:
+            print_line([f"  {complaint.hint}"], [])
+            if job.problem:
+                self._hinted.add(job.problem)
+        if job.video_url and not job.saved and not isinstance(job.problem, Stopped):
+            url = linked(clean(job.video_url, longest=None), job.video_url)
+            print_line([name, url] if name else [url], [])
 
 
 @contextmanager
@@ -120,7 +158,38 @@ def output() -> Iterator[None]:
         raise UsageError(f"the answer cannot be written to stdout: {error.strerror}") from error
 
 
-_HEADERS = ("PROVIDER", "ID", "STATE", "PROGRESS", "LENGTH", "CREATED", "TITLE", "MESSAGE", "FILE")
+# As wait and download give them.
+_ENDED = ("PROVIDER", "ID", "STATE", "TOOK", "LENGTH", "RESULT")
+
+
+def _ended_row(job: Job) -> list[Cell]:
+    took = job.completed_at and job.created_at and (job.completed_at - job.created_at).total_seconds()
+    sign, bad = ("\u2713", "\u2717") if "utf" in sys.stdout.encoding.lower() else ("+", "x")
+    if job.exit_code is not ExitCode.OK:
+        sign = " " if isinstance(job.problem, Stopped) else bad
+    return [
+        job.ref.provider,
+        job.ref.id,
+        (f"{sign} {job.state}", "red" if sign == bad else COLOURS[job.state]),
+        format_duration(took) if took and took > 0 else "",
+        "" if job.duration is None else length(job.duration),
+        _file(job) if job.exit_code is ExitCode.OK else _why(job),
+    ]
+
+
+def _file(job: Job) -> Cell:
+    if job.saved is None:
+        return ""
+    text = linked(place(job.saved.file), job.saved.file)
+    return text.append(f" ({size(job.saved.bytes)})" + (", already saved" if job.saved.skipped else ""))
+
+
+def _why(job: Job) -> str:
+    code = f" (code {clean(job.error_code)})" if job.error_code and job.problem is None else ""
+    return reason(job) + code
+
+
+_HEADERS = ("PROVIDER", "ID", "STATE", "PROGRESS", "LENGTH", "CREATED", "TITLE", "MESSAGE")
 
 
 def _row(job: Job, now: datetime) -> list[Cell]:
@@ -129,17 +198,8 @@ def _row(job: Job, now: datetime) -> list[Cell]:
         job.ref.id,
         (job.state, COLOURS[job.state]),
         "" if job.progress is None or job.state.is_terminal else f"{job.progress:.0f}%",
-        "" if job.duration is None else format_duration(job.duration),
+        "" if job.duration is None else length(job.duration),
         "" if job.created_at is None else ago(job.created_at, now),
         clean(job.title or "", longest=60),
-        _message(job),
-        clean(str(job.saved.file), longest=None) if job.saved else "",
+        _why(job),
     ]
-
-
-def _message(job: Job) -> str:
-    """Why it failed, or what it is doing; what else a success has to say is noise."""
-    if job.exit_code is ExitCode.OK:
-        return ""
-    problem = None if isinstance(job.problem, Stopped) else job.problem
-    return clean(str(problem or job.error or job.message or ""), longest=200)

@@ -2,51 +2,87 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from videostat.render.text import in_ci, is_terminal
 
-Cell = str | tuple[str, str]  # text, with a style where it has one
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from rich.text import Text
+
+    Cell = str | tuple[str, str] | Text  # a text, with a style where it has one
 
 # What a narrow window does without, the least important first; all else may be copied, so it is never cut.
-OPTIONAL = ("TITLE", "SIZE", "CREATED", "SEEN", "LENGTH", "PROGRESS", "MESSAGE")
-# What is folded into the room that the others leave, and how much there must be.
-FOLDED = {"TITLE": 16, "MESSAGE": 24}
+OPTIONAL = ("TITLE", "SIZE", "CREATED", "SEEN", "LENGTH", "TOOK", "PROGRESS")
+# What may be long comes last: the terminal wraps it, and no other column moves.
+LAST = ("TITLE", "KEY", "VALUE", "MESSAGE", "RESULT")
 GAP = 2
+LEAST = 24  # cells for the last column, which overflows
 
 
 def print_columns(headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-    """Aligned below their headers, but for those that are empty; on stdout."""
+    """Print rows aligned below their headers, but for the columns that are empty; on stdout."""
+    table = [column for column in zip(headers, *rows, strict=True) if not rows or any(map(plain, column[1:]))]
+    table.sort(key=lambda column: LAST.index(column[0]) + 1 if column[0] in LAST else 0)
+    widths = {column[0]: max(cell_width(cell) for cell in column) for column in table}
+    shown = fit_columns(widths)
+    kept = [column for column in table if column[0] in shown]
+    for at, line in enumerate(zip(*kept, strict=True)):
+        print_line(line if at else [(header, "bold") for header in shown], [widths[header] for header in shown])
+
+
+def fit_columns(widths: Mapping[str, int]) -> list[str]:
+    """Choose the columns that stdout's terminal has room for."""
     from rich.console import Console
-    from rich.table import Table
+
+    return fit(widths, Console().width)
+
+
+def fit(widths: Mapping[str, int], room: int) -> list[str]:
+    """Choose the columns that a window has room for; the last one may be wider, for it overflows."""
+    shown = list(widths)
+    for header in OPTIONAL:
+        *others, last = shown
+        if sum(widths[name] + GAP for name in others) + min(widths[last], LEAST) > room and header in shown:
+            shown.remove(header)
+    return shown
+
+
+def print_line(cells: Iterable[Cell], widths: Iterable[int]) -> None:
+    """Print one row; each cell but the last is filled up to its width, and the terminal wraps the line."""
+    from rich.console import Console
     from rich.text import Text
 
-    console = Console()
     # A Text is drawn as it is: no [markup], no highlighting, no :emoji:.
-    columns = {
-        header: [Text(cell) if isinstance(cell, str) else Text(*cell) for cell in cells]
-        for header, *cells in zip(headers, *rows, strict=True)
-    }
-    columns = {header: cells for header, cells in columns.items() if any(cells) or not rows}
-    widths = {header: max([len(header), *(cell.cell_len for cell in cells)]) for header, cells in columns.items()}
-    widths |= {header: min(widths[header], FOLDED[header]) for header in FOLDED.keys() & widths}
+    texts = [cell if isinstance(cell, Text) else Text(cell) if isinstance(cell, str) else Text(*cell) for cell in cells]
+    for text, width in zip(texts[:-1], widths, strict=False):
+        text.pad_right(max(width - text.cell_len, 0))
+    line = Text(" " * GAP).join(texts)
+    line.rstrip()
+    Console().print(line, soft_wrap=True)
 
-    def needed() -> int:
-        return sum(widths.values()) + GAP * (len(widths) - 1)
 
-    for header in OPTIONAL:
-        if needed() > console.width:
-            widths.pop(header, None)
-    shown = zip(*(columns[header] for header in widths), strict=True)
-    if needed() > console.width:
-        # The terminal wraps these lines: so it knows that they are whole, and lets them be copied.
-        for row in shown:
-            console.print(Text(" " * GAP).join(cell for cell in row if cell), soft_wrap=True)
-        return
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    for header in widths:
-        table.add_column(header, no_wrap=header not in FOLDED, overflow="fold")
-    for row in shown:
-        table.add_row(*row)
-    console.print(table)
+def linked(text: str, target: str | Path) -> Text:
+    """A text that a terminal opens when it is clicked (OSC 8); plain in CI, and where stdout is no terminal."""
+    from rich.style import Style
+    from rich.text import Text
+
+    address = target if isinstance(target, str) else target.absolute().as_uri()
+    # What is not plain ASCII could end the sequence that carries it.
+    is_safe = address.isascii() and address.isprintable() and is_terminal(sys.stdout) and not in_ci()
+    return Text(text, Style(link=address) if is_safe else "")
+
+
+def cell_width(cell: Cell) -> int:
+    """The cells that a text takes on the screen."""
+    from rich.cells import cell_len
+
+    return cell_len(plain(cell))
+
+
+def plain(cell: Cell) -> str:
+    """The text of a cell alone."""
+    return cell if isinstance(cell, str) else cell[0] if isinstance(cell, tuple) else cell.plain

@@ -9,7 +9,8 @@ import re
 import string
 from typing import TYPE_CHECKING
 
-from videostat.errors import ExitCode, TimedOut
+from videostat.errors import ExitCode, Stopped, TimedOut
+from videostat.models import State
 from videostat.render.messages import complaint
 from videostat.render.text import clean
 
@@ -67,8 +68,13 @@ def command(name: str, message: str, **properties: str) -> str:
 
 def _row(job: Job) -> tuple[str, str, str, str]:
     video = str(job.saved.file) if job.saved else job.video_url
-    wrong = "" if job.exit_code is ExitCode.OK else str(job.problem or job.error or job.message or "")
+    wrong = "" if job.exit_code is ExitCode.OK else _wrong(job)
     return str(job.ref), job.state, video or "", wrong
+
+
+def _wrong(job: Job) -> str:
+    unsaved = "not saved: " if job.state is State.SUCCEEDED and isinstance(job.problem, Stopped) else ""
+    return unsaved + str(job.problem or job.error or job.message or "")
 
 
 def _cell(text: str) -> str:

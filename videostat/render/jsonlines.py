@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 from videostat.errors import Retryable, Stopped
 from videostat.models import Job
 from videostat.render.answers import fields, json_text
-from videostat.render.log import HEARTBEAT, ErrorsOnly
+from videostat.render.log import REPORT, ErrorsOnly
 from videostat.render.messages import tell
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class JsonLines(ErrorsOnly):
         self.tick()
 
     def tick(self) -> None:
-        if self.clock.monotonic() - self._spoke >= HEARTBEAT:
+        if self.clock.monotonic() - self._spoke >= REPORT:
             self._write("heartbeat", *self._open.values())
 
     def note(self, sentence: str) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from videostat.clock import format_duration
 from videostat.errors import ExitCode, KeyRefused, OutOfCredit, RateLimited, Stopped
 from videostat.models import State
 from videostat.render.text import clean
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from typing import TextIO
 
     from videostat.errors import VideostatError
@@ -70,28 +72,73 @@ def error_lines(error: VideostatError, about: str = "") -> list[str]:
     return [first, f"  {clean(error.hint)}"] if error.hint else [first]
 
 
-def complaint(job: Job) -> list[str]:
-    """Why an ended job is not what was hoped for; nothing where it is, or where the wait ended for all."""
-    if isinstance(job.problem, Stopped):
-        return []
-    if isinstance(job.problem, KeyRefused | OutOfCredit | RateLimited):
-        return error_lines(job.problem, job.ref.provider)
-    if job.problem:
-        return error_lines(job.problem, str(job.ref))
+class Complaint(NamedTuple):
+    """Why an ended job is not what was hoped for: about which job or account, what happened, what to type next."""
+
+    about: str
+    said: str
+    hint: str | None = None
+    joint: str = ": "
+
+    @property
+    def lines(self) -> list[str]:
+        first = f"videostat: {self.about}{self.joint}{self.said}"
+        return [first, f"  {self.hint}"] if self.hint else [first]
+
+
+def complain(job: Job) -> Complaint | None:
+    """Say why an ended job is not what was hoped for; None where it is, or where the wait ended for all."""
+    problem = job.problem
+    if isinstance(problem, Stopped):
+        return None
+    if problem:
+        is_accounts = isinstance(problem, KeyRefused | OutOfCredit | RateLimited)
+        about = job.ref.provider if is_accounts else str(job.ref)
+        return Complaint(clean(about), clean(str(problem)), problem.hint and clean(problem.hint))
     if job.state is State.FAILED:
-        code = f" (code {clean(job.error_code)})" if job.error_code else ""
-        return [f"videostat: {job.ref} failed: {clean(job.error or 'the service does not say why')}{code}"]
+        return Complaint(str(job.ref), f"failed: {why_failed(job)}", joint=" ")
     if job.exit_code is ExitCode.NOT_SAVED:
-        return [
-            f"videostat: {job.ref} succeeded, but the service gives no address for its video",
-            f"  It may come later: videostat status {job.ref}",
-        ]
-    return []
+        said = "succeeded, but the service gives no address for its video"
+        return Complaint(str(job.ref), said, f"It may come later: videostat status {job.ref}", joint=" ")
+    return None
 
 
-def passing(job: Job) -> str | None:
-    """What a job that goes on has to say: its trouble, else the service's message, after a word we do not know."""
-    if job.problem and not job.ended:
-        return f"{clean(str(job.problem), longest=160)}; asking again"
+def complaint(job: Job) -> list[str]:
+    """The lines of what complain() says."""
+    found = complain(job)
+    return found.lines if found else []
+
+
+def why_failed(job: Job) -> str:
+    """The service's own reason, and its code."""
+    code = f" (code {clean(job.error_code)})" if job.error_code else ""
+    return clean(job.error or "the service does not say why") + code
+
+
+def reason(job: Job) -> str:
+    """Say in a cell why a job has no video, or is not on disk; what it is doing, where it goes on."""
+    if job.exit_code is ExitCode.OK:
+        return ""
+    if isinstance(job.problem, Stopped):
+        return f"not saved: {job.problem}" if job.state is State.SUCCEEDED else clean(job.message or "")
+    if job.problem is None and job.state is State.SUCCEEDED:
+        return "the service gives no address for its video"
+    return clean(str(job.problem or job.error or job.message or ""))
+
+
+def trouble(job: Job, now: datetime) -> tuple[str, str] | None:
+    """What keeps a job that goes on from being answered; and its end: asking again, or until when it pauses."""
+    if not job.problem or job.ended:
+        return None
+    sentence, again = clean(str(job.problem), longest=160), job.asked_again_at
+    if isinstance(job.problem, RateLimited) and again and again > now:
+        left = (again - now).total_seconds()
+        at = f"{again.astimezone():%H:%M}" if left >= 60 else f"{again.astimezone():%H:%M:%S}"  # noqa: PLR2004 - a minute
+        return sentence, f", until {at} (in {format_duration(left)})"
+    return sentence, "; asking again"
+
+
+def message(job: Job) -> str:
+    """The service's message about a job, after its status where that is a word we do not know."""
     said = (job.status if job.state is State.UNKNOWN else None, job.message)
-    return ": ".join(clean(text, longest=160) for text in said if text) or None
+    return ": ".join(clean(text, longest=160) for text in said if text)

@@ -5,19 +5,20 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from videostat.clock import format_duration
+from videostat.models import State
 from videostat.render.answers import output
-from videostat.render.columns import print_columns
+from videostat.render.columns import linked, plain, print_columns
+from videostat.render.cursor import TO_LINE_END
 from videostat.render.log import is_screen
-from videostat.render.messages import say, tell
-from videostat.render.text import ago, clean, size
+from videostat.render.messages import reason, say, tell
+from videostat.render.text import COLOURS, ago, clean, length, place, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from videostat.history.record import Seen
-    from videostat.models import Job, State
+    from videostat.models import Job
     from videostat.render.columns import Cell
 
 SOON = 3  # days before the service deletes a video: time to save it
@@ -28,10 +29,15 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     if not sys.stdout.isatty():
         with output():
             for row in rows:
-                print("\t".join(cell if isinstance(cell, str) else cell[0] for cell in row))
+                print("\t".join(plain(cell) for cell in row))
         return
     with output():
-        print_columns(headers, list(rows))
+        print_columns(headers, [[_short(cell) for cell in row] for row in rows])
+
+
+def _short(cell: Cell) -> Cell:
+    """A variable's name alone: its capitals say what it is."""
+    return cell.removeprefix("environment variable ") if isinstance(cell, str) else cell
 
 
 def tell_left_out(shown: int, total: int | None) -> None:
@@ -47,17 +53,18 @@ def show_lines(lines: Iterable[str]) -> None:
             print(line)
 
 
-LISTED = ("ID", "STATE", "TITLE", "LENGTH", "CREATED", "DAYS LEFT")
+LISTED = ("ID", "STATE", "TITLE", "LENGTH", "CREATED", "DAYS LEFT", "MESSAGE")
 
 
 def listed_row(job: Job, retention: Mapping[State, timedelta], now: datetime) -> list[Cell]:
     return [
         job.ref.id,
-        job.state,
+        (job.state, COLOURS[job.state]),
         clean(job.title or "", longest=60),
-        "" if job.duration is None else format_duration(job.duration),
+        "" if job.duration is None else length(job.duration),
         ago(job.created_at, now) if job.created_at else "",
         _days_left(job, retention, now),
+        reason(job) if job.state is State.FAILED else "",
     ]
 
 
@@ -69,7 +76,7 @@ def _days_left(job: Job, retention: Mapping[State, timedelta], now: datetime) ->
     return (f"{days:.1f} !", "bold red") if days < SOON else f"{days:.0f}"
 
 
-SEEN = ("PROVIDER", "ID", "STATE", "SEEN", "FILE", "SIZE")
+SEEN = ("PROVIDER", "ID", "STATE", "SEEN", "SIZE", "RESULT")
 
 
 def seen_row(seen: Seen, now: datetime) -> list[Cell]:
@@ -77,10 +84,10 @@ def seen_row(seen: Seen, now: datetime) -> list[Cell]:
     return [
         job.ref.provider,
         job.ref.id,
-        job.state,
+        (job.state, COLOURS[job.state]),
         ago(seen.last_seen, now),
-        clean(str(job.saved.file)) if job.saved else "",
         size(job.saved.bytes) if job.saved else "",
+        linked(place(job.saved.file), job.saved.file) if job.saved else clean(job.error or ""),
     ]
 
 
@@ -90,8 +97,8 @@ def counted(jobs: Iterable[tuple[Job, int | None]], *, shown: bool) -> Iterator[
     try:
         for number, (job, total) in enumerate(jobs, 1):
             if shown and number % 100 == 1:
-                tell(f"\r{number:,}" + (f" of {total:,}" if total else "") + "\x1b[K")
+                tell(f"\r{number:,}" + (f" of {total:,}" if total else "") + TO_LINE_END)
             yield job, total
     finally:
         if shown:
-            tell("\r\x1b[K")
+            tell("\r" + TO_LINE_END)

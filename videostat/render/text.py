@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from videostat.clock import format_duration
 from videostat.models import State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+    from typing import TextIO
 
 COLOURS: Mapping[State, str] = {
     State.QUEUED: "blue",
@@ -29,7 +33,7 @@ _LONGEST = 500
 
 
 def clean(foreign: str, *, longest: int | None = _LONGEST) -> str:
-    r"""Text from a server, on one line, what is invisible written out, as in \x1b; `longest` in characters.
+    r"""Text from a server, on one line, what is invisible written out, as in \u202e; `longest` in characters.
 
     Written out are control characters (C0, DEL, C1), line ends, bidirectional and zero-width formatting, lone
     surrogates and what has no meaning yet: whatever could drive a terminal, forge a line or read as what it is not.
@@ -65,3 +69,34 @@ def size(count: float) -> str:
     while larger and count >= 999.5:  # noqa: PLR2004 - would be rounded to four digits
         count, unit, larger = count / 1000, larger[0], larger[1:]
     return f"{count:.0f} {unit}" if unit == "B" or count >= 99.95 else f"{count:.1f} {unit}"  # noqa: PLR2004 - as above
+
+
+def length(seconds: float) -> str:
+    """How long a video is: below a minute with one decimal, as services tell it."""
+    return f"{seconds:.1f}s" if seconds < 59.95 else format_duration(seconds)  # noqa: PLR2004 - would be 60.0s
+
+
+def moment(when: datetime, now: datetime) -> str:
+    """The local date and time, and how long ago that was."""
+    past = f" ({ago(when, now)})" if when <= now else ""
+    return f"{when.astimezone():%Y-%m-%d %H:%M}{past}"
+
+
+def place(path: Path) -> str:
+    """A path as short as it can be typed here: relative to the current folder, or from the home folder on."""
+    folders = {Path.cwd(): "", Path.home(): "~/"}
+    for folder, prefix in folders.items():
+        if path.is_absolute() and path.is_relative_to(folder):
+            path_there = path.relative_to(folder)
+            return clean(f"{prefix}{path_there}", longest=None)
+    return clean(str(path), longest=None)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether it is open, and a terminal."""
+    return stream is not None and stream.isatty()
+
+
+def in_ci() -> bool:
+    """Whether this is a step of a CI system."""
+    return os.environ.get("CI", "false") not in {"", "false"}

@@ -29,18 +29,25 @@ class Moved(NamedTuple):
     def percent(self) -> float | None:
         return 100 * self.done / self.total if self.total else None
 
-    def __str__(self) -> str:
-        bytes_ = size(self.done) + (f" of {size(self.total)}" if self.total else "")
-        if not self.rate:
-            return bytes_
-        left = f"  {format_duration((self.total - self.done) / self.rate)} left" if self.total else ""
-        return f"{size(self.rate)}/s{left}  {bytes_}"
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The rate, the time that is left and the bytes, as far as they are known."""
+        left = (self.total - self.done) / self.rate if self.total and self.rate else None
+        return (
+            *([f"{size(self.rate)}/s"] if self.rate else []),
+            *([f"{format_duration(left)} left"] if left is not None else []),
+            size(self.done) + (f" of {size(self.total)}" if self.total else ""),
+        )
 
 
 class Speedometer:
-    """One transfer, looked at once a frame; its rate is that of the last twenty frames, five seconds or more."""
+    """One transfer, looked at once a frame; its rate is that of the last twenty frames, five seconds or more.
 
-    def __init__(self) -> None:
+    `began`: when it was first looked at, in monotonic seconds.
+    """
+
+    def __init__(self, began: float) -> None:
+        self.began = began
         self._seen: deque[tuple[float, int]] = deque(maxlen=20)
 
     def read(self, transfer: Transfer, now: float) -> Moved:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from videostat.render.jsonlines import JsonLines
-from videostat.render.log import ErrorsOnly, Log, is_screen
+from videostat.render.log import ErrorsOnly, Log, is_screen, may_be_screen
 from videostat.render.messages import say
+from videostat.render.text import is_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from videostat.clock import Clock
     from videostat.models import Job, JobRef
-    from videostat.saving import Transfer
+    from videostat.render.board import Work
 
 
 class View(Protocol):
@@ -31,9 +32,12 @@ class View(Protocol):
     def aside(self) -> AbstractContextManager[object]:
         """Room for stdout, which may be the same screen."""
 
+    def is_watched(self) -> bool:
+        """Whether a person looks at a live screen now."""
+
 
 class ProgressMode(StrEnum):
-    """How stderr shows progress."""
+    """How stderr shows progress; AUTO: bars on a terminal that somebody looks at, else a log."""
 
     AUTO = "auto"
     BARS = "bars"
@@ -42,28 +46,38 @@ class ProgressMode(StrEnum):
 
 
 def view(
-    doing: str,
-    refs: Sequence[JobRef],
-    timeout: float,
+    work: Work,
     clock: Clock,
-    *,
-    quiet: bool = False,
     progress: ProgressMode = ProgressMode.AUTO,
+    *,
+    answers_for_people: bool,
+    quiet: bool = False,
     resume: Callable[[Sequence[JobRef]], str] = str,
-    transfers: Mapping[JobRef, Transfer] = MappingProxyType({}),
 ) -> View:
-    """Choose what suits this stderr. `doing` is the word before the number of jobs, `timeout` is in seconds.
+    """Choose what suits this stderr; where stdout answers people on the same screen, no result is told twice.
 
     `resume` gives the command that goes on with jobs.
     """
     if quiet:
         return ErrorsOnly()
     if progress is ProgressMode.JSON:
-        return JsonLines(refs, clock, resume)
-    if progress in {ProgressMode.AUTO, ProgressMode.BARS} and is_screen():
+        return JsonLines([*work.usual], clock, resume)
+    tells_ends = not (answers_for_people and is_terminal(sys.stderr))
+    is_forced = progress is ProgressMode.BARS
+    if is_forced and not is_screen(is_forced=True):
+        say("videostat: no bars, because nobody looks at a terminal on stderr: log lines instead")
+    elif is_forced or (progress is ProgressMode.AUTO and may_be_screen()):
         from videostat.render.live import Live
 
-        return Live(doing, len(refs), timeout, clock, transfers)
-    if progress is ProgressMode.BARS:
-        say("videostat: no bars, because stderr is not a terminal: log lines instead")
-    return Log(doing, len(refs), timeout, clock)
+        return Live(work, clock, tells_ends=tells_ends, is_forced=is_forced)
+    return Log(work, clock, tells_ends=tells_ends)
+
+
+def glance(work: Work, clock: Clock, *, answers_for_people: bool) -> View:
+    """Choose for a command that looks once: rows after a second, and errors alone where nobody looks."""
+    tells_ends = not (answers_for_people and is_terminal(sys.stderr))
+    if not is_screen():
+        return ErrorsOnly(tells_ends=tells_ends)
+    from videostat.render.live import Live
+
+    return Live(work, clock, tells_ends=tells_ends, patience=1)
