@@ -457,3 +457,12 @@ def test_a_full_disk_under_stdout_is_told_once_in_a_sentence(monkeypatch: pytest
         with pytest.raises(UsageError, match="cannot be written to stdout: No space left on device"):
             answer(JOB, line=tab_line)
         answer(JOB, line=tab_line)
+
+
+def test_each_of_several_videos_is_in_json_and_a_line_of_quiet() -> None:
+    assert SAVED.saved
+    job = replace(SAVED, saved=replace(SAVED.saved, more=(Path("videos/jogg-proj_abc123 (2).mp4"),)))
+    files = ["videos/jogg-proj_abc123.mp4", "videos/jogg-proj_abc123 (2).mp4"]
+    assert json.loads(json_line(job))["files"] == files
+    assert (bare_video(job) or "").splitlines() == files
+    assert tab_line(job).split("\t")[3] == files[0]

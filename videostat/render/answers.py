@@ -63,14 +63,14 @@ def fields(job: Job, *, saving: bool = False) -> dict[str, object]:
 
 
 def tab_line(job: Job) -> str:
-    """Provider, id, state and video URL (or the file it was saved to), between tabs."""
-    return "\t".join((job.ref.provider, job.ref.id, job.state, bare_video(job) or ""))
+    """Write provider, id, state and video URL, or the first file it was saved to, between tabs."""
+    return "\t".join((job.ref.provider, job.ref.id, job.state, (bare_video(job) or "").partition("\n")[0]))
 
 
 def bare_video(job: Job) -> str | None:
-    """The file a video was saved to, else its URL; whole."""
-    video = str(job.saved.file) if job.saved else job.video_url
-    return clean(video, longest=None) if video else None
+    """Return the files that a job's videos were saved to, one a line, else its URL; whole."""
+    videos = map(str, job.saved.files) if job.saved else filter(None, [job.video_url])
+    return "\n".join(clean(video, longest=None) for video in videos) or None
 
 
 def bare_state(job: Job) -> str:
