@@ -23,8 +23,9 @@ DOWNLOAD_AGAIN = "Do not generate it again: run the same command again."
 # What a video is called in its folder, where nobody says otherwise.
 DEFAULT_NAME = "{provider}-{id}.{ext}"
 
-# The ids the services hand out, and nothing that could leave a folder, a URL path or an option.
-_ID = re.compile(r"(?!-)(?!\.+\Z)[A-Za-z0-9._~=+-]{1,256}", re.ASCII)
+# The ids the services hand out, and nothing that could leave a folder or a URL path.
+_ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9._~=+:-]{1,512}", re.ASCII)
+_SHOWN = 60  # characters of what is no id
 
 
 class State(StrEnum):
@@ -50,17 +51,15 @@ class JobRef:
 
     def __post_init__(self) -> None:
         if not self.is_id(self.id):
-            raise UsageError(
-                f"{self.id!a} is not a job id",
-                hint="An id has 1 to 256 letters, digits or . _ ~ = + - and does not start with '-'.",
-            )
+            shown = self.id if len(self.id) <= _SHOWN else f"{self.id[:_SHOWN]}..."
+            raise UsageError(f"{shown!a} is not a job id", hint="An id has 1 to 512 letters, digits or . _ ~ = + - :")
 
     def __str__(self) -> str:
         return f"{self.provider} {self.id}"
 
     @classmethod
     def parse(cls, text: str) -> JobRef:
-        """Of PROVIDER:ID; raises UsageError."""
+        """Split PROVIDER:ID at its first colon; raises UsageError."""
         provider, colon, job_id = text.partition(":")
         if not colon:
             raise UsageError(f"{text!a} is not PROVIDER:ID")

@@ -125,7 +125,7 @@ def test_every_job_is_answered_and_the_command_that_resumes_really_does(
     assert signum.name in told
     assert re.search("2 jobs (may )?go on", told)
     words = shlex.split(command)
-    assert words[:3] == ["python", "-m", "videostat"]
+    assert words[:3] == VIDEOSTAT
     resumed = videostat(*words[3:])
     assert resumed.code == 0
     assert [answer["state"] for answer in resumed.objects] == ["succeeded", "succeeded"]
@@ -232,7 +232,7 @@ def test_on_a_terminal_the_cursor_comes_back_below_what_was_drawn() -> None:
     shown = str(child.before).encode()
     assert SHOW in shown
     assert HIDE not in shown[shown.index(SHOW) :]
-    assert b"python -m videostat wait jogg proj_stuck" in shown
+    assert shlex.join([*VIDEOSTAT, "wait", "jogg", "proj_stuck"]).encode() in shown
 
 
 @pytest.mark.usefixtures("sandbox")

@@ -179,7 +179,7 @@ def test_answers_come_in_the_order_of_the_question(videostat: Videostat) -> None
 
 
 def test_what_is_named_twice_is_asked_and_answered_once(videostat: Videostat, sandbox: Sandbox) -> None:
-    got = videostat("status", "jogg", "proj_done", "proj_done", "jogg:proj_done")
+    got = videostat("status", "jogg:proj_done", "jogg", "proj_done", "proj_done")
     assert len(got.lines) == len(sandbox.requests) == 1
 
 

@@ -8,6 +8,7 @@ import typer
 
 from videostat.clock import parse_duration
 from videostat.errors import UsageError, suggest
+from videostat.models import State
 from videostat.render.messages import mute_sentences
 from videostat.render.views import ProgressMode
 
@@ -28,6 +29,17 @@ Source = Annotated[
 ]
 Unfinished = Annotated[
     bool, typer.Option("--unfinished", help="The jobs of the history that have not ended.", rich_help_panel=SOURCE)
+]
+OfProvider = Annotated[
+    str | None,
+    typer.Option("--provider", metavar="NAME", help="Only this provider or account.", rich_help_panel=SOURCE),
+]
+InState = Annotated[State | None, typer.Option("--state", help="Only jobs in this state.", rich_help_panel=SOURCE)]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since", metavar="TIME", help="Only jobs submitted in the last 7d, 12h or 30m.", rich_help_panel=SOURCE
+    ),
 ]
 NoHistory = Annotated[bool, typer.Option("--no-history", help="Do not remember these jobs.")]
 Debug = Annotated[

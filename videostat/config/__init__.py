@@ -133,6 +133,11 @@ class Settings:
         provider = self.provider(name)
         return provider.key_group if name in PROVIDERS else name
 
+    def base_url(self, name: str) -> str | None:
+        """Return where the service is, None where nobody has said; raises ConfigError for an unknown name."""
+        found: str | None = _first(self._sources(self.key_group(name))["base_url"])[1]
+        return found
+
     def account(self, name: str) -> Account:
         """All it takes to ask the service; raises ConfigError for an unknown name or a missing base URL."""
         group = self.key_group(name)

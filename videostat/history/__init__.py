@@ -108,6 +108,7 @@ class History:
         unfinished: bool = False,
         missing: bool = False,
         provider: str | None = None,
+        state: State | None = None,
         since: datetime | None = None,
         limit: int | None = None,
     ) -> Iterator[Seen]:
@@ -115,9 +116,9 @@ class History:
 
         Raises UsageError if there is a history that cannot be read.
         """
-        sql = _select(unfinished=unfinished, missing=missing, provider=provider)
+        sql = _select(unfinished=unfinished, missing=missing, provider=provider, state=state)
         start = {"submitted": math.inf, "rowid": 0, "since": _seconds(since) if since else -math.inf}
-        pages = self._pages(sql, {"provider": provider, **start})
+        pages = self._pages(sql, {"provider": provider, "state": state, **start})
         rows = chain.from_iterable(map(self._without_file, pages) if missing else pages)
         return self._readable(islice(rows, limit))
 
@@ -179,11 +180,12 @@ class History:
         return self._file.read(whole, {}) if self._file and missing else []
 
 
-def _select(*, unfinished: bool, missing: bool, provider: str | None) -> str:
+def _select(*, unfinished: bool, missing: bool, provider: str | None, state: State | None = None) -> str:
     wanted = {
         "NOT ended": unfinished,
         "state = 'succeeded' AND NOT gone": missing,
         "provider = :provider": provider is not None,
+        "ifnull(state, 'unknown') = :state": state is not None,
     }
     return f"""
         SELECT {SUBMITTED} AS submitted, rowid, {"file" if missing else _COLUMNS} FROM job

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import re
+import shlex
 import stat
 import string
 import unicodedata
@@ -68,7 +69,10 @@ class Destination:
         if typed == "-":
             raise UsageError("a video is saved to a file, not written to stdout", hint="Name the file: -o clip.mp4")
         if not file.name or typed.endswith("/") or os.path.isdir(file):  # noqa: PTH112  is_dir() raises for a name too long
-            raise UsageError(f"{typed!a} is a folder, not a file", hint="Name the file: -o clip.mp4")
+            raise UsageError(
+                f"{typed!a} is a folder, not a file",
+                hint=f"For a folder: --output-dir {shlex.quote(typed)}; for a file: -o clip.mp4",
+            )
         return cls(ref, file, is_exact=True, is_known=file.absolute() == known)
 
     def file(self, extension: str) -> Path:
@@ -147,7 +151,9 @@ def _stem(ref: JobRef, template: str) -> str:
         raise refused("has no {id}: every job would be saved to the same file")
     if not template.endswith(".{ext}") or fields.count("ext") > 1:
         raise refused("does not end in .{ext}, which the content decides")
-    name = template.removesuffix(".{ext}").format(provider=ref.provider, id=ref.id)
+    # Windows takes no colon. The hash keeps a:b apart from a_b.
+    job_id = f"{ref.id.replace(':', '_')}-{_digest(ref.id)}" if ":" in ref.id else ref.id
+    name = template.removesuffix(".{ext}").format(provider=ref.provider, id=job_id)
     name = unicodedata.normalize("NFC", name)
     if not _NAME.fullmatch(name):
         raise refused(f"becomes {name!a}, which is not a file name on every disk")
@@ -160,8 +166,12 @@ def _shortened(name: str) -> str:
     encoded = name.encode()
     if len(encoded) <= _LONGEST:
         return name
-    digest = f"-{hashlib.sha256(encoded).hexdigest()[:16]}"
+    digest = f"-{_digest(name)}"
     return encoded[: _LONGEST - len(digest)].decode(errors="ignore") + digest
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @contextmanager
