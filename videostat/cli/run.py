@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from videostat import waiting
 from videostat.cli.options import read_duration
 from videostat.cli.signals import forward_signals
-from videostat.errors import ExitCode, VideostatError
+from videostat.errors import ExitCode, Interrupted, OutputClosed, UsageError, VideostatError
 from videostat.polling.options import Phase, PollOptions, Reply
 from videostat.render.messages import say
 from videostat.render.notices import Notices
@@ -46,7 +46,7 @@ def wait_options(
 def worst_exit_code(codes: Iterable[ExitCode]) -> ExitCode:
     """Return the smallest code that is not 0; a signal's code comes before all others."""
     bad = set(codes) - {ExitCode.OK}
-    signals = bad & {ExitCode.INTERRUPTED, ExitCode.TERMINATED}
+    signals = bad & {ExitCode.HUNG_UP, ExitCode.INTERRUPTED, ExitCode.TERMINATED}
     return min(signals or bad, default=ExitCode.OK)
 
 
@@ -65,9 +65,13 @@ class Run:
         """Show each job as it ends, and return them all."""
         ended = []
         for job in self:
-            answers.show(job)
             ended.append(job)
-        answers.finish()
+            # Ctrl-C ends whoever reads us too: that must not keep us from saying how to go on.
+            with suppress(*(OutputClosed, UsageError) if isinstance(job.problem, Interrupted) else ()):
+                answers.show(job)
+        is_left = any(isinstance(job.problem, Interrupted) for job in ended)
+        with suppress(*(OutputClosed, UsageError) if is_left else ()):
+            answers.finish()
         return ended
 
     def __iter__(self) -> Iterator[Job]:
@@ -86,7 +90,7 @@ class Run:
         notices = Notices(clock, {ref: account.provider.polling.usual for ref, account in accounts.items()})
         inbox: SimpleQueue[Reply | int] = SimpleQueue()
         options = replace(self.options, steps=tuple(steps))
-        with forward_signals(inbox), view:
+        with forward_signals(inbox), self.execution or nullcontext(), view:
             for job in waiting.run(
                 self.session.client, self.refs, steps, options, inbox=inbox, clock=clock, saved=saved
             ):

@@ -68,7 +68,7 @@ def main() -> NoReturn:
     os._exit(code)
 
 
-_SIGNALS = {128 + signum: signum for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)}
+_SIGNALS = {128 + signum: signum for signum in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)}
 
 
 def _run() -> int:

@@ -63,5 +63,6 @@ def sandbox(
         say("An id says what becomes of its job: demo, then words such as")
         for word, effect in WORDS.items():
             say(f"  {word:9} {effect}")
-        signum = inbox.get()
+        while not (signum := inbox.get()):
+            pass  # a wake-up
     return ExitCode(128 + signum)
