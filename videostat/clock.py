@@ -66,6 +66,14 @@ class Backoff:
         return max(self.first, min(pause * 2, self.longest))
 
 
+def to_local(moment: datetime) -> datetime:
+    """Return the same moment in the time of this place; in UTC where TZ names a zone that cannot be."""
+    try:
+        return moment.astimezone()
+    except (ValueError, OverflowError):
+        return moment
+
+
 def parse_duration(text: str) -> float:
     """Read seconds from `90`, `45s`, `10m`, `1h30m` or `7d`, ten years at most. Raises ValueError."""
     match = _DURATION.fullmatch(text)

@@ -14,6 +14,8 @@ import videostat as package
 from videostat.errors import ConfigError, Interrupted, KeyRefused, OutputClosed, VideostatError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Videostat
 
     from videostat.sandbox import Sandbox
@@ -173,3 +175,25 @@ def test_a_reader_that_has_gone_is_left_quietly(command: str, code: int) -> None
     finally:
         os.close(writing)
     assert done.stderr == f"{code}\n"
+
+
+@pytest.mark.parametrize("command", ["wait --download", "download -o x.mp4", "download"])
+def test_a_folder_that_was_deleted_is_told(sandbox: Sandbox, tmp_path: Path, command: str) -> None:
+    (tmp_path / "gone").mkdir()
+    done = run(f"cd {tmp_path}/gone; rmdir {tmp_path}/gone; videostat {command} --no-history jogg proj_done")
+    assert done.returncode == 2
+    assert "the folder you are in has been deleted" in done.stderr
+    assert not sandbox.requests
+
+
+def test_what_needs_no_folder_does_without(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    done = run(f"cd {tmp_path}/gone; rmdir {tmp_path}/gone; videostat download jogg proj_done --output-dir {tmp_path}")
+    assert done.returncode == 0
+    assert (tmp_path / "jogg-proj_done.mp4").exists()
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_zone_that_cannot_be_is_utc() -> None:
+    done = run("TZ=UTC+25 videostat wait --no-history jogg proj_done")
+    assert (done.returncode, "until " in done.stderr) == (0, True)

@@ -89,7 +89,7 @@ def test_show_says_where_each_value_comes_from_and_no_key(
 # --- set-key
 
 
-@pytest.mark.parametrize("given", [KEY, f"{KEY}\n", f"{KEY}\r\n"])
+@pytest.mark.parametrize("given", [KEY, f"{KEY}\n", f"{KEY}\r\n", f"  Bearer {KEY}\n\n"])
 def test_a_key_is_read_from_stdin_and_kept_privately(
     videostat: Videostat, folder: Path, monkeypatch: pytest.MonkeyPatch, given: str
 ) -> None:
@@ -106,7 +106,7 @@ def test_a_key_is_read_from_stdin_and_kept_privately(
     assert got.stderr == f"The key for jogg is in {stored}.\n"
 
 
-@pytest.mark.parametrize("given", [f"{KEY}\nsecond line\n", f"{KEY}\n\n", f" {KEY}\n", b"\xff\xfe"])
+@pytest.mark.parametrize("given", [f"{KEY}\nsecond line\n", f"A={KEY}\n", b"\xff\xfe"])
 def test_a_key_of_more_than_a_line_is_refused_unseen(videostat: Videostat, folder: Path, given: str | bytes) -> None:
     got = videostat("config", "set-key", "jogg", stdin=given)
     assert (got.code, got.stdout) == (2, "")
@@ -137,7 +137,7 @@ def test_a_key_that_is_not_used_is_told(videostat: Videostat) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["", "\n", "two words", f'"{KEY}"', f"'{KEY}'", f"{KEY}\tx", "schlüssel-0123456789", f" {KEY}", f"{KEY}\x1b[31m"],
+    ["two words", f'"{KEY}"', f"'{KEY}'", f"{KEY}\tx", "schlüssel-0123456789", f"X_KEY={KEY}", f"{KEY}\x1b[31m"],
 )
 def test_a_key_that_cannot_be_one_is_refused_unseen(videostat: Videostat, folder: Path, given: str) -> None:
     got = videostat("config", "set-key", "jogg", stdin=given)
@@ -154,6 +154,8 @@ def test_a_key_that_cannot_be_one_is_refused_unseen(videostat: Videostat, folder
         ([], KEY, "ACCOUNT"),
         (["jogg", KEY], "", "videostat: "),
         (["jogg"], None, "stdin is closed"),
+        (["jogg"], "", "no key was given\n  It comes from JoggAI: dashboard, API."),
+        (["jogg"], " \n", "no key was given"),
     ],
 )
 def test_what_cannot_be_stored_is_told(
@@ -185,7 +187,11 @@ def test_on_a_terminal_the_key_is_asked_for_and_not_shown(prompt: pexpect.spawn[
     assert KEY in (folder / "credentials.toml").read_text()
 
 
-@pytest.mark.parametrize(("pressed", "ends"), [("\x04", (2, None)), ("\x03", (None, 2))], ids=["Ctrl-D", "Ctrl-C"])
+@pytest.mark.parametrize(
+    ("pressed", "ends"),
+    [("\x04", (2, None)), ("\r", (2, None)), ("\x03", (None, 2))],
+    ids=["Ctrl-D", "Enter", "Ctrl-C"],
+)
 def test_the_prompt_can_be_left(
     prompt: pexpect.spawn[str], folder: Path, pressed: str, ends: tuple[int | None, int | None]
 ) -> None:

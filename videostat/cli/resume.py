@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from videostat.errors import Retryable, Stopped
 from videostat.history import default_path
-from videostat.private import write_private_file
+from videostat.private import is_without_home, write_private_file
 from videostat.render.messages import say
 from videostat.render.text import number_of_jobs
 
@@ -89,7 +89,7 @@ def resume_command(
 def _short(arguments: str, refs: list[JobRef]) -> str:
     """Put very many ids into a private file, beside the history, whose name depends on them alone."""
     history = default_path()
-    if len(arguments) > LONGEST and history:
+    if len(arguments) > LONGEST and not is_without_home(history):
         file = history.with_name(f"resume-{hashlib.sha256(arguments.encode()).hexdigest()[:8]}.txt")
         # Where it cannot be written, a long command is better than none.
         with suppress(OSError):

@@ -92,6 +92,9 @@ def _run() -> int:
 
 
 def _unforeseen(error: Exception) -> ExitCode:
+    if isinstance(error, FileNotFoundError) and _is_folder_gone():
+        gone = "the folder you are in has been deleted"
+        return _report(UsageError(gone, hint="Go to another, or name one: --output-dir DIR."))
     if isinstance(error, OSError) and _place(error).startswith(("typer.", "rich.")):
         # They write the help by themselves.
         return _report(UsageError(f"the answer cannot be written to stdout: {error.strerror}"))
@@ -100,6 +103,14 @@ def _unforeseen(error: Exception) -> ExitCode:
         say("".join(traceback.format_tb(error.__traceback__)).rstrip())
     bug = f"this is a bug in videostat, please report it: {type(error).__name__} in {_place(error)}"
     return _report(VideostatError(bug))
+
+
+def _is_folder_gone() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - Path.cwd() is the same
+    except OSError:
+        return True
+    return False
 
 
 def _report(error: VideostatError) -> ExitCode:

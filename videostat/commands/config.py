@@ -109,7 +109,9 @@ def set_key(context: typer.Context, account: Account, *, config: Config = None) 
         given = getpass(f"Key for {group} (not shown): ") if sys.stdin.isatty() else _piped()
     except EOFError:
         say("")  # below the prompt
-        raise UsageError("no key was given") from None
+        given = ""
+    if not given.strip():
+        raise UsageError("no key was given", hint=f"It comes from {settings.provider(account).key_source}.")
     settings.set_key(account, given)
     say(f"The key for {group} is in {settings.credentials_path}.")
     used = next(value for value in load(config).values() if (value.account, value.key) == (group, "api_key"))
@@ -120,7 +122,7 @@ def set_key(context: typer.Context, account: Account, *, config: Config = None) 
 
 def _piped() -> str:
     try:
-        return sys.stdin.read().removesuffix("\n").removesuffix("\r")
+        return sys.stdin.read()
     except UnicodeDecodeError:
         raise ConfigError("what was given is no key: a key is printable ASCII") from None
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from videostat.errors import Gone, NotFound, UsageError
 from videostat.history.database import SUBMITTED, Database
 from videostat.models import Job, JobRef, Saved, State
+from videostat.private import is_without_home, user_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -70,7 +71,7 @@ class Seen(NamedTuple):
 def default_path() -> Path:
     from platformdirs import user_state_path
 
-    return user_state_path("videostat") / "history.db"
+    return user_folder(user_state_path) / "history.db"
 
 
 class History:
@@ -80,7 +81,8 @@ class History:
     """
 
     def __init__(self, path: Path | None, *, warn: Callable[[str], None], lock_timeout: float = 5) -> None:
-        self._file = Database(path, lock_timeout) if path else None
+        # Without a home folder there is no place for it.
+        self._file = Database(path, lock_timeout) if path and not is_without_home(path) else None
         self._warn = warn
         self._known: dict[JobRef, dict[str, object]] = {}
         self._pending: dict[JobRef, dict[str, object]] = {}

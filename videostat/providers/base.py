@@ -88,6 +88,7 @@ class Provider:
 
     `key_group`: the section and the variables that hold its key; several providers may share one.
     `key_variable`: the environment variable the service's own documentation uses.
+    `key_source`: where a person finds the key.
     `video`: where a succeeded job's URL is had, if not in the job itself.
     `retention`: how long the service keeps a job in that state.
     """
@@ -98,6 +99,7 @@ class Provider:
     base_url: str | None
     auth: Auth
     key_variable: str
+    key_source: str
     job: Endpoint
     polling: Polling
     video: Endpoint | None = None

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
-from videostat.clock import format_duration
+from videostat.clock import format_duration, to_local
 from videostat.models import State
 from videostat.render.messages import complaint, passing, say
 from videostat.render.text import clean, number_of_jobs, size
@@ -82,7 +82,7 @@ class Log(ErrorsOnly):
     def __enter__(self) -> Self:
         until = ""
         if self._timeout:
-            when = (self._clock.now() + timedelta(seconds=self._timeout)).astimezone()
+            when = to_local(self._clock.now() + timedelta(seconds=self._timeout))
             day = "" if self._timeout < 86400 else f"{when:%Y-%m-%d }"  # noqa: PLR2004 - a day
             until = f", until {day}{when:%H:%M} ({format_duration(self._timeout)})"
         self.note(f"{self._doing} {number_of_jobs(self._open)}{until}")
