@@ -86,6 +86,12 @@ def test_show_says_where_each_value_comes_from_and_no_key(
     assert KEY not in got.stdout + got.stderr
 
 
+def test_show_makes_control_characters_visible(videostat: Videostat, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[defaults]\noutput_dir = "a\u009b31m\u202eb"\n')
+    got = videostat("config", "show", "--config", "config.toml")
+    assert "a\\x9b31m\\u202eb" in got.stdout
+
+
 # --- set-key
 
 

@@ -6,11 +6,12 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NoReturn
 
 import typer
 
+from videostat.cli.options import refuse_lone_unit
 from videostat.commands import completion, config, demo, download, history, providers, sandbox, status, wait
 from videostat.commands import list as list_module
 from videostat.errors import ExitCode, Interrupted, OutputClosed, UsageError, VideostatError
@@ -36,15 +37,24 @@ app = typer.Typer(
 
 @app.callback()
 def videostat(
+    context: typer.Context,
     *,
     version: Annotated[  # noqa: ARG001 - its callback has done it all
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
 ) -> None:
     """Wait for AI-generated videos and bring them home."""
+    refuse_lone_unit(sys.argv[1:])
+    if debug:
+        # Before the command it means the same as after it.
+        on = {"debug": True}
+        context.default_map = {**dict.fromkeys(_DEBUGGED, on), "config": {"check": on}}
     if sys.stdout is None:
         raise UsageError("stdout is closed: there is nowhere to answer")
 
+
+_DEBUGGED = ("status", "wait", "download", "list")
 
 app.command()(status.status)
 app.command()(wait.wait)
@@ -79,8 +89,7 @@ def _run() -> int:
     except VideostatError as error:
         return error.exit_code if isinstance(error, OutputClosed) else _report(error)
     except typer.TyperException as error:
-        context = getattr(error, "ctx", None)
-        hint = f"See {context.command_path} --help" if context else None
+        hint = _hint(error, getattr(error, "ctx", None))
         return _report(UsageError(error.format_message(), hint=hint)) if str(error) else ExitCode.USAGE
     except SystemExit:
         # Its own way out of a broken pipe, wherever help or a message was written to it.
@@ -89,6 +98,19 @@ def _run() -> int:
         return Interrupted(signal.SIGINT).exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence instead of a traceback
         return _unforeseen(error)
+
+
+def _hint(error: typer.TyperException, context: typer.Context | None) -> str | None:
+    """Say where to read on, and what may have been meant by an option that is none here."""
+    if context is None:
+        return None
+    see = f"See {context.command_path} --help"
+    option = str(getattr(error, "option_name", ""))
+    if re.fullmatch(r"-[^-].*", option) and "jobs" in {parameter.name for parameter in context.command.params}:
+        return f"{see}. An id that begins with '-' is written PROVIDER:ID."
+    children: Mapping[str, Any] = getattr(context.command, "commands", {})
+    owner = next((name for name, each in children.items() for one in each.params if option in one.opts), None)
+    return f"{option} comes after the command: {context.command_path} {owner} {option}" if owner else see
 
 
 def _unforeseen(error: Exception) -> ExitCode:

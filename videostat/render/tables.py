@@ -28,7 +28,7 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     if not sys.stdout.isatty():
         with output():
             for row in rows:
-                print("\t".join(cell if isinstance(cell, str) else cell[0] for cell in row))
+                print("\t".join(clean(cell if isinstance(cell, str) else cell[0], longest=None) for cell in row))
         return
     with output():
         print_columns(headers, list(rows))

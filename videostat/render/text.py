@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from videostat.models import State
@@ -27,6 +28,10 @@ _INVISIBLE = frozenset(
 _HARMLESS = frozenset("\xa0\u3000")  # spaces of French and Chinese, which isprintable() does not count as text
 _LONGEST = 500
 
+# What CI agents obey: Azure's ##vso[...] and GitHub's and TeamCity's like it anywhere in a line, GitHub's ::... at the
+# beginning of one.
+_COMMANDS = re.compile(r"##(?=[\w.-]*\[)|^\s*::")
+
 
 def clean(foreign: str, *, longest: int | None = _LONGEST) -> str:
     r"""Text from a server, on one line, what is invisible written out, as in \x1b; `longest` in characters.
@@ -36,7 +41,13 @@ def clean(foreign: str, *, longest: int | None = _LONGEST) -> str:
     """
     # Cut first, for a service may send megabytes: no character is shown as less than one.
     shown = "".join(map(_visible, foreign if longest is None else foreign[: longest + 1]))
+    shown = break_commands(shown)
     return shown if longest is None or len(shown) <= longest else shown[: longest - 3] + "..."
+
+
+def break_commands(line: str) -> str:
+    """Break up what a CI agent that reads our output would take for a command to itself."""
+    return _COMMANDS.sub(lambda found: f"{found[0][:-1]} {found[0][-1]}", line)
 
 
 def _visible(character: str) -> str:
