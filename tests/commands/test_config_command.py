@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import sys
 import tomllib
@@ -174,8 +175,9 @@ def test_what_cannot_be_stored_is_told(
 
 
 @pytest.fixture
-def prompt(home: Path) -> pexpect.spawn[str]:
+def prompt(home: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> pexpect.spawn[str]:
     """`config set-key` on a pseudo-terminal, when it has asked."""
+    monkeypatch.delenv("VIDEOSTAT_JOGG_API_KEY")
     child = pexpect.spawn(
         sys.executable, ["-m", "videostat", "config", "set-key", "jogg"], encoding="utf-8", timeout=20
     )
@@ -184,12 +186,48 @@ def prompt(home: Path) -> pexpect.spawn[str]:
     return child
 
 
-def test_on_a_terminal_the_key_is_asked_for_and_not_shown(prompt: pexpect.spawn[str], folder: Path) -> None:
+def test_on_a_terminal_the_key_is_asked_for_and_not_shown(
+    prompt: pexpect.spawn[str], folder: Path, sandbox: Sandbox
+) -> None:
     prompt.sendline(KEY)
     prompt.expect(pexpect.EOF)
     prompt.close()
     assert prompt.exitstatus == 0
     assert KEY not in str(prompt.before)
+    assert KEY in (folder / "credentials.toml").read_text()
+    assert "the key is stored, but jogg: the key was refused" in str(prompt.before)
+    assert len(sandbox.requests) == 1
+
+
+def test_on_a_terminal_a_key_that_works_is_told(prompt: pexpect.spawn[str], sandbox: Sandbox) -> None:
+    prompt.sendline(sandbox.key("jogg"))
+    prompt.expect_exact(f"It works at {sandbox.base_url('jogg')}.")
+    prompt.expect(pexpect.EOF)
+    prompt.close()
+    assert prompt.exitstatus == 0
+    assert len(sandbox.requests) == 1
+
+
+def test_from_a_pipe_a_key_is_not_tried(
+    videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIDEOSTAT_JOGG_API_KEY")
+    assert videostat("config", "set-key", "jogg", stdin=KEY).code == 0
+    assert not sandbox.requests
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_service_that_does_not_answer_a_new_key_keeps_nobody(
+    videostat: Videostat, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIDEOSTAT_JOGG_API_KEY")
+    monkeypatch.setattr("videostat.commands.config.KEY_SECONDS", 0.3)
+    monkeypatch.setattr("getpass.getpass", lambda _: KEY)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        got = videostat("config", "set-key", "jogg", tty=["stdin"])
+    assert got.code == 0
+    assert "the key is stored, but jogg: no answer within 0.3 s" in got.stderr
     assert KEY in (folder / "credentials.toml").read_text()
 
 

@@ -11,18 +11,22 @@ from videostat import waiting
 from videostat.cli.options import read_duration
 from videostat.cli.signals import forward_signals
 from videostat.errors import ExitCode, Interrupted, OutputClosed, UsageError, VideostatError
+from videostat.models import Job
 from videostat.polling.options import Phase, PollOptions, Reply
+from videostat.render.jsonlines import JsonLines
+from videostat.render.log import ErrorsOnly
 from videostat.render.messages import say
 from videostat.render.notices import Notices
 from videostat.render.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from videostat.cli.exec import Execution
     from videostat.cli.save import Saving
     from videostat.cli.session import Session
-    from videostat.models import Job, JobRef
+    from videostat.config import Account
+    from videostat.models import JobRef
     from videostat.render.answers import Answers
     from videostat.render.views import View
 
@@ -48,6 +52,17 @@ def worst_exit_code(codes: Iterable[ExitCode]) -> ExitCode:
     bad = set(codes) - {ExitCode.OK}
     signals = bad & {ExitCode.HUNG_UP, ExitCode.INTERRUPTED, ExitCode.TERMINATED}
     return min(signals or bad, default=ExitCode.OK)
+
+
+def _without_key(accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
+    """Return the jobs that cannot be asked about, for there is no key that could be one."""
+    refused = {}
+    for ref, account in accounts.items():
+        try:
+            account.key()
+        except VideostatError as error:
+            refused[ref] = Job(ref=ref, problem=error, ended=True)
+    return refused
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,18 +97,19 @@ class Run:
         steps = self._steps()
         saved = {job.ref: job for job in self.saving.already()} if self.saving else {}
         accounts = {ref: self.session.client.account(ref.provider) for ref in self.refs}
-        for account in {account.key_group: account for ref, account in accounts.items() if ref not in saved}.values():
-            # A key command may ask for a passphrase: not while a look's seconds are counted. What is wrong with the
-            # key, the look tells.
-            with suppress(VideostatError):
-                account.key()
+        # A key command may ask for a passphrase: not while a look's seconds are counted.
+        refused = _without_key({ref: account for ref, account in accounts.items() if ref not in saved})
+        asked = [ref for ref in self.refs if ref not in refused]
+        if not asked:
+            # There is no wait, and so no screen.
+            yield from self._end(refused, view if isinstance(view, JsonLines) else ErrorsOnly())
+            return
         notices = Notices(clock, {ref: account.provider.polling.usual for ref, account in accounts.items()})
         inbox: SimpleQueue[Reply | int] = SimpleQueue()
         options = replace(self.options, steps=tuple(steps))
         with forward_signals(inbox), self.execution or nullcontext(), view:
-            for job in waiting.run(
-                self.session.client, self.refs, steps, options, inbox=inbox, clock=clock, saved=saved
-            ):
+            yield from self._end(refused, view)
+            for job in waiting.run(self.session.client, asked, steps, options, inbox=inbox, clock=clock, saved=saved):
                 if job is None:
                     view.tick()
                     continue
@@ -109,6 +125,12 @@ class Run:
                 if job.ended:
                     with view.aside():
                         yield job
+
+    def _end(self, jobs: Mapping[JobRef, Job], view: View) -> Iterator[Job]:
+        for job in jobs.values():
+            view.update(job)
+            with view.aside():
+                yield job
 
     def _steps(self) -> dict[Phase, Callable[[Job], Job]]:
         steps: dict[Phase, Callable[[Job], Job]] = {}

@@ -2,12 +2,15 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from videostat.cli.options import Config, Debug, Fields, Json
-from videostat.errors import ConfigError, ExitCode, KeyMissing, UsageError, VideostatError
+from videostat.errors import ConfigError, ExitCode, KeyMissing, Unreachable, UsageError, VideostatError
+
+KEY_SECONDS = 10  # after which nobody waits any more to hear whether a new key works
 
 SHOWN = ("account", "setting", "value", "from")
 CHECKED = ("account", "key", "works", "error", "hint", "exit_code")
@@ -117,7 +120,40 @@ def set_key(context: typer.Context, account: Account, *, config: Config = None) 
     used = next(value for value in load(config).values() if (value.account, value.key) == (group, "api_key"))
     if used.source != settings.credentials_path.name:
         say(f"videostat: but it is not used: {used.source} comes first")
+    elif sys.stdin.isatty():
+        _try_key(group, config)
     return ExitCode.OK
+
+
+def _try_key(account: str, config: Path | None) -> None:
+    """Say what the service answers to the stored key, by one request; it stays stored whatever comes of it."""
+    from queue import Empty, SimpleQueue
+    from threading import Thread
+
+    from videostat.cli.session import session
+    from videostat.render.messages import error_lines, say
+
+    outcome: SimpleQueue[VideostatError | None] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            this.client.check(account)
+        except VideostatError as error:
+            outcome.put(error)
+        else:
+            outcome.put(None)
+
+    with session(config, keep=False) as this:
+        Thread(target=ask, daemon=True).start()
+        try:
+            error = outcome.get(timeout=KEY_SECONDS)
+        except Empty:
+            error = Unreachable(f"no answer within {KEY_SECONDS} s", hint="Later: videostat config check")
+        if error:
+            for line in error_lines(error, f"the key is stored, but {account}"):
+                say(line)
+        else:
+            say(f"It works at {this.client.account(account).base_url}.")
 
 
 def _piped() -> str:
