@@ -7,7 +7,7 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from videostat.cli.jobfile import read_jobs
@@ -20,13 +20,19 @@ from videostat.render.messages import say
 from videostat.render.text import number_of_jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     import typer
 
     from videostat.cli.session import Session
     from videostat.config import Settings
+    from videostat.models import Job
+
+T = TypeVar("T")
+
+# In a row, after which a list that is sorted, more or less, has no newer one.
+OLDER = 100
 
 # What the last part of a pasted address may end in, beside the id.
 _ENDING = re.compile(r"\.(?:mp4|webm|mov|mkv|m4v|jpe?g|png|json|html?)\Z", re.IGNORECASE)
@@ -92,6 +98,17 @@ def resolve_jobs(
             hint="One job a line: PROVIDER ID." if source else _which_jobs(context),
         )
     return list(dict.fromkeys(given))
+
+
+def newer(jobs: Iterable[tuple[Job, T]], after: datetime | None) -> Iterator[tuple[Job, T]]:
+    """Yield the jobs of a service's list that were submitted after that, newest first; stop at a hundred older ones."""
+    older = 0
+    for job, total in jobs:
+        if after is None or job.created_at is None or job.created_at >= after:
+            older = 0
+            yield job, total
+        elif (older := older + 1) >= OLDER:
+            return
 
 
 def _which_jobs(context: typer.Context) -> str:

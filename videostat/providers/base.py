@@ -50,20 +50,25 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list, and how many jobs the service says there are in all."""
+    """One page of a list, and how many jobs the service says there are in all; `rows` counts unreadable ones too."""
 
     jobs: tuple[Job, ...]
     total: int | None
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A GET of `page` (from 1) and `size_param`; `parse` is told what the jobs' provider is called."""
+    """A GET of `page` (from 1) and `size_param`; `parse` is told what the jobs' provider is called.
+
+    `documented_size`: how many jobs a page has in the service's own example.
+    """
 
     path: str
     size_param: str
     max_size: int
     parse: Callable[[str, Answer], Page]
+    documented_size: int = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,6 +107,7 @@ def parse_page(provider: str, answer: Answer) -> Page:
             _job(JobRef(provider, found), row) for found, row in named if found and reading.text(row.get("status"))
         ),
         total=None if total is None else int(total),
+        rows=len(rows),
     )
 
 
