@@ -18,7 +18,7 @@ _videostat_command() {
         'status') options='--from --unfinished --provider --state --since -j --json --fields -q --quiet --exit-status --no-history --debug --config -h --help' argument='JOBS' ;;
         'wait') options='--from --unfinished --provider --state --since -t --timeout --interval --fail-fast --any --download --output-dir -o --output --name --parallel --overwrite --allow-private --exec -j --json --fields -q --quiet --progress --no-history --debug --config -h --help' argument='JOBS' ;;
         'download') options='--from --missing --provider --state --since --output-dir -o --output --name --parallel --overwrite --allow-private --exec -j --json --fields -q --quiet --progress --no-history --debug --config -h --help' argument='JOBS' ;;
-        'list') options='--state -n --limit --all -j --json --fields -q --quiet --no-history --debug --config -h --help' argument='ACCOUNT' ;;
+        'list') options='--state --since -n --limit --all -j --json --fields -q --quiet --no-history --debug --config -h --help' argument='ACCOUNT' ;;
         'history') options='--unfinished --missing --provider --state --since -n --limit --all -j --json --fields -q --quiet -h --help' argument='' ;;
         'providers') options='-j --json --fields --config -h --help' argument='' ;;
         'demo') options='-h --help' argument='' ;;

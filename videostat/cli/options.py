@@ -158,7 +158,9 @@ Output = Annotated[
 ]
 Name = Annotated[
     str | None,
-    typer.Option(metavar="TEMPLATE", help="Names in the folder: {provider}, {id}, {ext}.", rich_help_panel=SAVING),
+    typer.Option(
+        metavar="TEMPLATE", help="Names in the folder: {provider}, {id}, {date}, {ext}.", rich_help_panel=SAVING
+    ),
 ]
 Parallel = Annotated[
     int | None,

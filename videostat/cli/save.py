@@ -16,7 +16,7 @@ from videostat.saving import Transfer, download
 from videostat.saving.destination import Destination, ensure_distinct, ensure_writable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from videostat.cli.session import Session
@@ -38,10 +38,15 @@ def plan_saving(
 
     Raises UsageError for names that would leave the folder or meet, and for what is in the way already.
     """
-    defaults, clock = session.settings.defaults, session.clock
+    defaults, clock, dated = session.settings.defaults, session.clock, None
     if output is None:
-        folder = output_dir or defaults.output_dir
-        destinations = {ref: Destination.from_template(ref, folder, name or defaults.name) for ref in refs}
+        folder, template = output_dir or defaults.output_dir, name or defaults.name
+        if "{date}" in template:
+            dated = partial(Destination.from_template, folder=folder, template=template)
+        destinations = {
+            ref: Destination.from_template(ref, folder, template, session.history.moment(ref) if dated else None)
+            for ref in refs
+        }
         ensure_distinct(destinations.values())
     elif name:
         raise UsageError("-o and --name both say what the file is called", hint="Leave one of them out.")
@@ -59,6 +64,7 @@ def plan_saving(
         destinations=destinations,
         overwrite=overwrite,
         deadline=clock.monotonic() + (timeout or math.inf),
+        dated=dated,
     )
 
 
@@ -71,13 +77,17 @@ def _ensure_free(destination: Destination, *, overwrite: bool) -> None:
 
 @dataclass(kw_only=True)
 class Saving:
-    """Saves jobs' videos; a view reads `transfers` meanwhile. `deadline` is on the monotonic clock."""
+    """Saves jobs' videos; a view reads `transfers` meanwhile. `deadline` is on the monotonic clock.
+
+    `dated`: gives the destination anew when the job's own date is known, where names have a date.
+    """
 
     client: Client
     clock: Clock
     destinations: Mapping[JobRef, Destination]
     overwrite: bool
     deadline: float
+    dated: Callable[..., Destination] | None = None
     transfers: dict[JobRef, Transfer] = field(default_factory=dict)
 
     def already(self) -> Iterable[Job]:
@@ -91,7 +101,9 @@ class Saving:
                 yield Job(ref=ref, state=State.SUCCEEDED, saved=saved)
 
     def save(self, job: Job) -> Job:
-        destination = self.destinations[job.ref]
+        destination, moment = self.destinations[job.ref], job.completed_at or job.created_at
+        if self.dated and moment:
+            destination = self.dated(job.ref, moment=moment)
         transfer = self.transfers.setdefault(job.ref, Transfer(destination.path.name))
         saved = download(
             Link(job.video_url or "", job.expires_at),

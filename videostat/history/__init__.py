@@ -51,6 +51,7 @@ _UPDATE = """
 
 _COLUMNS = "provider, id, last_seen, state, status, title, created_at, completed_at, error, file, bytes"
 _FILE = "SELECT file FROM job WHERE provider = ? AND id = ? AND typeof(file) = 'blob'"
+_MOMENT = "SELECT coalesce(completed_at, created_at, first_seen) AS moment FROM job WHERE provider = ? AND id = ?"
 _NEWEST = f"ORDER BY {SUBMITTED} DESC, rowid DESC"
 
 # A transaction costs several fsyncs: a burst of answers must not pay for each of them.
@@ -139,6 +140,13 @@ class History:
         with suppress(UsageError):
             for row in self._file.read(_FILE, (ref.provider, ref.id)) if self._file else ():
                 return Path(os.fsdecode(row["file"]))
+        return None
+
+    def moment(self, ref: JobRef) -> datetime | None:
+        """Return when the job ended, else was submitted, else was first seen here; None for one that is not known."""
+        with suppress(UsageError, TypeError, ValueError, OverflowError):
+            for row in self._file.read(_MOMENT, (ref.provider, ref.id)) if self._file else ():
+                return _utc(row["moment"])
         return None
 
     def ids(self, provider: str, limit: int) -> Iterator[str]:
