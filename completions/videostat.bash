@@ -28,7 +28,7 @@ _videostat_command() {
         'config path') options='--config -h --help' argument='' ;;
         'config show') options='-j --json --fields --config -h --help' argument='' ;;
         'config set-key') options='--config -h --help' argument='ACCOUNT' ;;
-        'config check') options='-j --json --fields --debug --config -h --help' argument='ACCOUNT' ;;
+        'config check') options='-v --verbose -j --json --fields --debug --config -h --help' argument='ACCOUNT' ;;
         'completion') options='-h --help' commands='bash zsh fish' ;;
         'completion bash') options='-h --help' argument='' ;;
         'completion zsh') options='-h --help' argument='' ;;

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
+from videostat import __version__
+from videostat.cli import report
 from videostat.config import load
 
 if TYPE_CHECKING:
@@ -321,6 +323,65 @@ def test_a_file_that_others_can_read_is_warned_of(videostat: Videostat, sandbox:
     got = videostat("config", "check", "--config", config)
     assert got.code == 0
     assert f"chmod 600 {config}" in got.stderr
+
+
+def test_the_page_for_a_bug_report_says_all_but_the_key_and_the_home(
+    videostat: Videostat, sandbox: Sandbox, home: Path, folder: Path
+) -> None:
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text("[defaults]\n")
+    (folder / "config.toml").chmod(0o600)
+    videostat("status", "jogg", "proj_stuck")
+    sandbox.requests.clear()
+    got = videostat("config", "check", "--verbose")
+    assert got.code == 0
+    assert len(sandbox.requests) == 3
+    assert str(home) not in got.stdout
+    for account in ("jogg", "doubao", "reelbot"):
+        assert sandbox.key(account) not in got.stdout
+        assert f"  base_url: {sandbox.base_url(account)}" in got.lines
+    for line in (
+        f"  videostat: {__version__}",
+        "  jobs: 1",
+        "  unfinished: 1",
+        "  works: yes",
+        "  stdout: no terminal",
+    ):
+        assert line in got.lines
+    (config,) = (line for line in got.lines if line.startswith("  config: "))
+    assert config == "  config: ~/.config/videostat/config.toml (-rw-------, 11 bytes)"
+    assert any(line.startswith("  clock_difference: ") for line in got.lines)
+
+
+def test_the_page_for_a_bug_report_is_one_object_in_json(
+    videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDEOSTAT_JOGG_API_KEY", "wrong-key-of-mine")
+    monkeypatch.delenv("VIDEOSTAT_REELBOT_API_KEY")
+    monkeypatch.setenv("http_proxy", "http://me:secret@127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    got = videostat("config", "check", "-v", "--json")
+    (page,) = got.objects
+    assert got.code == 3
+    assert [*page] == ["versions", "files", "jogg", "doubao", "reelbot", "history", "terminal"]
+    assert (page["jogg"]["works"], page["doubao"]["works"]) == (False, True)
+    assert "refused" in page["jogg"]["error"]
+    assert page["doubao"]["certificate"] == "none: not encrypted"
+    assert page["doubao"]["seconds"] < 10
+    assert page["reelbot"] == {"key": None, "base_url": sandbox.base_url("reelbot")}
+    assert page["versions"]["urllib3"]
+    assert "warning" not in page["versions"]
+    assert "wrong-key-of-mine" not in got.stdout
+
+
+def test_a_proxy_is_shown_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://me:secret@proxy.example:3128")
+    assert report._proxy("https://api.jogg.ai") == "http://proxy.example:3128"
+
+
+def test_a_urllib3_that_is_not_the_real_one_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "packages_distributions", lambda: {"urllib3": ["urllib3-future", "urllib3"]})
+    assert "not the real one, but urllib3-future" in str(report._versions()["warning"])
 
 
 # --- what is configured reaches the wire

@@ -104,7 +104,8 @@ class Run:
             # There is no wait, and so no screen.
             yield from self._end(refused, view if isinstance(view, JsonLines) else ErrorsOnly())
             return
-        notices = Notices(clock, {ref: account.provider.polling.usual for ref, account in accounts.items()})
+        usual = {ref: account.provider.polling.usual for ref, account in accounts.items()}
+        notices = Notices(clock, usual, waits=self.options.attempts is None)
         inbox: SimpleQueue[Reply | int] = SimpleQueue()
         options = replace(self.options, steps=tuple(steps))
         with forward_signals(inbox), self.execution or nullcontext(), view:

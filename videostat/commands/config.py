@@ -3,12 +3,15 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from videostat.cli.options import Config, Debug, Fields, Json
 from videostat.errors import ConfigError, ExitCode, KeyMissing, Unreachable, UsageError, VideostatError
+
+if TYPE_CHECKING:
+    from videostat.cli.session import Session
 
 KEY_SECONDS = 10  # after which nobody waits any more to hear whether a new key works
 
@@ -41,7 +44,14 @@ def init(*, config: Config = None) -> ExitCode:
     package = files("videostat")
     # In a checkout it lies at the top, where people look; a wheel has it in the package.
     example = package / "config.example.toml"
-    write_file(path, (example if example.is_file() else package / ".." / example.name).read_text(encoding="utf-8"))
+    try:
+        text = (example if example.is_file() else package / ".." / example.name).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"this installation lacks {example.name}",
+            hint="Install videostat anew; for PyInstaller: --collect-data videostat",
+        ) from None
+    write_file(path, text)
     show_lines([str(path)])
     return ExitCode.OK
 
@@ -167,6 +177,9 @@ def _piped() -> str:
 def check(
     account: Annotated[str | None, typer.Argument(metavar="[ACCOUNT]", help="Only this one.")] = None,
     *,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Everything a bug report begins with; no key, no name of yours.")
+    ] = False,
     json: Json = False,
     fields: Fields = None,
     debug: Debug = False,
@@ -176,6 +189,7 @@ def check(
 
     For example:
       videostat config check
+      videostat config check --verbose
 
     Exit code: 0 if every key works, 3 if one is missing or refused.
     """
@@ -190,6 +204,8 @@ def check(
     codes = []
     with session(config, keep=False, debug=debug) as this:
         settings = this.settings
+        if verbose:
+            return _describe(this, account, as_json=json)
         sources = {value.account: value.source for value in settings.values() if value.key == "api_key" and value.value}
         accounts = [settings.key_group(account)] if account else sorted(sources)
         if not accounts:
@@ -211,3 +227,35 @@ def check(
                 base_url = this.client.account(name).base_url
                 show_lines([f"{name}: the key from {sources[name]} works at {base_url}"])
     return worst_exit_code(codes)
+
+
+def _describe(this: "Session", account: str | None, *, as_json: bool) -> ExitCode:
+    """Print the page that a bug report begins with."""
+    from videostat.cli.report import describe
+    from videostat.cli.run import worst_exit_code
+    from videostat.render.answers import json_text
+    from videostat.render.tables import show_lines
+    from videostat.render.text import clean
+
+    settings = this.settings
+    groups = dict.fromkeys(map(settings.key_group, [account] if account else settings.names()))
+    facts, codes = describe(this, [*groups])
+    if as_json:
+        show_lines([json_text(facts)])
+        return worst_exit_code(codes)
+    lines = []
+    for section, values in facts.items():
+        lines += [section, *(f"  {name}: {clean(_said(value), longest=None)}" for name, value in values.items())]
+    show_lines(lines)
+    return worst_exit_code(codes)
+
+
+def _said(value: object) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:g}"
+    return str(value)
