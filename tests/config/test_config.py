@@ -967,6 +967,34 @@ def test_a_file_that_others_can_change_gets_a_warning_of_what_they_could_do(
     assert all(part in warnings[0] and "chmod 600" in warnings[0] for part in warning)
 
 
+@pytest.mark.parametrize(
+    ("base_url", "is_warned"),
+    [
+        ("http://gateway.acme.com", True),
+        ("http://8.8.8.8:3000", True),
+        ("http://[2606:4700::1111]", True),
+        ("https://gateway.acme.com", False),
+        ("http://127.0.0.1:3000", False),
+        ("http://192.168.1.5:3000", False),
+        ("http://[::1]:3000", False),
+        ("http://localhost:3000", False),
+        ("http://new-api:3000", False),
+        ("http://gateway.default.svc.cluster.local", False),
+    ],
+)
+def test_a_base_url_without_encryption_to_a_public_host_is_warned_of(
+    configure: Callable[..., Settings],
+    base_url: str,
+    is_warned: bool,  # noqa: FBT001
+) -> None:
+    for settings in (
+        configure(f'[providers.doubao]\nbase_url = "{base_url}"'),
+        configure(VIDEOSTAT_DOUBAO_BASE_URL=base_url),
+    ):
+        told = [warning for warning in settings.warnings if "is not encrypted" in warning]
+        assert bool(told) is is_warned
+
+
 # --- the example
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from videostat.config.file import (
     KEY,
     CannotOpen,
     ConfigFile,
+    is_plain_and_public,
     locked,
     parse,
     read_config,
@@ -126,6 +128,7 @@ class Settings:
         self._key_command_timeout = key_command_timeout
         self._keys: dict[str, Key | VideostatError] = {}
         self._lock = threading.Lock()
+        self.warnings += self._unencrypted()
 
     def _read(self, read: Callable[[Path], ConfigFile], path: Path, *, must_exist: bool) -> ConfigFile:
         """Read a file; one that nobody named and that cannot be opened is as good as none, with one warning."""
@@ -193,6 +196,14 @@ class Settings:
         with locked(self.credentials_path):
             sections = read_credentials(self.credentials_path).sections | {group: {"api_key": key}}
             write_file(self.credentials_path, comment + tomli_w.dumps({"providers": sections}))
+
+    def _unencrypted(self) -> Iterator[str]:
+        for group in dict.fromkeys(map(self.key_group, self.names())):
+            # What is wrong with a variable, the account tells when it is used.
+            with suppress(ConfigError):
+                base_url = self.base_url(group)
+                if base_url and is_plain_and_public(base_url):
+                    yield f"{group}: {base_url} is not encrypted: others on the way can read your key. Has it https?"
 
     def _key_variables(self, group: str) -> list[str]:
         # The service's own variable must not hand its key to a server that merely speaks the same dialect.

@@ -11,7 +11,7 @@ import shlex
 import stat
 from contextlib import contextmanager
 from functools import partial
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -119,6 +119,22 @@ def _base_url(value: str) -> str:
     if match["ipv6"]:
         IPv6Address(match["ipv6"])
     return match["origin"].lower() + match["prefix"]
+
+
+# Not looked up outside: https://www.iana.org/assignments/special-use-domain-names, and what companies use.
+_INNER = (".local", ".localhost", ".internal", ".intranet", ".lan", ".corp", ".home", ".home.arpa", ".test", ".example")
+
+
+def is_plain_and_public(base_url: str) -> bool:
+    """Tell whether requests go unencrypted to a host that is not of a private network, as far as its name says."""
+    match = _BASE_URL.fullmatch(base_url)
+    if not match or not base_url.startswith("http://"):
+        return False
+    host = match["ipv6"] or match["origin"].removeprefix("http://").partition(":")[0]
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith(_INNER)
 
 
 class _Unfit(ValueError):
