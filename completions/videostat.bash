@@ -15,11 +15,11 @@ _videostat_command() {
     options='' commands='' argument=''
     case $1 in
         '') options='--version -h --help' commands='status wait download list history providers demo sandbox config completion' ;;
-        'status') options='--from --unfinished -j --json --fields -q --quiet --exit-status --no-history --debug --config -h --help' argument='JOBS' ;;
-        'wait') options='--from --unfinished -t --timeout --interval --fail-fast --any --download --output-dir -o --output --name --parallel --overwrite --allow-private --exec -j --json --fields -q --quiet --progress --no-history --debug --config -h --help' argument='JOBS' ;;
-        'download') options='--from --missing --output-dir -o --output --name --parallel --overwrite --allow-private --exec -j --json --fields -q --quiet --progress --no-history --debug --config -h --help' argument='JOBS' ;;
-        'list') options='--state -n --limit --all -j --json --fields -q --quiet --no-history --debug --config -h --help' argument='ACCOUNT' ;;
-        'history') options='--unfinished --missing --provider --since -n --limit --all -j --json --fields -q --quiet -h --help' argument='' ;;
+        'status') options='--from --unfinished --provider --state --since -j --json --fields -q --quiet --exit-status --no-history --debug --config -h --help' argument='JOBS' ;;
+        'wait') options='--from --unfinished --provider --state --since -t --timeout --interval --fail-fast --any --download --output-dir -o --output --name --parallel --overwrite --allow-private --exec -j --json --fields -q --quiet --progress --no-history --debug --config -h --help' argument='JOBS' ;;
+        'download') options='--from --missing --provider --state --since --output-dir -o --output --name --parallel --overwrite --allow-private --exec -j --json --fields -q --quiet --progress --no-history --debug --config -h --help' argument='JOBS' ;;
+        'list') options='--state --since -n --limit --all -j --json --fields -q --quiet --no-history --debug --config -h --help' argument='ACCOUNT' ;;
+        'history') options='--unfinished --missing --provider --state --since -n --limit --all -j --json --fields -q --quiet -h --help' argument='' ;;
         'providers') options='-j --json --fields --config -h --help' argument='' ;;
         'demo') options='-h --help' argument='' ;;
         'sandbox') options='--port --speed --limits --fail-rate --expire --cut-after --bytes-per-second --ranges --no-ranges -h --help' argument='' ;;
@@ -28,7 +28,7 @@ _videostat_command() {
         'config path') options='--config -h --help' argument='' ;;
         'config show') options='-j --json --fields --config -h --help' argument='' ;;
         'config set-key') options='--config -h --help' argument='ACCOUNT' ;;
-        'config check') options='-j --json --fields --debug --config -h --help' argument='ACCOUNT' ;;
+        'config check') options='-v --verbose -j --json --fields --debug --config -h --help' argument='ACCOUNT' ;;
         'completion') options='-h --help' commands='bash zsh fish' ;;
         'completion bash') options='-h --help' argument='' ;;
         'completion zsh') options='-h --help' argument='' ;;
@@ -39,11 +39,11 @@ _videostat_command() {
 _videostat_option() {
     case $1 in
         --from | --config | -o | --output | --exec) expected='FILE' ;;
-        --fields | -t | --timeout | --interval | --name | --parallel | -n | --limit | --since | --port | --speed | --fail-rate | --expire | --cut-after | --bytes-per-second) expected='TEXT' ;;
+        --provider) expected='ACCOUNT' ;;
+        --state) expected='queued running succeeded failed unknown' ;;
+        --since | --fields | -t | --timeout | --interval | --name | --parallel | -n | --limit | --port | --speed | --fail-rate | --expire | --cut-after | --bytes-per-second) expected='TEXT' ;;
         --output-dir) expected='FOLDER' ;;
         --progress) expected='auto bars log json' ;;
-        --state) expected='queued running succeeded failed unknown' ;;
-        --provider) expected='ACCOUNT' ;;
         *) expected='' ;;
     esac
 }
@@ -103,7 +103,8 @@ _videostat() {
         FOLDER) compopt -o dirnames 2>/dev/null || { IFS=$'\n' && COMPREPLY=($(compgen -d -- "$2")); } ;;
         JOBS)
             if [[ -n $provider ]]; then
-                offered=$(videostat completion ids "$provider" 2>/dev/null)
+                # As it is called here: it need not be on the PATH.
+                offered=$("${1/#"~/"/$HOME/}" completion ids "$provider" 2>/dev/null)
                 compopt -o nosort 2>/dev/null
             else
                 offered=$(_videostat_accounts)

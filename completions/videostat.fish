@@ -33,10 +33,12 @@ function __videostat_jobs
     set -l word (commandline -ct)
     string match -q -- '-*' "$word"; and return
     set word (string split -m 1 -- : "$word")
+    # As it is called here: it need not be on the PATH.
+    set -l program (string replace -r '^~/' $HOME/ -- (commandline -opc)[1])
     if set -q word[2]
-        videostat completion ids $word[1] 2>/dev/null | string replace -r '^' $word[1]:
+        $program completion ids $word[1] 2>/dev/null | string replace -r '^' $word[1]:
     else if set -l account (__videostat_account)
-        videostat completion ids $account 2>/dev/null
+        $program completion ids $account 2>/dev/null
     else
         __videostat_accounts
     end
@@ -67,6 +69,9 @@ complete -c videostat -n "__videostat_at ''" -l version -d 'Print the version'
 complete -c videostat -n "__videostat_at '' status wait download list history providers demo sandbox config 'config init' 'config path' 'config show' 'config set-key' 'config check' completion 'completion bash' 'completion zsh' 'completion fish'" -s h -l help -d 'Show this message and exit'
 complete -c videostat -n "__videostat_at status wait download" -l from -rF -d 'Read jobs from a file, or - for stdin'
 complete -c videostat -n "__videostat_at status wait" -l unfinished -d 'The jobs of the history that have not ended'
+complete -c videostat -n "__videostat_at status wait download history" -l provider -xa '(__videostat_accounts)' -d 'Only this provider or account'
+complete -c videostat -n "__videostat_at status wait download list history" -l state -xa 'queued running succeeded failed unknown' -d 'Only jobs in this state'
+complete -c videostat -n "__videostat_at status wait download list history" -l since -x -d 'Only jobs submitted in the last 7d, 12h or 30m'
 complete -c videostat -n "__videostat_at status wait download list history providers 'config show' 'config check'" -s j -l json -d 'One JSON object a job'
 complete -c videostat -n "__videostat_at status wait download list history providers 'config show' 'config check'" -l fields -x -d 'Only these JSON fields'
 complete -c videostat -n "__videostat_at status wait download list history" -s q -l quiet -d 'The bare answer, one a line'
@@ -88,13 +93,10 @@ complete -c videostat -n "__videostat_at wait download" -l allow-private -d 'Vid
 complete -c videostat -n "__videostat_at wait download" -l exec -rF -d 'Run this for each job that succeeds'
 complete -c videostat -n "__videostat_at wait download" -l progress -xa 'auto bars log json' -d 'Live bars, log lines, or a JSON object a line'
 complete -c videostat -n "__videostat_at download" -l missing -d 'The history\'s finished jobs without their file'
-complete -c videostat -n "__videostat_at list" -l state -xa 'queued running succeeded failed unknown' -d 'Only jobs in this state'
 complete -c videostat -n "__videostat_at list history" -s n -l limit -x -d 'How many jobs to show'
 complete -c videostat -n "__videostat_at list history" -l all -d 'Show all of them'
 complete -c videostat -n "__videostat_at history" -l unfinished -d 'Only jobs that have not ended'
 complete -c videostat -n "__videostat_at history" -l missing -d 'Only jobs that succeeded and have no file here'
-complete -c videostat -n "__videostat_at history" -l provider -xa '(__videostat_accounts)' -d 'Only this provider or account'
-complete -c videostat -n "__videostat_at history" -l since -x -d 'Only the last 7d, 12h or 30m'
 complete -c videostat -n "__videostat_at sandbox" -l port -x -d 'The port'
 complete -c videostat -n "__videostat_at sandbox" -l speed -x -d 'How much faster than life its jobs go'
 complete -c videostat -n "__videostat_at sandbox" -l limits -d 'Keep the services\' rate limits'
@@ -104,3 +106,4 @@ complete -c videostat -n "__videostat_at sandbox" -l cut-after -x -d 'Cut each v
 complete -c videostat -n "__videostat_at sandbox" -l bytes-per-second -x -d 'Send videos this slowly'
 complete -c videostat -n "__videostat_at sandbox" -l ranges -d 'Let transfers go on where they stopped'
 complete -c videostat -n "__videostat_at sandbox" -l no-ranges -d 'Let transfers go on where they stopped'
+complete -c videostat -n "__videostat_at 'config check'" -s v -l verbose -d 'Everything a bug report begins with'

@@ -7,7 +7,7 @@ from itertools import islice
 import pytest
 
 from videostat.client import BETWEEN_PAGES, PAGE_ATTEMPTS, Client
-from videostat.errors import KeyRefused, RateLimited, ServerError, VideostatError
+from videostat.errors import KeyRefused, NotFound, RateLimited, ServerError, ServiceError, VideostatError
 from videostat.models import Job, JobRef
 from videostat.providers.base import Page
 
@@ -16,19 +16,22 @@ class Service(Client):
     """Its pages, or the errors it answers with first; an unscripted page is a failure."""
 
     def __init__(self, *pages: str, total: int | None = None, errors: tuple[VideostatError, ...] = ()) -> None:
+        super().__init__()
         self._pages, self._total, self._errors = pages, total, list(errors)
+        self.sizes: list[int | None] = []
         self.asked: list[int] = []
         self.slept: list[float] = []
 
     def page(self, name: str, number: int, size: int | None = None) -> Page:
         self.asked.append(number)
+        self.sizes.append(size)
         if self._errors:
             raise self._errors.pop(0)
         jobs = tuple(Job(ref=JobRef("jogg", letter)) for letter in self._pages[number - 1])
-        return Page(jobs, self._total)
+        return Page(jobs, self._total, rows=len(jobs))
 
-    def listed(self, limit: int | None = None) -> str:
-        return "".join(job.ref.id for job, _ in islice(self.list_jobs("jogg", self.slept.append), limit))
+    def listed(self, limit: int | None = None, wanted: int | None = None) -> str:
+        return "".join(job.ref.id for job, _ in islice(self.list_jobs("jogg", self.slept.append, wanted), limit))
 
 
 @pytest.mark.parametrize(
@@ -97,3 +100,39 @@ def test_trouble_that_stays_or_that_asking_again_cannot_help_is_raised(error: Vi
     with pytest.raises(type(error)):
         service.listed()
     assert len(service.asked) == asked
+
+
+@pytest.mark.parametrize(("wanted", "size"), [(None, 100), (500, 100), (7, 7), (100, 100)])
+def test_a_page_is_as_long_as_is_wanted_and_a_hundred_at_most(wanted: int | None, size: int) -> None:
+    service = Service("ab", total=2)
+    service.listed(wanted=wanted)
+    assert service.sizes == [size]
+
+
+@pytest.mark.parametrize("error", [ServiceError("too many"), NotFound("parameter error")])
+def test_a_service_that_refuses_long_pages_is_asked_for_the_documented_ones(error: VideostatError) -> None:
+    service = Service("ab", total=2, errors=(error,))
+    assert (service.listed(), service.sizes) == ("ab", [100, 20])
+    service = Service("ab", total=2, errors=(error, error))
+    with pytest.raises(type(error)):
+        service.listed()
+    service = Service("ab", total=2, errors=(error,))
+    with pytest.raises(type(error)):
+        service.listed(wanted=20)
+
+
+def test_a_total_that_claims_too_little_hides_nothing() -> None:
+    service = Service("abc", "def", "g", total=3)
+    assert (service.listed(wanted=3), service.asked) == ("abcdefg", [1, 2, 3])
+
+
+def test_a_page_with_rows_that_cannot_be_read_is_not_the_last() -> None:
+    class Odd(Service):
+        def page(self, name: str, number: int, size: int | None = None) -> Page:
+            found = super().page(name, number, size)
+            return Page(found.jobs, found.total, rows=3)
+
+    service = Odd("ab", "", "c", "d", total=None)
+    with pytest.raises(IndexError):
+        service.listed(wanted=3)
+    assert service.asked == [1, 2, 3, 4, 5]

@@ -375,7 +375,7 @@ def test_no_signed_url_is_in_a_repr() -> None:
     values = [
         job_with_everything(),
         Link(SIGNED),
-        Page((job_with_everything(),), 1),
+        Page((job_with_everything(),), 1, 1),
         Answer(status=200, headers={"location": SIGNED}, body={"video_url": SIGNED}, received_at=datetime.now(UTC)),
     ]
     assert [value for value in values if "a-signature" in repr(value)] == []

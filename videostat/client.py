@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from videostat.clock import Backoff
 from videostat.config import Settings, load
-from videostat.errors import NotFound, NotSaved, Retryable, UsageError
+from videostat.errors import NotFound, NotSaved, Retryable, ServiceError, UsageError
 from videostat.models import Job, JobRef
 from videostat.transport import Transport
 from videostat.transport.tracing import LOG
@@ -126,35 +126,49 @@ class Client:
         path = f"{listing.path}?page={number}&{listing.size_param}={size or listing.max_size}"
         return listing.parse(name, self._transport.ask("GET", account.base_url, path, _auth(account)))
 
-    def list_jobs(self, name: str, sleep: Callable[[float], None] = time.sleep) -> Iterator[tuple[Job, int | None]]:
+    def list_jobs(
+        self, name: str, sleep: Callable[[float], None] = time.sleep, wanted: int | None = None
+    ) -> Iterator[tuple[Job, int | None]]:
         """Yield each job of the service's list once, with the total the service claims.
 
-        Pages are asked for as they are needed. Jobs created meanwhile push others to the next page, where they are
-        skipped. A page that fails for a while is asked for again, `sleep` waits between. Raises what `page` raises.
+        `wanted`: how many will be taken, None for all; a page is no longer than that. Pages are asked for as they are
+        needed. Jobs created meanwhile push others to the next page, where they are skipped. A page that fails for a
+        while is asked for again, `sleep` waits between. Raises what `page` raises.
         """
         seen: set[JobRef] = set()
+        listing = self.account(name).provider.listing
+        size = min(wanted or listing.max_size, listing.max_size) if listing else 1
         for number in count(1):
-            found = self._page_with_retries(name, number, sleep)
+            try:
+                found = self._page_with_retries(name, number, size, sleep)
+            except (NotFound, ServiceError):
+                # It may take no more than its documentation shows.
+                if number > 1 or listing is None or size <= listing.documented_size:
+                    raise
+                size = listing.documented_size
+                found = self._page_with_retries(name, number, size, sleep)
             fresh = {job.ref: job for job in found.jobs if job.ref not in seen}
             seen.update(fresh)
             for job in fresh.values():
                 yield job, found.total
-            # A total may be wrong or missing; a page without news is the end whatever it says.
-            if not fresh or (found.total is not None and len(seen) >= found.total):
+            # A total may be wrong either way, and a page shorter than was asked for may be the longest there is: both
+            # together are the end, and a page without news whatever they say.
+            is_last = found.rows < size and found.total is not None and len(seen) >= found.total
+            if is_last or not found.rows or (found.jobs and not fresh):
                 return
 
-    def _page_with_retries(self, name: str, number: int, sleep: Callable[[float], None]) -> Page:
+    def _page_with_retries(self, name: str, number: int, size: int, sleep: Callable[[float], None]) -> Page:
         pause = 0.0
         for _ in range(1, PAGE_ATTEMPTS):
             try:
-                return self.page(name, number)
+                return self.page(name, number, size)
             except Retryable as error:
                 pause = BETWEEN_PAGES.after(pause)
                 wait = pause if error.retry_after is None else error.retry_after
                 if wait > BETWEEN_PAGES.longest:
                     raise
                 sleep(wait)
-        return self.page(name, number)
+        return self.page(name, number, size)
 
     def submit(self, name: str, path: str, body: Mapping[str, Any]) -> object:
         """Order a video; the service's answer, as it is."""

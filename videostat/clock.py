@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# In an inbox, what only ends a wait: no signal has this number.
+WAKE_UP = 0
+
 _SECONDS = {"bare": 1, "d": 86400, "h": 3600, "m": 60, "s": 1}
 _NUMBER = r"\d{1,9}(?:\.\d{1,20})?"
 _DURATION = re.compile(
@@ -42,12 +45,13 @@ class Clock:
         time.sleep(seconds / self._speed)
 
     def wait(self, inbox: SimpleQueue[T], seconds: float) -> T | None:
-        """Return the next item, or None after `seconds`, at most after a quarter of a real second."""
+        """Return the next item, or None after `seconds`, at most after a quarter of a real second, and at a wake-up."""
         try:
             # Four times a second, whatever happens: for the live view, and for a signal that did not wake us.
-            return inbox.get(timeout=min(max(seconds / self._speed, 0), 0.25))
+            item = inbox.get(timeout=min(max(seconds / self._speed, 0), 0.25))
         except queue.Empty:
             return None
+        return None if item == WAKE_UP else item
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,14 @@ class Backoff:
     def after(self, pause: float) -> float:
         """Return the pause that follows this one; 0 stands for none yet."""
         return max(self.first, min(pause * 2, self.longest))
+
+
+def to_local(moment: datetime) -> datetime:
+    """Return the same moment in the time of this place; in UTC where TZ names a zone that cannot be."""
+    try:
+        return moment.astimezone()
+    except (ValueError, OverflowError):
+        return moment
 
 
 def parse_duration(text: str) -> float:

@@ -53,6 +53,7 @@ class ExitCode(IntEnum):
     NOT_SAVED = 9
     EXEC = 10
     TIMEOUT = 124
+    HUNG_UP = 128 + signal.SIGHUP
     INTERRUPTED = 128 + signal.SIGINT
     BROKEN_PIPE = 141
     TERMINATED = 128 + signal.SIGTERM

@@ -24,8 +24,9 @@ DOWNLOAD_AGAIN = "Do not generate it again: run the same command again."
 # What a video is called in its folder, where nobody says otherwise.
 DEFAULT_NAME = "{provider}-{id}.{ext}"
 
-# The ids the services hand out, and nothing that could leave a folder, a URL path or an option.
-_ID = re.compile(r"(?!-)(?!\.+\Z)[A-Za-z0-9._~=+-]{1,256}", re.ASCII)
+# The ids the services hand out, and nothing that could leave a folder or a URL path.
+_ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9._~=+:-]{1,512}", re.ASCII)
+_SHOWN = 60  # characters of what is no id
 
 
 class State(StrEnum):
@@ -51,17 +52,16 @@ class JobRef:
 
     def __post_init__(self) -> None:
         if not (isinstance(self.id, str) and self.is_id(self.id)):
-            raise UsageError(
-                f"{self.id!a} is not a job id",
-                hint="An id has 1 to 256 letters, digits or . _ ~ = + - and does not start with '-'.",
-            )
+            is_long = isinstance(self.id, str) and len(self.id) > _SHOWN
+            shown = f"{self.id[:_SHOWN]}..." if is_long else self.id
+            raise UsageError(f"{shown!a} is not a job id", hint="An id has 1 to 512 letters, digits or . _ ~ = + - :")
 
     def __str__(self) -> str:
         return f"{self.provider} {self.id}"
 
     @classmethod
     def parse(cls, text: str) -> JobRef:
-        """Of PROVIDER:ID; raises UsageError."""
+        """Split PROVIDER:ID at its first colon; raises UsageError."""
         provider, colon, job_id = text.partition(":")
         if not colon:
             raise UsageError(f"{text!a} is not PROVIDER:ID")

@@ -2,10 +2,41 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def user_folder(find: Callable[[str], Path]) -> Path:
+    """Return this person's folder for videostat, as a function of platformdirs gives it; below `~` without a home."""
+    try:
+        return find("videostat")
+    except RuntimeError:  # of pathlib: no HOME, and no entry in passwd
+        return Path("~") / "videostat"
+
+
+def is_without_home(path: Path) -> bool:
+    """Tell whether the path begins in a home folder that is not known."""
+    return path.parts[:1] == ("~",)
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Keep other processes out that lock the same folder, where the disk can; create it. Raises OSError."""
+    make_private_folder(folder)
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def make_private_folder(folder: Path) -> None:
@@ -24,8 +55,9 @@ def create_private_file(path: Path) -> None:
 def write_private_file(path: Path, text: str) -> None:
     """Put a file in place whole, with mode 0600, in a private folder, whatever the umask. Raises OSError.
 
-    A symbolic link at the path is replaced, never followed.
+    A symbolic link at the path stays, and the file that it leads to is written: people keep such files elsewhere.
     """
+    path = Path(os.path.realpath(path))
     make_private_folder(path.parent)
     with tempfile.NamedTemporaryFile(
         "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False

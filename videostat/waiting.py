@@ -148,6 +148,7 @@ def _look(client: Client, ref: JobRef, clock: Clock) -> Job:
 class Saving:
     """Save jobs' videos; a view reads `transfers` meanwhile. `deadline` is on the monotonic clock.
 
+    `dated` gives the destination anew when the job's own date is known, where names have a date.
     `recent`: the jobs that were submitted, or else first seen here, within the last hour. `worked`: the hosts that have
     sent something in this run.
     """
@@ -158,6 +159,7 @@ class Saving:
     overwrite: bool
     deadline: float
     history: History | None = None
+    dated: Callable[..., Destination] | None = None
     transfers: dict[JobRef, Transfer] = field(default_factory=dict)
     recent: set[JobRef] = field(default_factory=set)
     worked: set[str] = field(default_factory=set)
@@ -189,7 +191,9 @@ class Saving:
         """
         if job.saved:
             return job
-        first = self.destinations[job.ref]
+        first, moment = self.destinations[job.ref], job.completed_at or job.created_at
+        if self.dated and moment:
+            first = self.dated(job.ref, moment=moment)
         links = job.links or (Link(""),)
         places = [first, *(first.further(number) for number in range(2, len(links) + 1))]
         for place in places[1:]:

@@ -7,6 +7,7 @@ import re
 import shlex
 import stat
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -157,3 +158,10 @@ def test_what_it_prints_does_not_drive_the_terminal(videostat: Videostat) -> Non
     assert got.code == 0
     assert "\\x1b]0;pwned\\x07said\n" in got.stderr
     assert "\x1b" not in got.stderr
+
+
+def test_what_it_leaves_in_the_background_keeps_nobody(videostat: Videostat) -> None:
+    began = time.monotonic()
+    got = videostat("wait", "jogg", "proj_done", "--exec", "sh -c 'sleep 20 & echo started'")
+    assert time.monotonic() - began < 10
+    assert (got.code, "started\n" in got.stderr) == (0, True)

@@ -9,10 +9,12 @@ import re
 import shlex
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from select import select
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -23,7 +25,6 @@ from werkzeug import Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from conftest import Videostat
     from pytest_httpserver import HTTPServer
@@ -37,7 +38,7 @@ pytestmark = [
 ]
 
 VIDEOSTAT = [sys.executable, "-m", "videostat"]
-BOTH = pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+BOTH = pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 HIDE, SHOW = b"\x1b[?25l", b"\x1b[?25h"
 QUICKLY = 2  # seconds
 
@@ -125,7 +126,7 @@ def test_every_job_is_answered_and_the_command_that_resumes_really_does(
     assert signum.name in told
     assert re.search("2 jobs (may )?go on", told)
     words = shlex.split(command)
-    assert words[:3] == ["python", "-m", "videostat"]
+    assert words[:3] == VIDEOSTAT
     resumed = videostat(*words[3:])
     assert resumed.code == 0
     assert [answer["state"] for answer in resumed.objects] == ["succeeded", "succeeded"]
@@ -221,6 +222,86 @@ def test_a_wait_that_is_suspended_gives_the_cursor_back_until_it_goes_on() -> No
             process.kill()
 
 
+@pytest.mark.usefixtures("hanging")
+def test_a_wait_that_was_suspended_for_longer_than_its_turn_still_keeps_its_deadline() -> None:
+    """Before Python 3.13, SimpleQueue.get(timeout) waits for ever once a handler has outlasted it."""
+    command = [*VIDEOSTAT, "wait", "-q", "--timeout", "2", "doubao", "1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, process_group=0) as process:
+        try:
+            time.sleep(1)
+            process.send_signal(signal.SIGTSTP)
+            _, status = os.waitpid(process.pid, os.WUNTRACED)
+            assert os.WIFSTOPPED(status)
+            time.sleep(0.5)
+            process.send_signal(signal.SIGCONT)
+            assert process.wait(10) != 0
+        finally:
+            process.kill()
+
+
+@BOTH
+@pytest.mark.usefixtures("hanging")
+@pytest.mark.parametrize("form", [(), ("--json",), ("--progress", "json")])
+def test_the_command_that_resumes_is_said_though_nobody_reads_the_answer(
+    signum: signal.Signals, form: tuple[str, ...]
+) -> None:
+    """Ctrl-C reaches `| jq` too, and it is gone first."""
+    with started("wait", "doubao", "a", "b", *form) as process:
+        assert process.stdout
+        process.stdout.close()
+        process.send_signal(signum)
+        assert process.wait(10) == -signum
+        assert process.stderr
+        said = process.stderr.read()
+    assert "wait doubao a b" in said.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("hanging")
+def test_under_nohup_a_hangup_is_none() -> None:
+    command = ["sh", "-c", f"trap '' HUP; exec {shlex.join(VIDEOSTAT)} wait doubao a"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr
+            process.stderr.readline()
+            process.send_signal(signal.SIGHUP)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.6)
+            interrupted(process, signal.SIGTERM)
+        finally:
+            process.kill()
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_command_that_runs_at_a_signal_is_told_too(tmp_path: Path) -> None:
+    script = tmp_path / "child"
+    script.write_text(
+        f"#!/bin/sh\ntrap 'echo told > {tmp_path}/told; exit' TERM\necho $$ > {tmp_path}/runs\n"
+        "for i in 1 2 3 4 5 6 7 8 9 0; do sleep 0.3; done\n"
+    )
+    script.chmod(0o700)
+    with started("wait", "jogg", "proj_done", "--exec", str(script)) as process:
+        until((tmp_path / "runs").exists)
+        _, said = interrupted(process, signal.SIGTERM)
+    assert "wait jogg proj_done --exec" in said.splitlines()[-1]
+    until((tmp_path / "told").exists)
+
+
+@pytest.mark.usefixtures("hanging")
+def test_very_many_ids_are_put_into_a_private_file() -> None:
+    ids = [f"task_with_a_rather_long_name_{number}" for number in range(200)]
+    command = [*VIDEOSTAT, "wait", "--timeout", "9m", "doubao", *ids]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        process.stderr.readline()
+        _, said = interrupted(process, signal.SIGINT)
+    words = shlex.split(said.splitlines()[-1])
+    assert words[:5] == [*VIDEOSTAT, "wait", "--from"]
+    assert words[6:] == ["--timeout", "9m"]
+    assert stat.S_IMODE(Path(words[5]).stat().st_mode) == 0o600
+    assert len(said.splitlines()[-1]) < 300
+    assert Path(words[5]).read_text().split() == [f"doubao:{each}" for each in ids]
+
+
 @pytest.mark.usefixtures("sandbox")
 def test_on_a_terminal_the_cursor_comes_back_below_what_was_drawn() -> None:
     child = pexpect.spawn(VIDEOSTAT[0], [*VIDEOSTAT[1:], "wait", "jogg", "proj_stuck"], encoding="utf-8", timeout=10)
@@ -232,7 +313,7 @@ def test_on_a_terminal_the_cursor_comes_back_below_what_was_drawn() -> None:
     shown = str(child.before).encode()
     assert SHOW in shown
     assert HIDE not in shown[shown.index(SHOW) :]
-    assert b"python -m videostat wait jogg proj_stuck" in shown
+    assert shlex.join([*VIDEOSTAT, "wait", "jogg", "proj_stuck"]).encode() in shown
 
 
 @pytest.mark.usefixtures("sandbox")

@@ -30,7 +30,7 @@ def asked(got: list[list[str]]) -> list[tuple[str, ...]]:
         (["jogg", "proj_done_a"], [A]),
         (["jogg", "proj_done_a", "proj_done_b"], [A, B]),
         (["jogg:proj_done_a", "doubao:task_done_c", "jogg:proj_done_b"], [A, C, B]),
-        (["jogg", "proj_done_a", "doubao:task_done_c", "proj_done_b"], [A, C, B]),
+        (["doubao:task_done_c", "jogg", "proj_done_a", "proj_done_b"], [C, A, B]),
         (["doubao:task_done_c", "jogg", "proj_done_a"], [C, A]),
     ],
 )
@@ -64,6 +64,128 @@ def test_jobs_can_be_read_line_by_line(
     assert asked(got.rows) == jobs
 
 
+TABLE = 'Title,Provider,ID\n"Hello, world",jogg,proj_done_a\nBye,doubao,task_done_c\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "jobs"),
+    [
+        (b"\xff\xfe" + "jogg proj_done_a\r\n".encode("utf-16-le"), [A]),
+        (b"\xfe\xff" + "jogg proj_done_a\n".encode("utf-16-be"), [A]),
+        ("jogg proj_done_a\n".encode("utf-16-le"), [A]),
+        ("jogg proj_done_a\n".encode("utf-16-be"), [A]),
+        (b"jogg proj_done_a\rjogg proj_done_b\r", [A, B]),
+        (b'[{"provider": "jogg", "id": "proj_done_a"},\n {"provider": "doubao", "id": "task_done_c"}]\n', [A, C]),
+        (b'[\n  "jogg:proj_done_a",\n  "jogg proj_done_b"\n]', [A, B]),
+        (b'{\n  "provider": "jogg",\n  "id": "proj_done_a"\n}\n{"provider": "jogg", "id": "proj_done_b"},\n', [A, B]),
+        (b'{"provider": "jogg", "id": "proj_done_a", "title": "a # b"} # mine\n', [A]),
+        (b'{"provider": "jogg", "id": 5}\n', [("jogg", "5")]),
+        (b'"jogg" "proj_done_a"\n\'jogg:proj_done_b\'\n', [A, B]),
+        ("\u201cjogg\u201d \u201cproj_done_a\u201d\n".encode(), [A]),
+        (b"jogg proj_done_a # the intro\njogg:proj_done_b\t# the end\n", [A, B]),
+        (b'jogg,proj_done_a\n"doubao", "task_done_c"\n', [A, C]),
+        (b"provider;id;title\njogg;proj_done_a;x\n", [A]),
+        (TABLE.encode(), [A, C]),
+        (b"jogg proj_done_a,\njogg:proj_done_b,\n", [A, B]),
+    ],
+)
+def test_job_files_are_read_as_people_have_them(
+    videostat: Videostat, tmp_path: Path, text: bytes, jobs: list[tuple[str, str]]
+) -> None:
+    (tmp_path / "jobs").write_bytes(text)
+    assert asked(videostat("status", "--from", "jobs").rows) == jobs
+    assert asked(videostat("status", "--from", "-", stdin=text).rows) == jobs
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "proj_done_a\nproj_done_b\n",
+        "id\nproj_done_a\nproj_done_b\n",
+        "Project ID,Title\nproj_done_a,One\nproj_done_b,Two\n",
+        "proj_done_a,One\nproj_done_b,Two\n",
+        '["proj_done_a", "proj_done_b"]',
+        '[{"id": "proj_done_a"}, {"project_id": "proj_done_b"}]',
+        "jogg proj_done_a\nproj_done_b # bare\n",
+    ],
+)
+def test_a_provider_before_a_file_is_that_of_its_bare_ids(videostat: Videostat, text: str) -> None:
+    assert asked(videostat("status", "jogg", "--from", "-", stdin=text).rows) == [A, B]
+
+
+@pytest.mark.parametrize("line", ["{}", "{} x", "x:{}", "AWS_KEY={}", "{},x", '["{}"]', '{{"id": "{}"}}'])
+def test_nothing_is_shown_of_a_line_that_names_no_provider(videostat: Videostat, sandbox: Sandbox, line: str) -> None:
+    got = videostat("wait", "--from", "-", stdin=line.format("hunter2-secret") + "\n")
+    assert (got.code, got.stdout) == (2, "")
+    assert "hunter2" not in got.stderr
+    got = videostat("wait", "jogg", "--from", "-", stdin="hunter2 of bank/paypal\n")
+    assert (got.code, got.stdout) == (2, "")
+    assert "hunter2" not in got.stderr
+    assert not sandbox.requests
+
+
+def test_a_long_word_that_is_no_id_is_shortened(videostat: Videostat) -> None:
+    got = videostat("status", "jogg", "é" + "x" * 5000)
+    assert len(got.stderr.splitlines()[0]) < 200
+
+
+@pytest.mark.parametrize(
+    "argv", [["--", "jogg", "-done"], ["jogg:-done"], ["jogg", "--", "-done"], ["--from", "jobs.txt"]]
+)
+def test_an_id_may_begin_with_a_hyphen(videostat: Videostat, sandbox: Sandbox, tmp_path: Path, argv: list[str]) -> None:
+    (tmp_path / "jobs.txt").write_text("jogg -done\n")
+    assert asked(videostat("status", *argv).rows) == [("jogg", "-done")]
+    assert sandbox.requests[0].path.endswith("/-done")
+
+
+def test_colons_belong_to_the_id(videostat: Videostat, sandbox: Sandbox) -> None:
+    got = videostat("status", "jogg:a:b", "doubao", "run:2:x", "y")
+    assert asked(got.rows) == [("jogg", "a:b"), ("doubao", "run:2:x"), ("doubao", "y")]
+    assert {request.path.rpartition("/")[2] for request in sandbox.requests} == {"a:b", "run:2:x", "y"}
+
+
+def test_an_address_shows_nothing_of_its_query(videostat: Videostat) -> None:
+    got = videostat("status", "https://cdn.jogg.ai/videos/p.mp4?Signature=hunter2")
+    assert got.code == 2
+    assert "hunter2" not in got.stderr
+
+
+def test_without_jobs_those_of_the_history_are_offered_with_their_number(
+    videostat: Videostat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
+    videostat("status", "jogg", "proj_stuck_1", "proj_stuck_2", "proj_done_a")
+    for command, offered in (
+        ("wait", "2 jobs that have not ended: videostat wait --unfinished"),
+        ("status", "2 jobs that have not ended: videostat status --unfinished"),
+        ("download", "1 job that succeeded and have no file here: videostat download --missing"),
+    ):
+        got = videostat(command)
+        assert got.code == 2
+        assert offered in got.stderr
+
+
+def test_the_historys_jobs_can_be_narrowed(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
+    videostat("status", "jogg:proj_stuck", "doubao:task_stuck", "jogg:proj_queued", "jogg:proj_done_a")
+
+    def chosen(*argv: str) -> list[tuple[str, ...]]:
+        return sorted(asked(videostat("status", "--unfinished", *argv).rows))
+
+    everything = chosen()
+    assert len(everything) == 3
+    assert chosen("--provider", "doubao") == [("doubao", "task_stuck")]
+    assert chosen("--since", "1h") == everything
+    states = {state: chosen("--state", state) for state in ("queued", "running", "failed")}
+    assert states["failed"] == []
+    assert {*states["queued"], *states["running"]} == {*everything}
+    got = videostat("wait", "--unfinished", "--state", "failed")
+    assert (got.code, got.stderr) == (0, "The history has no unfinished job like that.\n")
+    assert "Did you mean jogg?" in videostat("wait", "--unfinished", "--provider", "jog").stderr
+    assert asked(videostat("download", "--missing", "--provider", "doubao").rows) == []
+    assert asked(videostat("download", "--missing", "--provider", "jogg").rows) == [A]
+
+
 @pytest.mark.parametrize("form", [(), ("--json",)])
 def test_what_one_command_prints_the_next_one_reads(videostat: Videostat, form: tuple[str, ...]) -> None:
     first = videostat("status", "jogg:proj_done_a", "doubao:task_done_c", "jogg:nope", *form)
@@ -88,7 +210,10 @@ def test_words_and_a_file_add_up(videostat: Videostat) -> None:
         ('{"provider": "jogg"}', "not a job as --json prints it"),
         ('{"provider": 5, "id": "a"}', "not a job as --json prints it"),
         ('{"provider": ["jogg"], "id": "a"}', "not a job as --json prints it"),
-        ('{"provider": "jogg", "id": 5}', "not a job as --json prints it"),
+        ('{"provider": "jogg", "id": true}', "not a job as --json prints it"),
+        ('{"provider": "jogg", "id": 5.5}', "not a job as --json prints it"),
+        ("[5]", "this is not PROVIDER ID"),
+        ("[[]]", "not a job as --json prints it"),
         ('{"provider": "jogg", "id": ".."}', "'..' is not a job id"),
         ('{"provider": "\\ud800", "id": "a"}', "is no service"),
         ('{"a":' * 50_000, "not a job as --json prints it"),
@@ -119,17 +244,30 @@ def test_a_bad_line_is_named_by_its_number_and_nothing_is_asked(
         (["jogg"], "which job of jogg?"),
         (["proj_1"], "'proj_1' is not a known service or account"),
         (["jogg:a", "proj_1"], "its service comes first, as in: jogg ID"),
-        (["jogg", "doubao:x"], "which job of jogg?"),
+        (["jogg", "doubao:x"], "Write doubao:x before jogg, or else jogg:doubao:x"),
+        (["jogg", "a", "jogg:b"], "Write jogg:b before jogg, or else jogg:jogg:b"),
+        (["demo-1", "jogg"], "the service comes first, then its job ids\n  Did you mean: videostat "),
+        (["demo-1", "demo-2", "jogg"], " jogg demo-1 demo-2\n"),
+        (["demo-1:jogg"], " jogg demo-1\n"),
+        (["https://app.jogg.ai/projects/proj_abc123"], " jogg proj_abc123\n"),
+        (["jogg", "https://app.jogg.ai/projects/proj_abc123?tab=1#x"], " jogg proj_abc123\n"),
+        (["https://api.jogg.ai/v2/avatar_video/vid_1/"], " jogg-avatar vid_1\n"),
+        (["app.jogg.ai/projects/proj_abc123"], " jogg proj_abc123\n"),
+        (["https://cdn.jogg.ai/videos/proj_abc123.mp4?sig=0"], " jogg proj_abc123\n"),
+        (["https://reelbot.space/#/projects?projectId=42"], " reelbot 42\n"),
+        (["https://example.com/x"], " PROVIDER x\n"),
+        (["jogg", "https://"], "this is an address, not a job id"),
+        (["--since", "7d", "jogg", "a"], "--since narrows the jobs of the history"),
+        (["--state", "running"], "--state narrows the jobs of the history"),
+        (["--provider", "jogg"], "--provider narrows the jobs of the history"),
         ([], "no jobs given"),
         (["jogg", "a", "doubao", "b"], "doubao is a service, not a job id"),
         (["jogg", ""], "'' is not a job id"),
         (["jogg", ".."], "'..' is not a job id"),
         (["jogg", "a/b"], "'a/b' is not a job id"),
         (["jogg", "a b"], "'a b' is not a job id"),
-        (["jogg", "--", "-rf"], "'-rf' is not a job id"),
         (["jogg", "é"], r"'\xe9' is not a job id"),
-        (["jogg", "a" * 257], "is not a job id"),
-        (["jogg:a:b"], "'a:b' is not a job id"),
+        (["jogg", "a" * 513], "is not a job id"),
         (["--from", "nowhere.txt"], "nowhere.txt cannot be read: No such file"),
         (["--from", "."], ". cannot be read: Is a directory"),
         (["--from", "binary.dat"], "binary.dat is not valid UTF-8"),
@@ -165,8 +303,8 @@ def test_an_account_of_ones_own_is_a_provider(
     config = tmp_path / "config.toml"
     config.write_text(f'[providers.eu]\ntype = "doubao"\nbase_url = "{sandbox.base_url("doubao")}"\n')
     monkeypatch.setenv("VIDEOSTAT_EU_API_KEY", sandbox.key("doubao"))
-    got = videostat("status", "eu", "task_done", "doubao:task_done", "--config", config)
-    assert asked(got.rows) == [("eu", "task_done"), ("doubao", "task_done")]
+    got = videostat("status", "doubao:task_done", "eu", "task_done", "--config", config)
+    assert asked(got.rows) == [("doubao", "task_done"), ("eu", "task_done")]
     assert got.code == 0
 
 

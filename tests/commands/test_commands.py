@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import videostat as package
 from videostat.errors import ConfigError, Interrupted, KeyRefused, OutputClosed, VideostatError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Videostat
 
     from videostat.sandbox import Sandbox
@@ -174,3 +177,115 @@ def test_a_reader_that_has_gone_is_left_quietly(command: str, code: int) -> None
     finally:
         os.close(writing)
     assert done.stderr == f"{code}\n"
+
+
+@pytest.mark.parametrize("command", ["wait --download", "download -o x.mp4", "download"])
+def test_a_folder_that_was_deleted_is_told(sandbox: Sandbox, tmp_path: Path, command: str) -> None:
+    (tmp_path / "gone").mkdir()
+    done = run(f"cd {tmp_path}/gone; rmdir {tmp_path}/gone; videostat {command} --no-history jogg proj_done")
+    assert done.returncode == 2
+    assert "the folder you are in has been deleted" in done.stderr
+    assert not sandbox.requests
+
+
+def test_what_needs_no_folder_does_without(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    done = run(f"cd {tmp_path}/gone; rmdir {tmp_path}/gone; videostat download jogg proj_done --output-dir {tmp_path}")
+    assert done.returncode == 0
+    assert (tmp_path / "jogg-proj_done.mp4").exists()
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_zone_that_cannot_be_is_utc() -> None:
+    done = run("TZ=UTC+25 videostat wait --no-history jogg proj_done")
+    assert (done.returncode, "until " in done.stderr) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("argv", "written"),
+    [
+        (["wait", "jogg", "a", "--timeout", "10", "m"], "write 10m"),
+        (["wait", "jogg", "a", "-t", "1.5", "h", "-q"], "write 1.5h"),
+        (["wait", "jogg", "a", "-t10", "min"], "write 10m"),
+        (["wait", "jogg", "a", "--timeout=90", "s"], "write 90s"),
+        (["wait", "--interval", "20", "seconds", "jogg", "a"], "write 20s"),
+        (["history", "--since", "7", "d"], "write 7d"),
+        (["history", "--since", "7", "days"], "write 7d"),
+    ],
+)
+def test_a_unit_apart_from_its_number_is_told(
+    videostat: Videostat, sandbox: Sandbox, argv: list[str], written: str
+) -> None:
+    got = videostat(*argv)
+    assert (got.code, got.stdout) == (2, "")
+    assert written in got.stderr.splitlines()[0]
+    assert not sandbox.requests
+
+
+@pytest.mark.usefixtures("no_history")
+def test_a_job_may_be_called_m(videostat: Videostat) -> None:
+    assert [row[1] for row in videostat("status", "jogg", "10", "m").rows] == ["10", "m"]
+
+
+@pytest.mark.usefixtures("no_history")
+@pytest.mark.parametrize("argv", [["status", "jogg", "proj_done"], ["config", "check", "jogg"], ["list", "jogg"]])
+def test_debug_is_accepted_before_the_command(videostat: Videostat, argv: list[str]) -> None:
+    got = videostat("--debug", *argv)
+    assert got.code == 0
+    assert "GET " in got.stderr
+    assert "GET " not in videostat(*argv).stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "hint"),
+    [
+        (["--json", "status", "jogg", "a"], "--json comes after the command: videostat status --json"),
+        (["--timeout", "5m", "wait", "jogg", "a"], "--timeout comes after the command: videostat wait --timeout"),
+        (["status", "jogg", "-Vx9"], "An id that begins with '-' is written PROVIDER:ID."),
+    ],
+)
+def test_an_option_in_the_wrong_place_is_told_with_the_right_one(
+    videostat: Videostat, argv: list[str], hint: str
+) -> None:
+    got = videostat(*argv)
+    assert got.code == 2
+    assert hint in got.stderr
+
+
+@pytest.mark.usefixtures("no_history")
+def test_a_tilde_is_the_home_in_every_path(videostat: Videostat, home: Path, tmp_path: Path) -> None:
+    (home / "jobs").write_text("jogg proj_done\n")
+    (home / "config.toml").touch()
+    got = videostat("download", "--from=~/jobs", "--config=~/config.toml", "--output-dir=~/out", "-q")
+    assert (got.code, got.lines) == (0, [str(home / "out" / "jogg-proj_done.mp4")])
+    got = videostat("download", "jogg", "proj_done", "--output=~/clip.mp4", "-q")
+    assert got.lines == [str(home / "clip.mp4")]
+    assert [*tmp_path.iterdir()] == []
+    got = videostat("download", "jogg", "proj_done", "--output-dir=~nobody-at-all/x")
+    assert got.code == 2
+    assert "that home folder is not known" in got.stderr
+
+
+@pytest.mark.parametrize("option", ["--output-dir", "-o"])
+@pytest.mark.parametrize("address", ["s3://bucket/dir", "https://example.com/x", "gs://b"])
+def test_videos_are_not_saved_to_an_address(
+    videostat: Videostat, sandbox: Sandbox, tmp_path: Path, option: str, address: str
+) -> None:
+    got = videostat("download", "jogg", "proj_done", option, address)
+    assert got.code == 2
+    assert "this is an address" in got.stderr
+    assert [*tmp_path.iterdir()] == []
+    assert not sandbox.requests
+
+
+def test_a_folder_for_o_is_told_with_the_option_for_folders(videostat: Videostat, tmp_path: Path) -> None:
+    (tmp_path / "my videos").mkdir()
+    got = videostat("download", "jogg", "proj_done", "-o", "my videos")
+    assert got.code == 2
+    assert "For a folder: --output-dir 'my videos'" in got.stderr
+
+
+def test_metavars_read_like_prose(videostat: Videostat) -> None:
+    for command in COMMANDS:
+        shown = videostat(command, "--help").stdout
+        assert not re.search(r"(?i)int(eger)? range|float range|<int|<float|INTEGER|FLOAT", shown)

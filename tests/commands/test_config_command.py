@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import stat
 import sys
 import tomllib
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
+from videostat import __version__
+from videostat.cli import report
 from videostat.config import load
 
 if TYPE_CHECKING:
@@ -87,10 +90,16 @@ def test_show_says_where_each_value_comes_from_and_no_key(
     assert KEY not in got.stdout + got.stderr
 
 
+def test_show_makes_control_characters_visible(videostat: Videostat, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[defaults]\noutput_dir = "a\u009b31m\u202eb"\n')
+    got = videostat("config", "show", "--config", "config.toml")
+    assert "a\\x9b31m\\u202eb" in got.stdout
+
+
 # --- set-key
 
 
-@pytest.mark.parametrize("given", [KEY, f"{KEY}\n", f"{KEY}\r\n"])
+@pytest.mark.parametrize("given", [KEY, f"{KEY}\n", f"{KEY}\r\n", f"  Bearer {KEY}\n\n"])
 def test_a_key_is_read_from_stdin_and_kept_privately(
     videostat: Videostat, folder: Path, monkeypatch: pytest.MonkeyPatch, given: str
 ) -> None:
@@ -107,7 +116,7 @@ def test_a_key_is_read_from_stdin_and_kept_privately(
     assert got.stderr == f"The key for jogg is in {stored}.\n"
 
 
-@pytest.mark.parametrize("given", [f"{KEY}\nsecond line\n", f"{KEY}\n\n", f" {KEY}\n", b"\xff\xfe"])
+@pytest.mark.parametrize("given", [f"{KEY}\nsecond line\n", f"A={KEY}\n", b"\xff\xfe"])
 def test_a_key_of_more_than_a_line_is_refused_unseen(videostat: Videostat, folder: Path, given: str | bytes) -> None:
     got = videostat("config", "set-key", "jogg", stdin=given)
     assert (got.code, got.stdout) == (2, "")
@@ -138,7 +147,7 @@ def test_a_key_that_is_not_used_is_told(videostat: Videostat) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["", "\n", "two words", f'"{KEY}"', f"'{KEY}'", f"{KEY}\tx", "schlüssel-0123456789", f" {KEY}", f"{KEY}\x1b[31m"],
+    ["two words", f'"{KEY}"', f"'{KEY}'", f"{KEY}\tx", "schlüssel-0123456789", f"X_KEY={KEY}", f"{KEY}\x1b[31m"],
 )
 def test_a_key_that_cannot_be_one_is_refused_unseen(videostat: Videostat, folder: Path, given: str) -> None:
     got = videostat("config", "set-key", "jogg", stdin=given)
@@ -155,6 +164,8 @@ def test_a_key_that_cannot_be_one_is_refused_unseen(videostat: Videostat, folder
         ([], KEY, "ACCOUNT"),
         (["jogg", KEY], "", "videostat: "),
         (["jogg"], None, "stdin is closed"),
+        (["jogg"], "", "no key was given\n  It comes from JoggAI: dashboard, API."),
+        (["jogg"], " \n", "no key was given"),
     ],
 )
 def test_what_cannot_be_stored_is_told(
@@ -167,8 +178,9 @@ def test_what_cannot_be_stored_is_told(
 
 
 @pytest.fixture
-def prompt(home: Path) -> pexpect.spawn[str]:
+def prompt(home: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> pexpect.spawn[str]:
     """`config set-key` on a pseudo-terminal, when it has asked."""
+    monkeypatch.delenv("VIDEOSTAT_JOGG_API_KEY")
     child = pexpect.spawn(
         sys.executable, ["-m", "videostat", "config", "set-key", "jogg"], encoding="utf-8", timeout=20
     )
@@ -177,16 +189,56 @@ def prompt(home: Path) -> pexpect.spawn[str]:
     return child
 
 
-def test_on_a_terminal_the_key_is_asked_for_and_not_shown(prompt: pexpect.spawn[str], folder: Path) -> None:
+def test_on_a_terminal_the_key_is_asked_for_and_not_shown(
+    prompt: pexpect.spawn[str], folder: Path, sandbox: Sandbox
+) -> None:
     prompt.sendline(KEY)
     prompt.expect(pexpect.EOF)
     prompt.close()
     assert prompt.exitstatus == 0
     assert KEY not in str(prompt.before)
     assert KEY in (folder / "credentials.toml").read_text()
+    assert "the key is stored, but jogg: the key was refused" in str(prompt.before)
+    assert len(sandbox.requests) == 1
 
 
-@pytest.mark.parametrize(("pressed", "ends"), [("\x04", (2, None)), ("\x03", (None, 2))], ids=["Ctrl-D", "Ctrl-C"])
+def test_on_a_terminal_a_key_that_works_is_told(prompt: pexpect.spawn[str], sandbox: Sandbox) -> None:
+    prompt.sendline(sandbox.key("jogg"))
+    prompt.expect_exact(f"It works at {sandbox.base_url('jogg')}.")
+    prompt.expect(pexpect.EOF)
+    prompt.close()
+    assert prompt.exitstatus == 0
+    assert len(sandbox.requests) == 1
+
+
+def test_from_a_pipe_a_key_is_not_tried(
+    videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIDEOSTAT_JOGG_API_KEY")
+    assert videostat("config", "set-key", "jogg", stdin=KEY).code == 0
+    assert not sandbox.requests
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_service_that_does_not_answer_a_new_key_keeps_nobody(
+    videostat: Videostat, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIDEOSTAT_JOGG_API_KEY")
+    monkeypatch.setattr("videostat.commands.config.KEY_SECONDS", 0.3)
+    monkeypatch.setattr("getpass.getpass", lambda _: KEY)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        got = videostat("config", "set-key", "jogg", tty=["stdin"])
+    assert got.code == 0
+    assert "the key is stored, but jogg: no answer within 0.3 s" in got.stderr
+    assert KEY in (folder / "credentials.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("pressed", "ends"),
+    [("\x04", (2, None)), ("\r", (2, None)), ("\x03", (None, 2))],
+    ids=["Ctrl-D", "Enter", "Ctrl-C"],
+)
 def test_the_prompt_can_be_left(
     prompt: pexpect.spawn[str], folder: Path, pressed: str, ends: tuple[int | None, int | None]
 ) -> None:
@@ -272,6 +324,65 @@ def test_a_file_that_others_can_read_is_warned_of(videostat: Videostat, sandbox:
     got = videostat("config", "check", "--config", config)
     assert got.code == 0
     assert f"chmod 600 {config}" in got.stderr
+
+
+def test_the_page_for_a_bug_report_says_all_but_the_key_and_the_home(
+    videostat: Videostat, sandbox: Sandbox, home: Path, folder: Path
+) -> None:
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text("[defaults]\n")
+    (folder / "config.toml").chmod(0o600)
+    videostat("status", "jogg", "proj_stuck")
+    sandbox.requests.clear()
+    got = videostat("config", "check", "--verbose")
+    assert got.code == 0
+    assert len(sandbox.requests) == 3
+    assert str(home) not in got.stdout
+    for account in ("jogg", "doubao", "reelbot"):
+        assert sandbox.key(account) not in got.stdout
+        assert f"  base_url: {sandbox.base_url(account)}" in got.lines
+    for line in (
+        f"  videostat: {__version__}",
+        "  jobs: 1",
+        "  unfinished: 1",
+        "  works: yes",
+        "  stdout: no terminal",
+    ):
+        assert line in got.lines
+    (config,) = (line for line in got.lines if line.startswith("  config: "))
+    assert config == "  config: ~/.config/videostat/config.toml (-rw-------, 11 bytes)"
+    assert any(line.startswith("  clock_difference: ") for line in got.lines)
+
+
+def test_the_page_for_a_bug_report_is_one_object_in_json(
+    videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDEOSTAT_JOGG_API_KEY", "wrong-key-of-mine")
+    monkeypatch.delenv("VIDEOSTAT_REELBOT_API_KEY")
+    monkeypatch.setenv("http_proxy", "http://me:secret@127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    got = videostat("config", "check", "-v", "--json")
+    (page,) = got.objects
+    assert got.code == 3
+    assert [*page] == ["versions", "files", "jogg", "doubao", "reelbot", "history", "terminal"]
+    assert (page["jogg"]["works"], page["doubao"]["works"]) == (False, True)
+    assert "refused" in page["jogg"]["error"]
+    assert page["doubao"]["certificate"] == "none: not encrypted"
+    assert page["doubao"]["seconds"] < 10
+    assert page["reelbot"] == {"key": None, "base_url": sandbox.base_url("reelbot")}
+    assert page["versions"]["urllib3"]
+    assert "warning" not in page["versions"]
+    assert "wrong-key-of-mine" not in got.stdout
+
+
+def test_a_proxy_is_shown_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://me:secret@proxy.example:3128")
+    assert report._proxy("https://api.jogg.ai") == "http://proxy.example:3128"
+
+
+def test_a_urllib3_that_is_not_the_real_one_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "packages_distributions", lambda: {"urllib3": ["urllib3-future", "urllib3"]})
+    assert "not the real one, but urllib3-future" in str(report._versions()["warning"])
 
 
 # --- what is configured reaches the wire

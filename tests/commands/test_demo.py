@@ -10,6 +10,7 @@ import pytest
 
 from videostat.commands import demo
 from videostat.providers import PROVIDERS
+from videostat.sandbox import videos
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,3 +71,23 @@ def test_on_a_terminal_it_draws_and_exits_0(home_cwd: Path) -> None:
     assert len(saved(home_cwd)) > len(PROVIDERS)
     assert "━" in screen or "#" in screen
     assert screen.rindex("\x1b[?25h") > screen.rindex("\x1b[?25l")
+
+
+@pytest.mark.parametrize("command", [("demo",), ("sandbox", "--port", "0")])
+def test_a_file_that_the_installation_lacks_is_named(
+    videostat: Videostat, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("videostat.sandbox.videos.files", lambda _: tmp_path)
+    monkeypatch.setattr("videostat.sandbox.videos._read", videos._read.__wrapped__)
+    got = videostat(*command)
+    assert (got.code, got.stdout) == (2, "")
+    assert "this installation lacks videostat/sandbox/media/testsrc.mp4" in got.stderr
+
+
+def test_a_template_that_the_installation_lacks_is_named(
+    videostat: Videostat, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("importlib.resources.files", lambda _: tmp_path / "nowhere")
+    got = videostat("config", "init")
+    assert got.code == 2
+    assert "this installation lacks config.example.toml" in got.stderr

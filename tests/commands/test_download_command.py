@@ -343,3 +343,17 @@ def test_a_history_that_cannot_be_written_is_told_once_and_the_work_is_done(
     assert len(files(tmp_path)) == 2
     assert got.stderr.count("; it is tried again") == 1
     assert got.stderr.count("the history could not be written: it does not know jogg proj_done_1, ") == 1
+
+
+def test_a_name_can_have_the_date_on_which_the_job_ended(videostat: Videostat, tmp_path: Path) -> None:
+    (ended,) = {each["completed_at"][:10] for each in videostat("status", "jogg", "proj_done", "--json").objects}
+    for is_there in (False, True):
+        got = videostat("download", "jogg", "proj_done", "--name", "{date} {id}.{ext}", "--json")
+        assert got.objects[0]["skipped"] is is_there
+        assert [path.name for path in tmp_path.iterdir()] == [f"{ended} proj_done.mp4"]
+
+
+def test_a_date_comes_from_the_submission_where_no_end_is_known(videostat: Videostat, tmp_path: Path) -> None:
+    (begun,) = {each["created_at"][:10] for each in videostat("status", "jogg-avatar", "avatar_done", "--json").objects}
+    videostat("wait", "jogg-avatar", "avatar_done", "--download", "--name", "{id}-{date}.{ext}")
+    assert [path.name for path in tmp_path.iterdir()] == [f"avatar_done-{begun}.mp4"]

@@ -127,3 +127,15 @@ def test_what_is_listed_is_remembered(videostat: Videostat, monkeypatch: pytest.
     assert videostat("history", "-q").lines == listed
     assert videostat("list", "jogg", "-q", "-n", "6", "--no-history").code == 0
     assert videostat("history", "-q").lines == listed
+
+
+def test_the_list_can_be_narrowed_to_the_newest(videostat: Videostat) -> None:
+    everything = videostat("list", "jogg", "--all", "--json").objects
+    since = videostat("list", "jogg", "--all", "--json", "--since", "1h").objects
+    assert {each["id"] for each in since} < {each["id"] for each in everything}
+    assert all(each["created_at"] > min(one["created_at"] for one in everything) for each in since)
+
+
+def test_a_page_is_as_long_as_what_is_shown(videostat: Videostat, sandbox: Sandbox) -> None:
+    videostat("list", "jogg", "-n", "5")
+    assert sandbox.requests[0].query["limit"] == "5"

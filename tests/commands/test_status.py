@@ -180,7 +180,7 @@ def test_answers_come_in_the_order_of_the_question(videostat: Videostat) -> None
 
 
 def test_what_is_named_twice_is_asked_and_answered_once(videostat: Videostat, sandbox: Sandbox) -> None:
-    got = videostat("status", "jogg", "proj_done", "proj_done", "jogg:proj_done")
+    got = videostat("status", "jogg:proj_done", "jogg", "proj_done", "proj_done")
     assert len(got.lines) == len(sandbox.requests) == 1
 
 
@@ -278,3 +278,15 @@ def test_what_is_not_recorded_now_may_have_been_before(videostat: Videostat) -> 
     videostat("status", "jogg", "proj_stuck")
     got = videostat("status", "--unfinished", "--no-history")
     assert [row[1] for row in got.rows] == ["proj_stuck"]
+
+
+@pytest.mark.usefixtures("no_history")
+def test_of_a_word_that_nobody_documents_status_does_not_say_that_it_waits(
+    videostat: Videostat, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"code": "success", "data": {"task_id": "t", "status": "PONDERING"}}
+    httpserver.expect_request("/v1/video/generations/t").respond_with_json(body)
+    monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", httpserver.url_for("").rstrip("/"))
+    got = videostat("status", "doubao", "t")
+    assert "a status it does not document, 'PONDERING'" in got.stderr
+    assert "waiting" not in got.stderr

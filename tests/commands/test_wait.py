@@ -418,3 +418,31 @@ def test_what_nobody_ever_saw_is_not_promised_to_go_on(videostat: Videostat, mon
     got = videostat("wait", "--timeout", "2m", "jogg", "proj_1")
     assert got.code == 6
     assert "1 job may go on at the service" in got.stderr
+
+
+@pytest.mark.parametrize("tty", [(), ("stdout", "stderr")])
+def test_a_missing_key_is_said_before_the_wait_begins(
+    videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tty: tuple[str, ...]
+) -> None:
+    monkeypatch.delenv("VIDEOSTAT_JOGG_API_KEY")
+    got = videostat("wait", "jogg", "a", "b", tty=tty)
+    assert got.code == 3
+    reason, cure, *rest = got.stderr.splitlines()
+    assert reason == "videostat: jogg: no key is configured"
+    assert cure.startswith("  It comes from JoggAI: dashboard, API. Run `videostat config set-key jogg`, or set ")
+    assert rest == []
+    objects = videostat("wait", "jogg", "a", "b", "--json").objects
+    assert [(each["id"], each["exit_code"], each["retryable"]) for each in objects] == [
+        ("a", 3, False),
+        ("b", 3, False),
+    ]
+    assert not sandbox.requests
+
+
+def test_a_missing_key_of_one_account_keeps_no_other_back(
+    videostat: Videostat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIDEOSTAT_JOGG_API_KEY")
+    got = videostat("wait", "jogg:a", "doubao:task_done")
+    assert got.code == 3
+    assert {row[1]: row[2] for row in got.rows} == {"a": "unknown", "task_done": "succeeded"}

@@ -76,10 +76,12 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (desk / "my folder").mkdir()
     (desk / "my jobs.txt").touch()
     (desk / "config.toml").write_text(CONFIG)
-    command = desk / "bin" / "videostat"
-    command.parent.mkdir()
-    command.write_text(VIDEOSTAT)
-    command.chmod(0o755)
+    # The one on the PATH, and one that is called by its path.
+    for folder, ids in (("bin", "zeta alpha"), ("venv", "beyond")):
+        command = desk / folder / "videostat"
+        command.parent.mkdir()
+        command.write_text(VIDEOSTAT.replace("zeta alpha", ids))
+        command.chmod(0o755)
     return desk
 
 
@@ -200,6 +202,8 @@ def test_a_redirection_is_offered_files_too(offers: Offers, desk: Path) -> None:
         ("videostat wait jogg:a", "jogg", ["jogg:alpha"]),
         ("videostat wait jogg alpha eu-gateway:z", "eu-gateway", ["eu-gateway:zeta"]),
         ("videostat wait reelbot ", "reelbot", []),
+        ("venv/videostat status jogg ", "jogg", ["beyond"]),
+        ("~/venv/videostat status jogg ", "jogg", ["beyond"]),
         ("videostat wait reelbot:", "reelbot", []),
     ],
 )

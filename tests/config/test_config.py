@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 import tomllib
 import traceback
 from itertools import combinations
@@ -284,6 +285,8 @@ def test_an_error_that_every_job_meets_does_not_grow(configure: Callable[..., Se
         (f"sh -c 'echo {CANARY}; kill -9 $$'", "failed with status -9"),
         (f"/nonexistent/{CANARY}", "could not be started: No such file or directory"),
         (f"sh -c 'echo {CANARY}; exec sleep 60'", "took longer than 0.2 seconds"),
+        ("true", "printed nothing"),
+        ("echo", "printed nothing"),
     ],
 )
 def test_a_failing_key_command_is_told_without_its_output(
@@ -316,7 +319,7 @@ def test_a_key_command_does_not_eat_the_jobs_that_are_piped_in(configure: Callab
     stdin = os.dup(0)
     os.dup2(reader, 0)
     try:
-        with pytest.raises(ConfigError, match="what api_key_command holds for jogg must be a key"):
+        with pytest.raises(KeyMissing, match="the api_key_command of jogg printed nothing"):
             key()
         assert os.read(reader, 100) == b"jogg:job1\n"
     finally:
@@ -327,20 +330,37 @@ def test_a_key_command_does_not_eat_the_jobs_that_are_piped_in(configure: Callab
 
 # --- keys that cannot be keys
 
-UNUSABLE = [
-    f"{CANARY} ",
-    f" {CANARY}",
-    f"{CANARY} {CANARY}",
-    f"{CANARY}\n",
-    f"{CANARY}\r\n",
-    f"{CANARY}\t",
-    f"'{CANARY}'",
-    f'"{CANARY}"',
-    f"{CANARY}\x1b[2J",
-    f"{CANARY}\x7f",
-    f"{CANARY}é",
-    f"{CANARY}\u200b",
-    f"{CANARY}\u2028",
+UNUSABLE = {
+    f"{CANARY} {CANARY}": "has a blank in it",
+    f"{CANARY}\n{CANARY}": "has 2 lines",
+    f"{CANARY}\r\n\nuser: me\n": "has 3 lines",
+    f"'{CANARY}'": "is in quotes",
+    f'"{CANARY}"': "is in quotes",
+    f"\u201c{CANARY}\u201d": "is in quotes",
+    f"it's-{CANARY}": "has a quote in it",
+    f"{CANARY}\x1b[2J": "has a control character in it",
+    f"{CANARY}\x7f": "has a control character in it",
+    f"{CANARY}é": "has a character in it that is no ASCII",
+    f"{CANARY}\u200b": "has a character in it that is no ASCII",
+    f"JOGG_API_KEY={CANARY}": "is NAME=KEY",
+    f"export JOGG_API_KEY={CANARY}": "is NAME=KEY",
+    f"x-api-key: {CANARY}": "is a whole header",
+    f'{{"key": "{CANARY}"}}': "is JSON",
+    f"-----BEGIN PRIVATE KEY-----\n{CANARY}": "is a private key's or certificate's text",
+    "$JOGG_API_KEY": "is the name of a variable",
+    "${JOGG_API_KEY}": "is the name of a variable",
+}
+# As people copy them, and as commands print them.
+DRESSED = [
+    "{} ",
+    " {}",
+    "{}\n",
+    "{}\r\n\n",
+    "{}\t",
+    "\ufeff{}",
+    "Bearer {}",
+    "bearer  {}\n",
+    "Authorization: Bearer {}",
 ]
 
 
@@ -349,12 +369,32 @@ def quoted(key: str) -> str:
     return '"' + "".join(f"\\U{ord(c):08x}" for c in key) + '"'
 
 
+@pytest.mark.parametrize("dress", DRESSED)
+def test_a_key_is_taken_out_of_what_came_with_it(
+    configure: Callable[..., Settings], tmp_path: Path, dress: str
+) -> None:
+    given = dress.format(CANARY)
+    (tmp_path / "key").write_text(given)
+    (tmp_path / "config").mkdir()
+    for settings in (
+        configure(f"[providers.jogg]\napi_key = {quoted(given)}"),
+        configure(stored=f"[providers.jogg]\napi_key = {quoted(given)}"),
+        configure(JOGG_API_KEY=given),
+        configure(f'[providers.jogg]\napi_key_command = "cat {tmp_path}/key"'),
+    ):
+        assert settings.account("jogg").key().value == CANARY
+    settings = configure()
+    settings.set_key("jogg", given)
+    assert CANARY + '"' in settings.credentials_path.read_text()
+
+
 @pytest.mark.parametrize("key", ["", *UNUSABLE])
 @pytest.mark.parametrize("source", ["config.toml", "credentials.toml"])
 def test_an_unusable_key_in_a_file_is_refused_unseen(configure: Callable[..., Settings], source: str, key: str) -> None:
     text = f"[providers.jogg]\napi_key = {quoted(key)}"
     with pytest.raises(ConfigError, match=rf"{source}: providers\.jogg\.api_key must be a key without") as caught:
         configure(**{"text" if source == "config.toml" else "stored": text})
+    assert f": it {UNUSABLE.get(key, 'is empty')}" in str(caught.value)
     assert CANARY not in told(caught.value)
 
 
@@ -370,7 +410,7 @@ def test_an_unusable_key_in_a_variable_is_refused_unseen(
     assert str(shown(settings, "jogg", "api_key")[0]).isprintable()
 
 
-@pytest.mark.parametrize("key", ["", "\n", f"{CANARY}\n\n", f"{CANARY}\nuser: me\n", *UNUSABLE[:3], *UNUSABLE[5:]])
+@pytest.mark.parametrize("key", UNUSABLE)
 def test_an_unusable_key_from_a_command_is_refused_unseen(
     configure: Callable[..., Settings], tmp_path: Path, key: str
 ) -> None:
@@ -552,7 +592,11 @@ def test_a_bad_variable_of_one_account_does_not_stop_another(configure: Callable
             for key, means, values in (
                 ("timeout", "a duration: 90", ("true", "-1", "nan", "inf", "'soon'", "[]", "{}", "0x" + "f" * 5000)),
                 ("interval", "a duration: 90", ("false", "'-5s'", "07:32:00", "1979-05-27")),
-                ("output_dir", "the path of a folder", ("1", "true", "''", "[]", r'"a\u0000b"', "'~nobody-at-all/x'")),
+                (
+                    "output_dir",
+                    "the path of a folder",
+                    ("'s3://bucket'", "1", "true", "''", "[]", r'"\u0000b"', "'~nobody-x/x'"),
+                ),
                 ("name", "a template", ("1", "''", r'"a\nb"', "[]")),
                 ("parallel", "a whole number from 1 to 32", ("0", "33", "-1", "2.5", "'3'", "true", "1" + "0" * 400)),
                 ("history", "true or false", ("1", "'yes'", "0")),
@@ -685,6 +729,11 @@ def test_the_option_beats_the_variable_which_beats_the_users_folder(
     assert config.locate(None, environ) == load(None, environ).path
 
 
+def test_a_tilde_in_the_variable_is_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert config.locate(None, {"VIDEOSTAT_CONFIG": "~/my.toml"}) == tmp_path / "my.toml"
+
+
 def test_no_file_at_all_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platformdirs.user_config_path", lambda app: tmp_path / app)
     settings = load(None, {})
@@ -750,8 +799,93 @@ def test_no_key_is_kept_for_an_unknown_account(configure: Callable[..., Settings
         configure().set_key("jog", CANARY)
 
 
+@pytest.mark.parametrize(
+    "command", ["cat ~/.key", "cat /nowhere | head -1", "cat $HOME/.key", "cat /nowhere && x", "echo $JOGG_API_KEY"]
+)
+def test_a_command_for_a_shell_is_told_that_there_is_none(configure: Callable[..., Settings], command: str) -> None:
+    account = configure(f'[providers.jogg]\napi_key_command = "{command}"').account("jogg")
+    with pytest.raises(VideostatError) as caught:
+        account.key()
+    assert "There is no shell here" in str(caught.value.hint)
+
+
+def test_a_key_command_may_leave_an_agent_running(configure: Callable[..., Settings]) -> None:
+    account = configure(f"""[providers.jogg]\napi_key_command = "sh -c 'sleep 20 & echo {CANARY}'" """).account("jogg")
+    began = time.monotonic()
+    assert account.key().value == CANARY
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("value", ["", " ", "\n"])
+def test_a_variable_that_is_set_but_empty_is_named(configure: Callable[..., Settings], value: str) -> None:
+    with pytest.raises(KeyMissing, match="no key is configured: JOGG_API_KEY is set, but empty"):
+        configure(JOGG_API_KEY=value).account("jogg").key()
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_missing_key_is_told_with_where_it_comes_from(configure: Callable[..., Settings], name: str) -> None:
+    account = configure(VIDEOSTAT_DOUBAO_BASE_URL="https://x").account(name)
+    with pytest.raises(KeyMissing) as caught:
+        account.key()
+    assert f"It comes from {PROVIDERS[name].key_source}." in str(caught.value.hint)
+    assert "JoggAI: dashboard, API" in str(caught.value.hint) or "jogg" not in name
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [("0", True), ("false", True), ("No", True), ("OFF", True), ("1", False), ("yes", False)]
+)
+def test_a_variable_can_say_no(configure: Callable[..., Settings], value: str, kept: bool) -> None:  # noqa: FBT001
+    assert configure(VIDEOSTAT_NO_HISTORY=value).defaults.history is kept
+
+
+def test_two_keys_at_once_are_both_kept(tmp_path: Path) -> None:
+    code = "import sys; from videostat.config import load; load(None).set_key(sys.argv[1], 'k-' + sys.argv[1])"
+    environ = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path)}
+    config = "".join(f'[providers.a{n}]\ntype = "reelbot"\n' for n in range(8))
+    (tmp_path / "videostat").mkdir()
+    (tmp_path / "videostat" / "config.toml").write_text(config)
+    running = [subprocess.Popen([sys.executable, "-c", code, f"a{n}"], env=environ) for n in range(8)]
+    assert [each.wait(30) for each in running] == [0] * 8
+    stored = tomllib.loads((tmp_path / "videostat" / "credentials.toml").read_text())["providers"]
+    assert stored == {f"a{n}": {"api_key": f"k-a{n}"} for n in range(8)}
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to(path)])
+def test_a_default_file_that_cannot_be_opened_is_one_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None]
+) -> None:
+    monkeypatch.setattr("platformdirs.user_config_path", lambda app: tmp_path)
+    for name in ("config.toml", "credentials.toml"):
+        make(tmp_path / name)
+    settings = load(None, {"JOGG_API_KEY": "k"})
+    (warning,) = settings.warnings
+    assert warning.startswith(f"cannot read {tmp_path / 'config.toml'}: ")
+    assert settings.account("jogg").key().value == "k"
+    with pytest.raises(ConfigError, match=r"cannot read .*credentials\.toml"):
+        settings.set_key("jogg", "k")
+
+
+def test_without_a_home_nothing_is_configured_and_nothing_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def unknown(app: str) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("platformdirs.user_config_path", unknown)
+    settings = load(None, {"JOGG_API_KEY": "k"})
+    assert settings.account("jogg").key().value == "k"
+    assert settings.warnings == ["there is no home folder, as HOME is not set: no configuration and no history"]
+    with pytest.raises(ConfigError, match="there is no home folder to write to"):
+        settings.set_key("jogg", "k")
+    with pytest.raises(ConfigError, match="there is no home folder to write to"):
+        write_file(settings.path, "")
+    assert [*tmp_path.iterdir()] == []
+
+
 @pytest.mark.parametrize("before", [None, "", '[providers.reelbot]\napi_key = "r"'])
-def test_a_planted_link_is_replaced_not_followed(
+def test_a_link_into_dotfiles_is_written_through(
     configure: Callable[..., Settings], tmp_path: Path, before: str | None
 ) -> None:
     settings = configure()
@@ -761,9 +895,10 @@ def test_a_planted_link_is_replaced_not_followed(
     settings.credentials_path.unlink()
     settings.credentials_path.symlink_to(target)
     settings.set_key("jogg", CANARY)
-    assert not settings.credentials_path.is_symlink()
-    assert mode(settings.credentials_path) == 0o600
-    assert (target.read_text() if target.exists() else None) == before
+    assert settings.credentials_path.is_symlink()
+    assert mode(target) == 0o600
+    stored = tomllib.loads(target.read_text())["providers"]
+    assert stored == tomllib.loads(before or "").get("providers", {}) | {"jogg": {"api_key": CANARY}}
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
@@ -809,8 +944,55 @@ def test_a_key_file_that_others_can_read_or_change_gets_a_warning(
 
 def test_a_file_without_a_key_may_be_read_by_others(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text('[providers.jogg]\napi_key_command = "pass show jogg"')
-    (tmp_path / "config.toml").chmod(0o666)
+    (tmp_path / "config.toml").chmod(0o644)
     assert load(tmp_path / "config.toml", {}).warnings == []
+
+
+@pytest.mark.parametrize("rights", [0o622, 0o660, 0o666])
+@pytest.mark.parametrize(
+    ("setting", "warning"),
+    [
+        ("api_key_command = 'pass show jogg'", ["could run commands as you"]),
+        ("base_url = 'https://jogg.example'", ["could have your key sent elsewhere"]),
+        ("max_requests_per_second = 5", []),
+    ],
+)
+def test_a_file_that_others_can_change_gets_a_warning_of_what_they_could_do(
+    tmp_path: Path, rights: int, setting: str, warning: list[str]
+) -> None:
+    (tmp_path / "config.toml").write_text(f"[providers.jogg]\n{setting}")
+    (tmp_path / "config.toml").chmod(rights)
+    warnings = load(tmp_path / "config.toml", {}).warnings
+    assert len(warnings) == len(warning)
+    assert all(part in warnings[0] and "chmod 600" in warnings[0] for part in warning)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "is_warned"),
+    [
+        ("http://gateway.acme.com", True),
+        ("http://8.8.8.8:3000", True),
+        ("http://[2606:4700::1111]", True),
+        ("https://gateway.acme.com", False),
+        ("http://127.0.0.1:3000", False),
+        ("http://192.168.1.5:3000", False),
+        ("http://[::1]:3000", False),
+        ("http://localhost:3000", False),
+        ("http://new-api:3000", False),
+        ("http://gateway.default.svc.cluster.local", False),
+    ],
+)
+def test_a_base_url_without_encryption_to_a_public_host_is_warned_of(
+    configure: Callable[..., Settings],
+    base_url: str,
+    is_warned: bool,  # noqa: FBT001
+) -> None:
+    for settings in (
+        configure(f'[providers.doubao]\nbase_url = "{base_url}"'),
+        configure(VIDEOSTAT_DOUBAO_BASE_URL=base_url),
+    ):
+        told = [warning for warning in settings.warnings if "is not encrypted" in warning]
+        assert bool(told) is is_warned
 
 
 # --- the example

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import time
 from datetime import timedelta
 
@@ -9,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from terminal import Terminal
 
+from videostat.models import Job, JobRef
+from videostat.render.answers import json_line
 from videostat.render.text import ago, clean, size
 
 CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]
@@ -128,3 +131,25 @@ def test_how_long_ago_is_told_in_the_largest_whole_unit(seconds: float, written:
 )
 def test_a_size_has_three_digits_at_most(count: float, written: str) -> None:
     assert size(count) == written
+
+
+@pytest.mark.parametrize(
+    ("foreign", "shown"),
+    [
+        ("##vso[task.complete result=Succeeded]", "# #vso[task.complete result=Succeeded]"),
+        ("done ##[error]x", "done # #[error]x"),
+        ("##teamcity[buildStop]", "# #teamcity[buildStop]"),
+        ("::add-mask::x", ": :add-mask::x"),
+        (" ::error::x", " : :error::x"),
+        ("a::b ## c", "a::b ## c"),
+    ],
+)
+def test_commands_to_ci_agents_are_broken_up(foreign: str, shown: str) -> None:
+    assert clean(foreign) == shown
+
+
+def test_in_json_they_are_broken_up_without_a_change() -> None:
+    job = Job(ref=JobRef("jogg", "a"), title="##vso[task.complete] ### ##[x]")
+    line = json_line(job)
+    assert "##" not in line
+    assert json.loads(line)["title"] == job.title

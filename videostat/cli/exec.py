@@ -1,4 +1,4 @@
-"""The step that runs a command of the person's own for a job that succeeded."""
+"""Run a command of the person's own for each job that succeeded."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import shlex
 import string
 import subprocess
 from dataclasses import dataclass, field
+from tempfile import TemporaryFile
+from typing import Self
 
 from videostat.errors import ExecFailed, UsageError
 from videostat.models import Job, JobRef
@@ -17,25 +19,45 @@ FIELDS = fields(Job(ref=JobRef("provider", "id")), saving=True).keys()
 
 @dataclass
 class Execution:
-    """Runs a command without a shell, the job's JSON on its stdin; keeps what it printed for `output`."""
+    """Run a command without a shell, the job's JSON on its stdin; keep what it printed for `output`.
+
+    As a context: a command that still runs at its end is told to end too.
+    """
 
     words: list[str]
     output: dict[JobRef, bytes] = field(default_factory=dict)
+    _running: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if running := self._running:
+            running.terminate()
 
     def execute(self, job: Job) -> Job:
+        """Run the command for this job; raises ExecFailed."""
         line = json_line(job, saving=True)
         values = {name: "" if value is None else value for name, value in fields(job, saving=True).items()}
         argv = [word.format_map(values) for word in self.words]
-        try:
-            # Its stdout is no answer of ours; and both wait their turn, for the live rows may be on the screen.
-            done = subprocess.run(  # noqa: S603 - the person's own command, without a shell
-                argv, input=line.encode() + b"\n", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-            )
-        except (OSError, ValueError) as error:
-            raise ExecFailed(f"{argv[0]} could not be started: {getattr(error, 'strerror', None) or error}") from error
-        self.output[job.ref] = done.stdout
-        if done.returncode:
-            raise ExecFailed(f"{argv[0]} failed with exit code {done.returncode}")
+        # Files, not pipes: what the command leaves running in the background would hold a pipe open. Its stdout is no
+        # answer of ours; and both wait their turn, for the live rows may be on the screen.
+        with TemporaryFile() as given, TemporaryFile() as printed:
+            given.write(line.encode() + b"\n")
+            given.seek(0)
+            try:
+                self._running = subprocess.Popen(  # noqa: S603 - the person's own command, without a shell
+                    argv, stdin=given, stdout=printed, stderr=subprocess.STDOUT
+                )
+            except (OSError, ValueError) as error:
+                why = getattr(error, "strerror", None) or error
+                raise ExecFailed(f"{argv[0]} could not be started: {why}") from error
+            code = self._running.wait()
+            self._running = None
+            printed.seek(0)
+            self.output[job.ref] = printed.read()
+        if code:
+            raise ExecFailed(f"{argv[0]} failed with exit code {code}")
         return job
 
 

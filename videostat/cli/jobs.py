@@ -2,38 +2,82 @@
 
 from __future__ import annotations
 
-import json
-import sys
+import re
 from collections import Counter
 from contextlib import closing
-from datetime import timedelta
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
-from videostat.errors import ConfigError, UsageError
+from videostat.cli.jobfile import read_jobs
+from videostat.cli.options import read_duration
+from videostat.cli.resume import typed_command
+from videostat.errors import ConfigError, UsageError, VideostatError
 from videostat.history import History, Which, default_path
-from videostat.models import JobRef
+from videostat.models import JobRef, State
 from videostat.render.messages import say
 from videostat.render.text import number_of_jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from datetime import datetime
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    import typer
 
     from videostat.cli.session import Session
     from videostat.config import Settings
+    from videostat.models import Job
+
+T = TypeVar("T")
+
+# In a row, after which a list that is sorted, more or less, has no newer one.
+OLDER = 100
+
+# What the last part of a pasted address may end in, beside the id.
+_ENDING = re.compile(r"\.(?:mp4|webm|mov|mkv|m4v|jpe?g|png|json|html?)\Z", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which jobs of the history are meant; `since` is a duration as it was typed."""
+
+    unfinished: bool = False
+    missing: bool = False
+    provider: str | None = None
+    state: State | None = None
+    since: str | None = None
+
+    @property
+    def is_made(self) -> bool:
+        return self.unfinished or self.missing
+
+    @property
+    def after(self) -> datetime | None:
+        """Return when `since` begins; raises UsageError."""
+        return None if self.since is None else datetime.now(UTC) - timedelta(seconds=read_duration(self.since))
+
+    def check(self) -> None:
+        """Refuse what narrows nothing."""
+        narrowing = {"--provider": self.provider, "--state": self.state, "--since": self.since}
+        given = next((name for name, value in narrowing.items() if value is not None), None)
+        if given and not self.is_made:
+            raise UsageError(
+                f"{given} narrows the jobs of the history, and none were asked for",
+                hint=f"Add --unfinished (or --missing, to download), or leave {given} out.",
+            )
+
 
 SILENT = timedelta(days=30)  # so long without an answer, and a job is not waited for unasked
 
 
 def resolve_jobs(
     session: Session,
+    context: typer.Context,
     words: list[str] | None,
     source: Path | None,
+    choice: Choice,
     *,
-    unfinished: bool = False,
-    missing: bool = False,
     saving: bool = False,
     quiet: bool = False,
 ) -> list[JobRef]:
@@ -43,34 +87,79 @@ def resolve_jobs(
 
     Raises UsageError before any request: for a bad line, an unknown account, and where no jobs are given.
     """
-    settings = session.settings
-    given = [*_from_words(words or [], settings.names()), *(_from_file(str(source), settings) if source else ())]
+    settings, words = session.settings, words or []
+    choice.check()
+    if source and len(words) == 1 and words[0] in settings.names():
+        given = [*read_jobs(source, settings.names(), words[0])]
+    else:
+        typed = _from_words(words, settings, typed_command(context))
+        given = [*typed, *(read_jobs(source, settings.names()) if source else ())]
     for name in dict.fromkeys(ref.provider for ref in given):
         settings.account(name)
-    if unfinished or missing:
+    if choice.is_made:
         tell = (lambda _: None) if quiet else say
-        given += _drop_unconfigured(_from_history(session.clock.now(), tell, missing=missing, saving=saving), settings)
+        if choice.provider is not None:
+            settings.provider(choice.provider)
+        given += _drop_unconfigured(_from_history(session.clock.now(), tell, choice, saving=saving), settings)
     elif not given:
         raise UsageError(
             f"{'stdin' if str(source) == '-' else source} names no job" if source else "no jobs given",
-            hint="Name a provider and its job ids, for example: jogg proj_abc123",
+            hint="One job a line: PROVIDER ID." if source else _which_jobs(context),
         )
     return list(dict.fromkeys(given))
 
 
-def _from_history(now: datetime, tell: Callable[[str], None], *, missing: bool, saving: bool) -> list[JobRef]:
+def newer(jobs: Iterable[tuple[Job, T]], after: datetime | None) -> Iterator[tuple[Job, T]]:
+    """Yield the jobs of a service's list that were submitted after that, newest first; stop at a hundred older ones."""
+    older = 0
+    for job, total in jobs:
+        if after is None or job.created_at is None or job.created_at >= after:
+            older = 0
+            yield job, total
+        elif (older := older + 1) >= OLDER:
+            return
+
+
+def _which_jobs(context: typer.Context) -> str:
+    """Say how jobs are named, and which of the history may be meant."""
+    example = f"Name a provider and its job ids: {typed_command(context)} jogg proj_abc123"
+    option = next((name for name in ("unfinished", "missing") if name in context.params), None)
+    if option is None:
+        return example
+    try:
+        with closing(History(default_path(), warn=say)) as history:
+            count = sum(1 for _ in history.jobs(which=Which[option.upper()]))
+    except VideostatError:
+        return example
+    what = "have not ended" if option == "unfinished" else "succeeded and have no file here"
+    return f"{example}; or for the {number_of_jobs(count)} that {what}: {typed_command(context)} --{option}"
+
+
+def _from_history(now: datetime, tell: Callable[[str], None], choice: Choice, *, saving: bool) -> list[JobRef]:
     """Return the jobs that are unfinished, or those without a file; tell which are left aside."""
     # Not the session's history: what is not recorded now may have been before.
     with closing(History(default_path(), warn=say)) as history:
-        if missing:
-            refs = [job.ref for job, _ in history.jobs(which=Which.MISSING)]
+
+        def refs_of(which: Which, heard_since: datetime | None = None) -> list[JobRef]:
+            jobs = history.jobs(
+                which=which,
+                provider=choice.provider,
+                state=choice.state,
+                since=choice.after,
+                heard_since=heard_since,
+            )
+            return [job.ref for job, _ in jobs]
+
+        narrowed = " like that" if choice.provider or choice.state or choice.since else ""
+        if choice.missing:
+            refs = refs_of(Which.MISSING)
             if not refs:
-                tell("The history has no finished job without its file.")
+                tell(f"The history has no finished job without its file{narrowed}.")
             return refs
         wanted = [Which.UNFINISHED, Which.UNSAVED] if saving else [Which.UNFINISHED]
-        everything = {job.ref for which in wanted for job, _ in history.jobs(which=which)}
-        refs = [job.ref for which in wanted for job, _ in history.jobs(which=which, heard_since=now - SILENT)]
-        aside = {job.ref for job, _ in history.jobs(which=Which.MISSING)} - everything if saving else set()
+        everything = {ref for which in wanted for ref in refs_of(which)}
+        refs = [ref for which in wanted for ref in refs_of(which, now - SILENT)]
+        aside = {*refs_of(Which.MISSING)} - everything if saving else set()
     if silent := sorted(everything - {*refs}, key=str):
         tell(f"videostat: left aside: {number_of_jobs(len(silent))}, not answered for {SILENT.days} days. To forget:")
         for name in dict.fromkeys(ref.provider for ref in silent):
@@ -80,7 +169,7 @@ def _from_history(now: datetime, tell: Callable[[str], None], *, missing: bool, 
         tell(f"videostat: left aside: {number_of_jobs(len(aside))}, {why}. To save:")
         tell("  videostat download --missing")
     if not refs:
-        tell("The history has no unfinished job.")
+        tell(f"The history has no unfinished job{narrowed}.")
     return refs
 
 
@@ -96,19 +185,20 @@ def _drop_unconfigured(refs: list[JobRef], settings: Settings) -> list[JobRef]:
     return [ref for ref in refs if ref.provider not in refused]
 
 
-def _from_words(words: list[str], names: list[str]) -> Iterator[JobRef]:
-    """Read `PROVIDER ID ID…`, and `PROVIDER:ID` anywhere."""
+def _from_words(words: list[str], settings: Settings, command: str) -> Iterator[JobRef]:
+    """Read PROVIDER:ID ..., and then PROVIDER ID ID ...; `command` is what was typed before them."""
+    names = settings.names()
     provider, is_used = None, True
     for word in words:
-        if ":" in word:
-            yield JobRef.parse(word)
-        elif provider is None:
-            provider, is_used = word, False
-        elif word in names:
-            raise UsageError(f"{word} is a service, not a job id", hint=f"For several services in one call: {word}:ID")
-        else:
+        if refused := _wrong_turn(word, provider, words, settings, command):
+            raise refused
+        if provider is not None:
             is_used = True
             yield JobRef(provider, word)
+        elif ":" in word:
+            yield JobRef.parse(word)
+        else:
+            provider, is_used = word, False
     if not is_used and provider in names:
         raise UsageError(f"which job of {provider}?", hint=f"Give its id too: {provider} ID")
     if not is_used:
@@ -118,52 +208,66 @@ def _from_words(words: list[str], names: list[str]) -> Iterator[JobRef]:
         )
 
 
-def _from_file(source: str, settings: Settings) -> Iterator[JobRef]:
-    where = "stdin" if source == "-" else source
-    known = cache(settings.account)
-    for number, line in enumerate(_lines(source, where), 1):
-        # Windows editors put a byte order mark first.
-        text = line.removeprefix("\ufeff").strip()
-        if text and not text.startswith("#"):
-            try:
-                ref = _job(text)
-                known(ref.provider)
-            except UsageError as error:
-                raise UsageError(f"line {number} of {where}: {error}", hint=error.hint) from error
-            yield ref
+def _wrong_turn(
+    word: str, provider: str | None, words: list[str], settings: Settings, command: str
+) -> UsageError | None:
+    """Say what was meant by a word that can be no job here; `provider` is the bare one before it."""
+    names = settings.names()
+    before, colon, job_id = word.partition(":")
+    if "/" in word:
+        return _no_address(word, provider, settings, command)
+    if provider is None:
+        is_swapped = colon and before not in names and job_id in names
+        return _service_first(f"{command} {job_id} {before}") if is_swapped else None
+    if colon and before in names:
+        return UsageError(
+            f"{word} can be a job of {before}, or an id of {provider} with a colon",
+            hint=f"Write {word} before {provider}, or else {provider}:{word}",
+        )
+    if word not in names:
+        return None
+    if provider not in names:
+        return _service_first(f"{command} {word} {' '.join(each for each in words if each != word)}")
+    return UsageError(f"{word} is a service, not a job id", hint=f"For several services in one call: {word}:ID")
 
 
-def _lines(source: str, where: str) -> Iterator[str]:
-    try:
-        if source != "-":
-            with Path(source).open(encoding="utf-8") as lines:
-                yield from lines
-        elif sys.stdin is not None:
-            yield from sys.stdin
-        else:
-            raise UsageError("stdin is closed: there are no jobs to read")
-    except OSError as error:
-        raise UsageError(f"{where} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{where} is not valid UTF-8") from error
+def _service_first(command: str) -> UsageError:
+    return UsageError("the service comes first, then its job ids", hint=f"Did you mean: {command}")
 
 
-def _job(line: str) -> JobRef:
-    """One line: what --json prints, what a pipe is given (provider, id and more, between tabs), or as typed."""
-    if line.startswith("{"):
-        try:
-            found = json.loads(line)
-        except (ValueError, RecursionError):
-            found = None
-        match found:
-            case {"provider": str(provider), "id": str(job_id)}:
-                return JobRef(provider, job_id)
-        raise UsageError('not a job as --json prints it, with "provider" and "id"')
-    words = line.split("\t")[:2] if "\t" in line else line.split()
-    match words:
-        case [provider, job_id]:
-            return JobRef(provider, job_id)
-        case [word] if ":" in word:
-            return JobRef.parse(word)
-    # Not what it says: the wrong file may well hold a key.
-    raise UsageError("this is not PROVIDER ID", hint="One job a line: PROVIDER ID, PROVIDER:ID or JSON.")
+def _no_address(word: str, provider: str | None, settings: Settings, command: str) -> UsageError:
+    """Refuse an address, or the path of a file, with the job that it may be of; nothing of its query is shown."""
+    named = provider if provider in settings.names() else _service_at(word, settings)
+    found = _id_in(word)
+    if not found or JobRef.is_id(word):
+        return UsageError("this is an address, not a job id", hint="Give the service and its id: jogg proj_abc123")
+    return UsageError(
+        "an address is not a job id" if "://" in word else f"{word[:60]!a} is not a job id",
+        hint=f"Did you mean: {command} {named or 'PROVIDER'} {found}",
+    )
+
+
+def _id_in(address: str) -> str | None:
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    route, _, query = parts.fragment.partition("?")  # as web pages have it that are one program
+    named = [value for name, value in parse_qsl(f"{parts.query}&{query}") if name.lower().endswith("id")]
+    pieces = [_ENDING.sub("", piece) for piece in (route if "/" in route else parts.path).split("/") if piece]
+    return next((each for each in (*named, *reversed(pieces)) if JobRef.is_id(each)), None)
+
+
+def _service_at(address: str, settings: Settings) -> str | None:
+    """Return the account that the address belongs to: by its endpoint's path, else by the name of its host."""
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    for name in settings.names():
+        if settings.provider(name).job.path.partition("{id}")[0] in parts.path:
+            return name
+    for name in settings.names():
+        services = filter(None, (settings.base_url(name), settings.provider(name).base_url))
+        if parts.hostname and _site(parts.hostname) in {_site(urlsplit(each).hostname) for each in services}:
+            return name
+    return None
+
+
+def _site(host: str | None) -> str:
+    """Return the last two labels: the service and its web pages differ in what stands before them."""
+    return ".".join((host or "").split(".")[-2:])

@@ -1,6 +1,8 @@
 """Options that several commands share."""
 
-from collections.abc import Collection
+import os
+import re
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -8,8 +10,47 @@ import typer
 
 from videostat.clock import parse_duration
 from videostat.errors import UsageError, suggest
+from videostat.models import State
 from videostat.render.messages import mute_sentences
 from videostat.render.views import ProgressMode
+
+# A number, and a unit as a word of its own; of options that take a time.
+_TIMES = re.compile(r"--(?:timeout|interval|since)|-[jq]*t")
+_WITH_NUMBER = re.compile(rf"(?:{_TIMES.pattern})=?(\d+(?:\.\d+)?)")
+_UNITS = re.compile(r"(s|m|h|d)(?:ec|in|r|our|ay|econd|inute)?s?", re.IGNORECASE)
+
+
+def refuse_lone_unit(words: Sequence[str]) -> None:
+    """Refuse `--timeout 10 m`, which would wait for a job called m; raises UsageError."""
+    for before, number, word in zip(["", "", *words], ["", *words], words, strict=False):
+        joined = _WITH_NUMBER.fullmatch(number)
+        is_time = joined or (_TIMES.fullmatch(before) and re.fullmatch(r"\d+(?:\.\d+)?", number))
+        if is_time and (unit := _UNITS.fullmatch(word)):
+            written = f"{joined[1] if joined else number}{unit[1].lower()}"
+            raise UsageError(f"a time is one word: write {written}", hint=f"For example: --timeout {written}")
+
+
+def expand_home(text: str) -> str:
+    """Return the path with its `~` expanded, which shells leave as it is after `=`; raises UsageError."""
+    path = os.path.expanduser(text)  # noqa: PTH111 - a Path would lose a slash at the end
+    if path.startswith("~"):
+        raise UsageError(f"{text!a}: that home folder is not known", hint=f"A file of that name is ./{text}")
+    return path
+
+
+def _file(text: str) -> Path:
+    return Path(expand_home(text))
+
+
+def _local(text: str) -> str:
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
+        raise UsageError("videos are saved on this machine, and this is an address", hint="Name a folder here: videos")
+    return expand_home(text)
+
+
+def _folder(text: str) -> Path:
+    return Path(_local(text))
+
 
 WAITING, ANSWER, SOURCE, SAVING = "Waiting", "Answer", "Which jobs", "Saving"
 
@@ -22,12 +63,24 @@ Source = Annotated[
     typer.Option(
         "--from",
         metavar="FILE",
+        parser=_file,
         help="Read jobs from a file, or - for stdin: PROVIDER ID, PROVIDER:ID or JSON lines.",
         rich_help_panel=SOURCE,
     ),
 ]
 Unfinished = Annotated[
     bool, typer.Option("--unfinished", help="The jobs of the history that have not ended.", rich_help_panel=SOURCE)
+]
+OfProvider = Annotated[
+    str | None,
+    typer.Option("--provider", metavar="NAME", help="Only this provider or account.", rich_help_panel=SOURCE),
+]
+InState = Annotated[State | None, typer.Option("--state", help="Only jobs in this state.", rich_help_panel=SOURCE)]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since", metavar="TIME", help="Only jobs submitted in the last 7d, 12h or 30m.", rich_help_panel=SOURCE
+    ),
 ]
 NoHistory = Annotated[bool, typer.Option("--no-history", help="Do not remember these jobs.")]
 Debug = Annotated[
@@ -39,7 +92,7 @@ AllowPrivate = Annotated[
         "--allow-private", help="Videos may come from a private network, also unencrypted.", rich_help_panel=SAVING
     ),
 ]
-Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Another config.toml.")]
+Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", parser=_file, help="Another config.toml.")]
 Json = Annotated[bool, typer.Option("--json", "-j", help="One JSON object a job.", rich_help_panel=ANSWER)]
 Quiet = Annotated[
     bool,
@@ -89,7 +142,8 @@ Fields = Annotated[
     ),
 ]
 OutputDir = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="The folder for videos; made if missing.", rich_help_panel=SAVING)
+    Path | None,
+    typer.Option(metavar="DIR", parser=_folder, help="The folder for videos; made if missing.", rich_help_panel=SAVING),
 ]
 Output = Annotated[
     str | None,
@@ -97,16 +151,20 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="FILE",
+        parser=_local,
         help="The file for one video, in --output-dir if given.",
         rich_help_panel=SAVING,
     ),
 ]
 Name = Annotated[
     str | None,
-    typer.Option(metavar="TEMPLATE", help="Names in the folder: {provider}, {id}, {ext}.", rich_help_panel=SAVING),
+    typer.Option(
+        metavar="TEMPLATE", help="Names in the folder: {provider}, {id}, {date}, {ext}.", rich_help_panel=SAVING
+    ),
 ]
 Parallel = Annotated[
-    int | None, typer.Option(min=1, max=32, help="How many videos are saved at once.", rich_help_panel=SAVING)
+    int | None,
+    typer.Option(min=1, max=32, metavar="1-32", help="How many videos are saved at once.", rich_help_panel=SAVING),
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Save again what is already there.", rich_help_panel=SAVING)
@@ -120,7 +178,9 @@ Exec = Annotated[
         "filled in, the JSON is on its stdin.",
     ),
 ]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many jobs to show.", rich_help_panel=SOURCE)]
+Limit = Annotated[
+    int, typer.Option("--limit", "-n", min=1, metavar="COUNT", help="How many jobs to show.", rich_help_panel=SOURCE)
+]
 All = Annotated[bool, typer.Option("--all", help="Show all of them.", rich_help_panel=SOURCE)]
 
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shlex
+import shutil
+import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videostat.errors import ExitCode, Retryable, Stopped
+from videostat.history import default_path
+from videostat.private import is_without_home, write_private_file
 from videostat.render.ending import kept
 from videostat.render.messages import say
 from videostat.render.text import number_of_jobs
@@ -13,19 +21,41 @@ from videostat.render.text import number_of_jobs
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
-    from pathlib import Path
 
     import typer
 
     from videostat.models import Job, JobRef
 
+# Characters of jobs in one command; terminals and shells take more, people do not.
+LONGEST = 2000
+
+# Options that say which jobs, and not what to do with them.
+_CHOOSING = {"source", "unfinished", "missing", "provider", "state", "since"}
+
+
+def called_as() -> str:
+    """Return the name by which this program was called, as one types it."""
+    program = sys.argv[0]
+    if Path(program).name == "__main__.py":
+        return f"{shlex.quote(sys.orig_argv[0])} -m videostat"
+    name = Path(program).name
+    # A shell that has found it on the PATH hands over the whole path.
+    return name if program in {name, shutil.which(name)} else shlex.quote(program)
+
+
+def typed_command(context: typer.Context) -> str:
+    """Return program and command as they were typed, without arguments."""
+    program = context.find_root().info_name or ""
+    return f"{called_as()}{context.command_path.removeprefix(program)}"
+
 
 def as_arguments(refs: Iterable[JobRef]) -> str:
     """Write jobs as one types them."""
     listed = list(refs)
-    if len({ref.provider for ref in listed}) == 1:
-        return " ".join([listed[0].provider, *(ref.id for ref in listed)])
-    return " ".join(f"{ref.provider}:{ref.id}" for ref in listed)
+    is_plain = not any(ref.id.startswith("-") or ":" in ref.id for ref in listed)
+    if is_plain and len({ref.provider for ref in listed}) == 1:
+        return shlex.join([listed[0].provider, *(ref.id for ref in listed)])
+    return shlex.join(f"{ref.provider}:{ref.id}" for ref in listed)
 
 
 def print_resume_hint(jobs: Iterable[Job], context: typer.Context, source: Path | None) -> None:
@@ -63,8 +93,20 @@ def resume_command(
     named_otherwise = context.params.get("jobs") or context.params.get("unfinished") or context.params.get("missing")
     # Ten thousand ids fit into a file, but not into a command line; and a pipe is read only once.
     from_file = source is not None and str(source) != "-" and source.is_file() and not named_otherwise
-    which = f"--from {shlex.quote(str(source))}" if from_file else as_arguments(refs)
-    return " ".join(filter(None, [command or context.command_path, which, shlex.join(_typed_options(context))]))
+    which = f"--from {shlex.quote(str(source))}" if from_file else _short(as_arguments(refs := list(refs)), refs)
+    return " ".join(filter(None, [command or typed_command(context), which, shlex.join(_typed_options(context))]))
+
+
+def _short(arguments: str, refs: list[JobRef]) -> str:
+    """Put very many ids into a private file, beside the history, whose name depends on them alone."""
+    history = default_path()
+    if len(arguments) > LONGEST and not is_without_home(history):
+        file = history.with_name(f"resume-{hashlib.sha256(arguments.encode()).hexdigest()[:8]}.txt")
+        # Where it cannot be written, a long command is better than none.
+        with suppress(OSError):
+            write_private_file(file, "".join(f"{ref.provider}:{ref.id}\n" for ref in refs))
+            return f"--from {shlex.quote(os.fspath(file))}"
+    return arguments
 
 
 def _typed_options(context: typer.Context) -> list[str]:
@@ -73,7 +115,7 @@ def _typed_options(context: typer.Context) -> list[str]:
     for parameter in context.command.params:
         name = parameter.name or ""
         source = context.get_parameter_source(name)
-        if parameter.param_type_name != "option" or name in {"source", "unfinished", "missing"}:
+        if parameter.param_type_name != "option" or name in _CHOOSING:
             continue
         if source is not None and source.name == "COMMANDLINE":
             value = context.params[name]

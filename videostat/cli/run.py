@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from queue import SimpleQueue
@@ -12,19 +12,23 @@ from typing import TYPE_CHECKING
 from videostat import waiting
 from videostat.cli.options import read_duration
 from videostat.cli.signals import forward_signals
-from videostat.errors import ExitCode, VideostatError
+from videostat.errors import ExitCode, Interrupted, KeyMissing, OutputClosed, UsageError, VideostatError
+from videostat.models import Job
 from videostat.polling.options import Phase, PollOptions, Reply
 from videostat.render.ending import summary
+from videostat.render.jsonlines import JsonLines
+from videostat.render.log import ErrorsOnly
 from videostat.render.messages import say
 from videostat.render.notices import Notices
 from videostat.render.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from videostat.cli.exec import Execution
     from videostat.cli.session import Session
-    from videostat.models import Job, JobRef
+    from videostat.config import Account
+    from videostat.models import JobRef
     from videostat.render.answers import Answers
     from videostat.render.views import View
     from videostat.waiting import Saving
@@ -49,13 +53,24 @@ def wait_options(
 def worst_exit_code(codes: Iterable[ExitCode]) -> ExitCode:
     """Return the smallest code that is not 0; a signal's code comes before all others."""
     bad = set(codes) - {ExitCode.OK}
-    signals = bad & {ExitCode.INTERRUPTED, ExitCode.TERMINATED}
+    signals = bad & {ExitCode.HUNG_UP, ExitCode.INTERRUPTED, ExitCode.TERMINATED}
     return min(signals or bad, default=ExitCode.OK)
 
 
 def usual_times(session: Session, refs: Iterable[JobRef]) -> dict[JobRef, float]:
     """Return how many seconds each job usually takes, by its service's own figures."""
     return {ref: session.client.account(ref.provider).provider.polling.usual for ref in refs}
+
+
+def _without_key(accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
+    """Return the jobs that cannot be asked about, for there is no key that could be one."""
+    refused = {}
+    for ref, account in accounts.items():
+        try:
+            account.key()
+        except VideostatError as error:
+            refused[ref] = Job(ref=ref, problem=error, ended=True)
+    return refused
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +88,15 @@ class Run:
         """Show each job as it ends, and say at the end of several how many ended how; return them all."""
         ended, began = [], self.session.clock.monotonic()
         for job in self:
-            answers.show(job)
             ended.append(job)
-        answers.finish()
-        if len(ended) > 1 and not quiet:
+            # Ctrl-C ends whoever reads us too: that must not keep us from saying how to go on.
+            with suppress(*(OutputClosed, UsageError) if isinstance(job.problem, Interrupted) else ()):
+                answers.show(job)
+        is_left = any(isinstance(job.problem, Interrupted) for job in ended)
+        with suppress(*(OutputClosed, UsageError) if is_left else ()):
+            answers.finish()
+        # Without a key there was no wait.
+        if len(ended) > 1 and not quiet and not all(isinstance(job.problem, KeyMissing) for job in ended):
             say(summary(ended, self.session.clock.monotonic() - began))
         return ended
 
@@ -90,21 +110,22 @@ class Run:
         steps = self._steps()
         saved = {job.ref: job for job in self.saving.already()} if self.saving else {}
         accounts = {ref: self.session.client.account(ref.provider) for ref in self.refs}
-        for account in {account.key_group: account for ref, account in accounts.items() if ref not in saved}.values():
-            # A key command may ask for a passphrase: not while a look's seconds are counted. What is wrong with the
-            # key, the look tells.
-            with suppress(VideostatError):
-                account.key()
-        notices = Notices(clock, usual_times(self.session, self.refs))
+        # A key command may ask for a passphrase: not while a look's seconds are counted.
+        refused = _without_key({ref: account for ref, account in accounts.items() if ref not in saved})
+        asked = [ref for ref in self.refs if ref not in refused]
+        if not asked:
+            # There is no wait, and so no screen.
+            yield from self._end(refused, view if isinstance(view, JsonLines) else ErrorsOnly())
+            return
+        notices = Notices(clock, usual_times(self.session, self.refs), waits=self.options.attempts is None)
         inbox: SimpleQueue[Reply | int] = SimpleQueue()
         # While one file settles on the disk, the next one has the wire.
         options = replace(
             self.options, steps=tuple(steps), parallel=2 * self.options.parallel, is_watched=view.is_watched
         )
-        with forward_signals(inbox), view:
-            for job in waiting.run(
-                self.session.client, self.refs, steps, options, inbox=inbox, clock=clock, saved=saved
-            ):
+        with forward_signals(inbox), self.execution or nullcontext(), view:
+            yield from self._end(refused, view)
+            for job in waiting.run(self.session.client, asked, steps, options, inbox=inbox, clock=clock, saved=saved):
                 if job is None:
                     view.tick()
                     continue
@@ -120,6 +141,12 @@ class Run:
                 if job.ended:
                     with view.aside():
                         yield job
+
+    def _end(self, jobs: Mapping[JobRef, Job], view: View) -> Iterator[Job]:
+        for job in jobs.values():
+            view.update(job)
+            with view.aside():
+                yield job
 
     def _steps(self) -> dict[Phase, Callable[[Job], Job]]:
         steps: dict[Phase, Callable[[Job], Job]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from videostat.errors import NotSaved, UsageError
@@ -31,10 +32,15 @@ def plan_saving(
 
     Raises UsageError for names that would leave the folder or meet, and for what is in the way already.
     """
-    defaults, clock = session.settings.defaults, session.clock
+    defaults, clock, dated = session.settings.defaults, session.clock, None
     if output is None:
-        folder = output_dir or defaults.output_dir
-        destinations = {ref: Destination.from_template(ref, folder, name or defaults.name) for ref in refs}
+        folder, template = output_dir or defaults.output_dir, name or defaults.name
+        if "{date}" in template:
+            dated = partial(Destination.from_template, folder=folder, template=template)
+        destinations = {
+            ref: Destination.from_template(ref, folder, template, session.history.moment(ref) if dated else None)
+            for ref in refs
+        }
         ensure_distinct(destinations.values())
     elif name:
         raise UsageError("-o and --name both say what the file is called", hint="Leave one of them out.")
@@ -53,6 +59,7 @@ def plan_saving(
         destinations=destinations,
         overwrite=overwrite,
         deadline=clock.monotonic() + (timeout or math.inf),
+        dated=dated,
     )
 
 

@@ -5,11 +5,12 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NoReturn
 
 import typer
 
+from videostat.cli.options import refuse_lone_unit
 from videostat.commands import completion, config, demo, download, history, providers, sandbox, status, wait
 from videostat.commands import list as list_module
 from videostat.errors import ExitCode, Interrupted, OutputClosed, UsageError, VideostatError
@@ -35,15 +36,24 @@ app = typer.Typer(
 
 @app.callback()
 def videostat(
+    context: typer.Context,
     *,
     version: Annotated[  # noqa: ARG001 - its callback has done it all
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
 ) -> None:
     """Wait for AI-generated videos and bring them home."""
+    refuse_lone_unit(sys.argv[1:])
+    if debug:
+        # Before the command it means the same as after it.
+        on = {"debug": True}
+        context.default_map = {**dict.fromkeys(_DEBUGGED, on), "config": {"check": on}}
     if sys.stdout is None:
         raise UsageError("stdout is closed: there is nowhere to answer")
 
+
+_DEBUGGED = ("status", "wait", "download", "list")
 
 app.command()(status.status)
 app.command()(wait.wait)
@@ -65,7 +75,7 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-_SIGNALS = {128 + signum: signum for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)}
+_SIGNALS = {128 + signum: signum for signum in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)}
 
 
 def _run() -> int:
@@ -76,8 +86,7 @@ def _run() -> int:
     except VideostatError as error:
         return error.exit_code if isinstance(error, OutputClosed) else _report(error)
     except typer.TyperException as error:
-        context = getattr(error, "ctx", None)
-        hint = f"See {context.command_path} --help" if context else None
+        hint = _hint(error, getattr(error, "ctx", None))
         return _report(UsageError(error.format_message(), hint=hint)) if str(error) else ExitCode.USAGE
     except SystemExit:
         # Its own way out of a broken pipe, wherever help or a message was written to it.
@@ -88,7 +97,23 @@ def _run() -> int:
         return _unforeseen(error)
 
 
+def _hint(error: typer.TyperException, context: typer.Context | None) -> str | None:
+    """Say where to read on, and what may have been meant by an option that is none here."""
+    if context is None:
+        return None
+    see = f"See {context.command_path} --help"
+    option = str(getattr(error, "option_name", ""))
+    if re.fullmatch(r"-[^-].*", option) and "jobs" in {parameter.name for parameter in context.command.params}:
+        return f"{see}. An id that begins with '-' is written PROVIDER:ID."
+    children: Mapping[str, Any] = getattr(context.command, "commands", {})
+    owner = next((name for name, each in children.items() for one in each.params if option in one.opts), None)
+    return f"{option} comes after the command: {context.command_path} {owner} {option}" if owner else see
+
+
 def _unforeseen(error: Exception) -> ExitCode:
+    if isinstance(error, FileNotFoundError) and _is_folder_gone():
+        gone = "the folder you are in has been deleted"
+        return _report(UsageError(gone, hint="Go to another, or name one: --output-dir DIR."))
     if isinstance(error, OSError) and _place(error).startswith(("typer.", "rich.")):
         # They write the help by themselves.
         return _report(UsageError(f"the answer cannot be written to stdout: {error.strerror}"))
@@ -97,6 +122,14 @@ def _unforeseen(error: Exception) -> ExitCode:
         say("".join(traceback.format_tb(error.__traceback__)).rstrip())
     bug = f"this is a bug in videostat, please report it: {type(error).__name__} in {_place(error)}"
     return _report(VideostatError(bug))
+
+
+def _is_folder_gone() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - Path.cwd() is the same
+    except OSError:
+        return True
+    return False
 
 
 def _report(error: VideostatError) -> ExitCode:

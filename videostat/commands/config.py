@@ -2,12 +2,18 @@
 
 import os
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from videostat.cli.options import Config, Debug, Fields, Json
-from videostat.errors import ConfigError, ExitCode, KeyMissing, UsageError, VideostatError
+from videostat.errors import ConfigError, ExitCode, KeyMissing, Unreachable, UsageError, VideostatError
+
+if TYPE_CHECKING:
+    from videostat.cli.session import Session
+
+KEY_SECONDS = 10  # after which nobody waits any more to hear whether a new key works
 
 SHOWN = ("account", "setting", "value", "from")
 CHECKED = ("account", "key", "works", "error", "hint", "exit_code")
@@ -38,7 +44,14 @@ def init(*, config: Config = None) -> ExitCode:
     package = files("videostat")
     # In a checkout it lies at the top, where people look; a wheel has it in the package.
     example = package / "config.example.toml"
-    write_file(path, (example if example.is_file() else package / ".." / example.name).read_text(encoding="utf-8"))
+    try:
+        text = (example if example.is_file() else package / ".." / example.name).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"this installation lacks {example.name}",
+            hint="Install videostat anew; for PyInstaller: --collect-data videostat",
+        ) from None
+    write_file(path, text)
     show_lines([str(path)])
     return ExitCode.OK
 
@@ -109,18 +122,53 @@ def set_key(context: typer.Context, account: Account, *, config: Config = None) 
         given = getpass(f"Key for {group} (not shown): ") if sys.stdin.isatty() else _piped()
     except EOFError:
         say("")  # below the prompt
-        raise UsageError("no key was given") from None
+        given = ""
+    if not given.strip():
+        raise UsageError("no key was given", hint=f"It comes from {settings.provider(account).key_source}.")
     settings.set_key(account, given)
     say(f"The key for {group} is in {settings.credentials_path}.")
     used = next(value for value in load(config).values() if (value.account, value.key) == (group, "api_key"))
     if used.source != settings.credentials_path.name:
         say(f"videostat: but it is not used: {used.source} comes first")
+    elif sys.stdin.isatty():
+        _try_key(group, config)
     return ExitCode.OK
+
+
+def _try_key(account: str, config: Path | None) -> None:
+    """Say what the service answers to the stored key, by one request; it stays stored whatever comes of it."""
+    from queue import Empty, SimpleQueue
+    from threading import Thread
+
+    from videostat.cli.session import session
+    from videostat.render.messages import error_lines, say
+
+    outcome: SimpleQueue[VideostatError | None] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            this.client.check(account)
+        except VideostatError as error:
+            outcome.put(error)
+        else:
+            outcome.put(None)
+
+    with session(config, keep=False) as this:
+        Thread(target=ask, daemon=True).start()
+        try:
+            error = outcome.get(timeout=KEY_SECONDS)
+        except Empty:
+            error = Unreachable(f"no answer within {KEY_SECONDS} s", hint="Later: videostat config check")
+        if error:
+            for line in error_lines(error, f"the key is stored, but {account}"):
+                say(line)
+        else:
+            say(f"It works at {this.client.account(account).base_url}.")
 
 
 def _piped() -> str:
     try:
-        return sys.stdin.read().removesuffix("\n").removesuffix("\r")
+        return sys.stdin.read()
     except UnicodeDecodeError:
         raise ConfigError("what was given is no key: a key is printable ASCII") from None
 
@@ -129,6 +177,9 @@ def _piped() -> str:
 def check(
     account: Annotated[str | None, typer.Argument(metavar="[ACCOUNT]", help="Only this one.")] = None,
     *,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Everything a bug report begins with; no key, no name of yours.")
+    ] = False,
     json: Json = False,
     fields: Fields = None,
     debug: Debug = False,
@@ -138,6 +189,7 @@ def check(
 
     For example:
       videostat config check
+      videostat config check --verbose
 
     Exit code: 0 if every key works, 3 if one is missing or refused.
     """
@@ -152,6 +204,8 @@ def check(
     codes = []
     with session(config, keep=False, debug=debug) as this:
         settings = this.settings
+        if verbose:
+            return _describe(this, account, as_json=json)
         sources = {value.account: value.source for value in settings.values() if value.key == "api_key" and value.value}
         accounts = [settings.key_group(account)] if account else sorted(sources)
         if not accounts:
@@ -173,3 +227,35 @@ def check(
                 base_url = this.client.account(name).base_url
                 show_lines([f"{name}: the key from {sources[name]} works at {base_url}"])
     return worst_exit_code(codes)
+
+
+def _describe(this: "Session", account: str | None, *, as_json: bool) -> ExitCode:
+    """Print the page that a bug report begins with."""
+    from videostat.cli.report import describe
+    from videostat.cli.run import worst_exit_code
+    from videostat.render.answers import json_text
+    from videostat.render.tables import show_lines
+    from videostat.render.text import clean
+
+    settings = this.settings
+    groups = dict.fromkeys(map(settings.key_group, [account] if account else settings.names()))
+    facts, codes = describe(this, [*groups])
+    if as_json:
+        show_lines([json_text(facts)])
+        return worst_exit_code(codes)
+    lines = []
+    for section, values in facts.items():
+        lines += [section, *(f"  {name}: {clean(_said(value), longest=None)}" for name, value in values.items())]
+    show_lines(lines)
+    return worst_exit_code(codes)
+
+
+def _said(value: object) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:g}"
+    return str(value)

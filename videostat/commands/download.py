@@ -11,16 +11,19 @@ from videostat.cli.options import (
     Debug,
     Exec,
     Fields,
+    InState,
     Jobs,
     Json,
     Name,
     NoHistory,
+    OfProvider,
     Output,
     OutputDir,
     Overwrite,
     Parallel,
     Progress,
     Quiet,
+    Since,
     Source,
     check_progress,
     choose_fields,
@@ -38,6 +41,9 @@ def download(
         bool,
         typer.Option("--missing", help="The history's finished jobs without their file.", rich_help_panel=SOURCE),
     ] = False,
+    provider: OfProvider = None,
+    state: InState = None,
+    since: Since = None,
     output_dir: OutputDir = None,
     output: Output = None,
     name: Name = None,
@@ -66,8 +72,8 @@ def download(
 
     from videostat.cli.ci import report_to_ci
     from videostat.cli.exec import parse_execution
-    from videostat.cli.jobs import resolve_jobs
-    from videostat.cli.resume import resume_command
+    from videostat.cli.jobs import Choice, resolve_jobs
+    from videostat.cli.resume import resume_command, typed_command
     from videostat.cli.run import Run, usual_times, worst_exit_code
     from videostat.cli.save import plan_saving
     from videostat.cli.session import session
@@ -81,8 +87,9 @@ def download(
     check_progress(progress, quiet=quiet, debug=debug)
     names = choose_fields(fields, json_names(saving=True))
     execution = parse_execution(execute, saving=True) if execute is not None else None
+    choice = Choice(missing=missing, provider=provider, state=state, since=since)
     with session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
-        refs = resolve_jobs(this, jobs, source, missing=missing, quiet=quiet)
+        refs = resolve_jobs(this, context, jobs, source, choice, quiet=quiet)
         options = PollOptions(attempts=ATTEMPTS, parallel=parallel or this.settings.defaults.parallel)
         saving = plan_saving(this, refs, output_dir=output_dir, output=output, name=name, overwrite=overwrite)
         line = choose_line(json=json, quiet=quiet, bare=bare_video, saving=True, names=names)
@@ -101,7 +108,7 @@ def download(
     unfinished = [job.ref for job in ended if job.problem is None and not job.state.is_terminal]
     if unfinished:
         say(f"videostat: {len(unfinished)} of {len(ended)} not finished yet. To wait, and save:")
-        wait = context.command_path.removesuffix("download") + "wait --download"
+        wait = typed_command(context).removesuffix("download") + "wait --download"
         say(f"  {resume_command(context, unfinished, command=wait)}")
     stopped = [job for job in ended if isinstance(job.problem, Stopped)]
     if stopped:

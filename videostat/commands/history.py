@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from videostat.cli.options import SOURCE, All, Fields, Json, Limit, Quiet
+from videostat.cli.options import SOURCE, All, Fields, InState, Json, Limit, OfProvider, Quiet, Since
 from videostat.errors import ExitCode
 
 
@@ -17,12 +17,9 @@ def history(
         bool,
         typer.Option("--missing", help="Only jobs that succeeded and have no file here.", rich_help_panel=SOURCE),
     ] = False,
-    provider: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only this provider or account.", rich_help_panel=SOURCE)
-    ] = None,
-    since: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Only the last 7d, 12h or 30m.", rich_help_panel=SOURCE)
-    ] = None,
+    provider: OfProvider = None,
+    state: InState = None,
+    since: Since = None,
     limit: Limit = 100,
     everything: All = False,
     json: Json = False,
@@ -55,7 +52,7 @@ def history(
         if provider is not None and not any(remembered.jobs(provider=provider, limit=1)):
             load().provider(provider)  # a name that nothing bears is a mistake, not an empty list
         which = Which.MISSING if missing else Which.UNFINISHED if unfinished else Which.ALL
-        jobs = remembered.jobs(which=which, provider=provider, since=after)
+        jobs = remembered.jobs(which=which, provider=provider, state=state, since=after)
         chosen = jobs if everything else islice(jobs, limit)
         if line := choose_line(json=json, quiet=quiet, bare=bare_id, saving=True, names=names):
             show_lines(line(seen.job) for seen in chosen)

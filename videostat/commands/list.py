@@ -5,15 +5,16 @@ from typing import Annotated
 
 import typer
 
-from videostat.cli.options import SOURCE, All, Config, Debug, Fields, Json, Limit, NoHistory, Quiet
+from videostat.cli.options import All, Config, Debug, Fields, InState, Json, Limit, NoHistory, Quiet, Since
 from videostat.errors import ExitCode
-from videostat.models import Job, State
+from videostat.models import Job
 
 
 def list_(
     provider: Annotated[str, typer.Argument(metavar="PROVIDER", help="A provider or account that has a list.")],
     *,
-    state: Annotated[State | None, typer.Option(help="Only jobs in this state.", rich_help_panel=SOURCE)] = None,
+    state: InState = None,
+    since: Since = None,
     limit: Limit = 20,
     everything: All = False,
     json: Json = False,
@@ -34,6 +35,7 @@ def list_(
     import sys
     from itertools import islice
 
+    from videostat.cli.jobs import Choice, newer
     from videostat.cli.options import choose_fields
     from videostat.cli.session import session
     from videostat.render.answers import bare_id, choose_line, json_names
@@ -44,7 +46,10 @@ def list_(
     with session(config, keep=not no_history, debug=debug) as this:
         account = this.client.account(provider)
         retention = account.provider.retention
-        listed = this.client.list_jobs(provider, this.clock.sleep)
+        # A choice among the jobs may have to look at many for a few.
+        wanted = None if everything or state or since else limit
+        after = Choice(since=since).after
+        listed = newer(this.client.list_jobs(provider, this.clock.sleep, wanted), after)
         # The progress of a long list is not shown between lines that come to the same screen.
         found = counted(listed, shown=everything and not quiet and not (line and sys.stdout.isatty()))
         chosen = ((job, total) for job, total in found if state in (None, job.state))
@@ -61,7 +66,7 @@ def list_(
             show_table(LISTED, [listed_row(job, retention, this.clock.now()) for job in remember()])
         if isinstance(page, list) and len(page) == limit and not quiet:
             # The service's total spares another request; it counts all states.
-            total = page[-1][1] if state is None else None
+            total = page[-1][1] if state is None and since is None else None
             if next(chosen, None) if total is None else total > limit:
                 tell_left_out(limit, total)
     return ExitCode.OK

@@ -10,13 +10,23 @@ from videostat.errors import ExitCode, UsageError
 
 def sandbox(
     *,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes any free one.")] = 8765,
-    speed: Annotated[float, typer.Option(min=0.1, max=1000, help="How much faster than life its jobs go.")] = 1,
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="The port; 0 takes any free one.")] = 8765,
+    speed: Annotated[
+        float, typer.Option(min=0.1, max=1000, metavar="0.1-1000", help="How much faster than life its jobs go.")
+    ] = 1,
     limits: Annotated[bool, typer.Option("--limits", help="Keep the services' rate limits.")] = False,
-    fail_rate: Annotated[float, typer.Option(min=0, max=1, help="The share of answers that are errors.")] = 0,
-    expire: Annotated[float, typer.Option(min=0, help="Seconds until a video's URL expires.")] = 3600,
-    cut_after: Annotated[int | None, typer.Option(min=1, help="Cut each video's first transfer there.")] = None,
-    bytes_per_second: Annotated[int | None, typer.Option(min=1, help="Send videos this slowly.")] = None,
+    fail_rate: Annotated[
+        float, typer.Option(min=0, max=1, metavar="0-1", help="The share of answers that are errors.")
+    ] = 0,
+    expire: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Seconds until a video's URL expires.")
+    ] = 3600,
+    cut_after: Annotated[
+        int | None, typer.Option(min=1, metavar="BYTES", help="Cut each video's first transfer there.")
+    ] = None,
+    bytes_per_second: Annotated[
+        int | None, typer.Option(min=1, metavar="BYTES", help="Send videos this slowly.")
+    ] = None,
     ranges: Annotated[bool, typer.Option(help="Let transfers go on where they stopped.")] = True,
 ) -> ExitCode:
     """Serve simulated services on this machine, for trying commands and scripts without a key.
@@ -63,5 +73,6 @@ def sandbox(
         say("An id says what becomes of its job: demo, then words such as")
         for word, effect in WORDS.items():
             say(f"  {word:9} {effect}")
-        signum = inbox.get()
+        while not (signum := inbox.get()):
+            pass  # a wake-up
     return ExitCode(128 + signum)

@@ -4,15 +4,33 @@ from typing import Annotated
 
 import typer
 
-from videostat.cli.options import ANSWER, Config, Debug, Fields, Jobs, Json, NoHistory, Quiet, Source, Unfinished
+from videostat.cli.options import (
+    ANSWER,
+    Config,
+    Debug,
+    Fields,
+    InState,
+    Jobs,
+    Json,
+    NoHistory,
+    OfProvider,
+    Quiet,
+    Since,
+    Source,
+    Unfinished,
+)
 from videostat.errors import ExitCode
 
 
 def status(
+    context: typer.Context,
     jobs: Jobs = None,
     *,
     source: Source = None,
     unfinished: Unfinished = False,
+    provider: OfProvider = None,
+    state: InState = None,
+    since: Since = None,
     json: Json = False,
     fields: Fields = None,
     quiet: Quiet = False,
@@ -32,7 +50,7 @@ def status(
 
     Exit code: 0 if it could look; with --exit-status also 5 failed, 8 not finished, 9 no video.
     """
-    from videostat.cli.jobs import resolve_jobs
+    from videostat.cli.jobs import Choice, resolve_jobs
     from videostat.cli.options import choose_fields
     from videostat.cli.run import Run, usual_times, worst_exit_code
     from videostat.cli.session import session
@@ -45,8 +63,9 @@ def status(
     from videostat.render.views import glance
 
     names = choose_fields(fields, json_names())
+    choice = Choice(unfinished=unfinished, provider=provider, state=state, since=since)
     with session(config, keep=not no_history, debug=debug) as this:
-        refs = resolve_jobs(this, jobs, source, unfinished=unfinished, quiet=quiet)
+        refs = resolve_jobs(this, context, jobs, source, choice, quiet=quiet)
         line = choose_line(json=json, quiet=quiet, bare=bare_state, names=names)
         work = Work(doing="looking at", usual=usual_times(this, refs))
         view = ErrorsOnly() if quiet or debug else glance(work, this.clock, answers_for_people=line is None)

@@ -13,17 +13,20 @@ from videostat.cli.options import (
     Debug,
     Exec,
     Fields,
+    InState,
     Interval,
     Jobs,
     Json,
     Name,
     NoHistory,
+    OfProvider,
     Output,
     OutputDir,
     Overwrite,
     Parallel,
     Progress,
     Quiet,
+    Since,
     Source,
     Timeout,
     Unfinished,
@@ -40,6 +43,9 @@ def wait(
     *,
     source: Source = None,
     unfinished: Unfinished = False,
+    provider: OfProvider = None,
+    state: InState = None,
+    since: Since = None,
     timeout: Timeout = None,
     interval: Interval = None,
     fail_fast: Annotated[
@@ -79,7 +85,7 @@ def wait(
 
     from videostat.cli.ci import report_to_ci
     from videostat.cli.exec import parse_execution
-    from videostat.cli.jobs import resolve_jobs
+    from videostat.cli.jobs import Choice, resolve_jobs
     from videostat.cli.resume import print_resume_hint, print_save_hint, resume_command
     from videostat.cli.run import Run, usual_times, wait_options, worst_exit_code
     from videostat.cli.save import plan_saving
@@ -94,8 +100,9 @@ def wait(
     saves = bool(download or output_dir or output or name or parallel or overwrite)
     execution = parse_execution(execute, saving=saves) if execute is not None else None
     names = choose_fields(fields, json_names(saving=saves))
+    choice = Choice(unfinished=unfinished, provider=provider, state=state, since=since)
     with session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
-        refs = resolve_jobs(this, jobs, source, unfinished=unfinished, saving=saves, quiet=quiet)
+        refs = resolve_jobs(this, context, jobs, source, choice, saving=saves, quiet=quiet)
         options = replace(
             wait_options(this, refs, timeout, interval, quiet=quiet),
             parallel=parallel or this.settings.defaults.parallel,

@@ -114,7 +114,8 @@ _videostat() {
         FOLDER) compopt -o dirnames 2>/dev/null || { IFS=$'\n' && COMPREPLY=($(compgen -d -- "$2")); } ;;
         JOBS)
             if [[ -n $provider ]]; then
-                offered=$(videostat completion ids "$provider" 2>/dev/null)
+                # As it is called here: it need not be on the PATH.
+                offered=$("${1/#"~/"/$HOME/}" completion ids "$provider" 2>/dev/null)
                 compopt -o nosort 2>/dev/null
             else
                 offered=$(_videostat_accounts)

@@ -98,10 +98,12 @@ function __videostat_jobs
     set -l word (commandline -ct)
     string match -q -- '-*' "$word"; and return
     set word (string split -m 1 -- : "$word")
+    # As it is called here: it need not be on the PATH.
+    set -l program (string replace -r '^~/' $HOME/ -- (commandline -opc)[1])
     if set -q word[2]
-        videostat completion ids $word[1] 2>/dev/null | string replace -r '^' $word[1]:
+        $program completion ids $word[1] 2>/dev/null | string replace -r '^' $word[1]:
     else if set -l account (__videostat_account)
-        videostat completion ids $account 2>/dev/null
+        $program completion ids $account 2>/dev/null
     else
         __videostat_accounts
     end

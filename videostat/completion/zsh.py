@@ -92,7 +92,8 @@ _videostat_job() {
         _videostat_account
         return
     fi
-    local -a ids=(${(f)"$(videostat completion ids $provider 2>/dev/null)"})
+    # As it is called here: it need not be on the PATH.
+    local -a ids=(${(f)"$(${~_comp_command1:-videostat} completion ids $provider 2>/dev/null)"})
     _wanted -V jobs expl 'job, the newest first' compadd -a ids
 }
 @@functions

@@ -7,17 +7,30 @@ config.toml belongs to the person and is only read; what the program writes goes
 from __future__ import annotations
 
 import os
-import shlex
+import re
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from videostat.config.file import BASE_URL, KEY, parse, read_config, read_credentials, write_file
+from videostat.config.file import (
+    BASE_URL,
+    KEY,
+    CannotOpen,
+    ConfigFile,
+    is_plain_and_public,
+    locked,
+    parse,
+    read_config,
+    read_credentials,
+    write_file,
+)
 from videostat.errors import ConfigError, KeyMissing, VideostatError, suggest
 from videostat.models import DEFAULT_NAME
+from videostat.private import is_without_home, user_folder
 from videostat.providers import PROVIDERS
 
 if TYPE_CHECKING:
@@ -27,6 +40,7 @@ if TYPE_CHECKING:
 
 _CONFIG = "VIDEOSTAT_CONFIG"
 _NO_HISTORY = "VIDEOSTAT_NO_HISTORY"
+_NO = {"", "0", "false", "no", "off", "n", "f"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +91,10 @@ class Setting(NamedTuple):
 def locate(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
     """Where config.toml is, or would be."""
     if named := path or environ.get(_CONFIG):
-        return Path(named)
+        return Path(os.path.expanduser(named))  # noqa: PTH111 - Path.expanduser() raises without a home
     import platformdirs
 
-    return platformdirs.user_config_path("videostat") / "config.toml"
+    return user_folder(platformdirs.user_config_path) / "config.toml"
 
 
 def load(
@@ -108,24 +122,35 @@ class Settings:
     ) -> None:
         self.path = path
         self.credentials_path = path.parent / "credentials.toml"
-        config = read_config(path, must_exist=must_exist)
-        credentials = read_credentials(self.credentials_path)
+        self.warnings: list[str] = []
+        if is_without_home(path):
+            self.warnings.append("there is no home folder, as HOME is not set: no configuration and no history")
+        config = self._read(partial(read_config, must_exist=must_exist), path, must_exist=must_exist)
+        credentials = self._read(read_credentials, self.credentials_path, must_exist=must_exist)
         self._sections, self._stored = config.sections, credentials.sections
         self._default_sources = dict.fromkeys(config.defaults, path.name)
-        if environ.get(_NO_HISTORY):
+        if environ.get(_NO_HISTORY, "").strip().lower() not in _NO:
             config.defaults["history"] = False
             self._default_sources["history"] = f"environment variable {_NO_HISTORY}"
         self.defaults = Defaults(**config.defaults)
-        self.warnings = [
-            f"{file.path} holds a key, and others can read or change it: chmod 600 {shlex.quote(str(file.path))}"
-            for file in (config, credentials)
-            if file.is_exposed
-        ]
+        self.warnings += filter(None, (config.warning, credentials.warning))
         self._environ = environ
         self._key_command_timeout = key_command_timeout
         self._given: dict[str, str] = {}
         self._keys: dict[str, Key | VideostatError] = {}
         self._lock = threading.Lock()
+        self.warnings += self._unencrypted()
+
+    def _read(self, read: Callable[[Path], ConfigFile], path: Path, *, must_exist: bool) -> ConfigFile:
+        """Read a file; one that nobody named and that cannot be opened is as good as none, with one warning."""
+        try:
+            return read(path)
+        except CannotOpen as error:
+            if must_exist:
+                raise
+            if not self.warnings:
+                self.warnings.append(f"{error}; going on without it")
+            return ConfigFile(path, 0, {}, {})
 
     def names(self) -> list[str]:
         """All that can be typed for PROVIDER."""
@@ -144,6 +169,11 @@ class Settings:
         provider = self.provider(name)
         return provider.key_group if name in PROVIDERS else name
 
+    def base_url(self, name: str) -> str | None:
+        """Return where the service is, None where nobody has said; raises ConfigError for an unknown name."""
+        found: str | None = _first(self._sources(self.key_group(name))["base_url"])[1]
+        return found
+
     def account(self, name: str) -> Account:
         """All it takes to ask the service; raises ConfigError for an unknown name or a missing base URL."""
         group = self.key_group(name)
@@ -151,7 +181,9 @@ class Settings:
         if not base_url:
             raise ConfigError(
                 f"{name} needs a base URL",
-                hint=f"Set base_url under [providers.{group}] in {self.path}, or {_variable(group, 'BASE_URL')}.",
+                hint=f"Set base_url under [providers.{group}] in {self.path}"
+                f"{'' if self.path.exists() else ' (videostat config init writes that file)'}, "
+                f"or {_variable(group, 'BASE_URL')}.",
             )
         return Account(name, group, self.provider(name), base_url, limit, partial(self._key, group))
 
@@ -170,10 +202,19 @@ class Settings:
         import tomli_w
 
         group = self.key_group(name)
-        parse("what was given", key, KEY)
-        sections = read_credentials(self.credentials_path).sections | {group: {"api_key": key}}
+        key = parse("what was given", key, KEY)
         comment = "# Written by `videostat config set-key`: comments live in config.toml, here they are lost.\n\n"
-        write_file(self.credentials_path, comment + tomli_w.dumps({"providers": sections}))
+        with locked(self.credentials_path):
+            sections = read_credentials(self.credentials_path).sections | {group: {"api_key": key}}
+            write_file(self.credentials_path, comment + tomli_w.dumps({"providers": sections}))
+
+    def _unencrypted(self) -> Iterator[str]:
+        for group in dict.fromkeys(map(self.key_group, self.names())):
+            # What is wrong with a variable, the account tells when it is used.
+            with suppress(ConfigError):
+                base_url = self.base_url(group)
+                if base_url and is_plain_and_public(base_url):
+                    yield f"{group}: {base_url} is not encrypted: others on the way can read your key. Has it https?"
 
     def use_keys(self, keys: Mapping[str, str]) -> None:
         """Put these keys before all others; raises ConfigError for an unknown account and an unusable key."""
@@ -196,7 +237,10 @@ class Settings:
         return {
             "api_key": [
                 ("the program", self._given.get(group)),
-                *((f"environment variable {name}", self._environ.get(name)) for name in self._key_variables(group)),
+                *(
+                    (f"environment variable {name}", self._environ.get(name, "").strip())
+                    for name in self._key_variables(group)
+                ),
                 ("api_key_command", section.get("api_key_command")),
                 (self.credentials_path.name, stored.get("api_key")),
                 (self.path.name, section.get("api_key")),
@@ -229,13 +273,15 @@ class Settings:
     def _find_key(self, group: str) -> Key:
         source, value = _first(self._sources(group)["api_key"])
         if not value:
+            variables = self._key_variables(group)
+            empty = next((f": {name} is set, but empty" for name in variables if name in self._environ), "")
             raise KeyMissing(
-                "no key is configured",
-                hint=f"Run `videostat config set-key {group}`, or set {' or '.join(self._key_variables(group))}, "
-                f"or api_key under [providers.{group}] in {self.path}.",
+                f"no key is configured{empty}",
+                hint=f"It comes from {self.provider(group).key_source}. Run `videostat config set-key {group}`, "
+                f"or set {' or '.join(variables)}, or api_key under [providers.{group}] in {self.path}.",
             )
         if isinstance(value, tuple):
-            value = _output(f"the api_key_command of {group}", value, self._key_command_timeout)
+            return Key(_ask(group, value, self._key_command_timeout), source)
         return Key(parse(f"what {source} holds for {group}", value, KEY), source)
 
 
@@ -245,28 +291,50 @@ def mask(key: str) -> str:
     return "****" + (key[-4:] if is_long and key.isprintable() else "")
 
 
-def _output(what: str, command: tuple[str, ...], timeout: float) -> str:
-    """What the command prints, less one line end; its stderr is ours, for it may ask for a passphrase."""
-    import subprocess
+def _ask(group: str, command: tuple[str, ...], timeout: float) -> str:
+    """Return the key that the command prints; its stderr is ours, for it may ask for a passphrase.
 
-    try:
-        done = subprocess.run(  # noqa: S603  # the person's own command, without a shell
-            command,
-            # A key store may ask the person, but must not eat the jobs that are piped in.
-            stdin=None if os.isatty(0) else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            timeout=timeout,
-            check=True,
-        )
-    except subprocess.TimeoutExpired:
-        problem = f"took longer than {timeout:g} seconds"
-    except subprocess.CalledProcessError as error:
-        problem = f"failed with status {error.returncode}"
-    except OSError as error:
-        problem = f"could not be started: {error.strerror}"
-    else:
-        return done.stdout.decode("ascii", "replace").removesuffix("\n").removesuffix("\r")
-    raise KeyMissing(f"{what} {problem}", hint="It must print the key, and nothing else, and exit with 0.")
+    Raises KeyMissing and ConfigError.
+    """
+    import subprocess
+    from tempfile import TemporaryFile
+
+    # Without a shell these are words like others.
+    is_for_a_shell = any(re.match(r"[~$|<>&;`]", word) or "$(" in word for word in command)
+    hint = "There is no shell here: no ~, |, $X. Write: sh -c '...'" if is_for_a_shell and command[0] != "sh" else None
+    # A file, not a pipe: an agent that the command leaves running would hold a pipe open.
+    with TemporaryFile() as printed:
+        try:
+            subprocess.run(  # noqa: S603  # the person's own command, without a shell
+                command,
+                # A key store may ask the person, but must not eat the jobs that are piped in.
+                stdin=None if os.isatty(0) else subprocess.DEVNULL,
+                stdout=printed,
+                timeout=timeout,
+                check=True,
+            )
+        except subprocess.TimeoutExpired:
+            problem = f"took longer than {timeout:g} seconds"
+        except subprocess.CalledProcessError as error:
+            problem = f"failed with status {error.returncode}"
+        except OSError as error:
+            problem = f"could not be started: {error.strerror}"
+        else:
+            printed.seek(0)
+            output = printed.read(_LONGEST_OUTPUT).decode("utf-8", "replace")
+            if output.strip():
+                try:
+                    return str(parse(f"what api_key_command holds for {group}", output, KEY))
+                except ConfigError as error:
+                    raise ConfigError(str(error), hint=hint or error.hint) from None
+            problem = "printed nothing"
+    raise KeyMissing(
+        f"the api_key_command of {group} {problem}",
+        hint=hint or "It must print the key, and nothing else, and exit with 0.",
+    )
+
+
+_LONGEST_OUTPUT = 64 * 1024
 
 
 def _variable(group: str, key: str) -> str:

@@ -9,29 +9,40 @@ import os
 import re
 import shlex
 import stat
+from contextlib import contextmanager
 from functools import partial
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from videostat.clock import parse_duration
 from videostat.errors import ConfigError, suggest
-from videostat.private import write_private_file
+from videostat.private import is_without_home, locked_folder, write_private_file
 from videostat.providers import PROVIDERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-_OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
+_WRITERS = stat.S_IWGRP | stat.S_IWOTH
+_OTHERS = _WRITERS | stat.S_IRGRP | stat.S_IROTH
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _KEY = re.compile(r"[!#-&(-~]+")
+_BEARER = re.compile(r"(?:authorization:\s*)?bearer\s+", re.IGNORECASE)
+_ASSIGNMENT = re.compile(r"(?:export\s+)?[A-Z][A-Z0-9_]*=.*[^=].*", re.DOTALL)
+_HEADER = re.compile(r"[A-Za-z][A-Za-z-]*:\s.*", re.DOTALL)
+_VARIABLE = re.compile(r"\$\{?[A-Za-z_]\w*\}?", re.ASCII)
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _TEXT = re.compile(r"[^\x00-\x1f\x7f]+")
 _BASE_URL = re.compile(
     r"(?P<origin>https?://(?:[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*|\[(?P<ipv6>[0-9a-f:.]+)\])(?::(?P<port>\d{1,5}))?)"
     r"(?P<prefix>(?:/[\w.~%!$&'()*+,;=:@-]+)*)/*",
     re.ASCII | re.IGNORECASE,
 )
+
+
+class CannotOpen(ConfigError):
+    """A file is there, or may be, and cannot be opened."""
 
 
 class ConfigFile(NamedTuple):
@@ -43,9 +54,17 @@ class ConfigFile(NamedTuple):
     defaults: dict[str, Any]
 
     @property
-    def is_exposed(self) -> bool:
-        """It holds a key, and others can read or change it."""
-        return bool(self.mode & _OTHERS) and any("api_key" in section for section in self.sections.values())
+    def warning(self) -> str | None:
+        """Say what others could do with this file, None if nothing."""
+        held = {key for section in self.sections.values() for key in section}
+        cure = f"chmod 600 {shlex.quote(str(self.path))}"
+        if self.mode & _OTHERS and "api_key" in held:
+            return f"{self.path} holds a key, and others can read or change it: {cure}"
+        if self.mode & _WRITERS and "api_key_command" in held:
+            return f"{self.path} can be changed by others, who could run commands as you: {cure}"
+        if self.mode & _WRITERS and "base_url" in held:
+            return f"{self.path} can be changed by others, who could have your key sent elsewhere: {cure}"
+        return None
 
 
 class Kind(NamedTuple):
@@ -86,6 +105,12 @@ def _command(value: str) -> tuple[str, ...]:
     return words
 
 
+def _folder(value: str) -> Path:
+    if _ADDRESS.match(_matching(_TEXT, value)):
+        raise ValueError
+    return Path(value).expanduser()
+
+
 def _base_url(value: str) -> str:
     match = _BASE_URL.fullmatch(value)
     if not match:
@@ -96,7 +121,52 @@ def _base_url(value: str) -> str:
     return match["origin"].lower() + match["prefix"]
 
 
-KEY = Kind(partial(_matching, _KEY), "a key without spaces, quotes, line breaks, control or non-ASCII characters")
+# Not looked up outside: https://www.iana.org/assignments/special-use-domain-names, and what companies use.
+_INNER = (".local", ".localhost", ".internal", ".intranet", ".lan", ".corp", ".home", ".home.arpa", ".test", ".example")
+
+
+def is_plain_and_public(base_url: str) -> bool:
+    """Tell whether requests go unencrypted to a host that is not of a private network, as far as its name says."""
+    match = _BASE_URL.fullmatch(base_url)
+    if not match or not base_url.startswith("http://"):
+        return False
+    host = match["ipv6"] or match["origin"].removeprefix("http://").partition(":")[0]
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith(_INNER)
+
+
+class _Unfit(ValueError):
+    """What is wrong with a value, in words that show nothing of it."""
+
+
+def _key(value: str) -> str:
+    """Take a key as people have it: with blanks around it, or with what stands before it in a header."""
+    key = _BEARER.sub("", _matching(_ANY, value).strip().removeprefix("\ufeff"), count=1)
+    # The first reason that fits: each is true of many that follow.
+    reasons = {
+        "is empty": not key,
+        "is JSON, and no bare key": key.startswith(("{", "[")) and key.endswith(("}", "]")),
+        "is a private key's or certificate's text, and no API key": key.startswith("-----BEGIN"),
+        f"has {len(key.splitlines())} lines, and a key has one": len(key.splitlines()) > 1,
+        "is NAME=KEY: leave out the name and the =": _ASSIGNMENT.fullmatch(key),
+        "is a whole header: leave out its name": _HEADER.fullmatch(key),
+        "is in quotes: leave them out": key[:1] in _QUOTES and key[-1:] in _QUOTES,
+        "is the name of a variable, which no shell has filled in": _VARIABLE.fullmatch(key),
+        "has a blank in it": any(each.isspace() for each in key),
+        "has a quote in it": any(each in "'\"" for each in key),
+        "has a control character in it": any(ord(each) < ord(" ") or each == "\x7f" for each in key),
+        "has a character in it that is no ASCII": not key.isascii(),
+    }
+    if reason := next((reason for reason, holds in reasons.items() if holds), None):
+        raise _Unfit(reason)
+    return _matching(_KEY, key)
+
+
+_ANY = re.compile(r".*", re.DOTALL)
+_QUOTES = "\"'`\u2018\u2019\u201c\u201d"
+KEY = Kind(_key, "a key without spaces, quotes, line breaks, control or non-ASCII characters")
 BASE_URL = Kind(_base_url, "an address like https://gateway.example.com/prefix, without user, password or query")
 
 _TABLE = Kind(partial(_instance, dict), "a table")
@@ -107,7 +177,7 @@ _FILE = {"defaults": _TABLE, "providers": _TABLE}
 _DEFAULTS = {
     "timeout": DURATION,
     "interval": DURATION,
-    "output_dir": Kind(lambda value: Path(_matching(_TEXT, value)).expanduser(), "the path of a folder"),
+    "output_dir": Kind(_folder, "the path of a folder"),
     "name": Kind(partial(_matching, _TEXT), "a template like {provider}-{id}.{ext}"),
     "parallel": Kind(lambda value: _between(1, 32, _instance(int, value)), "a whole number from 1 to 32"),
     "history": Kind(partial(_instance, bool), "true or false"),
@@ -125,6 +195,8 @@ def parse(where: str, value: object, kind: Kind) -> Any:
     """What the value means; raises ConfigError, which says where it stands and never what it is."""
     try:
         return kind.parse(value)
+    except _Unfit as error:
+        raise ConfigError(f"{where} must be {kind.means}: it {error}") from None
     except (TypeError, ValueError, RuntimeError):
         raise ConfigError(f"{where} must be {kind.means}") from None
 
@@ -148,9 +220,26 @@ def read_credentials(path: Path) -> ConfigFile:
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write a private file whole; raises ConfigError."""
+    """Write a private file whole, where a symbolic link leads, if it is one; raises ConfigError."""
+    _ensure_home(path)
     try:
         write_private_file(path, text)
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _ensure_home(path: Path) -> None:
+    if is_without_home(path):
+        raise ConfigError("there is no home folder to write to", hint="Set HOME, or name a file with --config.")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep others from writing this file between our reading and writing it; raises ConfigError."""
+    _ensure_home(path)
+    try:
+        with locked_folder(path.parent):
+            yield
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}") from None
 
@@ -200,7 +289,7 @@ def _read(path: Path, *, must_exist: bool) -> tuple[dict[str, Any], int]:
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not must_exist:
             return {}, 0
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+        raise CannotOpen(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8 text") from None
     except ValueError as error:

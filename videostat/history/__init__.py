@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from videostat.errors import UsageError
 from videostat.history.database import SUBMITTED, Database
-from videostat.history.record import VOLATILE, Seen, from_row, key, to_row, to_seconds
-from videostat.models import Job, JobRef
+from videostat.history.record import VOLATILE, Seen, from_row, from_seconds, key, to_row, to_seconds
+from videostat.models import Job, JobRef, State
+from videostat.private import is_without_home, user_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -56,6 +57,7 @@ _OWNER = "SELECT provider, id FROM job WHERE file = ?"
 _LAST = f"SELECT {_COLUMNS} FROM job WHERE provider = ? AND id = ?"  # noqa: S608 - names alone
 _ANSWERED = "SELECT provider, id FROM job WHERE provider = ? AND base_url = ? AND answered_at >= ?"
 _FORGET = "DELETE FROM job WHERE provider = :provider AND id = :id"
+_MOMENT = "SELECT coalesce(completed_at, created_at, first_seen) AS moment FROM job WHERE provider = ? AND id = ?"
 _NEWEST = f"ORDER BY {SUBMITTED} DESC, rowid DESC"
 
 # A transaction costs several fsyncs: a burst of answers must not pay for each of them.
@@ -81,7 +83,7 @@ class Which(Enum):
 def default_path() -> Path:
     from platformdirs import user_state_path
 
-    return user_state_path("videostat") / "history.db"
+    return user_folder(user_state_path) / "history.db"
 
 
 class History:
@@ -92,7 +94,8 @@ class History:
     """
 
     def __init__(self, path: Path | None, *, warn: Callable[[str], None], lock_timeout: float = 5) -> None:
-        self._file = Database(path, lock_timeout) if path else None
+        # Without a home folder there is no place for it.
+        self._file = Database(path, lock_timeout) if path and not is_without_home(path) else None
         self._warn = warn
         self._has_warned = False
         self._known: dict[JobRef, dict[str, object]] = {}
@@ -136,6 +139,7 @@ class History:
         *,
         which: Which = Which.ALL,
         provider: str | None = None,
+        state: State | None = None,
         since: datetime | None = None,
         heard_since: datetime | None = None,
         limit: int | None = None,
@@ -147,9 +151,9 @@ class History:
         """
         missing = which is Which.MISSING
         heard = to_seconds(heard_since) if heard_since else -math.inf
-        sql = _select(which, provider=provider)
+        sql = _select(which, provider=provider, state=state)
         start = {"submitted": math.inf, "rowid": 0, "since": to_seconds(since) if since else -math.inf}
-        pages = self._pages(sql, {"provider": provider, "heard": heard, **start})
+        pages = self._pages(sql, {"provider": provider, "state": state, "heard": heard, **start})
         rows = chain.from_iterable(map(self._without_file, pages) if missing else pages)
         return self._readable(islice(rows, limit))
 
@@ -190,6 +194,13 @@ class History:
             rows = self._file.read(_ANSWERED, (provider, base_url, to_seconds(since))) if self._file else []
             return {JobRef(row["provider"], row["id"]) for row in rows}
         return set()
+
+    def moment(self, ref: JobRef) -> datetime | None:
+        """Return when the job ended, else was submitted, else was first seen here; None for one that is not known."""
+        with suppress(UsageError, TypeError, ValueError, OverflowError):
+            for row in self._file.read(_MOMENT, (ref.provider, ref.id)) if self._file else ():
+                return from_seconds(row["moment"])
+        return None
 
     def ids(self, provider: str, limit: int) -> Iterator[str]:
         """Give the newest ids; raises UsageError as `jobs` does."""
@@ -244,12 +255,13 @@ _CONDITIONS = {
 }
 
 
-def _select(which: Which, *, provider: str | None) -> str:
+def _select(which: Which, *, provider: str | None, state: State | None = None) -> str:
     return f"""
         SELECT {SUBMITTED} AS submitted, rowid, {"file" if which is Which.MISSING else _COLUMNS} FROM job
         WHERE {SUBMITTED} BETWEEN :since AND :submitted AND ({SUBMITTED}, rowid) < (:submitted, :rowid)
         AND ifnull(answered_at, first_seen) >= :heard
         {_CONDITIONS[which]} {"" if provider is None else "AND provider = :provider"}
+        {"" if state is None else "AND ifnull(state, 'unknown') = :state"}
         {_NEWEST} LIMIT {_PAGE}
     """  # noqa: S608 - nothing but the conditions above
 

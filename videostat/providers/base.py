@@ -50,20 +50,25 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list, and how many jobs the service says there are in all."""
+    """One page of a list, and how many jobs the service says there are in all; `rows` counts unreadable ones too."""
 
     jobs: tuple[Job, ...]
     total: int | None
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A GET of `page` (from 1) and `size_param`; `parse` is told what the jobs' provider is called."""
+    """A GET of `page` (from 1) and `size_param`; `parse` is told what the jobs' provider is called.
+
+    `documented_size`: how many jobs a page has in the service's own example.
+    """
 
     path: str
     size_param: str
     max_size: int
     parse: Callable[[str, Answer], Page]
+    documented_size: int = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +93,7 @@ class Provider:
 
     `key_group`: the section and the variables that hold its key; several providers may share one.
     `key_variable`: the environment variable the service's own documentation uses.
+    `key_source`: where a person finds the key.
     `video`: where a succeeded job's URL is had, if not in the job itself.
     `retention`: how long the service keeps a job in that state.
     """
@@ -98,6 +104,7 @@ class Provider:
     base_url: str | None
     auth: Auth
     key_variable: str
+    key_source: str
     job: Endpoint
     polling: Polling
     video: Endpoint | None = None

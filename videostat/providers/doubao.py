@@ -99,6 +99,7 @@ PROVIDER = Provider(
     base_url=None,
     auth=Auth("Authorization", "Bearer "),
     key_variable="DOUBAO_API_KEY",
+    key_source="the gateway's own pages: console, tokens",
     job=Endpoint("/v1/video/generations/{id}", parse_job),
     polling=Polling(every=(5, 10), floor=5, usual=180, quickest=60),
 )

@@ -107,6 +107,7 @@ def parse_page(provider: str, answer: Answer) -> Page:
             _job(JobRef(provider, found), row) for found, row in named if found and reading.text(row.get("status"))
         ),
         total=None if total is None else int(total),
+        rows=len(rows),
     )
 
 
@@ -122,6 +123,7 @@ PROJECT = Provider(
     base_url="https://api.jogg.ai",
     auth=Auth("x-api-key"),
     key_variable="JOGG_API_KEY",
+    key_source="JoggAI: dashboard, API",
     job=Endpoint("/v2/project/{id}", parse_job),
     listing=Listing("/v2/projects", size_param="limit", max_size=100, parse=parse_page),
     # "First look after 30 s, then every 10-15 s, never more than once in 10 s, stop after 10 minutes."

@@ -99,6 +99,7 @@ PROVIDER = Provider(
     base_url="https://reelbot.space",
     auth=Auth("X-API-Key"),
     key_variable="REELBOT_API_KEY",
+    key_source="ReelBot: dashboard, developer API",
     job=Endpoint("/api/v1/video/status/{id}", parse_job),
     video=Endpoint("/api/v1/video/download/{id}", parse_video),
     # "Every 3-5 s, at most 10 minutes, no backoff needed"; 60 looks a minute and key.

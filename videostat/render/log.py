@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
-from videostat.clock import format_duration
+from videostat.clock import format_duration, to_local
 from videostat.models import State
 from videostat.render.board import Board, tally
 from videostat.render.messages import complaint, message, say, trouble, why_failed
@@ -111,7 +111,7 @@ class Log(ErrorsOnly):
     def __enter__(self) -> Self:
         timeout, until = self._board.work.timeout, ""
         if timeout:
-            when = (self._clock.now() + timedelta(seconds=timeout)).astimezone()
+            when = to_local(self._clock.now() + timedelta(seconds=timeout))
             day = "" if timeout < 86400 else f"{when:%Y-%m-%d }"  # noqa: PLR2004 - a day
             until = f", until {day}{when:%H:%M} ({format_duration(timeout)})"
         Log.note(self, f"{self._board.work.doing} {number_of_jobs(len(self._board.jobs))}{until}")
@@ -175,7 +175,7 @@ class Log(ErrorsOnly):
             Log.note(self, f"{job.ref}: {board.row(job)}")
 
     def note(self, sentence: str) -> None:
-        say(f"{self._clock.now().astimezone():%H:%M:%S} {sentence}" if in_ci() else sentence)
+        say(f"{to_local(self._clock.now()):%H:%M:%S} {sentence}" if in_ci() else sentence)
 
 
 def file_and_size(saved: Saved) -> str:

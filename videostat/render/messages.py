@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from videostat.clock import format_duration
+from videostat.clock import format_duration, to_local
 from videostat.errors import ExitCode, KeyRefused, OutOfCredit, RateLimited, Stopped
 from videostat.models import State
 from videostat.render.text import clean
@@ -133,7 +133,7 @@ def trouble(job: Job, now: datetime) -> tuple[str, str] | None:
     sentence, again = clean(str(job.problem), longest=160), job.asked_again_at
     if isinstance(job.problem, RateLimited) and again and again > now:
         left = (again - now).total_seconds()
-        at = f"{again.astimezone():%H:%M}" if left >= 60 else f"{again.astimezone():%H:%M:%S}"  # noqa: PLR2004 - a minute
+        at = f"{to_local(again):%H:%M}" if left >= 60 else f"{to_local(again):%H:%M:%S}"  # noqa: PLR2004 - a minute
         return sentence, f", until {at} (in {format_duration(left)})"
     return sentence, "; asking again"
 

@@ -19,10 +19,14 @@ STALLED = 4  # times as long as a job usually takes
 
 @dataclass
 class Notices:
-    """Remembers when each job last changed; `usual` is how long such a job takes, in seconds."""
+    """Remembers when each job last changed; `usual` is how long such a job takes, in seconds.
+
+    `waits`: the jobs are asked again.
+    """
 
     clock: Clock
     usual: Mapping[JobRef, float]
+    waits: bool = True
     _words: set[tuple[str, str | None]] = field(default_factory=set)
     _changed: dict[JobRef, tuple[object, float]] = field(default_factory=dict)
     _stalled: set[JobRef] = field(default_factory=set)
@@ -33,7 +37,8 @@ class Notices:
         if job.state is State.UNKNOWN and job.status and word not in self._words:
             self._words.add(word)
             status = clean(job.status, longest=80)
-            yield f"{job.ref}: {job.ref.provider} reports a status it does not document, '{status}': still waiting"
+            waiting = ": still waiting" if self.waits else ""
+            yield f"{job.ref}: {job.ref.provider} reports a status it does not document, '{status}'{waiting}"
         now = self.clock.monotonic()
         stands = job.state, job.status, job.progress, job.message
         before, since = self._changed.setdefault(job.ref, (stands, now))

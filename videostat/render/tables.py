@@ -29,7 +29,7 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     if not sys.stdout.isatty():
         with output():
             for row in rows:
-                print("\t".join(plain(cell) for cell in row))
+                print("\t".join(clean(plain(cell), longest=None) for cell in row))
         return
     with output():
         print_columns(headers, [[_short(cell) for cell in row] for row in rows])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videostat.clock import format_duration
+from videostat.clock import format_duration, to_local
 from videostat.models import State
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ _INVISIBLE = frozenset(
 _HARMLESS = frozenset("\xa0\u3000")  # spaces of French and Chinese, which isprintable() does not count as text
 _LONGEST = 500
 
+# What CI agents obey: Azure's ##vso[...] and GitHub's and TeamCity's like it anywhere in a line, GitHub's ::... at the
+# beginning of one.
+_COMMANDS = re.compile(r"##(?=[\w.-]*\[)|^\s*::")
+
 
 def clean(foreign: str, *, longest: int | None = _LONGEST) -> str:
     r"""Text from a server, on one line, what is invisible written out, as in \u202e; `longest` in characters.
@@ -40,7 +45,13 @@ def clean(foreign: str, *, longest: int | None = _LONGEST) -> str:
     """
     # Cut first, for a service may send megabytes: no character is shown as less than one.
     shown = "".join(map(_visible, foreign if longest is None else foreign[: longest + 1]))
+    shown = break_commands(shown)
     return shown if longest is None or len(shown) <= longest else shown[: longest - 3] + "..."
+
+
+def break_commands(line: str) -> str:
+    """Break up what a CI agent that reads our output would take for a command to itself."""
+    return _COMMANDS.sub(lambda found: f"{found[0][:-1]} {found[0][-1]}", line)
 
 
 def _visible(character: str) -> str:
@@ -79,13 +90,16 @@ def length(seconds: float) -> str:
 def moment(when: datetime, now: datetime) -> str:
     """The local date and time, and how long ago that was."""
     past = f" ({ago(when, now)})" if when <= now else ""
-    return f"{when.astimezone():%Y-%m-%d %H:%M}{past}"
+    return f"{to_local(when):%Y-%m-%d %H:%M}{past}"
 
 
 def place(path: Path) -> str:
     """A path as short as it can be typed here: relative to the current folder, or from the home folder on."""
-    folders = {Path.cwd(): "", Path.home(): "~/"}
-    for folder, prefix in folders.items():
+    for find, prefix in ((Path.cwd, ""), (Path.home, "~/")):
+        try:
+            folder = find()
+        except (OSError, RuntimeError):  # it has been deleted, or there is none
+            continue
         if path.is_absolute() and path.is_relative_to(folder):
             path_there = path.relative_to(folder)
             return clean(f"{prefix}{path_there}", longest=None)

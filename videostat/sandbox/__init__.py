@@ -16,7 +16,7 @@ from videostat.sandbox.jobs import WORDS
 from videostat.sandbox.orders import ORDERS
 from videostat.sandbox.server import Server
 from videostat.sandbox.services import DIALECTS, Services
-from videostat.sandbox.videos import Videos
+from videostat.sandbox.videos import Videos, ensure_media
 
 if TYPE_CHECKING:
     from collections import deque
@@ -50,6 +50,7 @@ class Sandbox:
     _thread: Thread = field(init=False, repr=False)
 
     def start(self) -> Self:
+        ensure_media()
         videos = Videos(
             lifetime=self.url_lifetime,
             ranges=self.ranges,

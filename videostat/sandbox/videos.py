@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
+from videostat.errors import UsageError
 from videostat.sandbox.exchange import Reply, page
 from videostat.sandbox.jobs import spread, words_of
 
@@ -46,7 +47,20 @@ class Clip:
 
 @cache
 def _read(file: str) -> bytes:
-    return files(__package__).joinpath("media", file).read_bytes()
+    """Return what the file holds; raises UsageError where the installation lacks it, as programs bundled without."""
+    try:
+        return files(__package__).joinpath("media", file).read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"this installation lacks {__package__.replace('.', '/')}/media/{file}",
+            hint="Install videostat anew; for PyInstaller: --collect-data videostat",
+        ) from error
+
+
+def ensure_media() -> None:
+    """Raise UsageError now where a video is missing, rather than lose a connection later."""
+    for clip in (*_CLIPS, _TRANSPARENT, _POSTER):
+        _read(clip.file)
 
 
 _CLIPS = tuple(Clip(f"{name}.mp4", "video/mp4", 3.0) for name in ("testsrc", "mandelbrot", "gradients"))

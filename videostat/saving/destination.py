@@ -6,11 +6,13 @@ import errno
 import hashlib
 import os
 import re
+import shlex
 import stat
 import string
 import unicodedata
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -55,9 +57,14 @@ class Destination:
     is_known: bool = False
 
     @classmethod
-    def from_template(cls, ref: JobRef, folder: Path, template: str = DEFAULT_NAME) -> Self:
-        """Name a job's file in the folder; UsageError for a template that is not a portable file name."""
-        return cls(ref, folder / _stem(ref, template))
+    def from_template(
+        cls, ref: JobRef, folder: Path, template: str = DEFAULT_NAME, moment: datetime | None = None
+    ) -> Self:
+        """Name a job's file in the folder; UsageError for a template that is not a portable file name.
+
+        `moment`: for the date in the name, which is that of UTC.
+        """
+        return cls(ref, folder / _stem(ref, template, f"{(moment or datetime.now(UTC)).astimezone(UTC):%Y-%m-%d}"))
 
     @classmethod
     def from_path(cls, ref: JobRef, file: str | Path, *, known: Path | None = None) -> Self:
@@ -69,7 +76,10 @@ class Destination:
         if typed == "-":
             raise UsageError("a video is saved to a file, not written to stdout", hint="Name the file: -o clip.mp4")
         if not file.name or typed.endswith("/") or os.path.isdir(file):  # noqa: PTH112  is_dir() raises for a name too long
-            raise UsageError(f"{typed!a} is a folder, not a file", hint="Name the file: -o clip.mp4")
+            raise UsageError(
+                f"{typed!a} is a folder, not a file",
+                hint=f"For a folder: --output-dir {shlex.quote(typed)}; for a file: -o clip.mp4",
+            )
         return cls(ref, file, is_exact=True, is_known=file.absolute() == known)
 
     def file(self, extension: str) -> Path:
@@ -178,7 +188,7 @@ def ensure_distinct(destinations: Iterable[Destination]) -> None:
             )
 
 
-def _stem(ref: JobRef, template: str) -> str:
+def _stem(ref: JobRef, template: str, date: str) -> str:
     def refused(why: str) -> UsageError:
         return UsageError(f"the name {template!a} {why}", hint=f"Use a file name like --name '{DEFAULT_NAME}'.")
 
@@ -189,15 +199,17 @@ def _stem(ref: JobRef, template: str) -> str:
     except ValueError as error:
         raise refused(f"cannot be read: {error}") from None
     fields = [field for _, field, _, _ in pieces if field is not None]
-    if unknown := [field for field in fields if field not in {"provider", "id", "ext"}]:
-        raise refused(f"has an unknown field, {{{unknown[0]}}}; there are {{provider}}, {{id}} and {{ext}}")
+    if unknown := [field for field in fields if field not in {"provider", "id", "date", "ext"}]:
+        raise refused(f"has an unknown field, {{{unknown[0]}}}; there are {{provider}}, {{id}}, {{date}} and {{ext}}")
     if any(spec or conversion for _, _, spec, conversion in pieces):
-        raise refused("has a field with a format; there are {provider}, {id} and {ext}, as they are")
+        raise refused("has a field with a format; there are {provider}, {id}, {date} and {ext}, as they are")
     if "id" not in fields:
         raise refused("has no {id}: every job would be saved to the same file")
     if not template.endswith(".{ext}") or fields.count("ext") > 1:
         raise refused("does not end in .{ext}, which the content decides")
-    name = template.removesuffix(".{ext}").format(provider=ref.provider, id=ref.id)
+    # Windows takes no colon. The hash keeps a:b apart from a_b.
+    job_id = f"{ref.id.replace(':', '_')}-{_digest(ref.id)}" if ":" in ref.id else ref.id
+    name = template.removesuffix(".{ext}").format(provider=ref.provider, id=job_id, date=date)
     name = unicodedata.normalize("NFC", name)
     if not _NAME.fullmatch(name):
         raise refused(f"becomes {name!a}, which is not a file name on every disk")
@@ -210,8 +222,12 @@ def _shortened(name: str) -> str:
     encoded = name.encode()
     if len(encoded) <= _LONGEST:
         return name
-    digest = f"-{hashlib.sha256(encoded).hexdigest()[:16]}"
+    digest = f"-{_digest(name)}"
     return encoded[: _LONGEST - len(digest)].decode(errors="ignore") + digest
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @contextmanager

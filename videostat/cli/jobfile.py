@@ -1,0 +1,193 @@
+"""Read jobs from a file or stdin, as people and programs write them down."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import json
+import re
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from videostat.errors import UsageError, suggest
+from videostat.models import JobRef
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+LARGEST = 64 * 1024 * 1024  # bytes; a video given by mistake is no list
+
+# What each encoding puts first; the longer marks before those that they begin with.
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_COMMENT = re.compile(r"(?:^|\s)#.*")
+_QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
+# What the services call their ids, and people a column of them.
+_ID_NAMES = ("id", "project_id", "projectid", "task_id", "taskid", "video_id", "videoid", "job_id", "jobid", "job")
+_FORMS = "One job a line: PROVIDER ID, PROVIDER:ID or JSON; or PROVIDER --from FILE, with an id a line."
+_PROVIDER_NAMES = ("provider", "service", "account")
+
+
+class Columns(NamedTuple):
+    """Where a table has its provider (None where it has none) and its id."""
+
+    provider: int | None
+    id: int
+
+
+def read_jobs(source: Path, names: Collection[str], provider: str | None = None) -> Iterator[JobRef]:
+    """Yield the jobs of a file, `-` for stdin. `names`: the known providers. `provider`: of ids that stand alone.
+
+    Raises UsageError, which names the place. It repeats nothing of a line that does not begin with a known provider:
+    the wrong file may well hold a key.
+    """
+    where = "stdin" if str(source) == "-" else str(source)
+    columns: Columns | None = None
+    for position, (place, item) in enumerate(_items(_decode(_read(source, where), where))):
+        try:
+            if not isinstance(item, str):
+                yield _from_json(item, names, provider)
+            elif position == 0 and (columns := _header(item, names)):
+                pass
+            elif columns:
+                yield _from_columns(_cells(item), columns, names, provider)
+            else:
+                yield _from_line(item, names, provider)
+        except UsageError as error:
+            raise UsageError(f"{place} of {where}: {error}", hint=error.hint) from error
+
+
+def _read(source: Path, where: str) -> bytes:
+    try:
+        if str(source) != "-":
+            with source.open("rb") as file:
+                data = file.read(LARGEST + 1)
+        elif sys.stdin is not None:
+            data = sys.stdin.buffer.read(LARGEST + 1)
+        else:
+            raise UsageError("stdin is closed: there are no jobs to read")
+    except OSError as error:
+        raise UsageError(f"{where} cannot be read: {error.strerror}") from error
+    if len(data) > LARGEST:
+        raise UsageError(f"{where} is too large to be a list of jobs")
+    return data
+
+
+def _decode(data: bytes, where: str) -> str:
+    mark = next((mark for mark in _MARKS if data.startswith(mark)), b"")
+    encoding = _MARKS.get(mark, "utf-8")
+    # Text of Latin letters in UTF-16 without a mark: every second byte is zero.
+    if not mark and len(data) > 1 and data.count(0) * 2 >= len(data) - 1:
+        encoding = "utf-16-be" if data[0] == 0 else "utf-16-le"
+    try:
+        # Files that were put together have a mark in the middle, too.
+        return data[len(mark) :].decode(encoding).replace("\ufeff", "")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{where} is not valid {encoding.upper().removesuffix('-LE').removesuffix('-BE')}") from error
+
+
+def _items(text: str) -> Iterator[tuple[str, str | list[object]]]:
+    """Yield each line that says something, and each JSON value, with its place."""
+    decoder, at, number = json.JSONDecoder(), 0, 1
+    while at < len(text):
+        end = _LINE_END.search(text, at)
+        stop, following = (end.start(), end.end()) if end else (len(text), len(text))
+        line = _COMMENT.sub("", text[at:stop]).strip()
+        place = f"line {number}"
+        if line[:1] in {"{", "["}:
+            start = text.index(line[0], at)
+            try:
+                value, after = decoder.raw_decode(text, start)
+            except (ValueError, RecursionError):
+                yield place, [None] if line[0] == "{" else line
+            else:
+                listed = value if isinstance(value, list) else [value]
+                for position, item in enumerate(listed, 1):
+                    yield f"item {position}" if len(listed) > 1 else place, [item]
+                # What a list is separated by, where it lacks its brackets.
+                following = after + len(text[after:]) - len(text[after:].lstrip(" \t,"))
+        elif line:
+            yield place, line
+        number += len(_LINE_END.findall(text, at, following))
+        at = following
+
+
+def _cells(line: str) -> list[str]:
+    """Split a line at its tabs, commas or semicolons, else at its blanks; without quotes."""
+    separator = _separator(line)
+    try:
+        cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True)) if separator else line.split()
+    except csv.Error:  # a field of more than 128 KiB
+        return []
+    return [cell.strip().strip(_QUOTES).strip() for cell in cells]
+
+
+def _separator(line: str) -> str | None:
+    return next((each for each in "\t;," if each in line), None)
+
+
+def _header(line: str, names: Collection[str]) -> Columns | None:
+    """Return where the columns are, None if this is not the first line of a table."""
+    words = [cell.lower().replace(" ", "_") for cell in _cells(line)]
+    job_id = next((words.index(name) for name in _ID_NAMES if name in words), None)
+    provider = next((words.index(name) for name in _PROVIDER_NAMES if name in words), None)
+    return None if job_id is None or not {*words}.isdisjoint(names) else Columns(provider, job_id)
+
+
+def _from_columns(cells: list[str], columns: Columns, names: Collection[str], provider: str | None) -> JobRef:
+    cells = cells + [""] * (max(columns.provider or 0, columns.id) + 1 - len(cells))
+    if columns.provider is None:
+        return _job(provider, cells[columns.id], names, is_quoted=False)
+    return _job(cells[columns.provider] or provider, cells[columns.id], names)
+
+
+def _from_line(line: str, names: Collection[str], provider: str | None) -> JobRef:
+    cells = _cells(line)
+    if _separator(line):
+        first = [cell for cell in cells if cell][:1]
+        # A table has more columns than ours; a comma at the end of a line is none.
+        if first == [cell for cell in cells if cell]:
+            cells = first[0].split() if first else []
+        else:
+            cells = cells[:2] if provider is None or cells[0] in names else cells[:1]
+    match cells:
+        case [word] if ":" in word and (provider is None or word.partition(":")[0] in names):
+            named, _, job_id = word.partition(":")
+            return _job(named, job_id, names)
+        case [job_id] if provider is not None:
+            return _job(provider, job_id, names, is_quoted=False)
+        case [named, job_id] if named in names or provider is None:
+            return _job(named, job_id, names)
+    raise UsageError("this is not PROVIDER ID", hint=_FORMS)
+
+
+def _from_json(item: list[object], names: Collection[str], provider: str | None) -> JobRef:
+    match item:
+        case [str(text)]:
+            return _from_line(text, names, provider)
+        case [int(number)] if not isinstance(number, bool):
+            return _from_line(str(number), names, provider)
+        case [dict(found)]:
+            lowered = {str(name).lower(): value for name, value in found.items()}
+            job_id = next((lowered[name] for name in _ID_NAMES if name in lowered), None)
+            named = lowered.get("provider", provider)
+            if isinstance(named, str) and isinstance(job_id, str | int) and not isinstance(job_id, bool):
+                return _job(named, str(job_id), names)
+    raise UsageError('not a job as --json prints it, with "provider" and "id"')
+
+
+def _job(provider: str | None, job_id: str, names: Collection[str], *, is_quoted: bool = True) -> JobRef:
+    if provider is None:
+        raise UsageError("this names no provider", hint="Give it too: PROVIDER --from FILE")
+    if provider not in names:
+        raise UsageError("its first word is no service, and no account", hint=suggest(provider, names))
+    if not is_quoted and not JobRef.is_id(job_id):
+        raise UsageError("this is not a job id", hint=_FORMS)
+    return JobRef(provider, job_id)

@@ -1,0 +1,166 @@
+"""Collect what a bug report begins with: versions, files, accounts, terminal. No key, and no home folder's name."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import stat
+import sys
+from contextlib import closing
+from email.utils import parsedate_to_datetime
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from time import monotonic
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from videostat import __version__
+from videostat.client import Client
+from videostat.errors import ExitCode, KeyMissing, VideostatError
+from videostat.history import History, Which, default_path
+from videostat.render.messages import say
+from videostat.transport import Transport
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from videostat.cli.session import Session
+    from videostat.providers.base import Answer
+
+LIBRARIES = ("typer", "rich", "requests", "urllib3", "platformdirs", "tomli-w")
+
+Facts = dict[str, "dict[str, object]"]
+
+
+class _Watched(Transport):
+    """A transport that keeps its last answer, for the date in it."""
+
+    answer: Answer | None = None
+
+    def ask(self, *args: Any, **named: Any) -> Answer:
+        self.answer = None
+        self.answer = super().ask(*args, **named)
+        return self.answer
+
+
+def describe(session: Session, accounts: list[str]) -> tuple[Facts, list[ExitCode]]:
+    """Return the sections of the page, and the exit code of each account that has a key; one request for each."""
+    codes = []
+    facts: Facts = {"versions": _versions(), "files": _files(session)}
+    for name in accounts:
+        facts[name], code = _account(session, name)
+        if code is not None:
+            codes.append(code)
+    facts["history"] = _history()
+    facts["terminal"] = _terminal()
+    return facts, codes
+
+
+def shorten(path: Path | str) -> str:
+    """Write `~` for the home folder: it holds a person's name."""
+    home, text = os.path.expanduser("~"), str(path)  # noqa: PTH111 - Path.home() raises without one
+    return f"~{text.removeprefix(home)}" if len(home) > 1 and text.startswith(home) else text
+
+
+def _versions() -> dict[str, object]:
+    found: dict[str, object] = {
+        "videostat": __version__,
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "executable": shorten(sys.executable),
+        "system": platform.platform(),
+    }
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    others = sorted({*packages_distributions().get("urllib3", [])} - {"urllib3"})
+    if others:
+        found["warning"] = f"urllib3 is not the real one, but {', '.join(others)}: videostat is not tested with it"
+    return found
+
+
+def _files(session: Session) -> dict[str, object]:
+    settings = session.settings
+    named = {"config": settings.path, "credentials": settings.credentials_path, "history": default_path()}
+    return {name: f"{shorten(path)} ({_rights(path)})" for name, path in named.items()}
+
+
+def _rights(path: Path) -> str:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return "not there"
+    except OSError as error:
+        return str(error.strerror)
+    return f"{stat.filemode(status.st_mode)}, {status.st_size:,} bytes"
+
+
+def _account(session: Session, name: str) -> tuple[dict[str, object], ExitCode | None]:
+    settings = session.settings
+    source = next(
+        value.source if value.value else None
+        for value in settings.values()
+        if (value.account, value.key) == (name, "api_key")
+    )
+    base_url = settings.base_url(name)
+    facts: dict[str, object] = {"key": source and shorten(source), "base_url": base_url}
+    if not source or not base_url:
+        return facts, None
+    facts["proxy"] = _proxy(base_url)
+    transport = _Watched(session.clock.now)
+    began, code = monotonic(), ExitCode.OK
+    try:
+        Client(settings, transport).check(name)
+    except KeyMissing as error:
+        return facts | {"error": str(error)}, error.exit_code
+    except VideostatError as error:
+        facts["error"], code = str(error), error.exit_code
+    facts["seconds"] = round(monotonic() - began, 3)
+    facts["works"] = code is ExitCode.OK
+    if answer := transport.answer:
+        facts["certificate"] = "trusted" if base_url.startswith("https:") else "none: not encrypted"
+        facts["clock_difference"] = _clock_difference(answer)
+    return facts, code
+
+
+def _clock_difference(answer: Answer) -> float | None:
+    """Return by how many seconds this machine's clock is ahead of the service's."""
+    try:
+        return round((answer.received_at - parsedate_to_datetime(answer.headers["date"])).total_seconds(), 1)
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def _proxy(base_url: str) -> str | None:
+    """Return the proxy on the way there, without its password."""
+    there = urlsplit(base_url)
+    if not there.hostname or proxy_bypass(there.hostname):
+        return None
+    proxies = getproxies()
+    found = urlsplit(proxies.get(there.scheme) or proxies.get("all") or "")
+    return f"{found.scheme}://{found.hostname}:{found.port}" if found.hostname else None
+
+
+def _history() -> dict[str, object]:
+    try:
+        with closing(History(default_path(), warn=say)) as history:
+            return {
+                "jobs": sum(1 for _ in history.jobs()),
+                "unfinished": sum(1 for _ in history.jobs(which=Which.UNFINISHED)),
+            }
+    except VideostatError as error:
+        return {"error": shorten(str(error))}
+
+
+def _terminal() -> dict[str, object]:
+    streams = {"stdin": sys.stdin, "stdout": sys.stdout, "stderr": sys.stderr}
+    columns, rows = shutil.get_terminal_size()
+    return {
+        **{name: "terminal" if stream and stream.isatty() else "no terminal" for name, stream in streams.items()},
+        "encoding": sys.stdout.encoding,
+        "size": f"{columns} x {rows}",
+        **{name: os.environ.get(name) for name in ("TERM", "LANG", "LC_ALL", "TZ", "CI", "NO_COLOR", "FORCE_COLOR")},
+    }
