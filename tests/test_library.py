@@ -24,7 +24,7 @@ def speed() -> float:
 
 @pytest.fixture(autouse=True)
 def _time_of_the_sandbox(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("videostat.waiting.Clock", lambda: clock)
+    monkeypatch.setattr("videostat.client.Clock", lambda: clock)
 
 
 @pytest.mark.usefixtures("sandbox")

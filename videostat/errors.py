@@ -3,12 +3,13 @@
     VideostatError
     ├── UsageError            2    the command line cannot be carried out
     │   └── ConfigError       2    nor can the configuration
-    ├── KeyRefused            3    ends every job of its account
+    ├── KeyRefused            3    three jobs in a row mean the key
     │   └── KeyMissing        3
-    ├── OutOfCredit           4    so does this
+    ├── OutOfCredit           4
     ├── ServiceError          6    the service refuses, and asking again will not help
-    ├── Untrusted             6    a certificate, redirect or address we must not follow
-    ├── NotFound              7    believed at the second look
+    ├── Untrusted             6    a certificate or address we must not follow
+    │   └── Redirected        6
+    ├── NotFound              7    believed after 20 seconds
     ├── Gone                  7    expired, or deleted
     ├── NotSaved              9    the video exists, its file does not: download again
     ├── ExecFailed           10
@@ -22,6 +23,7 @@
         ├── Unreachable       6
         │   └── NoConnection  6    the service has not even seen the request
         ├── Unreadable        6    an answer that is not what the service documents
+        ├── KeyChanged        6    the request bore a key that is no longer in use
         └── NotReady          8
 
 A job that *failed* is a result, not an error: see models.State.
@@ -54,14 +56,18 @@ class ExitCode(IntEnum):
 
 
 class VideostatError(Exception):
-    """A plain sentence for a person, a hint that says what to type, and the service's own code."""
+    """A plain sentence for a person, a hint that says what to type, and the service's own code.
+
+    `sure`: the service said it in a word or code that it documents. Only such a thing is recorded of a job.
+    """
 
     exit_code: ExitCode = ExitCode.BUG
 
-    def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, code: str | None = None, sure: bool = False) -> None:
         super().__init__(message)
         self.hint = hint
         self.code = code
+        self.sure = sure
 
 
 class UsageError(VideostatError):
@@ -90,6 +96,14 @@ class ServiceError(VideostatError):
 
 class Untrusted(VideostatError):
     exit_code = ExitCode.UNKNOWN
+
+
+class Redirected(Untrusted):
+    """`location`: the whole address that the answer names."""
+
+    def __init__(self, message: str, *, hint: str | None = None, location: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.location = location
 
 
 class NotFound(VideostatError):
@@ -139,9 +153,10 @@ class Retryable(VideostatError):
         *,
         hint: str | None = None,
         code: str | None = None,
+        sure: bool = False,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message, hint=hint, code=code)
+        super().__init__(message, hint=hint, code=code, sure=sure)
         self.retry_after = retry_after
 
 
@@ -162,6 +177,12 @@ class NoConnection(Unreachable):
 
 
 class Unreadable(Retryable):
+    """`about_job`: the next job of the account may well be answered."""
+
+    about_job = False
+
+
+class KeyChanged(Retryable):
     pass
 
 

@@ -7,9 +7,20 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from videostat.errors import ExitCode, UsageError, VideostatError
+from videostat.errors import (
+    ExitCode,
+    Gone,
+    KeyMissing,
+    KeyRefused,
+    NotFound,
+    OutOfCredit,
+    ServiceError,
+    UsageError,
+    VideostatError,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -19,6 +30,9 @@ DOWNLOAD_AGAIN = "Do not generate it again: run the same command again."
 
 # What a video is called in its folder, where nobody says otherwise.
 DEFAULT_NAME = "{provider}-{id}.{ext}"
+
+# What asking again cannot change, where the service itself has said it.
+_FINAL = (KeyRefused, OutOfCredit, NotFound, Gone)
 
 # The ids the services hand out, and nothing that could leave a folder, a URL path or an option.
 _ID = re.compile(r"(?!-)(?!\.+\Z)[A-Za-z0-9._~=+-]{1,256}", re.ASCII)
@@ -94,6 +108,10 @@ class Job:
     `needs_url`: the service hands out the video's URL at another endpoint, which has not been asked yet.
     `problem`: why the state could not be learnt, the wait ended early, or the video is not on disk.
     `ended`: the command that asked has done with it; what it says now is its answer.
+    `sure`: the state is the service's own documented word; only then is it recorded.
+    `alternative_urls`: other places that may hold the same video. `further_urls`: further videos of the job.
+    `kept_until`: when the service deletes the video. `seen_at`: when the service said this. `poll_after`: the seconds
+    until the next look is welcome. `extra`: documented fields that have no place here, under the service's own names.
     """
 
     ref: JobRef
@@ -114,6 +132,13 @@ class Job:
     estimated_time: float | None = None
     error: str | None = None
     error_code: str | None = None
+    alternative_urls: tuple[str, ...] = field(default=(), repr=False)
+    further_urls: tuple[str, ...] = field(default=(), repr=False)
+    kept_until: datetime | None = None
+    seen_at: datetime | None = None
+    poll_after: float | None = None
+    extra: Mapping[str, object] = field(default_factory=dict, hash=False)
+    sure: bool = True
     needs_url: bool = False
     saved: Saved | None = None
     problem: VideostatError | None = None
@@ -128,3 +153,33 @@ class Job:
         if self.state is not State.SUCCEEDED:
             return ExitCode.RUNNING
         return ExitCode.OK if self.video_url or self.saved else ExitCode.NOT_SAVED
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the service has said its last word about the job."""
+        return self.state.is_terminal or (isinstance(self.problem, NotFound | Gone) and self.problem.sure)
+
+    @property
+    def retryable(self) -> bool | None:
+        """Whether asking again can help; None where there is nothing left to ask for."""
+        if self.problem:
+            is_final = isinstance(self.problem, _FINAL) and self.problem.sure
+            return not is_final and not isinstance(self.problem, UsageError | KeyMissing | ServiceError)
+        if self.exit_code is ExitCode.OK:
+            return None
+        return self.state is not State.FAILED or not self.sure
+
+    @property
+    def hint(self) -> str | None:
+        """What to type next."""
+        if self.problem and self.problem.hint:
+            return self.problem.hint
+        command = {
+            ExitCode.RUNNING: "wait",
+            ExitCode.TIMEOUT: "wait",
+            ExitCode.CREDIT: "wait",
+            ExitCode.UNKNOWN: "status",
+            ExitCode.NOT_SAVED: "download",
+            ExitCode.OK: "download" if self.video_url and not self.saved else None,
+        }.get(self.exit_code)
+        return f"videostat {command} {self.ref}" if command else None

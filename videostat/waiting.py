@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from queue import SimpleQueue
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from videostat.clock import Clock
 from videostat.models import JobRef
 from videostat.polling import poll
-from videostat.polling.options import Phase, PollOptions, Reply, Target
+from videostat.polling.options import Phase, PollOptions, Reply
 from videostat.polling.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from videostat.client import Client
+    from videostat.clock import Clock
     from videostat.models import Job
 
 
@@ -34,7 +35,7 @@ def wait(
     if timeout is None:
         timeout = advised_timeout(client, refs)
     options = PollOptions(timeout=timeout, interval=interval)
-    for job in run(client, refs, {}, options, inbox=SimpleQueue(), clock=Clock()):
+    for job in run(client, refs, {}, options, inbox=SimpleQueue(), clock=client.clock):
         if job and job.ended:
             yield job
 
@@ -53,6 +54,7 @@ def run(
     inbox: SimpleQueue[Reply | int],
     clock: Clock,
     saved: Mapping[JobRef, Job] = MappingProxyType({}),
+    worked: Callable[[JobRef], bool] = lambda _: False,
 ) -> Iterator[Job | None]:
     """Yield what poll() yields, with looks and further steps carried out on threads."""
     all_steps = {Phase.LOOK: client.look, Phase.URL: client.look, **steps}
@@ -67,9 +69,5 @@ def run(
     def submit(phase: Phase, job: Job) -> None:
         workers.submit(partial(take, phase, job))
 
-    return poll([_target(client, ref, saved.get(ref)) for ref in refs], submit, inbox, clock, options)
-
-
-def _target(client: Client, ref: JobRef, saved: Job | None) -> Target:
-    account = client.account(ref.provider)
-    return Target(ref, account.key_group, account.provider.polling, account.max_requests_per_second, saved)
+    targets = [replace(target, saved=saved.get(target.ref)) for target in client.targets(refs, worked)]
+    return poll(targets, submit, inbox, clock, options, groups=client.groups)

@@ -97,7 +97,7 @@ class Saving:
             Link(job.video_url or "", job.expires_at),
             destination,
             open=partial(self.client.open, job.ref),
-            resolve=partial(self.client.link, job),
+            resolve=lambda: self.client.link(job, timeout=self.deadline - self.clock.monotonic()),
             clock=self.clock,
             sleep=self.clock.sleep,
             deadline=self.deadline,

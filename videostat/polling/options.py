@@ -32,6 +32,8 @@ class Target:
     """A job to poll, how its service wants to be asked, and the key group whose limits it shares.
 
     `saved`: the job, if its video is already on disk: the service is not asked, the later steps follow at once.
+    `known`: what is known of the job, where that is something. `address`: where the service is, in words for a person.
+    `worked`, `account_worked`: this job, its account was answered there on an earlier day.
     """
 
     ref: JobRef
@@ -39,6 +41,10 @@ class Target:
     polling: Polling
     max_requests_per_second: float = math.inf
     saved: Job | None = None
+    known: Job | None = None
+    address: str = "its address"
+    worked: bool = False
+    account_worked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

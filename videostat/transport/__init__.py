@@ -20,7 +20,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from urllib3.util import parse_url
 
 from videostat import __version__
-from videostat.errors import Unreadable, Untrusted
+from videostat.errors import Redirected, Unreadable, Untrusted
 from videostat.providers.base import Answer
 from videostat.transport import tracing
 from videostat.transport.addresses import host, origin, site
@@ -238,14 +238,15 @@ def _inside(value: object) -> Collection[object]:
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
-def _moved(base_url: str, path: str, location: str) -> Untrusted:
+def _moved(base_url: str, path: str, location: str) -> Redirected:
     target, asked = urljoin(base_url + path, location), path.partition("?")[0]
     scheme, _, target_path, *_ = urlsplit(target)
     address = site(target) + target_path.removesuffix(asked)
     is_as_safe = scheme in {"https", urlsplit(base_url).scheme}
     is_new_address = is_as_safe and target_path.endswith(asked) and address != base_url and REMOVED not in address
-    return Untrusted(
+    return Redirected(
         f"{site(base_url)} redirects to {site(target)}, where a key must not follow",
+        location=target,
         hint=f"If that is the service's new address, put base_url = {json.dumps(address)} in its configuration."
         if is_new_address
         else None,
