@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from textwrap import dedent
@@ -167,12 +168,22 @@ def test_an_error_does_not_outlive_the_state_it_belonged_to(path: Path) -> None:
         (Job(ref=REF, state=State.UNKNOWN, status="dreaming"), True, False),
         (Job(ref=REF, problem=TimedOut("too long")), True, False),
         (Job(ref=REF, problem=Unreachable("no route")), True, False),
-        (Job(ref=REF, problem=NotFound("no such job")), False, False),
-        (Job(ref=REF, state=State.RUNNING, status="processing", problem=Gone("expired")), False, False),
+        (Job(ref=REF, problem=NotFound(sure=True, message="no such job")), True, False),
+        (Job(ref=REF, problem=NotFound("unsure")), True, False),
+        (Job(ref=REF, problem=Gone("unsure")), True, False),
+        (
+            Job(ref=REF, state=State.RUNNING, status="processing", problem=Gone(sure=True, message="expired")),
+            False,
+            False,
+        ),
         (Job(ref=REF, state=State.FAILED, status="failed"), False, False),
         (Job(ref=REF, state=State.SUCCEEDED, status="success"), False, True),
         (Job(ref=REF, state=State.SUCCEEDED, status="success", problem=NotSaved("disk full")), False, True),
-        (Job(ref=REF, state=State.SUCCEEDED, status="success", problem=Gone("deleted")), False, False),
+        (
+            Job(ref=REF, state=State.SUCCEEDED, status="success", problem=Gone(sure=True, message="deleted")),
+            False,
+            False,
+        ),
     ],
     ids=lambda value: repr(value.problem or value.status) if isinstance(value, Job) else str(value),
 )
@@ -189,7 +200,7 @@ def test_what_is_unfinished_and_what_is_missing(
 def test_a_job_that_is_gone_keeps_its_state_and_says_why(path: Path) -> None:
     record(path, Job(ref=REF, state=State.SUCCEEDED, status="success"))
 
-    record(path, Job(ref=REF, problem=Gone("kept for 30 days only")), at=LATER)
+    record(path, Job(ref=REF, problem=Gone(sure=True, message="kept for 30 days only")), at=LATER)
 
     job = recall(path).job
     assert (job.state, job.error) == (State.SUCCEEDED, "kept for 30 days only")
@@ -197,12 +208,39 @@ def test_a_job_that_is_gone_keeps_its_state_and_says_why(path: Path) -> None:
 
 
 def test_a_fresh_job_that_was_not_found_at_first_is_unfinished_again_once_found(path: Path) -> None:
-    record(path, Job(ref=REF, problem=NotFound("no such job")))
+    record(path, Job(ref=REF, problem=NotFound(sure=True, message="no such job")))
 
     record(path, Job(ref=REF, state=State.QUEUED, status="queued"))
 
     assert ids(path, unfinished=True) == ["proj_1"]
     assert recall(path).job.error is None
+
+
+@pytest.mark.parametrize(("seconds", "unfinished"), [(19, True), (20, False), (3600, False)])
+def test_a_missing_job_is_recorded_by_a_look_20_s_after_the_first_that_said_so(
+    path: Path, seconds: float, *, unfinished: bool
+) -> None:
+    missing = Job(ref=REF, problem=NotFound("no such job", sure=True))
+    record(path, Job(ref=REF, state=State.QUEUED, status="queued"))
+    record(path, missing)
+    record(path, missing, at=NOW + timedelta(seconds=seconds))
+    assert bool(ids(path, unfinished=True)) is unfinished
+
+
+def test_an_answer_between_two_looks_that_find_no_job_begins_anew(path: Path) -> None:
+    missing = Job(ref=REF, problem=NotFound("no such job", sure=True))
+    record(path, missing)
+    record(path, Job(ref=REF, state=State.QUEUED, status="queued"), at=NOW + timedelta(seconds=10))
+    record(path, missing, at=LATER)
+    assert ids(path, unfinished=True) == ["proj_1"]
+
+
+def test_a_word_of_the_shared_table_is_recorded_of_a_failure_that_was_believed_alone(path: Path) -> None:
+    failed = Job(ref=REF, state=State.FAILED, status="Fail", sure=False)
+    record(path, Job(ref=REF, state=State.RUNNING, status="running"), failed)
+    assert recall(path).job.state is State.RUNNING
+    record(path, replace(failed, ended=True))
+    assert recall(path).job.state is State.FAILED
 
 
 def test_a_video_is_missing_once_its_file_is_deleted(path: Path, tmp_path: Path) -> None:

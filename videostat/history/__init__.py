@@ -29,11 +29,15 @@ _ADD = """
     ON CONFLICT (provider, id) DO UPDATE SET last_seen = max(last_seen, excluded.last_seen)
 """
 
-_UPDATE = """
-    INSERT INTO job (provider, id, first_seen, last_seen,
+# "No such job" is recorded by a look that is late enough after the first that said so, in this run or another.
+MISSING_SECONDS = 20
+
+_UPDATE = f"""
+    INSERT INTO job (provider, id, first_seen, last_seen, missing_since,
                      state, status, title, created_at, completed_at, error, file, bytes, ended, gone)
-    VALUES (:provider, :id, :now, :now,
-            :state, :status, :title, :created_at, :completed_at, :error, :file, :bytes, :ended, :gone)
+    VALUES (:provider, :id, :now, :now, iif(:missing, :now, NULL),
+            :state, :status, :title, :created_at, :completed_at, iif(:missing, NULL, :error), :file, :bytes,
+            :ended, :gone)
     ON CONFLICT (provider, id) DO UPDATE SET
         last_seen = max(last_seen, excluded.last_seen),
         state = ifnull(excluded.state, state),
@@ -41,12 +45,14 @@ _UPDATE = """
         title = ifnull(excluded.title, title),
         created_at = ifnull(excluded.created_at, created_at),
         completed_at = ifnull(excluded.completed_at, completed_at),
-        error = excluded.error,
         file = ifnull(excluded.file, file),
         bytes = ifnull(excluded.bytes, bytes),
-        ended = excluded.ended,
-        gone = excluded.gone
-"""
+        error = CASE WHEN NOT :missing OR ifnull(:now - missing_since, 0) >= {MISSING_SECONDS}
+                     THEN :error ELSE error END,
+        ended = CASE WHEN NOT :missing THEN :ended ELSE ended OR ifnull(:now - missing_since, 0) >= {MISSING_SECONDS} END,
+        gone = CASE WHEN NOT :missing THEN :gone ELSE gone OR ifnull(:now - missing_since, 0) >= {MISSING_SECONDS} END,
+        missing_since = iif(:missing, ifnull(missing_since, :now), NULL)
+"""  # noqa: S608 - nothing but a number of ours
 
 _COLUMNS = "provider, id, last_seen, state, status, title, created_at, completed_at, error, file, bytes"
 _FILE = "SELECT file FROM job WHERE provider = ? AND id = ? AND typeof(file) = 'blob'"
@@ -94,11 +100,12 @@ class History:
     def update(self, job: Job, at: datetime) -> None:
         """Record what was learnt of a job; a kill may lose the latest updates, never an id."""
         learnt = _learnt(job)
-        if learnt and learnt != self._known.get(job.ref):
+        if learnt and (learnt["missing"] or learnt != self._known.get(job.ref)):
             self._known[job.ref] = learnt
             name = {"provider": job.ref.provider, "id": job.ref.id, "now": _seconds(at)}
             self._pending[job.ref] = name | learnt
-        if abs(at - self._flushed_at) >= _FLUSH_INTERVAL:
+        # The time of the first "no such job" must not be lost to a later one.
+        if abs(at - self._flushed_at) >= _FLUSH_INTERVAL or learnt.get("missing"):
             self._flush()
             self._flushed_at = at
 
@@ -201,18 +208,25 @@ def _is_there(file: bytes | None) -> bool:
 
 
 def _learnt(job: Job) -> dict[str, object]:
-    """What is to be recorded of it; nothing where nothing was learnt."""
-    gone = isinstance(job.problem, NotFound | Gone)
-    looked = job.state is not State.UNKNOWN or job.status is not None
-    if not (looked or gone):
+    """What is to be recorded of it: what the service said in its own words, and nothing else.
+
+    A failure that only the shared table of words knows is recorded when it has been believed.
+    """
+    said = job.problem if isinstance(job.problem, NotFound | Gone) and job.problem.sure else None
+    is_word = job.state is not State.UNKNOWN or job.status is not None
+    looked = is_word and (job.sure or (job.ended and job.state is State.FAILED))
+    if not (looked or said):
         return {}
+    gone = isinstance(said, Gone)
+    missing = isinstance(said, NotFound)
     return {
+        "missing": missing,
         "state": job.state if looked else None,
         "status": _text(job.status),
         "title": _text(job.title),
         "created_at": job.created_at and _seconds(job.created_at),
         "completed_at": job.completed_at and _seconds(job.completed_at),
-        "error": _text(str(job.problem) if gone else job.error),
+        "error": _text(str(job.problem) if said else job.error),
         "file": job.saved and os.fsencode(job.saved.file.absolute()),
         "bytes": job.saved and job.saved.bytes,
         "ended": gone or job.state.is_terminal,

@@ -52,6 +52,7 @@ MIGRATIONS = (
         f"CREATE INDEX newest_of_provider ON job (provider, {SUBMITTED})",
         f"CREATE INDEX unfinished ON job ({SUBMITTED}) WHERE NOT ended",
     ],
+    ["ALTER TABLE job ADD COLUMN missing_since INTEGER"],
 )
 
 
