@@ -32,7 +32,7 @@ from videostat.providers import reading
 from videostat.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from videostat.config import Account, Key, Settings
     from videostat.polling.pace import Group
@@ -85,10 +85,11 @@ class Client:
         account.worked(key)
         return with_whole_urls(found, account.base_url)
 
-    def targets(self, refs: Iterable[JobRef], worked: Callable[[JobRef], bool] = lambda _: False) -> list[Target]:
-        """What the poll loop must know of each job; `worked` says whether it was answered on an earlier day."""
+    def targets(self, refs: Iterable[JobRef], worked: Collection[JobRef] = ()) -> list[Target]:
+        """What the poll loop must know of each job; `worked` were answered on an earlier day, at the same address."""
         accounts = {ref: self.account(ref.provider) for ref in refs}
-        groups = {account.key_group for ref, account in accounts.items() if worked(ref)}
+        names = {ref.provider for ref in worked}
+        groups = {account.key_group for account in accounts.values() if {account.name, account.key_group} & names}
         return [
             Target(
                 ref,
@@ -96,7 +97,7 @@ class Client:
                 account.provider.polling,
                 account.max_requests_per_second,
                 address=account.base_url,
-                worked=worked(ref),
+                worked=ref in worked,
                 account_worked=account.key_group in groups,
             )
             for ref, account in accounts.items()

@@ -14,7 +14,7 @@ from videostat.polling.options import Phase, PollOptions, Reply
 from videostat.polling.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from videostat.client import Client
     from videostat.clock import Clock
@@ -54,7 +54,7 @@ def run(
     inbox: SimpleQueue[Reply | int],
     clock: Clock,
     saved: Mapping[JobRef, Job] = MappingProxyType({}),
-    worked: Callable[[JobRef], bool] = lambda _: False,
+    worked: Collection[JobRef] = (),
 ) -> Iterator[Job | None]:
     """Yield what poll() yields, with looks and further steps carried out on threads."""
     all_steps = {Phase.LOOK: client.look, Phase.URL: client.look, **steps}

@@ -243,6 +243,15 @@ def test_a_word_of_the_shared_table_is_recorded_of_a_failure_that_was_believed_a
     assert recall(path).job.state is State.FAILED
 
 
+def test_who_was_answered_where_and_when_is_known(history: History) -> None:
+    history.update(Job(ref=REF, state=State.RUNNING, status="processing"), NOW, "https://api.example")
+    history.update(Job(ref=OTHER, problem=NotFound("no such job", sure=True)), NOW, "https://api.example")
+    history.close()
+    assert history.answered("https://api.example", NOW) == {REF}
+    assert history.answered("https://api.example", LATER) == set()
+    assert history.answered("https://other.example", NOW) == set()
+
+
 def test_a_video_is_missing_once_its_file_is_deleted(path: Path, tmp_path: Path) -> None:
     file = tmp_path / "a.mp4"
     file.write_bytes(b"12345")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from videostat.errors import Retryable, Stopped
+from videostat.errors import KeyRefused, OutOfCredit, Retryable, Stopped, Untrusted
 from videostat.render.messages import say
 from videostat.render.text import number_of_jobs
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from videostat.models import Job, JobRef
 
 
+_REFUSED = (KeyRefused, OutOfCredit)
+_NOT_ENDED = (Stopped, Retryable, Untrusted, *_REFUSED)
+
+
 def as_arguments(refs: Iterable[JobRef]) -> str:
     """Write jobs as one types them."""
     listed = list(refs)
@@ -28,8 +32,9 @@ def as_arguments(refs: Iterable[JobRef]) -> str:
 
 def print_resume_hint(jobs: Iterable[Job], context: typer.Context, source: Path | None) -> None:
     """Say that the wait is over and the jobs are not, and what to type to go on waiting."""
-    # A service that was in trouble until the deadline has not ended the job either.
-    stopped = [job for job in jobs if isinstance(job.problem, Stopped | Retryable)]
+    # Neither trouble nor a refused key has ended the job; what was refused goes last.
+    dropped = (job for job in jobs if isinstance(job.problem, _NOT_ENDED))
+    stopped = sorted(dropped, key=lambda job: isinstance(job.problem, _REFUSED))
     if not stopped:
         return
     reason = next((job.problem for job in stopped if isinstance(job.problem, Stopped)), "no good answer in time")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from videostat.models import Job, JobRef
     from videostat.render.answers import Answers
     from videostat.render.views import View
+
+
+WORKED = timedelta(days=30)  # an answer that young says that the address and the account are right
 
 
 def wait_options(
@@ -74,10 +78,12 @@ class Run:
         if not self.refs:
             return
         clock, history, view = self.session.clock, self.session.history, self.view
+        accounts = {ref: self.session.client.account(ref.provider) for ref in self.refs}
+        addresses, since = {account.base_url for account in accounts.values()}, clock.now() - WORKED
+        worked = frozenset().union(*(history.answered(address, since) for address in addresses))
         history.add(self.refs, clock.now())
         steps = self._steps()
         saved = {job.ref: job for job in self.saving.already()} if self.saving else {}
-        accounts = {ref: self.session.client.account(ref.provider) for ref in self.refs}
         for account in {account.key_group: account for ref, account in accounts.items() if ref not in saved}.values():
             # A key command may ask for a passphrase: not while a look's seconds are counted. What is wrong with the
             # key, the look tells.
@@ -88,12 +94,12 @@ class Run:
         options = replace(self.options, steps=tuple(steps))
         with forward_signals(inbox), view:
             for job in waiting.run(
-                self.session.client, self.refs, steps, options, inbox=inbox, clock=clock, saved=saved
+                self.session.client, self.refs, steps, options, inbox=inbox, clock=clock, saved=saved, worked=worked
             ):
                 if job is None:
                     view.tick()
                     continue
-                history.update(job, clock.now())
+                history.update(job, clock.now(), accounts[job.ref].base_url if job.seen_at else None)
                 for sentence in notices.about(job):
                     view.note(f"videostat: {sentence}")
                 view.update(job)

@@ -33,9 +33,9 @@ _ADD = """
 MISSING_SECONDS = 20
 
 _UPDATE = f"""
-    INSERT INTO job (provider, id, first_seen, last_seen, missing_since,
+    INSERT INTO job (provider, id, first_seen, last_seen, missing_since, base_url, answered_at,
                      state, status, title, created_at, completed_at, error, file, bytes, ended, gone)
-    VALUES (:provider, :id, :now, :now, iif(:missing, :now, NULL),
+    VALUES (:provider, :id, :now, :now, iif(:missing, :now, NULL), :base_url, iif(:missing OR :base_url IS NULL, NULL, :now),
             :state, :status, :title, :created_at, :completed_at, iif(:missing, NULL, :error), :file, :bytes,
             :ended, :gone)
     ON CONFLICT (provider, id) DO UPDATE SET
@@ -49,13 +49,17 @@ _UPDATE = f"""
         bytes = ifnull(excluded.bytes, bytes),
         error = CASE WHEN NOT :missing OR ifnull(:now - missing_since, 0) >= {MISSING_SECONDS}
                      THEN :error ELSE error END,
-        ended = CASE WHEN NOT :missing THEN :ended ELSE ended OR ifnull(:now - missing_since, 0) >= {MISSING_SECONDS} END,
+        ended = CASE WHEN NOT :missing THEN :ended
+                ELSE ended OR ifnull(:now - missing_since, 0) >= {MISSING_SECONDS} END,
         gone = CASE WHEN NOT :missing THEN :gone ELSE gone OR ifnull(:now - missing_since, 0) >= {MISSING_SECONDS} END,
+        base_url = iif(:missing, base_url, ifnull(:base_url, base_url)),
+        answered_at = iif(:missing OR :base_url IS NULL, answered_at, :now),
         missing_since = iif(:missing, ifnull(missing_since, :now), NULL)
 """  # noqa: S608 - nothing but a number of ours
 
 _COLUMNS = "provider, id, last_seen, state, status, title, created_at, completed_at, error, file, bytes"
 _FILE = "SELECT file FROM job WHERE provider = ? AND id = ? AND typeof(file) = 'blob'"
+_ANSWERED = "SELECT provider, id FROM job WHERE base_url = ? AND answered_at >= ?"
 _NEWEST = f"ORDER BY {SUBMITTED} DESC, rowid DESC"
 
 # A transaction costs several fsyncs: a burst of answers must not pay for each of them.
@@ -97,12 +101,12 @@ class History:
         now = _seconds(at)
         self._write(_ADD, [(ref.provider, ref.id, now, now) for ref in refs])
 
-    def update(self, job: Job, at: datetime) -> None:
-        """Record what was learnt of a job; a kill may lose the latest updates, never an id."""
+    def update(self, job: Job, at: datetime, base_url: str | None = None) -> None:
+        """Record what was learnt of a job, and where; a kill may lose the latest updates, never an id."""
         learnt = _learnt(job)
         if learnt and (learnt["missing"] or learnt != self._known.get(job.ref)):
             self._known[job.ref] = learnt
-            name = {"provider": job.ref.provider, "id": job.ref.id, "now": _seconds(at)}
+            name = {"provider": job.ref.provider, "id": job.ref.id, "now": _seconds(at), "base_url": base_url}
             self._pending[job.ref] = name | learnt
         # The time of the first "no such job" must not be lost to a later one.
         if abs(at - self._flushed_at) >= _FLUSH_INTERVAL or learnt.get("missing"):
@@ -144,6 +148,13 @@ class History:
             for row in self._file.read(_FILE, (ref.provider, ref.id)) if self._file else ():
                 return Path(os.fsdecode(row["file"]))
         return None
+
+    def answered(self, base_url: str, since: datetime) -> set[JobRef]:
+        """The jobs that the service at this address has answered since then; none where that cannot be read."""
+        with suppress(UsageError):
+            rows = self._file.read(_ANSWERED, (base_url, _seconds(since))) if self._file else []
+            return {JobRef(row["provider"], row["id"]) for row in rows}
+        return set()
 
     def ids(self, provider: str, limit: int) -> Iterator[str]:
         """Give the newest ids; raises UsageError as `jobs` does."""

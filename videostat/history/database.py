@@ -52,7 +52,11 @@ MIGRATIONS = (
         f"CREATE INDEX newest_of_provider ON job (provider, {SUBMITTED})",
         f"CREATE INDEX unfinished ON job ({SUBMITTED}) WHERE NOT ended",
     ],
-    ["ALTER TABLE job ADD COLUMN missing_since INTEGER"],
+    [
+        "ALTER TABLE job ADD COLUMN missing_since INTEGER",
+        "ALTER TABLE job ADD COLUMN base_url TEXT",
+        "ALTER TABLE job ADD COLUMN answered_at INTEGER",
+    ],
 )
 
 
