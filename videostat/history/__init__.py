@@ -35,7 +35,8 @@ MISSING_SECONDS = 20
 _UPDATE = f"""
     INSERT INTO job (provider, id, first_seen, last_seen, missing_since, base_url, answered_at,
                      state, status, title, created_at, completed_at, error, file, bytes, ended, gone)
-    VALUES (:provider, :id, :now, :now, iif(:missing, :now, NULL), :base_url, iif(:missing OR :base_url IS NULL, NULL, :now),
+    VALUES (:provider, :id, :now, :now, iif(:missing, :now, NULL), iif(:missing, NULL, :base_url),
+            iif(:missing OR :base_url IS NULL, NULL, :now),
             :state, :status, :title, :created_at, :completed_at, iif(:missing, NULL, :error), :file, :bytes,
             :ended, :gone)
     ON CONFLICT (provider, id) DO UPDATE SET
