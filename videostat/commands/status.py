@@ -42,7 +42,9 @@ def status(
 
     with session(config, keep=not no_history, debug=debug) as this:
         refs = resolve_jobs(this, jobs, source, unfinished=unfinished, quiet=quiet)
-        run = Run(session=this, refs=refs, options=PollOptions(attempts=ATTEMPTS), view=ErrorsOnly())
+        # The bare state needs no URL, and some services count those.
+        options = PollOptions(attempts=ATTEMPTS, wants_urls=json or exit_status or not quiet)
+        run = Run(session=this, refs=refs, options=options, view=ErrorsOnly())
         seen = {job.ref: job for job in run}
         shown = Answers(choose_line(json=json, quiet=quiet, bare=bare_state), this.clock.now)
         for ref in refs:

@@ -384,7 +384,7 @@ class _Loop:
     def _next(self, task: Task) -> Job:
         """Send a job that has succeeded on its way."""
         phase = course.next_phase(task.job, task.phase, self._options.steps)
-        if phase is None:
+        if phase is None or (phase is Phase.URL and not self._options.wants_urls):
             return self._end(task)
         task.group.left -= task.phase.is_request and not phase.is_request
         task.phase = phase

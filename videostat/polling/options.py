@@ -62,6 +62,7 @@ class PollOptions:
     `timeout`: for everything; 0 is no limit. `interval`: between looks, in place of the service's own.
     `attempts`: look at most this many times instead of waiting, within `time_limit` for each job.
     `steps`: the phases that follow a success. `parallel`: how many videos are saved at once.
+    `wants_urls`: whether a success that names no URL is asked for it.
     `stop_when`: a job that ended like this ends all others.
     """
 
@@ -71,4 +72,5 @@ class PollOptions:
     time_limit: float = 15
     steps: tuple[Phase, ...] = ()
     parallel: int = 3
+    wants_urls: bool = True
     stop_when: Callable[[Job], bool] = lambda _: False

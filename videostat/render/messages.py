@@ -55,7 +55,7 @@ def complaint(job: Job) -> list[str]:
     if job.state is State.FAILED:
         code = f" (code {clean(job.error_code)})" if job.error_code else ""
         return [f"videostat: {job.ref} failed: {clean(job.error or 'the service does not say why')}{code}"]
-    if job.exit_code is ExitCode.NOT_SAVED:
+    if job.exit_code is ExitCode.NOT_SAVED and not job.needs_url:
         return [
             f"videostat: {job.ref} succeeded, but the service gives no address for its video",
             f"  It may come later: videostat status {job.ref}",
