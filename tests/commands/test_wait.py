@@ -373,8 +373,8 @@ def test_jobs_that_came_through_a_pipe_are_named_in_the_command_that_goes_on(
     videostat: Videostat, tmp_path: Path
 ) -> None:
     (tmp_path / "-").touch()
-    got = videostat("wait", "--from", "-", "--timeout", "5", stdin="jogg proj_done\njogg proj_stuck\n")
-    assert got.stderr.splitlines()[-1] == "  videostat wait jogg proj_stuck --timeout 5"
+    got = videostat("wait", "--from", "-", "--timeout", "60", stdin="jogg proj_done\njogg proj_stuck\n")
+    assert got.stderr.splitlines()[-1] == "  videostat wait jogg proj_stuck --timeout 60"
 
 
 def test_what_nobody_ever_saw_is_not_promised_to_go_on(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:

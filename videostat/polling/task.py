@@ -73,6 +73,13 @@ class Task:
             least=max(polling.every[0], polling.floor),
         )
         is_foreign = meaning is Meaning.FOREIGN
+        if isinstance(outcome, VideostatError) and not outcome.hint:
+            if is_foreign and group.sightings >= course.SIGHTINGS and not group.ever:
+                outcome.hint = (
+                    f"{course.SIGHTINGS} answers were not the service's: is {self.target.address} the right base_url?"
+                )
+            elif meaning is Meaning.MISSING and waits and was_seen is None:
+                outcome.hint = f"Asked again for {course.SURE} seconds: a new id can take a moment to be known."
         is_old = was_seen is not None and (meaning is not Meaning.MISSING or now - was_seen >= course.SURE)
         past = course.Past(
             worked=self.worked if is_foreign and course.is_about_job(outcome) else group.ever,

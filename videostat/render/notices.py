@@ -34,6 +34,14 @@ class Notices:
             self._words.add(word)
             status = clean(job.status, longest=80)
             yield f"{job.ref}: {job.ref.provider} reports a status it does not document, '{status}': still waiting"
+        if (
+            job.problem
+            and job.problem.hint
+            and not job.ended
+            and (job.ref.provider, job.problem.hint) not in self._words
+        ):
+            self._words.add((job.ref.provider, job.problem.hint))
+            yield f"{job.ref}: {clean(str(job.problem), longest=160)}. {clean(job.problem.hint)}"
         now = self.clock.monotonic()
         stands = job.state, job.status, job.progress, job.message
         before, since = self._changed.setdefault(job.ref, (stands, now))
