@@ -159,7 +159,7 @@ def test_the_answer_does_not_need_the_conversation(sandbox: Sandbox, closed: str
     done = run(f"videostat wait --no-history jogg:proj_done jogg:proj_fail_done {closed}; echo $?")
     assert [line.split("\t")[:3] for line in done.stdout.splitlines()] == [
         ["jogg", "proj_done", "succeeded"],
-        ["jogg", "proj_fail_done", "succeeded"],
+        ["jogg", "proj_fail_done", "failed"],
         ["5"],
     ]
 
