@@ -18,6 +18,7 @@ from videostat.clock import Clock
 from videostat.models import Job, JobRef, Saved, State
 from videostat.polling import poll
 from videostat.polling.options import Phase, PollOptions, Reply, Target
+from videostat.polling.pace import Group  # noqa: TC001 - a dataclass's field
 from videostat.providers import base as api
 from videostat.providers.base import Polling
 from videostat.transport.headers import read_retry_after
@@ -156,6 +157,8 @@ class Scene:
     rate: float = math.inf
     jitter: Callable[[], float] = lambda: 0.0
     steps: Mapping[Phase, Answer | After] = field(default_factory=dict)
+    past: Mapping[str, Any] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
     clock: FakeClock = field(default_factory=FakeClock)
     requests: list[Request] = field(default_factory=list)
     sent: list[Job] = field(default_factory=list)
@@ -190,8 +193,9 @@ class Scene:
 
             self.clock.deliver(self.clock.time + late, reply)
 
-        jobs = targets([*self.scripts], self.polling, self.rate)
-        for job in poll(jobs, submit, SimpleQueue(), self.clock, self.options, jitter=self.jitter):
+        jobs = [replace(target, **self.past) for target in targets([*self.scripts], self.polling, self.rate)]
+        told = poll(jobs, submit, SimpleQueue(), self.clock, self.options, groups=self.groups, jitter=self.jitter)
+        for job in told:
             if job is not None:
                 self.told.append(job)
                 self.told_at.append(self._time())

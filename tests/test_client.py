@@ -1,15 +1,33 @@
 from __future__ import annotations
 
+import json
+import shlex
+import sys
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
+from unittest.mock import Mock
 
 import pytest
 
 from videostat.client import Client
+from videostat.clock import Clock
 from videostat.config import Settings
-from videostat.errors import ConfigError, KeyMissing, KeyRefused, NotFound, NotSaved, ServerError, UsageError
+from videostat.errors import (
+    ConfigError,
+    KeyChanged,
+    KeyMissing,
+    KeyRefused,
+    NotFound,
+    NotSaved,
+    Redirected,
+    ServerError,
+    ServiceError,
+    Unreadable,
+    UsageError,
+)
 from videostat.models import Job, JobRef, State
 from videostat.providers import PROVIDERS
 from videostat.providers.base import Answer
@@ -147,17 +165,101 @@ def test_an_order_is_posted_and_its_answer_given_as_it_is(make: Callable[..., An
         ("doubao", {"status": "SUCCESS", "result_url": "https://cdn.example/d"}, "https://cdn.example/d"),
     ],
 )
-def test_a_link_is_asked_for_anew(make: Callable[..., Any], name: str, said: object, url: str) -> None:
+def test_an_address_is_asked_for_anew(make: Callable[..., Any], name: str, said: object, url: str) -> None:
     client, transport = make(said)
     old = Job(ref=JobRef(name, "a1"), state=State.SUCCEEDED, video_url="https://cdn.example/old")
-    assert client.link(old).url == url
+    assert client.link(old, timeout=60).url == url
     assert len(transport.asked) == 1
 
 
-def test_a_link_that_there_is_no_more_means_not_saved(make: Callable[..., Any]) -> None:
+def test_an_address_that_there_is_no_more_means_not_saved(make: Callable[..., Any]) -> None:
     client, _ = make({"status": "SUCCESS"})
     with pytest.raises(NotSaved, match="gives no address for its video"):
         client.link(Job(ref=JobRef("doubao", "a1"), state=State.SUCCEEDED))
+
+
+def test_a_refusal_is_told_where_a_fresh_address_was_wanted(make: Callable[..., Any]) -> None:
+    client, _ = make((400, {"code": "task_not_exist"}))
+    with pytest.raises(NotFound):
+        client.link(Job(ref=JobRef("doubao", "a1"), state=State.SUCCEEDED))
+
+
+def test_a_fresh_address_is_not_asked_for_under_the_floor_nor_in_a_pause(make: Callable[..., Any]) -> None:
+    said = {"status": "SUCCESS", "result_url": "https://cdn.example/d"}
+    client, transport = make(said, said)
+    client.clock = clock = Clock(speed=50)
+    job = Job(ref=JobRef("doubao", "a1"), state=State.SUCCEEDED)
+    client.link(job, timeout=60)
+    before = clock.monotonic()
+    client.link(job, timeout=60)
+    assert clock.monotonic() - before >= PROVIDERS["doubao"].polling.floor * 0.9
+    assert len(transport.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("wrote", "means"),
+    [
+        ("http://localhost:3000/v1/videos/a/content", "https://gateway.example/v1/videos/a/content"),
+        ("http://127.0.0.1/v.mp4?x=%2F", "https://gateway.example/v.mp4?x=%2F"),
+        ("http://gateway.example/v.mp4", "https://gateway.example/v.mp4"),
+        ("http://gateway.example:8080/v.mp4", "http://gateway.example:8080/v.mp4"),
+        ("/v1/videos/a/content", "https://gateway.example/v1/videos/a/content"),
+        ("//cdn.example/v.mp4", "https://cdn.example/v.mp4"),
+        (" https://cdn.example/v.mp4\n", "https://cdn.example/v.mp4"),
+    ],
+)
+def test_what_a_gateway_writes_about_itself_means_its_base_url(
+    make: Callable[..., Any], wrote: str, means: str
+) -> None:
+    client, _ = make({"status": "SUCCESS", "result_url": wrote})
+    assert client.look(Job(ref=JobRef("doubao", "a1"))).video_url == means
+
+
+def test_a_public_address_comes_before_one_that_was_corrected(make: Callable[..., Any]) -> None:
+    client, _ = make({"status": "SUCCESS", "result_url": "http://localhost:3000/v", "url": "https://cdn.example/v"})
+    job = client.look(Job(ref=JobRef("doubao", "a1")))
+    assert (job.video_url, job.alternative_urls) == ("https://cdn.example/v", ("https://gateway.example/v",))
+
+
+def test_the_download_step_may_redirect_to_the_file(make: Callable[..., Any]) -> None:
+    client, transport = make()
+    elsewhere = Redirected("elsewhere")
+    elsewhere.location = "https://cdn.example/v"
+    transport.ask = Mock(side_effect=elsewhere)
+    job = Job(ref=JobRef("reelbot", "a1"), state=State.SUCCEEDED, needs_url=True)
+    assert client.look(job).video_url == "https://cdn.example/v"
+    with pytest.raises(Redirected):
+        client.look(Job(ref=JobRef("reelbot", "a1")))
+
+
+REFUSED = (401, {"error": {"message": "expired", "type": "new_api_error", "code": ""}})
+
+
+def test_a_refused_key_that_came_from_a_command_is_read_once_more(make: Callable[..., Any], tmp_path: Path) -> None:
+    counter, config = tmp_path / "counter", tmp_path / "config.toml"
+    script = f"import pathlib; p = pathlib.Path({str(counter)!r}); n = len(p.read_text()) if p.exists() else 0; "
+    script += "p.write_text('x' * (n + 1)); print('key', n, sep='')"
+    command = shlex.join([sys.executable, "-c", script])
+    config.write_text(f'[providers.doubao]\nbase_url = "https://g.example"\napi_key_command = {json.dumps(command)}\n')
+    config.chmod(0o600)
+    client, transport = make(REFUSED, REFUSED, {"status": "QUEUED"}, REFUSED, environment={})
+    look = partial(client.look, Job(ref=JobRef("doubao", "a1")))
+    for error in (KeyChanged, KeyRefused):
+        with pytest.raises(error):
+            look()
+    assert look().state is State.QUEUED
+    with pytest.raises(KeyChanged):
+        look()
+    assert [asked[3]["Authorization"] for asked in transport.asked] == [
+        f"Bearer key{number}" for number in (0, 1, 1, 1)
+    ]
+
+
+def test_a_refused_key_of_the_environment_is_refused(make: Callable[..., Any]) -> None:
+    client, _ = make(REFUSED)
+    with pytest.raises(KeyRefused) as raised:
+        client.look(Job(ref=JobRef("doubao", "a1")))
+    assert raised.value.sure
 
 
 def test_a_video_is_opened_with_the_key_for_its_own_origin(make: Callable[..., Any]) -> None:
@@ -208,7 +310,10 @@ def test_a_key_is_proven_by_one_cheap_request(make: Callable[..., Any], name: st
     [
         ("jogg", (401, {"code": 10105, "msg": "bad key"}), KeyRefused),
         ("reelbot", (401, {"success": False, "message": "no", "code": "UNAUTHORIZED"}), KeyRefused),
-        ("doubao", (404, None), NotFound),
+        ("doubao", (404, None), Unreadable),
+        ("doubao", (404, {}), ServiceError),
+        ("reelbot", (400, {"code": "VALIDATION_ERROR"}), ServiceError),
+        ("jogg", (400, {"code": 40000}), ServiceError),
     ],
 )
 def test_what_proves_no_key_is_raised(

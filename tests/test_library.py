@@ -54,7 +54,7 @@ at_leisure = pytest.mark.parametrize("speed", [20])
 
 @pytest.fixture(autouse=True)
 def _time_of_the_sandbox(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("videostat.waiting.Clock", lambda: clock)
+    monkeypatch.setattr("videostat.client.Clock", lambda: clock)
 
 
 @pytest.mark.usefixtures("sandbox")

@@ -3,13 +3,14 @@
     VideostatError
     ├── UsageError            2    the command line cannot be carried out
     │   └── ConfigError       2    nor can the configuration
-    ├── KeyRefused            3    ends every job of its key group
+    ├── KeyRefused            3    three jobs in a row mean the key
     │   └── KeyMissing        3
-    ├── OutOfCredit           4    so does this
+    ├── OutOfCredit           4
     ├── ServiceError          6    the service refuses, and asking again will not help
-    ├── Untrusted             6    a certificate, redirect or address we must not follow
+    ├── Untrusted             6    a certificate or address we must not follow
+    │   └── Redirected        6
     ├── JobFailed             5    there is no video to save
-    ├── NotFound              7    believed at the second look
+    ├── NotFound              7    believed after 20 seconds
     ├── Gone                  7    expired, or deleted
     ├── NotSaved              9    the video exists, its file does not: download again
     ├── ExecFailed           10
@@ -23,6 +24,7 @@
         ├── Unreachable       6
         │   └── NoConnection  6    the service has not even seen the request
         ├── Unreadable        6    an answer that is not what the service documents
+        ├── KeyChanged        6    the request bore a key that is no longer in use
         └── NotReady          8
 
 A job that *failed* is a result, not an error: see models.State. Only `save`, which has no other result, raises it.
@@ -129,6 +131,13 @@ class JobFailed(VideostatError):
     name, exit_code = "job_failed", ExitCode.FAILED
 
 
+class Redirected(Untrusted):
+    """The service sends us to another address; `location` is the whole of it."""
+
+    name = "redirected"
+    location = ""
+
+
 class NotFound(VideostatError):
     """The service does not know the job."""
 
@@ -224,9 +233,16 @@ class NoConnection(Unreachable):
 
 
 class Unreadable(Retryable):
-    """The answer is not what the service documents."""
+    """The answer is not what the service documents. `about_job`: the next job of the account may well be answered."""
 
     name = "unreadable"
+    about_job = False
+
+
+class KeyChanged(Retryable):
+    """The request bore a key that is no longer in use."""
+
+    name = "key_changed"
 
 
 class NotReady(Retryable):

@@ -12,7 +12,17 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videostat.errors import ExitCode, UsageError, VideostatError
+from videostat.errors import (
+    ExitCode,
+    Gone,
+    KeyMissing,
+    KeyRefused,
+    NotFound,
+    OutOfCredit,
+    ServiceError,
+    UsageError,
+    VideostatError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +33,9 @@ DOWNLOAD_AGAIN = "Do not generate it again: run the same command again."
 
 # What a video is called in its folder, where nobody says otherwise.
 DEFAULT_NAME = "{provider}-{id}.{ext}"
+
+# What asking again cannot change, where the service itself has said it.
+_FINAL = (KeyRefused, OutOfCredit, NotFound, Gone)
 
 # The ids the services hand out, and nothing that could leave a folder or a URL path.
 _ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9._~=+:-]{1,512}", re.ASCII)
@@ -171,11 +184,34 @@ class Job:
         return self.state, self.status, self.progress, self.message, type(self.problem), self.saved, self.ended
 
     @property
-    def is_retryable(self) -> bool | None:
-        """Whether asking again can help; None where nothing went wrong."""
+    def terminal(self) -> bool:
+        """Whether the service has said its last word about the job."""
+        return self.state.is_terminal or (isinstance(self.problem, NotFound | Gone) and self.problem.sure)
+
+    @property
+    def retryable(self) -> bool | None:
+        """Whether asking again can help; None where there is nothing left to ask for."""
         if self.problem:
-            return self.problem.is_retryable
-        return {ExitCode.FAILED: False, ExitCode.NOT_SAVED: True}.get(self.exit_code)
+            is_final = isinstance(self.problem, _FINAL) and self.problem.sure
+            return not is_final and not isinstance(self.problem, UsageError | KeyMissing | ServiceError)
+        if self.exit_code is ExitCode.OK:
+            return None
+        return self.state is not State.FAILED or not self.sure
+
+    @property
+    def hint(self) -> str | None:
+        """What to type next."""
+        if self.problem and self.problem.hint:
+            return self.problem.hint
+        command = {
+            ExitCode.RUNNING: "wait",
+            ExitCode.TIMEOUT: "wait",
+            ExitCode.CREDIT: "wait",
+            ExitCode.UNKNOWN: "status",
+            ExitCode.NOT_SAVED: "download",
+            ExitCode.OK: "download" if self.video_url and not self.saved else None,
+        }.get(self.exit_code)
+        return f"videostat {command} {self.ref}" if command else None
 
     @property
     def links(self) -> tuple[Link, ...]:
@@ -251,9 +287,9 @@ FIELDS = (
     Field("file", "the saved video; the first, if there are several", lambda job: job.saved and job.saved.file),
     Field("files", "all saved videos of the job", lambda job: [job.saved.file, *job.saved.more] if job.saved else None),
     Field("exit_code", "the exit code of this job alone", lambda job: int(job.exit_code)),
-    Field("retryable", "whether asking again can help; null where nothing went wrong", attrgetter("is_retryable")),
-    Field("terminal", "whether the job has ended at the service", lambda job: job.state.is_terminal),
-    Field("hint", "what to type next", lambda job: job.problem and job.problem.hint),
+    _attribute("retryable", "whether asking again can help; null where there is nothing left to ask for"),
+    _attribute("terminal", "whether the service has said its last word about the job"),
+    _attribute("hint", "what to type next"),
     _attribute("poll_after", "seconds until the next look is welcome"),
     _attribute("seen_at", "when the service said this"),
     Field(

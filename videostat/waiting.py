@@ -19,13 +19,13 @@ from videostat.clock import Clock
 from videostat.errors import JobFailed, NotReady, NotSaved, Unreachable, UsageError
 from videostat.models import Job, JobRef, Link, State
 from videostat.polling import ATTEMPTS, poll
-from videostat.polling.options import Phase, PollOptions, Reply, Target
+from videostat.polling.options import Phase, PollOptions, Reply
 from videostat.polling.workers import Workers
 from videostat.saving import NO_SLOT, Source, Transfer, download
 from videostat.saving.destination import Destination, ensure_writable, join_saved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from videostat.history import History
@@ -64,7 +64,7 @@ def wait(
     for name, seconds in (("timeout", timeout), ("interval", interval)):
         _check_seconds(name, seconds)
     options = PollOptions(timeout=advised_timeout(client, refs) if timeout is None else timeout, interval=interval)
-    return _wait(run(client, refs, {}, options, inbox=SimpleQueue(), clock=Clock()), on_change or (lambda _: None))
+    return _wait(run(client, refs, {}, options, inbox=SimpleQueue(), clock=client.clock), on_change or (lambda _: None))
 
 
 def _wait(jobs: Iterator[Job | None], on_change: Callable[[Job], object]) -> Iterator[Job]:
@@ -220,7 +220,7 @@ class Saving:
         provider = self.client.account(job.ref.provider).provider
         source = Source(
             link=link,
-            resolve=partial(self.client.link, job, number),
+            resolve=lambda: self.client.link(job, number, timeout=self.deadline - self.clock.monotonic()),
             floor=provider.polling.floor,
             # Where another endpoint gives the address, it has a quota of its own.
             most_links=2 if provider.video else 3,
@@ -262,6 +262,7 @@ def run(
     inbox: SimpleQueue[Reply | int],
     clock: Clock,
     saved: Mapping[JobRef, Job] = MappingProxyType({}),
+    worked: Collection[JobRef] = (),
 ) -> Iterator[Job | None]:
     """Yield what poll() yields, with looks and further steps carried out on threads, which end with the generator."""
     all_steps = {Phase.LOOK: client.look, Phase.URL: client.look, **steps}
@@ -279,15 +280,10 @@ def run(
         except Unreachable as error:
             inbox.put(Reply(job.ref, error))
 
-    targets = [_target(client, ref, saved.get(ref)) for ref in refs]
-    return _closing(workers, poll(targets, submit, inbox, clock, options))
+    targets = [replace(target, saved=saved.get(target.ref)) for target in client.targets(refs, worked)]
+    return _closing(workers, poll(targets, submit, inbox, clock, options, groups=client.groups))
 
 
 def _closing(workers: Workers[Reply | int], jobs: Iterator[Job | None]) -> Iterator[Job | None]:
     with closing(workers):
         yield from jobs
-
-
-def _target(client: Client, ref: JobRef, saved: Job | None) -> Target:
-    account = client.account(ref.provider)
-    return Target(ref, account.key_group, account.provider.polling, account.max_requests_per_second, saved)

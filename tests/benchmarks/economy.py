@@ -156,7 +156,8 @@ def _poll(polling: Polling, lives: Sequence[Life]) -> Outcome:
         if done:
             delays[ref] = age + clock.time - takes
         state = State.SUCCEEDED if done else State.RUNNING
-        inbox.put(Reply(ref, Job(ref=ref, state=state, created_at=created_at)))
+        video_url = "https://cdn.example/video.mp4" if done else None
+        inbox.put(Reply(ref, Job(ref=ref, state=state, video_url=video_url, created_at=created_at)))
 
     for _ in poll(
         [Target(ref, "job", polling) for ref in life], submit, inbox, clock, PollOptions(), jitter=Random(7).random

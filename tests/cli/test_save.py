@@ -42,7 +42,7 @@ class Service:
     def account(self, name: str) -> SimpleNamespace:
         return self._account
 
-    def link(self, job: Job, number: int) -> Link:
+    def link(self, job: Job, number: int, *, timeout: float) -> Link:
         self.asked.append(number)
         if self._problem:
             raise self._problem

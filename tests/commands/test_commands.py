@@ -159,12 +159,12 @@ def test_a_full_stdout_is_told(asked: str) -> None:
 
 @pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full"])
 def test_the_answer_does_not_need_the_conversation(sandbox: Sandbox, closed: str) -> None:
-    done = run(f"videostat wait --no-history jogg:proj_done jogg:proj_done_novideo {closed}; echo $?")
+    done = run(f"videostat wait --no-history jogg:proj_done jogg:proj_fail_done {closed}; echo $?")
     *answers, code = (line.split("\t")[:3] for line in done.stdout.splitlines())
     assert [*sorted(answers), code] == [
         ["jogg", "proj_done", "succeeded"],
-        ["jogg", "proj_done_novideo", "succeeded"],
-        ["9"],
+        ["jogg", "proj_fail_done", "failed"],
+        ["5"],
     ]
 
 

@@ -219,6 +219,12 @@ def test_quiet_prints_the_bare_states(videostat: Videostat, jobs: Sequence[str],
     assert videostat("status", "-q", *jobs).lines == states
 
 
+def test_quiet_spends_no_url(videostat: Videostat, sandbox: Sandbox) -> None:
+    got = videostat("status", "-q", "reelbot", "reel_done")
+    assert (got.code, got.lines, got.stderr) == (0, ["succeeded"], "")
+    assert not [request for request in sandbox.requests if "download" in request.path]
+
+
 def test_an_unknown_word_is_shown_and_told(
     videostat: Videostat, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

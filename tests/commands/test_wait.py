@@ -228,12 +228,12 @@ def test_unfinished_jobs_are_resumed_by_their_ids(videostat: Videostat, monkeypa
 
 def test_a_timeout_shorter_than_the_first_answer_is_kept(videostat: Videostat, hanging: HTTPServer) -> None:
     got = videostat("wait", "doubao:t", "--timeout", "5", "--json")
-    assert (got.code, ended(got)) == (124, {"t": 124})
+    assert (got.code, ended(got)) == (6, {"t": 6})
 
 
 def test_a_server_that_hangs_delays_nobody_else(videostat: Videostat, hanging: HTTPServer) -> None:
     got = videostat("wait", "doubao:t", "jogg:proj_a", "--timeout", "3m", "--json")
-    assert ended(got) == {"proj_a": 0, "t": 124}
+    assert ended(got) == {"proj_a": 0, "t": 6}
 
 
 def test_the_configured_timeout_holds_where_none_is_typed(videostat: Videostat, tmp_path: Path) -> None:
@@ -284,9 +284,9 @@ def test_a_longer_interval_is_kept(videostat: Videostat, sandbox: Sandbox) -> No
     assert len(sandbox.requests) <= 4
 
 
-def test_a_job_that_is_not_found_is_believed_at_the_second_look(videostat: Videostat, sandbox: Sandbox) -> None:
+def test_a_job_that_is_not_found_is_believed_after_twenty_seconds(videostat: Videostat, sandbox: Sandbox) -> None:
     assert videostat("wait", "doubao", "nope").code == 7
-    assert len(sandbox.requests) == 2
+    assert 2 <= len(sandbox.requests) <= 6
 
 
 # --- stopping early

@@ -170,12 +170,22 @@ def test_an_error_does_not_outlive_the_state_it_belonged_to(path: Path) -> None:
         (Job(ref=REF, state=State.UNKNOWN, status="dreaming"), True, False),
         (Job(ref=REF, problem=TimedOut("too long")), True, False),
         (Job(ref=REF, problem=Unreachable("no route")), True, False),
-        (Job(ref=REF, problem=NotFound("no such job", sure=True)), False, False),
-        (Job(ref=REF, state=State.RUNNING, status="processing", problem=Gone("expired", sure=True)), False, False),
+        (Job(ref=REF, problem=NotFound(sure=True, message="no such job")), True, False),
+        (Job(ref=REF, problem=NotFound("unsure")), True, False),
+        (Job(ref=REF, problem=Gone("unsure")), True, False),
+        (
+            Job(ref=REF, state=State.RUNNING, status="processing", problem=Gone(sure=True, message="expired")),
+            False,
+            False,
+        ),
         (Job(ref=REF, state=State.FAILED, status="failed"), False, False),
         (Job(ref=REF, state=State.SUCCEEDED, status="success"), False, True),
         (Job(ref=REF, state=State.SUCCEEDED, status="success", problem=NotSaved("disk full")), False, True),
-        (Job(ref=REF, state=State.SUCCEEDED, status="success", problem=Gone("deleted", sure=True)), False, False),
+        (
+            Job(ref=REF, state=State.SUCCEEDED, status="success", problem=Gone(sure=True, message="deleted")),
+            False,
+            False,
+        ),
     ],
     ids=lambda value: repr(value.problem or value.status) if isinstance(value, Job) else str(value),
 )
@@ -206,6 +216,42 @@ def test_a_fresh_job_that_was_not_found_at_first_is_unfinished_again_once_found(
 
     assert ids(path, which=Which.UNFINISHED) == ["proj_1"]
     assert recall(path).job.error is None
+
+
+@pytest.mark.parametrize(("seconds", "unfinished"), [(19, True), (20, False), (3600, False)])
+def test_a_missing_job_is_recorded_by_a_look_20_s_after_the_first_that_said_so(
+    path: Path, seconds: float, *, unfinished: bool
+) -> None:
+    missing = Job(ref=REF, problem=NotFound("no such job", sure=True))
+    record(path, Job(ref=REF, state=State.QUEUED, status="queued"))
+    record(path, missing)
+    record(path, missing, at=NOW + timedelta(seconds=seconds))
+    assert bool(ids(path, which=Which.UNFINISHED)) is unfinished
+
+
+def test_an_answer_between_two_looks_that_find_no_job_begins_anew(path: Path) -> None:
+    missing = Job(ref=REF, problem=NotFound("no such job", sure=True))
+    record(path, missing)
+    record(path, Job(ref=REF, state=State.QUEUED, status="queued"), at=NOW + timedelta(seconds=10))
+    record(path, missing, at=LATER)
+    assert ids(path, which=Which.UNFINISHED) == ["proj_1"]
+
+
+def test_a_word_of_the_shared_table_is_recorded_of_a_failure_that_was_believed_alone(path: Path) -> None:
+    failed = Job(ref=REF, state=State.FAILED, status="Fail", sure=False)
+    record(path, Job(ref=REF, state=State.RUNNING, status="running"), failed)
+    assert recall(path).job.state is State.RUNNING
+    record(path, replace(failed, ended=True))
+    assert recall(path).job.state is State.FAILED
+
+
+def test_who_was_answered_where_and_when_is_known(history: History) -> None:
+    history.update(Job(ref=REF, state=State.RUNNING, status="processing"), NOW, base_url="https://api.example")
+    history.update(Job(ref=OTHER, problem=NotFound("no such job", sure=True)), NOW, base_url="https://api.example")
+    history.close()
+    assert history.answered_since("https://api.example", NOW) == {REF}
+    assert history.answered_since("https://api.example", LATER) == set()
+    assert history.answered_since("https://other.example", NOW) == set()
 
 
 def test_a_video_is_missing_once_its_file_is_deleted(path: Path, tmp_path: Path) -> None:
@@ -745,7 +791,8 @@ def test_the_whole_last_answer_is_kept_but_for_signed_addresses(path: Path) -> N
 
 def test_a_job_that_is_gone_is_shown_with_that_problem(path: Path) -> None:
     record(path, SUCCEEDED)
-    record(path, Job(ref=REF, problem=NotFound("no such job", sure=True)))
+    for at in (NOW, LATER):
+        record(path, Job(ref=REF, problem=NotFound("no such job", sure=True)), at=at)
     problem = recall(path).job.problem
     assert isinstance(problem, Gone)
     assert (str(problem), recall(path).job.exit_code) == ("no such job", 7)
@@ -754,10 +801,9 @@ def test_a_job_that_is_gone_is_shown_with_that_problem(path: Path) -> None:
 def test_who_answered_and_when_is_known(path: Path, history: History) -> None:
     history.update(replace(SUCCEEDED, seen_at=NOW), NOW, base_url="https://one.example")
     history.close()
-    assert history.answered_since("jogg", "https://one.example", NOW) == {REF}
-    assert history.answered_since("jogg", "https://one.example", LATER) == set()
-    assert history.answered_since("jogg", "https://two.example", NOW) == set()
-    assert history.answered_since("reelbot", "https://one.example", NOW) == set()
+    assert history.answered_since("https://one.example", NOW) == {REF}
+    assert history.answered_since("https://one.example", LATER) == set()
+    assert history.answered_since("https://two.example", NOW) == set()
     seen = history.last(REF)
     assert seen
     assert seen.job.seen_at == NOW

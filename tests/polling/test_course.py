@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import JOGG
+from fakes import EPOCH, api_answer
+from hypothesis import given
+from hypothesis import strategies as st
 
+import videostat
 from videostat import errors
 from videostat.errors import (
+    ExitCode,
     Gone,
     KeyMissing,
     KeyRefused,
@@ -18,114 +25,331 @@ from videostat.errors import (
     NotReady,
     OutOfCredit,
     RateLimited,
-    Retryable,
+    Redirected,
     ServerError,
     ServiceError,
+    Unreachable,
     Unreadable,
     Untrusted,
     VideostatError,
 )
 from videostat.models import Job, JobRef, State
-from videostat.polling.course import (
-    FRESH,
-    Again,
-    Decision,
-    End,
-    EndGroup,
-    Next,
-    Past,
-    Pause,
-    after_answer,
-    after_error,
-)
+from videostat.polling import course
+from videostat.polling.course import Ending, Past, Step, at_deadline, decide, meaning_of, next_phase, settle
 from videostat.polling.options import Phase
+from videostat.providers import PROVIDERS
+from videostat.providers.base import Meaning
 
 JOB = Job(ref=JobRef("jogg", "a"))
+JOGG, DOUBAO, REELBOT = (PROVIDERS[name] for name in ("jogg", "doubao", "reelbot"))
 
 
-def after(error: VideostatError, past: Past = FRESH, *, phase: Phase = Phase.LOOK, waits: bool = True) -> Decision:
-    return after_error(error, phase, past, JOGG, waits=waits, jitter=1)
+def read(name: str, status: int, body: object, *, video: bool = False) -> tuple[Meaning, bool]:
+    provider = PROVIDERS[name]
+    endpoint = provider.video if video and provider.video else provider.job
+    found = course.read(api_answer(status, {}, body, EPOCH), provider, endpoint, "a")
+    assert (found.task is not None) == (found.meaning in {Meaning.RUNNING, Meaning.SUCCESS, Meaning.FAILED}) or (
+        found.meaning is Meaning.RUNNING
+    )
+    return found.meaning, found.sure
+
+
+def task(**known: object) -> dict[str, object]:
+    return {"code": "success", "data": {"task_id": "a", **known}}
+
+
+def coded(code: object) -> dict[str, object]:
+    return {"code": code, "msg": "words", "data": None}
+
+
+# What an answer means: the table of the design, row by row.
 
 
 @pytest.mark.parametrize(
-    ("kind", "decision"),
+    ("name", "status", "body", "meaning", "sure"),
     [
-        *((kind, EndGroup) for kind in (KeyRefused, KeyMissing, OutOfCredit)),
-        (RateLimited, Pause),
-        *((kind, Again) for kind in (NotFound, ServerError, NoConnection, Unreadable, NotReady)),
-        *((kind, End) for kind in (Gone, ServiceError, Untrusted)),
+        # a status word
+        ("doubao", 200, task(status="IN_PROGRESS"), Meaning.RUNNING, True),
+        ("doubao", 201, task(status="SUCCESS", result_url="https://x/v"), Meaning.SUCCESS, True),
+        ("doubao", 200, task(status="SUCCESS"), Meaning.SUCCESS, True),
+        ("doubao", 200, task(status="FAILURE"), Meaning.FAILED, True),
+        ("doubao", 200, task(status="dreaming"), Meaning.RUNNING, True),
+        ("doubao", 200, task(status="Fail"), Meaning.FAILED, False),
+        ("doubao", 200, task(status="canceled"), Meaning.FAILED, False),
+        ("doubao", 200, task(status="succeed"), Meaning.SUCCESS, False),
+        ("doubao", 200, task(status="succeed", result_url="https://x/v"), Meaning.SUCCESS, True),
+        ("reelbot", 200, {"status": "done"}, Meaning.SUCCESS, False),
+        ("jogg", 200, {"code": 0, "data": {"status": "cancelled"}}, Meaning.FAILED, False),
+        ("doubao", 500, task(status="FAILURE"), Meaning.BUSY, False),
+        ("doubao", 302, task(status="FAILURE"), Meaning.FOREIGN, False),
+        # documented codes
+        ("jogg", 200, coded(5001), Meaning.MISSING, True),
+        ("jogg", 404, coded("10104"), Meaning.MISSING, True),
+        ("jogg", 200, coded(5002), Meaning.GONE, True),
+        ("jogg", 200, coded(5003), Meaning.KEY, True),
+        ("jogg", 401, coded(10105), Meaning.KEY, True),
+        ("jogg", 200, coded(18025), Meaning.KEY, True),
+        ("jogg", 200, coded(18020), Meaning.CREDIT, True),
+        ("jogg", 302, coded(18020), Meaning.FOREIGN, False),
+        ("jogg", 400, coded(40000), Meaning.MISSING, True),
+        ("doubao", 400, coded("task_not_exist"), Meaning.MISSING, True),
+        ("doubao", 401, {"error": {"type": "new_api_error", "code": "", "message": "x"}}, Meaning.KEY, True),
+        ("doubao", 500, {"error": {"type": "new_api_error", "code": "", "message": "x"}}, Meaning.BUSY, False),
+        ("reelbot", 500, {"code": "CONFIG_ERROR"}, Meaning.BROKEN, True),
+        ("reelbot", 400, {"code": "VIDEO_NOT_READY"}, Meaning.RUNNING, True),
+        ("reelbot", 404, {"code": "OUTPUT_NOT_FOUND"}, Meaning.GONE, True),
+        ("reelbot", 403, {"code": "FORBIDDEN"}, Meaning.KEY, True),
+        # limits
+        ("doubao", 429, None, Meaning.LIMIT, False),
+        ("jogg", 200, coded(429), Meaning.LIMIT, False),
+        ("doubao", 200, coded(429), Meaning.LIMIT, False),
+        ("doubao", 400, coded("upstream_rate_limit_exceeded"), Meaning.LIMIT, False),
+        ("reelbot", 200, {"success": False, "code": "RATE_LIMITED", "status": "error"}, Meaning.LIMIT, False),
+        # busy
+        *(("doubao", status, None, Meaning.BUSY, False) for status in (408, 409, 423, 425, 444, 499, 500, 503, 524)),
+        ("jogg", 200, coded(50000), Meaning.BUSY, False),
+        ("doubao", 200, coded("get_task_failed"), Meaning.BUSY, False),
+        ("doubao", 200, coded(502), Meaning.BUSY, False),
+        ("doubao", 400, coded("upstream_timeout"), Meaning.BUSY, False),
+        ("doubao", 400, {"error": {"code": "service_unavailable"}}, Meaning.BUSY, False),
+        # any other JSON object
+        ("doubao", 401, {"message": "no"}, Meaning.KEY, False),
+        ("doubao", 403, {"message": "no"}, Meaning.KEY, False),
+        ("jogg", 200, coded(403), Meaning.KEY, False),
+        ("jogg", 402, {}, Meaning.CREDIT, False),
+        ("jogg", 404, {"status": "error"}, Meaning.MISSING, False),
+        ("reelbot", 410, {}, Meaning.MISSING, False),
+        # everything else
+        *(("doubao", status, None, Meaning.FOREIGN, False) for status in (200, 202, 204, 301, 400, 401, 403, 404, 410)),
+        ("doubao", 404, [], Meaning.FOREIGN, False),
+        ("doubao", 200, {"code": "success", "data": None}, Meaning.FOREIGN, False),
+        ("doubao", 200, task(status=""), Meaning.FOREIGN, False),
+        ("doubao", 400, {"error": {"type": "upstream_error"}}, Meaning.FOREIGN, False),
+        ("jogg", 200, coded(99999), Meaning.FOREIGN, False),
+        ("jogg", 200, coded(0), Meaning.FOREIGN, False),
+        ("jogg", 200, {"code": 0, "data": {"project_id": "b", "status": "success"}}, Meaning.FOREIGN, False),
+        ("jogg-avatar", 200, {"code": 0, "data": {"video_id": "b", "status": "success"}}, Meaning.FOREIGN, False),
+        ("doubao", 200, {"task_id": "upstream", "status": "success"}, Meaning.SUCCESS, True),
     ],
 )
-def test_each_kind_of_error_has_one_decision(kind: type[VideostatError], decision: type[Decision]) -> None:
-    assert type(after(kind("oh"))) is decision
+def test_an_answer_means_what_the_first_row_that_fits_says(
+    name: str, status: int, body: object, meaning: Meaning, *, sure: bool
+) -> None:
+    assert read(name, status, body) == (meaning, sure)
 
 
-def test_no_class_of_the_error_tree_is_without_a_decision() -> None:
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        ({"status": "success", "data": {"id": "x", "status": "processing"}}, "processing"),
+        ({"code": 0, "status": "SUCCESS", "data": {"task_status": "running"}}, "running"),
+        ({"code": "success", "data": {"code": "success", "data": {"task_id": "t", "status": "QUEUED"}}}, "QUEUED"),
+        (task(status="SUCCESS", data={"status": "running"}), "running"),
+        (task(status="FAILURE", data={"status": "running"}), "FAILURE"),
+        (task(status="SUCCESS", data={"status": "succeeded"}), "SUCCESS"),
+        ({"data": [{"task_id": "t", "state": "running"}]}, "running"),
+        ({"data": '{"task_id": "t", "status": "running"}'}, "running"),
+        ('{"status": "running"}', "running"),
+    ],
+)
+def test_the_innermost_task_decides(body: object, word: str) -> None:
+    from videostat.providers import reading
+
+    assert reading.word(reading.find_task(body)) == word
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "meaning"),
+    [
+        (200, {"success": True, "downloadUrl": "https://x/v"}, Meaning.SUCCESS),
+        (200, {"url": "https://x/v"}, Meaning.SUCCESS),
+        (200, {"data": {"downloadUrl": "https://x/v"}}, Meaning.SUCCESS),
+        (200, {"success": True}, Meaning.FOREIGN),
+        (400, {"code": "VIDEO_NOT_READY"}, Meaning.RUNNING),
+        (404, {"code": "OUTPUT_NOT_FOUND"}, Meaning.GONE),
+    ],
+)
+def test_the_download_step_needs_no_word(status: int, body: object, meaning: Meaning) -> None:
+    assert read("reelbot", status, body, video=True)[0] is meaning
+
+
+BODIES: list[object] = [
+    None,
+    [],
+    {},
+    "words",
+    {"status": "processing"},
+    task(status="SUCCESS"),
+    *map(coded, (0, 5001, 429, 502, 7)),
+]
+
+
+@given(st.sampled_from([*PROVIDERS]), st.integers(200, 599), st.sampled_from(BODIES))
+def test_every_answer_has_one_meaning_and_only_a_word_or_a_documented_code_is_sure(
+    name: str, status: int, body: object
+) -> None:
+    meaning, sure = read(name, status, body)
+    if sure:
+        assert isinstance(body, dict)
+        assert not 300 <= status < 400
+    if meaning in {Meaning.SUCCESS, Meaning.FAILED}:
+        assert 200 <= status < 300
+
+
+# What the command does.
+
+
+@pytest.mark.parametrize(
+    ("meaning", "sure", "past", "step"),
+    [
+        (Meaning.RUNNING, True, Past(), Step.GO_ON),
+        (Meaning.SUCCESS, True, Past(), Step.END),
+        (Meaning.SUCCESS, False, Past(), Step.GO_ON),
+        (Meaning.FAILED, True, Past(), Step.END),
+        (Meaning.FAILED, False, Past(), Step.ASK_AGAIN),
+        (Meaning.FAILED, False, Past(confirmed=True), Step.END),
+        (Meaning.GONE, True, Past(), Step.END),
+        (Meaning.BROKEN, True, Past(), Step.END),
+        (Meaning.MISSING, True, Past(), Step.ASK_AGAIN),
+        (Meaning.MISSING, True, Past(confirmed=True), Step.END),
+        (Meaning.MISSING, False, Past(final=True), Step.END_ALL),
+        (Meaning.KEY, True, Past(), Step.END),
+        (Meaning.KEY, True, Past(worked=True), Step.ASK_AGAIN),
+        (Meaning.KEY, True, Past(worked=True, confirmed=True), Step.END),
+        (Meaning.KEY, False, Past(), Step.ASK_AGAIN),
+        (Meaning.CREDIT, False, Past(confirmed=True), Step.END),
+        (Meaning.CREDIT, True, Past(final=True), Step.END_ALL),
+        (Meaning.LIMIT, False, Past(), Step.PAUSE),
+        (Meaning.BUSY, False, Past(), Step.BACK_OFF),
+        (Meaning.FOREIGN, False, Past(), Step.FOR_A_WHILE),
+        (Meaning.FOREIGN, False, Past(worked=True), Step.BACK_OFF),
+        (Meaning.FOREIGN, False, Past(worked=True, final=True), Step.BACK_OFF),
+        (Meaning.FOREIGN, False, Past(final=True), Step.END_ALL),
+    ],
+)
+def test_a_meaning_and_the_past_have_one_step(meaning: Meaning, past: Past, step: Step, *, sure: bool) -> None:
+    assert decide(meaning, past, sure=sure) is step
+
+
+def test_there_is_a_step_for_everything() -> None:
+    for meaning in Meaning:
+        for sure, worked, confirmed, final in product((True, False), repeat=4):
+            assert isinstance(decide(meaning, Past(worked, confirmed, final), sure=sure), Step)
+
+
+@pytest.mark.parametrize(
+    ("meaning", "sure", "key", "job", "settled"),
+    [
+        (Meaning.KEY, False, True, False, Meaning.FOREIGN),
+        (Meaning.CREDIT, False, True, False, Meaning.FOREIGN),
+        (Meaning.KEY, True, True, True, Meaning.KEY),
+        (Meaning.MISSING, False, True, False, Meaning.MISSING),
+        (Meaning.MISSING, False, True, True, Meaning.FOREIGN),
+        (Meaning.BUSY, False, True, True, Meaning.BUSY),
+    ],
+)
+def test_what_is_unsure_is_foreign_once_this_key_or_job_was_answered(
+    meaning: Meaning, settled: Meaning, *, sure: bool, key: bool, job: bool
+) -> None:
+    assert settle(meaning, sure=sure, key_answered=key, job_answered=job) is settled
+
+
+@pytest.mark.parametrize(
+    ("kind", "meaning"),
+    [
+        *((kind, Meaning.KEY) for kind in (KeyRefused, KeyMissing)),
+        (OutOfCredit, Meaning.CREDIT),
+        (NotFound, Meaning.MISSING),
+        (Gone, Meaning.GONE),
+        (RateLimited, Meaning.LIMIT),
+        (NotReady, Meaning.RUNNING),
+        *((kind, Meaning.FOREIGN) for kind in (NoConnection, Unreadable, Untrusted, Redirected)),
+        *((kind, Meaning.BUSY) for kind in (ServerError, Unreachable)),
+        (ServiceError, Meaning.BROKEN),
+    ],
+)
+def test_each_error_has_a_meaning(kind: type[VideostatError], meaning: Meaning) -> None:
+    assert meaning_of(kind("oh", sure=True) if kind is not Redirected else kind("oh"))[0] is meaning
+
+
+def test_no_class_of_the_error_tree_is_without_a_meaning() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, VideostatError)]
     for kind in kinds:
         error = kind(2) if kind is errors.Interrupted else kind("oh")
-        assert isinstance(after(error), Decision)
-
-
-@pytest.mark.parametrize("phase", [Phase.SAVE, Phase.EXEC])
-@pytest.mark.parametrize("error", [KeyRefused("oh"), RateLimited("oh"), Retryable("oh"), NotFound("oh")])
-def test_a_step_of_our_own_is_not_repeated(phase: Phase, error: VideostatError) -> None:
-    assert after(error, phase=phase) == End(error)
-
-
-def test_a_missing_job_is_looked_at_twice_by_who_waits() -> None:
-    error = NotFound("oh")
-    assert after(error) == Again(error, JOGG.floor, Past(missing=1))
-    assert after(error, Past(missing=1)) == End(error)
-    assert after(error, waits=False) == End(error)
-
-
-def test_pauses_grow_and_are_never_below_the_floor() -> None:
-    error, past, waits = ServerError("oh"), FRESH, []
-    for _ in range(5):
-        again = after(error, past)
-        assert isinstance(again, Again)
-        past = again.past
-        waits.append(again.wait)
-    assert waits == [10, 20, 40, 60, 60]
-    assert past == Past(pause=60)
-
-
-def test_the_service_may_ask_for_a_longer_pause() -> None:
-    error = ServerError("oh", retry_after=300)
-    assert after(error) == Again(error, 300, Past(pause=10))
-
-
-def test_a_request_that_never_arrived_does_not_count_for_the_floor() -> None:
-    error = NoConnection("oh")
-    assert after(error) == Again(error, 1, Past(pause=1))
+        assert isinstance(meaning_of(error)[0], Meaning)
 
 
 @pytest.mark.parametrize(
-    ("known", "decision"),
+    ("known", "phase"),
     [
-        ({"state": State.QUEUED}, Next(Phase.LOOK)),
-        ({"state": State.RUNNING}, Next(Phase.LOOK)),
-        ({"state": State.UNKNOWN}, Next(Phase.LOOK)),
-        ({"state": State.FAILED}, End()),
-        ({"state": State.SUCCEEDED}, End()),
-        ({"state": State.SUCCEEDED, "needs_url": True}, Next(Phase.URL)),
-        ({"state": State.SUCCEEDED, "video_url": "https://x/v"}, Next(Phase.SAVE)),
+        ({"state": State.FAILED}, None),
+        ({"state": State.SUCCEEDED}, None),
+        ({"state": State.SUCCEEDED, "needs_url": True}, Phase.URL),
+        ({"state": State.SUCCEEDED, "video_url": "https://x/v"}, Phase.SAVE),
     ],
 )
-def test_what_is_known_of_a_job_says_where_it_goes(known: dict[str, Any], decision: Decision) -> None:
-    assert after_answer(replace(JOB, **known), Phase.LOOK, (Phase.SAVE, Phase.EXEC), waits=True) == decision
+def test_what_is_known_of_a_job_says_where_it_goes(known: dict[str, Any], phase: Phase | None) -> None:
+    assert next_phase(replace(JOB, **known), Phase.LOOK, (Phase.SAVE, Phase.EXEC)) is phase
 
 
 def test_a_job_with_a_video_walks_through_the_steps() -> None:
     job, steps = replace(JOB, state=State.SUCCEEDED, video_url="https://x/v"), (Phase.SAVE, Phase.EXEC)
-    phase, way = Phase.URL, []
-    while isinstance(decision := after_answer(job, phase, steps, waits=True), Next):
-        phase = decision.phase
-        way.append(phase)
-    assert way == [Phase.SAVE, Phase.EXEC]
-    assert after_answer(job, Phase.LOOK, (), waits=True) == End()
+    assert next_phase(job, Phase.URL, steps) is Phase.SAVE
+    assert next_phase(job, Phase.SAVE, steps) is Phase.EXEC
+    assert next_phase(job, Phase.EXEC, steps) is next_phase(job, Phase.LOOK, ()) is None
 
 
-def test_who_only_looks_does_not_look_again() -> None:
-    assert after_answer(replace(JOB, state=State.RUNNING), Phase.LOOK, (), waits=False) == End()
+DONE, FAILED = replace(JOB, state=State.SUCCEEDED, status="x"), replace(JOB, state=State.FAILED, status="x", sure=False)
+KEY, BUSY, LIMIT = KeyRefused("no", sure=True), ServerError("oh"), RateLimited("slow")
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        (Ending(DONE, refusal=KEY, answered=True), 9),
+        (Ending(JOB, doubt=replace(DONE, sure=False), refusal=KEY), 9),
+        (Ending(JOB, refusal=KEY, doubt=FAILED), 3),
+        (Ending(JOB, refusal=NotFound("no", sure=True)), 7),
+        (Ending(JOB, doubt=FAILED), 5),
+        (Ending(JOB, answered=True, trouble=BUSY), 124),
+        (Ending(JOB, trouble=LIMIT), 4),
+        (Ending(JOB, asked=False, group_answered=True, others=frozenset({3})), 124),
+        (Ending(JOB, asked=False, others=frozenset({7, 4})), 4),
+        (Ending(JOB, trouble=BUSY), 6),
+        (Ending(JOB, trouble=KeyRefused("unsure")), 6),
+        (Ending(JOB), 6),
+    ],
+)
+def test_at_the_deadline_the_first_row_that_fits_is_told_and_nothing_is_sure(end: Ending, code: int) -> None:
+    job = at_deadline(end)
+    assert code in {int(job.exit_code), 9 if job.state is State.SUCCEEDED else None}
+    assert job.problem is None or not job.problem.sure
+
+
+def test_a_job_that_was_answered_tells_its_trouble_at_the_deadline() -> None:
+    job = at_deadline(Ending(JOB, answered=True, trouble=BUSY))
+    assert job.exit_code is ExitCode.TIMEOUT
+    assert "the last look: oh" in str(job.problem)
+
+
+def test_no_other_place_compares_the_status_of_an_answer() -> None:
+    """Reads the syntax trees: `.status` of an Answer is compared in polling/course alone.
+
+    The transport, the saving of media and the simulated services speak HTTP themselves.
+    """
+    root = Path(videostat.__file__).parent
+    found = []
+    for path in sorted(root.rglob("*.py")):
+        here = path.relative_to(root).as_posix()
+        if here.startswith(("transport/", "saving/", "sandbox/")) or here == "polling/course.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            compared: list[ast.AST] = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+            compared += [node.subject] if isinstance(node, ast.Match) else []
+            found += [
+                f"{here}: {ast.unparse(node)}"
+                for each in compared
+                for part in ast.walk(each)
+                if isinstance(part, ast.Attribute) and part.attr == "status" and "answer" in ast.unparse(part.value)
+            ]
+    assert found == []

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from videostat.errors import RateLimited
 from videostat.models import Job, JobRef
-from videostat.polling.pace import Lane, between_looks, until_next_look
-from videostat.providers.base import Polling
+from videostat.polling.pace import Gate, Group, Lane, Mode, between_looks, until_next_look
+from videostat.providers.base import Meaning, Polling
 
 REF = JobRef("one", "a")
 
@@ -90,25 +90,98 @@ def test_a_job_that_somebody_watches_is_looked_at_as_often_as_its_documents_say(
 
 
 def test_an_empty_lane_never_opens() -> None:
-    assert Lane[str](1).opens_at == math.inf
+    assert Lane[str](Gate(1)).opens_at == math.inf
 
 
 def test_a_lane_opens_when_gate_width_and_pause_allow() -> None:
-    lane = Lane[str](width=2, spacing=5)
+    gate = Gate(width=2, spacing=5)
+    lane = Lane[str](gate)
     lane.ready.extend("abc")
     assert lane.opens_at == -math.inf
     lane.sent(lane.ready.popleft(), 100)
     assert lane.opens_at == 105
-    lane.limited(RateLimited("x", retry_after=20), 100, 102, 10, 0.5)
+    gate.limited(RateLimited("x", retry_after=20), 100, 102, 10, 0.5)
     assert lane.opens_at == 122.5
     lane.sent(lane.ready.popleft(), 123)
     assert lane.opens_at == math.inf
-    lane.in_flight.remove("a")
+    lane.left("a")
     assert lane.opens_at == 128
 
 
+def test_two_lanes_share_a_gate() -> None:
+    gate = Gate(width=1, spacing=5)
+    one, two = Lane[str](gate), Lane[str](gate)
+    two.ready.append("b")
+    one.sent("a", 100)
+    assert two.opens_at == math.inf
+    one.left("a")
+    assert two.opens_at == 105
+
+
 def test_a_pause_is_never_made_shorter() -> None:
-    lane = Lane[str](width=9)
-    lane.limited(RateLimited("x", retry_after=20), 0, 1, 10, 0)
-    lane.limited(RateLimited("y", retry_after=5), 0, 2, 10, 0)
-    assert lane.paused_until == 21
+    gate = Gate(width=9)
+    gate.limited(RateLimited("x", retry_after=20), 0, 1, 10, 0)
+    gate.limited(RateLimited("y", retry_after=5), 0, 2, 10, 0)
+    assert gate.paused_until == 21
+
+
+def hear(group: Group, name: str, meaning: Meaning, now: float, *, sure: bool = False, answer: bool = False) -> None:
+    group.heard(JobRef("one", name), meaning, now, sure=sure, is_answer=answer, floor=10, least=10)
+
+
+def test_until_the_first_answer_one_request_is_in_flight_and_a_second_after_5_s() -> None:
+    group = Group(left=9)
+    assert group.opens_at == -math.inf
+    group.sent(JobRef("one", "a"), 100)
+    assert group.opens_at == 105
+    group.sent(JobRef("one", "b"), 105)
+    assert group.opens_at == math.inf
+    hear(group, "b", Meaning.RUNNING, 106, sure=True, answer=True)
+    assert group.opens_at == -math.inf
+
+
+def test_three_jobs_in_a_row_speak_of_the_group_and_one_job_does_not() -> None:
+    group = Group(left=9)
+    for now in range(5):
+        hear(group, "a", Meaning.BUSY, now)
+    assert group.turn_at == math.inf
+    hear(group, "b", Meaning.FOREIGN, 6)
+    hear(group, "c", Meaning.BUSY, 7)
+    assert (group.mode, group.turn_at) == (Mode.TROUBLE, 17)
+
+
+def test_an_answer_breaks_the_row_and_ends_the_trouble() -> None:
+    group = Group(left=9)
+    for name in "ab":
+        hear(group, name, Meaning.KEY, 1)
+    hear(group, "c", Meaning.RUNNING, 2, sure=True, answer=True)
+    hear(group, "d", Meaning.KEY, 3)
+    assert group.mode is Mode.OPEN
+
+
+def test_the_trouble_of_a_group_that_was_just_answered_waits_for_a_floor() -> None:
+    group = Group(left=9)
+    hear(group, "d", Meaning.RUNNING, 0, sure=True, answer=True)
+    for name in "abc":
+        hear(group, name, Meaning.BUSY, 9)
+    assert group.turn_at == math.inf
+    hear(group, "d", Meaning.BUSY, 10)
+    assert group.mode is Mode.TROUBLE
+
+
+def test_an_address_that_has_never_worked_is_given_up_two_minutes_after_the_first_foreign_answer() -> None:
+    group = Group(left=9)
+    hear(group, "a", Meaning.BUSY, 5)
+    assert group.gives_up_at == math.inf
+    hear(group, "a", Meaning.FOREIGN, 10)
+    hear(group, "b", Meaning.FOREIGN, 20)
+    assert group.gives_up_at == 130
+    group.ever = True
+    assert group.gives_up_at == math.inf
+
+
+def test_the_floors_of_ten_thousand_jobs_are_not_all_remembered() -> None:
+    group = Group(left=9)
+    for number in range(10_000):
+        hear(group, str(number), Meaning.RUNNING, number, sure=True, answer=True)
+    assert len(group.heard_at) < 3000

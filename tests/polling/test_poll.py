@@ -58,7 +58,6 @@ from videostat.errors import (
     Unreachable,
     Unreadable,
     Untrusted,
-    VideostatError,
 )
 from videostat.models import Job, State
 from videostat.polling import poll
@@ -84,9 +83,9 @@ def broken(retry_after: float | None = None) -> ServerError:
     return ServerError("broken", retry_after=retry_after)
 
 
-MISSING = NotFound("no such job")
-GONE = Gone("expired")
-REFUSED = KeyRefused("the key was refused")
+MISSING = NotFound("no such job", sure=True)
+GONE = Gone("expired", sure=True)
+REFUSED = KeyRefused("the key was refused", sure=True)
 UNCONNECTED = NoConnection("nobody listens")
 
 
@@ -153,29 +152,38 @@ def test_a_persons_own_interval_replaces_the_services(interval: float, known: di
 # Errors that pass
 
 
-@pytest.mark.parametrize("error", [broken(), Unreachable("x"), Unreadable("x"), NotReady("x")])
-@pytest.mark.parametrize(
-    ("polling", "jitter", "pauses"),
-    [(JOGG, 1, [10, 20, 40, 60, 60]), (JOGG, 0, [10, 10, 20, 30, 30]), (REELBOT, 1, [3, 6, 12, 24, 48, 60, 60])],
-)
-def test_a_passing_error_is_followed_by_growing_pauses(
-    polling: Polling, jitter: float, pauses: list[float], error: Retryable
+WORKED = {"worked": True, "account_worked": True}
+
+
+@pytest.mark.parametrize("error", [broken(), Unreachable("x"), Unreadable("x"), UNCONNECTED])
+@pytest.mark.parametrize(("polling", "pauses"), [(JOGG, [10, 20, 40, 60, 60]), (REELBOT, [3, 6, 12, 24, 48, 60, 60])])
+def test_trouble_of_all_that_are_left_is_followed_by_growing_pauses_of_the_group(
+    polling: Polling, pauses: list[float], error: Retryable
 ) -> None:
-    scene = Scene({"a": [*[error] * len(pauses), succeeded()]}, polling, jitter=lambda: jitter).play()
+    scene = Scene({"a": [*[error] * len(pauses), succeeded()]}, polling, past=WORKED).play()
     assert gaps(scene.times()) == pauses
     assert scene.codes == {"a": ExitCode.OK}
 
 
+@pytest.mark.parametrize(("jitter", "pauses"), [(1, [10, 20, 40, 60, 60]), (0, [10, 10, 20, 30, 30])])
+def test_the_trouble_of_one_job_is_followed_by_growing_pauses_of_its_own(jitter: float, pauses: list[float]) -> None:
+    others: dict[str, Script] = {name: [running(), ...] for name in ("b", "c", "d")}
+    scene = Scene(
+        {"a": [running(), *[broken()] * len(pauses), succeeded()], **others},
+        options=PollOptions(timeout=250),
+        jitter=lambda: jitter,
+    )
+    assert gaps(scene.play().times()) == [10 if not jitter else 15, *pauses]
+    assert scene.codes["a"] == ExitCode.OK
+
+
+def test_a_video_that_is_not_ready_is_asked_for_at_the_normal_pace() -> None:
+    scene = Scene({"a": [running(), NotReady("x"), NotReady("x"), NotReady("x"), succeeded()]})
+    assert scene.play().times() == [0, 10, 20, 30, 40]
+
+
 def gaps(times: list[float]) -> list[float]:
     return [after - before for before, after in pairwise(times)]
-
-
-@pytest.mark.parametrize(("jitter", "pauses"), [(1, [1, 2, 4, 8]), (0, [0.5, 1, 2, 4])])
-def test_a_request_that_never_reached_the_service_is_repeated_before_the_floor(
-    jitter: float, pauses: list[float]
-) -> None:
-    scene = Scene({"a": [*[UNCONNECTED] * len(pauses), succeeded()]}, jitter=lambda: jitter)
-    assert gaps(scene.play().times()) == pauses
 
 
 def test_a_good_answer_makes_the_pauses_short_again() -> None:
@@ -218,37 +226,46 @@ def test_a_passing_error_is_told_and_gone_with_the_next_answer() -> None:
     ("answer", "code"),
     [
         (succeeded(), ExitCode.OK),
-        (succeeded(None), ExitCode.NOT_SAVED),
         (failed(), ExitCode.FAILED),
         (GONE, ExitCode.GONE),
-        (OutOfCredit("x"), ExitCode.CREDIT),
         (ServiceError("x"), ExitCode.UNKNOWN),
-        (Untrusted("x"), ExitCode.UNKNOWN),
-        (REFUSED, ExitCode.KEY),
-        (KeyMissing("x"), ExitCode.KEY),
+        (KeyRefused("x", sure=True), ExitCode.KEY),
+        (OutOfCredit("x", sure=True), ExitCode.CREDIT),
     ],
 )
-def test_an_end_is_final_at_the_first_look(answer: Answer, code: ExitCode) -> None:
+def test_an_end_is_final_at_the_first_look_and_ends_no_other_job(answer: Answer, code: ExitCode) -> None:
     scene = Scene({"a": [answer], "b": [running(), succeeded()], "two:c": [running(), succeeded()]})
     scene.play()
     assert scene.times() == [0]
     assert scene.ended_at["a"] == 0
-    refused = code in {ExitCode.KEY, ExitCode.CREDIT}
-    assert scene.codes == {"a": code, "b": code if refused else ExitCode.OK, "two:c": ExitCode.OK}
+    assert scene.codes == {"a": code, "b": ExitCode.OK, "two:c": ExitCode.OK}
+
+
+@pytest.mark.parametrize("answer", [Untrusted("x"), KeyMissing("x")])
+def test_what_no_other_job_can_escape_ends_the_account(answer: Answer) -> None:
+    scene = Scene({"a": [answer], "b": [running(), succeeded()], "two:c": [running(), succeeded()]}).play()
+    assert scene.codes["b"] == scene.codes["a"] != 0
+    assert (scene.codes["two:c"], scene.times("b")) == (0, [])
+
+
+def test_a_success_without_a_video_is_looked_at_three_more_times_at_the_normal_pace() -> None:
+    scene = Scene({"a": [succeeded(None)] * 4}).play()
+    assert (scene.times(), scene.codes) == ([0, 10, 20, 30], {"a": 9})
+    assert Scene({"a": [succeeded(None), succeeded(None), succeeded()]}).play().codes == {"a": 0}
 
 
 @pytest.mark.parametrize(
     ("answers", "timeout", "times", "code", "end"),
     [
-        pytest.param([MISSING, MISSING], 0, [0, 10], ExitCode.GONE, 10, id="believed at the second look"),
+        pytest.param([MISSING] * 3, 0, [0, 10, 20], ExitCode.GONE, 20, id="believed after 20 s"),
         pytest.param([MISSING, succeeded()], 0, [0, 10], ExitCode.OK, 10, id="a moment late"),
-        pytest.param([MISSING, running(), MISSING, succeeded()], 0, [0, 10, 20, 30], ExitCode.OK, 30, id="not twice"),
+        pytest.param([MISSING, MISSING, running(), succeeded()], 0, [0, 10, 20, 30], ExitCode.OK, 30, id="at last"),
         pytest.param([MISSING, broken(), MISSING], 0, [0, 10, 20], ExitCode.GONE, 20, id="an error between"),
         pytest.param([MISSING], 8, [0], ExitCode.GONE, 8, id="believed at the deadline"),
-        pytest.param([MISSING, MISSING], 12, [0, 10], ExitCode.GONE, 10, id="at the last look"),
+        pytest.param([MISSING, MISSING], 15, [0, 10], ExitCode.GONE, 15, id="at the last look"),
     ],
 )
-def test_a_missing_job_is_believed_at_the_second_look_or_the_deadline(
+def test_a_missing_job_is_believed_after_twenty_seconds_or_at_the_deadline(
     answers: list[Answer], timeout: float, times: list[float], code: ExitCode, end: float
 ) -> None:
     scene = Scene({"a": answers}, options=PollOptions(timeout=timeout)).play()
@@ -258,20 +275,16 @@ def test_a_missing_job_is_believed_at_the_second_look_or_the_deadline(
 
 
 def test_a_refused_key_ends_what_its_account_asks_but_not_what_it_saves_or_runs() -> None:
-    terms = PollOptions(steps=(SAVE, EXEC))
+    refused: Script = [running(), REFUSED, ...]
     scripts: dict[str, Script] = {
         "saving": [succeeded(), After(50, saved()), executed()],
         "running": [succeeded(), saved(), After(50, executed())],
-        "waiting": [running(), ...],
-        "asked": [running(), After(9, succeeded())],
-        "url": [url_elsewhere(), broken(), ...],
-        "refused": [running(), After(1, REFUSED)],
+        **dict.fromkeys("abcde", refused),
         "two:other": [running(), running(), succeeded(), saved(), executed()],
     }
-    scene = Scene(scripts, options=terms).play()
-    assert scene.codes == dict.fromkeys(scripts, 3) | {"saving": 0, "running": 0, "two:other": 0}
-    assert {name for name, at in scene.ended_at.items() if at == 11} == {"waiting", "asked", "url", "refused"}
-    assert scene.ended["url"].problem is REFUSED
+    scene = Scene(scripts, options=PollOptions(steps=(SAVE, EXEC))).play()
+    assert scene.codes == dict.fromkeys("abcde", 3) | {"saving": 0, "running": 0, "two:other": 0}
+    assert {scene.ended_at[name] for name in "abcde"} == {20}
 
 
 def test_a_refusal_while_saving_ends_that_job_alone() -> None:
@@ -351,29 +364,32 @@ def test_a_rate_limit_on_urls_does_not_pause_looks_nor_one_on_looks_urls() -> No
 
 def test_requests_that_were_under_way_neither_double_a_pause_nor_prolong_it() -> None:
     scripts: dict[str, Script] = {
-        "a": [limited(), limited(), succeeded()],
-        "b": [After(2, limited()), succeeded()],
-        "c": [After(5, limited()), succeeded()],
+        "a": [running(), limited(), limited(), succeeded()],
+        "b": [running(), After(2, limited()), succeeded()],
+        "c": [running(), After(5, limited()), succeeded()],
     }
     scene = Scene(scripts, REELBOT).play()
-    assert scene.times("a") == [0, 3, 9]
-    assert scene.times("b") == [0, 9]
-    assert scene.times("c") == [0, 9]
+    assert scene.times("a") == [0, 3, 6, 12]
+    assert scene.times("b") == [0, 3, 12]
+    assert scene.times("c") == [0, 3, 12]
 
 
 def test_a_request_that_was_under_way_may_still_say_that_the_pause_is_longer() -> None:
     scripts: dict[str, Script] = {
-        "a": [limited(20), succeeded()],
-        "b": [After(5, limited(40)), succeeded()],
-        "c": [After(6, limited(1)), succeeded()],
+        "a": [running(), limited(20), succeeded()],
+        "b": [running(), After(5, limited(40)), succeeded()],
+        "c": [running(), After(6, limited(1)), succeeded()],
     }
     scene = Scene(scripts, REELBOT).play()
-    assert [scene.times(name) for name in "abc"] == [[0, 45], [0, 45], [0, 45]]
+    assert [scene.times(name) for name in "abc"] == [[0, 3, 48], [0, 3, 48], [0, 3, 48]]
 
 
 def test_an_answer_from_before_a_pause_does_not_make_the_next_one_short() -> None:
-    scripts: dict[str, Script] = {"a": [limited(), limited(), succeeded()], "b": [After(1, running()), succeeded()]}
-    assert Scene(scripts, REELBOT).play().times("a") == [0, 3, 9]
+    scripts: dict[str, Script] = {
+        "a": [running(), limited(), limited(), succeeded()],
+        "b": [running(), After(1, running()), succeeded()],
+    }
+    assert Scene(scripts, REELBOT).play().times("a") == [0, 3, 6, 12]
 
 
 # The gate
@@ -409,8 +425,8 @@ def test_a_job_that_never_answers_delays_no_other() -> None:
     scene = Scene(
         {"a": [NEVER], "b": [running(), succeeded()], "c": [succeeded()]}, options=PollOptions(timeout=60)
     ).play()
-    assert scene.times("b") == [0, 10]
-    assert scene.codes == {"a": 124, "b": 0, "c": 0}
+    assert scene.times("b") == [5, 15]  # the first contact may take 5 s
+    assert scene.codes == {"a": 6, "b": 0, "c": 0}
 
 
 # The deadline
@@ -424,7 +440,8 @@ def test_a_job_that_never_answers_delays_no_other() -> None:
         pytest.param(59, [running(estimated_time=15), ...], [0, 15, 30, 45, 57], id="last look, 2 s before"),
         pytest.param(61, [running(estimated_time=15), ...], [0, 15, 30, 45, 59], id="last look brought forward"),
         pytest.param(25, [running(**aged(0)), ...], [0, 23], id="last look before its advised age"),
-        pytest.param(25, [broken(100), ...], [0, 23], id="last look after an error"),
+        pytest.param(25, [broken(), ...], [0, 10, 23], id="last look of a group in trouble"),
+        pytest.param(25, [broken(100), ...], [0], id="no last look where the service asked for a pause"),
         pytest.param(5, [running(), ...], [0], id="shorter than the floor"),
         pytest.param(1, [running(), ...], [0], id="shorter than the last look"),
         pytest.param(5, [After(9, running())], [0], id="shorter than the first answer"),
@@ -459,16 +476,16 @@ def test_without_a_timeout_the_wait_goes_on() -> None:
     ("answers", "code", "problem"),
     [
         pytest.param([running(), ...], ExitCode.TIMEOUT, TimedOut, id="running"),
-        pytest.param([NEVER], ExitCode.TIMEOUT, TimedOut, id="silent"),
+        pytest.param([NEVER], ExitCode.UNKNOWN, Unreachable, id="silent"),
         pytest.param([broken(), ...], ExitCode.UNKNOWN, ServerError, id="broken to the end"),
-        pytest.param([running(), Unreachable("x"), ...], ExitCode.UNKNOWN, Unreachable, id="unreachable in the end"),
+        pytest.param([running(), Unreachable("x"), ...], ExitCode.TIMEOUT, TimedOut, id="unreachable in the end"),
         pytest.param([broken(), running(), ...], ExitCode.TIMEOUT, TimedOut, id="an error that has passed"),
         pytest.param([limited(3600)], ExitCode.CREDIT, RateLimited, id="rate limited"),
         pytest.param([url_elsewhere(), limited(3600)], ExitCode.NOT_SAVED, NotSaved, id="URL rate limited"),
         pytest.param([url_elsewhere(), broken(), ...], ExitCode.NOT_SAVED, NotSaved, id="URL broken"),
         pytest.param([url_elsewhere(), NEVER], ExitCode.NOT_SAVED, NotSaved, id="URL silent"),
         pytest.param([url_elsewhere(), NotReady("x"), ...], ExitCode.NOT_SAVED, NotSaved, id="URL not ready"),
-        pytest.param([url_elsewhere(), MISSING, MISSING], ExitCode.GONE, NotFound, id="URL gone"),
+        pytest.param([url_elsewhere(), MISSING, ...], ExitCode.GONE, NotFound, id="URL gone"),
     ],
 )
 def test_what_the_deadline_finds_is_told(answers: list[Answer], code: ExitCode, problem: type[Exception]) -> None:
@@ -480,12 +497,12 @@ def test_what_the_deadline_finds_is_told(answers: list[Answer], code: ExitCode, 
 def test_jobs_of_a_limited_account_that_were_never_asked_are_rate_limited_too() -> None:
     scripts: dict[str, Script] = {"a": [limited(3600)], "b": [], "c": [], "two:d": [NEVER]}
     scene = Scene(scripts, REELBOT, PollOptions(timeout=60), rate=1).play()
-    assert scene.codes == {"a": 4, "b": 4, "c": 4, "two:d": 124}
+    assert scene.codes == {"a": 4, "b": 4, "c": 4, "two:d": 6}
 
 
 def test_a_limit_that_is_over_is_not_told() -> None:
     scene = Scene({"a": [limited(10), running(), ...], "b": [NEVER]}, options=PollOptions(timeout=60)).play()
-    assert scene.codes == {"a": 124, "b": 124}
+    assert scene.codes == {"a": 124, "b": 6}
 
 
 def test_a_url_that_could_not_be_had_says_what_to_type_and_why() -> None:
@@ -502,13 +519,14 @@ def test_a_url_that_could_not_be_had_says_what_to_type_and_why() -> None:
 def test_nothing_is_sent_after_the_deadline_also_when_whoever_takes_the_jobs_is_slow() -> None:
     scene = Scene({"a": [After(19, running())], "b": [After(9, running())]}, options=PollOptions(timeout=20))
     scene.play(lambda job: scene.clock.sleep(7) if job and scene.clock.time >= 19 else None)
-    assert scene.requests == [(0, LOOK, "a"), (0, LOOK, "b")]
+    assert scene.requests == [(0, LOOK, "a"), (5, LOOK, "b")]
     assert scene.codes == {"a": ExitCode.TIMEOUT, "b": ExitCode.TIMEOUT}
 
 
 def test_answers_that_were_in_time_count_although_their_turn_comes_later() -> None:
-    scene = Scene({name: [After(4, succeeded())] for name in "abc"}, options=PollOptions(timeout=5))
-    scene.play(lambda job: scene.clock.sleep(3) if job else None)
+    scripts: dict[str, Script] = {name: [running(), After(4, succeeded())] for name in "abc"}
+    scene = Scene(scripts, options=PollOptions(timeout=15))
+    scene.play(lambda job: scene.clock.sleep(3) if job and job.ended else None)
     assert scene.codes == {"a": 0, "b": 0, "c": 0}
 
 
@@ -530,8 +548,8 @@ def test_a_url_that_is_had_elsewhere_is_asked_for_at_once() -> None:
         ([succeeded(), executed()], (EXEC,), [LOOK, EXEC], 0),
         ([succeeded(), saved(), executed()], (SAVE, EXEC), [LOOK, SAVE, EXEC], 0),
         ([url_elsewhere(), url_given(), saved(), executed()], (SAVE, EXEC), [LOOK, URL, SAVE, EXEC], 0),
-        ([url_elsewhere(), url_given(None)], (SAVE, EXEC), [LOOK, URL], 9),
-        ([succeeded(None)], (SAVE, EXEC), [LOOK], 9),
+        ([url_elsewhere(), *[url_given(None)] * 4], (SAVE, EXEC), [LOOK, *[URL] * 4], 9),
+        ([succeeded(None)] * 4, (SAVE, EXEC), [LOOK] * 4, 9),
         ([failed()], (SAVE, EXEC), [LOOK], 5),
         ([failed(video_url=VIDEO)], (SAVE, EXEC), [LOOK], 5),
         ([succeeded(), NotSaved("disk full")], (SAVE, EXEC), [LOOK, SAVE], 9),
@@ -601,7 +619,7 @@ ONCE = PollOptions(attempts=3)
     [
         pytest.param([running()], [0], ExitCode.RUNNING, 0, id="one look at a running job"),
         pytest.param([succeeded()], [0], ExitCode.OK, 0, id="one look at a finished one"),
-        pytest.param([broken(), broken(), broken()], [0, 3, 6], ExitCode.UNKNOWN, 6, id="three attempts"),
+        pytest.param([broken(), broken(), broken()], [0, 3, 9], ExitCode.UNKNOWN, 9, id="three attempts"),
         pytest.param([broken(), running()], [0, 3], ExitCode.RUNNING, 3, id="the second may help"),
         pytest.param([MISSING], [0], ExitCode.GONE, 0, id="not found is believed at once"),
         pytest.param([limited(5), running()], [0, 5], ExitCode.RUNNING, 5, id="a short limit"),
@@ -654,11 +672,12 @@ def test_a_url_behind_a_limit_longer_than_the_patience_is_not_waited_for() -> No
     assert scene.ended_at == {"a": 0, "b": 1}
 
 
-def test_jobs_that_never_answer_do_not_keep_the_others_from_being_asked() -> None:
+def test_three_jobs_that_never_answer_speak_for_all() -> None:
     silent = {f"silent{number}": [NEVER] for number in range(70)}
-    scene = Scene({**silent, "a": [running()]}, options=ONCE).play()
-    assert scene.codes == dict.fromkeys(silent, 6) | {"a": 8}
-    assert scene.ended_at["a"] == 30
+    scene = Scene(silent, options=ONCE).play()
+    assert scene.codes == dict.fromkeys(silent, 6)
+    assert len(scene.requests) <= 6
+    assert max(scene.ended_at.values()) < 100
 
 
 def test_the_patience_is_for_the_service_not_for_saving() -> None:
@@ -702,7 +721,7 @@ def test_a_job_that_is_enough_ends_the_wait_for_all(enough: Callable[[Job], bool
         "a": [running(), After(1, succeeded())],
         "b": [running(), After(2, failed())],
         "c": [running(), After(3, succeeded())],
-        "d": [MISSING, After(4, MISSING)],
+        "d": [MISSING, After(4, MISSING), ...],
     }
     scene = Scene(scripts, options=PollOptions(stop_when=enough)).play()
     assert scene.codes == codes
@@ -870,25 +889,18 @@ def assert_mannered(scene: Scene) -> None:
 
 def expected(scene: Scene, asked: str) -> set[int]:
     """The exit codes that fit to what was heard of the job and its account until its end."""
-    own = [it for it in scene.heard if it.name == asked]
-    last = own[-1].outcome if own else None
+    own = [it.outcome for it in scene.heard if it.name == asked]
     others = [it.outcome for it in scene.heard if ref(it.name).provider == ref(asked).provider]
-    jobs = [it.outcome for it in own if isinstance(it.outcome, Job)]
-    known = jobs[-1] if jobs else None
-    if (
-        known
-        and known.state.is_terminal
-        and not known.needs_url
-        and not (known.video_url and own[-1].phase is not EXEC)
-    ):
-        return {int(known.exit_code)}
-    if known and known.state is State.SUCCEEDED:
-        late = {int(last.exit_code)} if isinstance(last, VideostatError) and not isinstance(last, Retryable) else {9}
-    elif isinstance(last, VideostatError):
-        late = {int(last.exit_code)}
-    else:
-        late = {124} | ({4} if any(isinstance(it, RateLimited) for it in others) else set())
-    return late | {int(it.exit_code) for it in others if isinstance(it, KeyRefused | OutOfCredit)}
+    last = own[-1] if own else None
+    if isinstance(last, Job) and last.state is State.FAILED:
+        return {5}
+    said = {int(it.exit_code) for it in own if isinstance(it, NotFound | Gone | RateLimited)}
+    said |= {int(it.exit_code) for it in others if isinstance(it, KeyRefused | OutOfCredit | RateLimited)}
+    if any(isinstance(it, Job) and it.state is State.SUCCEEDED for it in own):
+        return said | {0, 9, 124}
+    # A job that was not asked is told by the answers to the others; "no such job" answers for the key.
+    is_answered = any(isinstance(it, Job | NotReady | NotFound | Gone) for it in others)
+    return said | ({124} if is_answered else set()) | {6, 7}
 
 
 def test_a_job_that_goes_on_says_when_it_is_asked_again() -> None:
@@ -911,3 +923,11 @@ def test_a_pause_beyond_the_deadline_is_told_with_its_own_end() -> None:
     again = limited.told[0].asked_again_at
     assert again
     assert (again - EPOCH).total_seconds() >= 240
+
+
+def test_an_address_that_was_given_up_keeps_nobody_awake() -> None:
+    scripts: dict[str, Script] = {"a": [*[running()] * 40, succeeded()], "two:b": [Unreadable("a page"), ...]}
+    scene = Scene(scripts, options=PollOptions(timeout=600)).play()
+    assert scene.codes == {"a": 0, "two:b": 6}
+    assert scene.ended_at["two:b"] == 120
+    assert scene.clock.waits < 200

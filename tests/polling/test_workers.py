@@ -16,8 +16,9 @@ from fakes import targets
 from videostat.clock import Clock
 from videostat.errors import Unreachable
 from videostat.models import Job, State
-from videostat.polling import IN_FLIGHT, poll
+from videostat.polling import poll
 from videostat.polling.options import Phase, PollOptions, Reply
+from videostat.polling.pace import IN_FLIGHT
 from videostat.polling.workers import Workers
 
 if TYPE_CHECKING:
@@ -80,11 +81,13 @@ def test_three_hundred_jobs_are_looked_at_side_by_side() -> None:
     together, threads = threading.Barrier(30), set[str]()
 
     def step(job: Job) -> Job:
+        if job.ref.id == "a0":  # the first contact is made alone
+            return failed(job)
         together.wait(TIMEOUT)
         threads.add(threading.current_thread().name)
         return failed(job)
 
-    assert len([*poll_on_threads(300, step)]) == 300
+    assert len([*poll_on_threads(301, step)]) == 301
     assert 30 <= len(threads) <= IN_FLIGHT
 
 

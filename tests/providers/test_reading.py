@@ -25,6 +25,7 @@ from videostat.errors import (
 )
 from videostat.models import State
 from videostat.providers import reading
+from videostat.providers.base import Meaning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -240,12 +241,10 @@ def test_a_url_is_kept_as_it_came(value: str) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        *("", " ", "content policy violation", "users/abc/output/video.mp4", "//cdn.example.com/a.mp4", "/v1/videos/a"),
+        *("", " ", "content policy violation", "users/abc/output/video.mp4", "/", "//"),
         *("ftp://cdn.example.com/a.mp4", "file:///etc/passwd", "data:video/mp4;base64,AAAA", "javascript:alert(1)"),
         *("https://", "https:///a.mp4", "http://[::1", "http://[zz]/a", "https://a.example/a b.mp4"),
         *(
-            " https://a.example/a.mp4",
-            "https://a.example/a.mp4\n",
             "https://a.example/\x1b[2J",
             "https://a.example/\x85",
         ),
@@ -256,26 +255,61 @@ def test_what_is_no_http_url_is_none(value: object) -> None:
     assert reading.url(value) is None
 
 
-WORDS = {"in_progress": State.RUNNING, "success": State.SUCCEEDED}
+OWN = {"in_progress": State.RUNNING, "success": State.SUCCEEDED, "expired": State.RUNNING}
 
 
 @pytest.mark.parametrize(
-    ("word", "state"),
+    ("word", "state", "sure"),
     [
-        ("success", State.SUCCEEDED),
-        ("SUCCESS", State.SUCCEEDED),
-        (" In_Progress ", State.RUNNING),
-        ("moderating", State.UNKNOWN),
+        ("success", State.SUCCEEDED, True),
+        ("SUCCESS", State.SUCCEEDED, True),
+        (" In_Progress ", State.RUNNING, True),
+        ("In Progress", State.RUNNING, True),
+        ("expired", State.RUNNING, True),
+        ("succeed", State.SUCCEEDED, False),
+        ("Fail", State.FAILED, False),
+        ("canceled", State.FAILED, False),
+        ("moderating", State.UNKNOWN, True),
     ],
 )
-def test_a_word_is_compared_without_case_and_an_unknown_one_is_a_state(word: str, state: State) -> None:
-    assert reading.state(word, WORDS) is state
+def test_a_word_is_compared_without_case_the_own_table_first(word: str, state: State, *, sure: bool) -> None:
+    assert reading.state(word, OWN) == (state, sure)
 
 
 @pytest.mark.parametrize("word", ["", "  ", None, 3, True, ["success"], {"success": 1}])
-def test_without_a_word_the_answer_is_unreadable(word: object) -> None:
-    with pytest.raises(Unreadable, match="no status"):
-        reading.state(word, WORDS)
+def test_without_a_word_there_is_no_task(word: object) -> None:
+    assert reading.word({"status": word}) is None
+    assert reading.find_task({"status": word}) is None
+
+
+@pytest.mark.parametrize(
+    ("task", "urls"),
+    [
+        ({"video_url": "https://a/v"}, [["https://a/v"]]),
+        ({"video_url": {"url": "https://a/v"}}, [["https://a/v"]]),
+        ({"video_url": ["https://a/v"]}, [["https://a/v"]]),
+        ({"metadata": {"url": " https://a/v\n"}}, [["https://a/v"]]),
+        ({"task_result": {"videos": [{"url": "https://a/v"}]}}, [["https://a/v"]]),
+        ({"data": {"content": {"video_url": "https://a/v"}}}, [["https://a/v"]]),
+        ({"resultJson": '{"resultUrls": ["https://a/v", "https://a/w"]}'}, [["https://a/v"], ["https://a/w"]]),
+        ({"output": ["https://a/v", "https://a/w"]}, [["https://a/v"], ["https://a/w"]]),
+        ({"videos": [{"url": "https://a/v"}, {"url": "https://a/w"}]}, [["https://a/v"], ["https://a/w"]]),
+        ({"video_url": "https://a/v", "url": "https://b/v"}, [["https://a/v", "https://b/v"]]),
+        ({"video_url": "/v1/videos/x"}, [["/v1/videos/x"]]),
+        ({"video_url": "//cdn/v"}, [["//cdn/v"]]),
+        ({"fail_reason": "InputTextSensitiveContentDetected"}, []),
+        ({"url": "gs://bucket/v"}, []),
+        ({}, []),
+        (None, []),
+    ],
+)
+def test_a_url_is_found_wherever_it_can_be(task: object, urls: list[list[str]]) -> None:
+    assert [list(each) for each in reading.video_urls(task)] == urls
+
+
+def test_an_address_that_cannot_be_asked_is_told() -> None:
+    assert reading.elsewhere({"a": [{"b": "gs://bucket/v"}]}) == "gs://bucket/v"
+    assert reading.elsewhere({"a": "words"}) is None
 
 
 @pytest.mark.parametrize(
@@ -297,35 +331,23 @@ def test_a_failure_comes_as_text_or_object(error: object, read: tuple[str | None
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"),
+    ("meaning", "kind"),
     [
-        *((401, KeyRefused), (402, OutOfCredit), (403, KeyRefused), (404, NotFound), (410, Gone), (429, RateLimited)),
-        *((408, ServerError), (425, ServerError), (500, ServerError), (502, ServerError), (504, ServerError)),
-        *((524, ServerError), (599, ServerError), (400, ServiceError), (405, ServiceError), (499, ServiceError)),
-        (200, Unreadable),
+        (Meaning.KEY, KeyRefused),
+        (Meaning.CREDIT, OutOfCredit),
+        (Meaning.MISSING, NotFound),
+        (Meaning.GONE, Gone),
+        (Meaning.LIMIT, RateLimited),
+        (Meaning.BUSY, ServerError),
+        (Meaning.BROKEN, ServiceError),
+        (Meaning.RUNNING, NotReady),
+        (Meaning.FOREIGN, Unreadable),
     ],
 )
-def test_without_a_code_the_http_status_says_what_it_is(status: int, kind: type[VideostatError]) -> None:
-    error = reading.refusal(answer(status), {})
-    assert type(error) is kind
-    assert error.code is None
-
-
-@pytest.mark.parametrize("status", [200, 400, 401, 404, 429, 500])
-def test_a_code_that_is_known_says_more_than_the_http_status(status: int) -> None:
-    error = reading.refusal(answer(status), {"E1": Gone}, code="E1")
-    assert type(error) is Gone
-    assert error.code == "E1"
-
-
-@pytest.mark.parametrize(
-    ("status", "kind"), [(200, ServiceError), (400, ServiceError), (401, KeyRefused), (500, ServerError)]
-)
-def test_a_code_that_is_not_known_is_told(status: int, kind: type[VideostatError]) -> None:
-    error = reading.refusal(answer(status), {"E1": Gone}, code="E2", message="it broke")
-    assert type(error) is kind
-    assert error.code == "E2"
-    assert str(error).endswith(f": it broke (E2, HTTP {status})")
+def test_each_meaning_without_a_job_is_an_error(meaning: Meaning, kind: type[VideostatError]) -> None:
+    error = reading.refusal(answer(400, {"code": "E2", "message": "it broke"}), meaning, sure=True)
+    assert (type(error), error.code, error.sure) == (kind, "E2", True)
+    assert str(error).endswith(": it broke (E2, HTTP 400)")
 
 
 @pytest.mark.parametrize(
@@ -334,26 +356,26 @@ def test_a_code_that_is_not_known_is_told(status: int, kind: type[VideostatError
         (answer(502, content_type="text/html; charset=utf-8"), "text/html (HTTP 502)"),
         (answer(502), "an empty answer (HTTP 502)"),
         (answer(502, []), "JSON of type list (HTTP 502)"),
-        (answer(200, {}), "JSON of type dict (HTTP 200)"),
+        (answer(200, {}), "it has no status of a job (HTTP 200)"),
     ],
 )
 def test_without_a_message_the_kind_of_answer_is_told(got: Answer, words: str) -> None:
-    assert str(reading.refusal(got, {})).endswith(f": {words}")
+    assert str(reading.refusal(got, Meaning.FOREIGN, sure=False)).endswith(f": {words}")
 
 
 def test_the_request_id_is_told() -> None:
-    assert str(reading.refusal(answer(404), {}, code="7", request_id="r-1")).endswith("(7, HTTP 404, request r-1)")
+    error = reading.refusal(answer(404, {"code": 7, "rid": "r-1"}), Meaning.MISSING, sure=True)
+    assert str(error).endswith("(7, HTTP 404, request r-1)")
 
 
-@pytest.mark.parametrize("status", [404, 429])
-def test_a_hint_names_the_job(status: int) -> None:
-    hints = dict.fromkeys([NotFound, RateLimited], "ask for {id}") | {Gone: "no"}
-    assert reading.refusal(answer(status), {}, job_id="abc", hints=hints).hint == "ask for abc"
-    assert reading.refusal(answer(status), {}, hints=hints).hint == "ask for ID"
+def test_a_hint_names_the_job() -> None:
+    hints = dict.fromkeys([Meaning.MISSING, Meaning.LIMIT], "ask for {id}")
+    assert reading.refusal(answer(404), Meaning.MISSING, sure=True, job_id="abc", hints=hints).hint == "ask for abc"
+    assert reading.refusal(answer(404), Meaning.LIMIT, sure=True, hints=hints).hint == "ask for ID"
 
 
-def seconds(got: Answer, *, code: str | None = None, reset_at: object = None) -> float | None:
-    error = reading.refusal(got, {"not-ready": NotReady}, code=code, reset_at=reset_at)
+def seconds(got: Answer, meaning: Meaning = Meaning.LIMIT) -> float | None:
+    error = reading.refusal(got, meaning, sure=False)
     assert isinstance(error, Retryable)
     return error.retry_after
 
@@ -379,13 +401,24 @@ def seconds(got: Answer, *, code: str | None = None, reset_at: object = None) ->
         ("1e999", None),
         ("20s", None),
         ("", None),
+        (str(UNIX_NOON + 30), 30),
+        (str((UNIX_NOON + 30) * 1000), 30),
+        (str(UNIX_NOON - 30), None),
+        ("86401", None),
     ],
 )
-@pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_is_seconds_or_a_date_and_ignored_when_malformed(
-    status: int, header: str, wait: float | None
+@pytest.mark.parametrize("meaning", [Meaning.LIMIT, Meaning.BUSY])
+def test_retry_after_is_seconds_or_a_moment_and_ignored_when_malformed(
+    meaning: Meaning, header: str, wait: float | None
 ) -> None:
-    assert seconds(answer(status, retry_after=header)) == wait
+    assert seconds(answer(429, retry_after=header), meaning) == wait
+
+
+def test_now_is_the_answers_own_date() -> None:
+    late = {"date": "Tue, 21 Jan 2025 11:00:00 GMT"}
+    assert seconds(answer(429, retry_after="Tue, 21 Jan 2025 11:00:30 GMT", **late)) == 30
+    assert seconds(answer(429, x_ratelimit_reset="2025-01-21T11:00:30Z", **late)) == 30
+    assert seconds(answer(429, x_ratelimit_reset="2025-01-21T12:00:30Z", date="yesterday")) == 30
 
 
 @pytest.mark.parametrize(
@@ -408,10 +441,10 @@ def test_retry_after_is_seconds_or_a_date_and_ignored_when_malformed(
 def test_a_rate_limit_takes_the_first_hint_that_is_not_past(
     headers: dict[str, str], reset_at: object, wait: float | None
 ) -> None:
-    assert seconds(answer(429, **headers), reset_at=reset_at) == wait
+    assert seconds(answer(429, {"details": {"resetAt": reset_at}}, **headers)) == wait
 
 
-@pytest.mark.parametrize(("status", "code"), [(500, None), (400, "not-ready"), (200, None)])
-def test_the_end_of_a_window_is_no_advice_where_the_limit_is_not_reached(status: int, code: str | None) -> None:
-    got = answer(status, x_ratelimit_reset="2025-01-21T13:00:00Z")
-    assert seconds(got, code=code, reset_at="2025-01-21T13:00:00Z") is None
+@pytest.mark.parametrize("meaning", [Meaning.BUSY, Meaning.FOREIGN, Meaning.RUNNING])
+def test_the_end_of_a_window_is_no_advice_where_the_limit_is_not_reached(meaning: Meaning) -> None:
+    body = {"details": {"resetAt": "2025-01-21T13:00:00Z"}}
+    assert seconds(answer(500, body, x_ratelimit_reset="2025-01-21T13:00:00Z"), meaning) is None

@@ -91,7 +91,7 @@ def test_json_has_every_field_in_order_and_null_for_what_is_unknown(saving: bool
     fields = json.loads(json_line(Job(ref=REF), saving=saving))
     assert list(fields) == names
     assert {name for name, value in fields.items() if value is not None} == {
-        *("provider", "id", "state", "exit_code", "terminal", "extra")
+        *("provider", "id", "state", "exit_code", "retryable", "terminal", "hint", "extra")
     }
 
 

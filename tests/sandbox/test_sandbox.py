@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 import pytest
 from fakes import api_answer
 
+from videostat.client import understand
 from videostat.clock import Clock
 from videostat.errors import Gone, KeyRefused, NotFound, OutOfCredit, RateLimited, UsageError, VideostatError
-from videostat.models import JobRef, State
+from videostat.models import Job, JobRef, State
 from videostat.providers import PROVIDERS
 from videostat.sandbox import WORDS, Sandbox
 
@@ -133,9 +134,8 @@ def read(sandbox: Sandbox, name: str, job_id: str, *, path: str | None = None) -
     """What videostat itself makes of the answer."""
     got = ask(sandbox, (path or PATHS[name]).format(id=job_id))
     provider = PROVIDERS[name]
-    endpoint = provider.video if path and provider.video else provider.job
     answer = api_answer(got.status, got.headers, got.json if got.body else None, sandbox.clock.now())
-    return endpoint.parse(JobRef(name, job_id), answer)
+    return understand(answer, Job(ref=JobRef(name, job_id), needs_url=path is not None), provider)
 
 
 def video_url(sandbox: Sandbox, name: str, job_id: str) -> Any:
@@ -308,7 +308,7 @@ def test_videostat_understands_an_exhausted_key(sandbox: Sandbox, name: str, err
     got = request(sandbox, path, keyed(sandbox, name, sandbox.exhausted_key(name)))
     answer = api_answer(got.status, got.headers, got.json, NOW)
     with pytest.raises(error):
-        PROVIDERS[name].job.parse(JobRef(name, "demo-1"), answer)
+        understand(answer, Job(ref=JobRef(name, "demo-1")), PROVIDERS[name])
 
 
 @pytest.mark.parametrize("service", AUTH)

@@ -527,10 +527,7 @@ def test_no_pause_goes_past_the_deadline(tmp_path: Path) -> None:
     [
         ("400", 399, "400 seconds"),
         (f"{LONGEST_RETRY_AFTER + 1}", inf, "601 seconds"),
-        ("999999999", inf, "999,999,999 seconds"),
-        ("9" * 18, inf, "999,999,999,999,999,999 seconds|1,000,000,000,000,000,000 seconds"),
         ("Wed, 01 Jan 2025 01:16:40 GMT", inf, "3,600 seconds"),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", inf, "[0-9,]{15} seconds"),
     ],
 )
 def test_a_server_that_wants_us_to_wait_too_long_ends_the_transfer(

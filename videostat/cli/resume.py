@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videostat.errors import ExitCode, Retryable, Stopped
+from videostat.errors import ExitCode, KeyMissing, KeyRefused, OutOfCredit, Retryable, Stopped, Untrusted
 from videostat.history import default_path
 from videostat.private import is_without_home, write_private_file
 from videostat.render.ending import kept
@@ -49,6 +49,10 @@ def typed_command(context: typer.Context) -> str:
     return f"{called_as()}{context.command_path.removeprefix(program)}"
 
 
+_REFUSED = (KeyRefused, OutOfCredit)
+_NOT_ENDED = (Stopped, Retryable, Untrusted, *_REFUSED)
+
+
 def as_arguments(refs: Iterable[JobRef]) -> str:
     """Write jobs as one types them."""
     listed = list(refs)
@@ -60,9 +64,11 @@ def as_arguments(refs: Iterable[JobRef]) -> str:
 
 def print_resume_hint(jobs: Iterable[Job], context: typer.Context, source: Path | None) -> None:
     """Say that the wait is over and the jobs are not, and what to type to go on waiting."""
-    # A service that was in trouble until the deadline has not ended the job either.
-    stopped = [job for job in jobs if isinstance(job.problem, Stopped | Retryable)]
-    if not stopped:
+    # Neither trouble nor a refused key has ended the job; what was refused goes last.
+    dropped = (job for job in jobs if isinstance(job.problem, _NOT_ENDED))
+    stopped = sorted(dropped, key=lambda job: isinstance(job.problem, _REFUSED))
+    # Without a key there was no wait.
+    if all(isinstance(job.problem, KeyMissing) for job in stopped):
         return
     reason = next((job.problem for job in stopped if isinstance(job.problem, Stopped)), "no good answer in time")
     running = [job for job in stopped if not job.state.is_terminal]
@@ -81,7 +87,7 @@ def print_save_hint(jobs: Iterable[Job], context: typer.Context, now: datetime) 
     """Say until when the videos that were not saved can be had, and what to type to save them."""
     unsaved = [job for job in jobs if job.exit_code is ExitCode.OK and not job.saved]
     if unsaved:
-        command = context.command_path.removesuffix("wait") + "download"
+        command = typed_command(context).removesuffix("wait") + "download"
         say(kept(unsaved, now))
         say(f"  {command} {as_arguments(job.ref for job in unsaved)}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from queue import SimpleQueue
 from threading import Semaphore
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from videostat.render.answers import Answers
     from videostat.render.views import View
     from videostat.waiting import Saving
+
+
+WORKED = timedelta(days=30)  # an answer that young says that the address and the account are right
 
 
 def wait_options(
@@ -104,12 +108,14 @@ class Run:
         if not self.refs:
             return
         clock, history, view = self.session.clock, self.session.history, self.view
+        accounts = {ref: self.session.client.account(ref.provider) for ref in self.refs}
+        addresses, since = {account.base_url for account in accounts.values()}, clock.now() - WORKED
+        worked = frozenset().union(*(history.answered_since(address, since) for address in addresses))
         history.add(self.refs, clock.now(), wanted=self.saving is not None)
         if self.saving:
             self.saving.note_recent(history)
         steps = self._steps()
         saved = {job.ref: job for job in self.saving.already()} if self.saving else {}
-        accounts = {ref: self.session.client.account(ref.provider) for ref in self.refs}
         # A key command may ask for a passphrase: not while a look's seconds are counted.
         refused = _without_key({ref: account for ref, account in accounts.items() if ref not in saved})
         asked = [ref for ref in self.refs if ref not in refused]
@@ -125,11 +131,13 @@ class Run:
         )
         with forward_signals(inbox), self.execution or nullcontext(), view:
             yield from self._end(refused, view)
-            for job in waiting.run(self.session.client, asked, steps, options, inbox=inbox, clock=clock, saved=saved):
+            for job in waiting.run(
+                self.session.client, asked, steps, options, inbox=inbox, clock=clock, saved=saved, worked=worked
+            ):
                 if job is None:
                     view.tick()
                     continue
-                history.update(job, clock.now(), base_url=accounts[job.ref].base_url)
+                history.update(job, clock.now(), base_url=accounts[job.ref].base_url if job.seen_at else None)
                 for sentence in notices.about(job):
                     view.note(f"videostat: {sentence}")
                 if self.execution and (printed := self.execution.output.pop(job.ref, b"")):

@@ -39,7 +39,7 @@ def session(
     history = History(default_path() if keep and settings.defaults.history else None, warn=_warn)
     transport = Transport(clock.now, trace=_trace if debug else None, allow_private=allow_private)
     try:
-        yield Session(settings, clock, Client(settings, transport), history)
+        yield Session(settings, clock, Client(settings, transport, clock), history)
     finally:
         history.close()
 

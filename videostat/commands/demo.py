@@ -46,7 +46,7 @@ def demo() -> ExitCode:
     clock = Clock(SPEED)
     with Sandbox(clock=clock) as sandbox:
         settings = Settings(FOLDER / "config.toml", sandbox.environment())
-        client = Client(settings, Transport(clock.now))
+        client = Client(settings, Transport(clock.now), clock)
         this = Session(settings, clock, client, History(None, warn=say))
         refs = [
             JobRef(name, str(dig(client.submit(name, path, {"prompt": "waves"}), *where)))

@@ -69,7 +69,9 @@ def status(
         line = choose_line(json=json, quiet=quiet, bare=bare_state, names=names)
         work = Work(doing="looking at", usual=usual_times(this, refs))
         view = ErrorsOnly() if quiet or debug else glance(work, this.clock, answers_for_people=line is None)
-        run = Run(session=this, refs=refs, options=PollOptions(attempts=ATTEMPTS), view=view)
+        # The bare state needs no URL, and some services count those.
+        options = PollOptions(attempts=ATTEMPTS, wants_urls=json or exit_status or not quiet)
+        run = Run(session=this, refs=refs, options=options, view=view)
         seen = {job.ref: job for job in run}
         shown = Answers(line, this.clock.now)
         for ref in refs:

@@ -69,6 +69,7 @@ class Account:
 
     `key_group`: the section that holds the key and the rate limits; several services may share one.
     `key`: looks for the key once, at the first call, from any thread; raises KeyMissing or ConfigError.
+    `renew`: told of a key that was refused, says whether there is another one now. `worked`: told of one that works.
     """
 
     name: str
@@ -77,6 +78,8 @@ class Account:
     base_url: str
     max_requests_per_second: float
     key: Callable[[], Key] = field(repr=False, compare=False)
+    renew: Callable[[Key], bool] = field(repr=False, compare=False)
+    worked: Callable[[Key], None] = field(repr=False, compare=False)
 
 
 class Setting(NamedTuple):
@@ -138,6 +141,7 @@ class Settings:
         self._key_command_timeout = key_command_timeout
         self._given: dict[str, str] = {}
         self._keys: dict[str, Key | VideostatError] = {}
+        self._renewed: set[str] = set()
         self._lock = threading.Lock()
         self.warnings += self._unencrypted()
 
@@ -185,7 +189,16 @@ class Settings:
                 f"{'' if self.path.exists() else ' (videostat config init writes that file)'}, "
                 f"or {_variable(group, 'BASE_URL')}.",
             )
-        return Account(name, group, self.provider(name), base_url, limit, partial(self._key, group))
+        return Account(
+            name,
+            group,
+            self.provider(name),
+            base_url,
+            limit,
+            key=partial(self._key, group),
+            renew=partial(self._renew, group),
+            worked=partial(self._worked, group),
+        )
 
     def values(self) -> Iterator[Setting]:
         """Every setting and where it comes from; keys are masked, and no key command is run."""
@@ -269,6 +282,33 @@ class Settings:
             # A raise appends to the traceback, and every job of the account raises this one.
             raise found.with_traceback(None)
         return found
+
+    def _renew(self, group: str, refused: Key) -> bool:
+        """Whether another key than the refused one is in use now; reads a file or a command once more to find out.
+
+        A token may have expired during the wait. What was read anew is not read again until it has worked.
+        """
+        with self._lock:
+            known = self._keys.get(group)
+            if isinstance(known, Key) and known.value != refused.value:
+                return True
+            if group in self._renewed or refused.source.startswith("environment"):
+                return False
+            self._renewed.add(group)
+            try:
+                self._sections = read_config(self.path, must_exist=False).sections
+                self._stored = read_credentials(self.credentials_path).sections
+                found = self._find_key(group)
+            except VideostatError:
+                return False
+            self._keys[group] = found
+        return found.value != refused.value
+
+    def _worked(self, group: str, key: Key) -> None:
+        if group in self._renewed:
+            with self._lock:
+                if self._keys.get(group) == key:
+                    self._renewed.discard(group)
 
     def _find_key(self, group: str) -> Key:
         source, value = _first(self._sources(group)["api_key"])

@@ -29,11 +29,15 @@ _ADD = """
         wanted = max(wanted, excluded.wanted)
 """
 
-_UPDATE = """
-    INSERT INTO job (provider, id, first_seen, last_seen, answered_at, base_url, answer,
+# "No such job" is recorded by a look that is late enough after the first that said so, in this run or another.
+MISSING_SECONDS = 20
+
+_UPDATE = f"""
+    INSERT INTO job (provider, id, first_seen, last_seen, missing_since, answered_at, base_url, answer,
                      state, status, title, created_at, completed_at, error, file, bytes, ended, gone)
-    VALUES (:provider, :id, :now, :now, :answered_at, :base_url, :answer,
-            :state, :status, :title, :created_at, :completed_at, :error, :file, :bytes, :ended, :gone)
+    VALUES (:provider, :id, :now, :now, iif(:missing, :now, NULL), :answered_at, :base_url, :answer,
+            :state, :status, :title, :created_at, :completed_at, iif(:missing, NULL, :error), :file, :bytes,
+            :ended, :gone)
     ON CONFLICT (provider, id) DO UPDATE SET
         last_seen = max(last_seen, excluded.last_seen),
         answered_at = ifnull(excluded.answered_at, answered_at),
@@ -44,18 +48,21 @@ _UPDATE = """
         title = ifnull(excluded.title, title),
         created_at = ifnull(excluded.created_at, created_at),
         completed_at = ifnull(excluded.completed_at, completed_at),
-        error = excluded.error,
         file = ifnull(excluded.file, file),
         bytes = ifnull(excluded.bytes, bytes),
-        ended = excluded.ended,
-        gone = excluded.gone
-"""
+        error = CASE WHEN NOT :missing OR ifnull(:now - missing_since, 0) >= {MISSING_SECONDS}
+                     THEN :error ELSE error END,
+        ended = CASE WHEN NOT :missing THEN :ended
+                ELSE ended OR ifnull(:now - missing_since, 0) >= {MISSING_SECONDS} END,
+        gone = CASE WHEN NOT :missing THEN :gone ELSE gone OR ifnull(:now - missing_since, 0) >= {MISSING_SECONDS} END,
+        missing_since = iif(:missing, ifnull(missing_since, :now), NULL)
+"""  # noqa: S608 - nothing but a number of ours
 
 _COLUMNS = "provider, id, last_seen, state, status, title, created_at, completed_at, error, file, bytes, gone, answer"
 _FILE = "SELECT file FROM job WHERE provider = ? AND id = ? AND typeof(file) = 'blob'"
 _OWNER = "SELECT provider, id FROM job WHERE file = ?"
 _LAST = f"SELECT {_COLUMNS} FROM job WHERE provider = ? AND id = ?"  # noqa: S608 - names alone
-_ANSWERED = "SELECT provider, id FROM job WHERE provider = ? AND base_url = ? AND answered_at >= ?"
+_ANSWERED = "SELECT provider, id FROM job WHERE base_url = ? AND answered_at >= ?"
 _FORGET = "DELETE FROM job WHERE provider = :provider AND id = :id"
 _MOMENT = "SELECT coalesce(completed_at, created_at, first_seen) AS moment FROM job WHERE provider = ? AND id = ?"
 _NEWEST = f"ORDER BY {SUBMITTED} DESC, rowid DESC"
@@ -116,16 +123,18 @@ class History:
         """Record what is sure of a job; a kill may lose the latest updates, never an id. `base_url`: who said it."""
         row = to_row(job) if self._file else {}
         if row:
-            row |= {"base_url": base_url}
+            was_answered = row["answer"] and (base_url or job.seen_at)
+            row |= {"base_url": base_url, "answered_at": to_seconds(job.seen_at or at) if was_answered else None}
             whole = key(job.ref) | {"now": to_seconds(at)} | row
             news = {name: value for name, value in row.items() if name not in VOLATILE}
-            if news != self._known.get(job.ref):
+            if row["missing"] or news != self._known.get(job.ref):
                 self._known[job.ref] = news
                 self._pending[job.ref] = whole
                 self._last.pop(job.ref, None)
             else:
                 self._last[job.ref] = whole
-        if abs(at - self._flushed_at) >= _FLUSH_INTERVAL:
+        # The time of the first "no such job" must not be lost to a later one.
+        if abs(at - self._flushed_at) >= _FLUSH_INTERVAL or row.get("missing"):
             self._flush()
             self._flushed_at = at
 
@@ -188,10 +197,10 @@ class History:
                 return next(self._readable([row]), None)
         return None
 
-    def answered_since(self, provider: str, base_url: str, since: datetime) -> set[JobRef]:
-        """Return the provider's jobs that this address has answered about since then."""
+    def answered_since(self, base_url: str, since: datetime) -> set[JobRef]:
+        """Return the jobs that the service at this address has answered about since then."""
         with suppress(UsageError):
-            rows = self._file.read(_ANSWERED, (provider, base_url, to_seconds(since))) if self._file else []
+            rows = self._file.read(_ANSWERED, (base_url, to_seconds(since))) if self._file else []
             return {JobRef(row["provider"], row["id"]) for row in rows}
         return set()
 

@@ -45,20 +45,22 @@ def key(ref: JobRef) -> dict[str, object]:
 
 def to_row(job: Job) -> dict[str, object]:
     """Return what is to be recorded of a job: only what is sure."""
-    gone = isinstance(job.problem, NotFound | Gone) and job.problem.sure
-    looked = job.sure and (job.state is not State.UNKNOWN or job.status is not None)
-    if not (looked or gone):
+    said = job.problem if isinstance(job.problem, NotFound | Gone) and job.problem.sure else None
+    is_word = job.state is not State.UNKNOWN or job.status is not None
+    # A failure that only the shared table of words knows is recorded when it has been believed.
+    looked = is_word and (job.sure or (job.ended and job.state is State.FAILED))
+    if not (looked or said):
         return {}
-    seen_at = job.seen_at if looked and job.seen_at else None
+    gone = isinstance(said, Gone)
     return {
+        "missing": isinstance(said, NotFound),
         "answer": json.dumps(_answer(job)) if looked else None,
-        "answered_at": seen_at and to_seconds(seen_at),
         "state": job.state if looked else None,
         "status": _text(job.status),
         "title": _text(job.title),
         "created_at": job.created_at and to_seconds(job.created_at),
         "completed_at": job.completed_at and to_seconds(job.completed_at),
-        "error": _text(str(job.problem) if gone else job.error),
+        "error": _text(str(said) if said else job.error),
         "file": job.saved and os.fsencode(job.saved.file.absolute()),
         "bytes": job.saved and job.saved.bytes,
         "ended": gone or job.state.is_terminal,

@@ -32,6 +32,8 @@ class Target:
     """A job to poll, how its service wants to be asked, and the key group whose limits it shares.
 
     `saved`: the job, if its video is already on disk: the service is not asked, the later steps follow at once.
+    `known`: what is known of the job, where that is something. `address`: where the service is, in words for a person.
+    `worked`, `account_worked`: this job, its account was answered there on an earlier day.
     """
 
     ref: JobRef
@@ -39,6 +41,10 @@ class Target:
     polling: Polling
     max_requests_per_second: float = math.inf
     saved: Job | None = None
+    known: Job | None = None
+    address: str = "its address"
+    worked: bool = False
+    account_worked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,7 @@ class PollOptions:
     `timeout`: for everything; 0 is no limit. `interval`: between looks, in place of the service's own.
     `attempts`: look at most this many times instead of waiting, within `time_limit` for each job.
     `steps`: the phases that follow a success. `parallel`: how many videos are saved at once.
+    `wants_urls`: whether a success that names no URL is asked for it.
     `stop_when`: a job that ended like this ends all others. `is_watched`: a person looks at a live screen now.
     """
 
@@ -65,5 +72,6 @@ class PollOptions:
     time_limit: float = 15
     steps: tuple[Phase, ...] = ()
     parallel: int = 3
+    wants_urls: bool = True
     stop_when: Callable[[Job], bool] = lambda _: False
     is_watched: Callable[[], bool] = lambda: False

@@ -7,14 +7,30 @@ a section in config.example.toml. The contract test fails until all four are the
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from http import HTTPStatus
-from typing import TYPE_CHECKING
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime, timedelta
 
     from videostat.models import Job, JobRef, State
+
+
+class Meaning(Enum):
+    """What an answer says about a job, its key or its service; polling/course decides what follows."""
+
+    RUNNING = auto()
+    SUCCESS = auto()
+    FAILED = auto()
+    GONE = auto()
+    MISSING = auto()
+    KEY = auto()
+    CREDIT = auto()
+    BROKEN = auto()
+    LIMIT = auto()
+    BUSY = auto()
+    FOREIGN = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +43,6 @@ class Answer:
     received_at: datetime
     retry_after: float | None = None
 
-    @property
-    def ok(self) -> bool:
-        return self.status < HTTPStatus.BAD_REQUEST
-
 
 @dataclass(frozen=True, slots=True)
 class Auth:
@@ -42,10 +54,14 @@ class Auth:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A GET; `{id}` in the path is the job's. `parse` raises what errors.py draws."""
+    """A GET; `{id}` in the path is the job's.
+
+    `parse` reads the task that was found in the answer's body. `is_video`: it answers with the video's URL alone.
+    """
 
     path: str
-    parse: Callable[[JobRef, Answer], Job]
+    parse: Callable[[JobRef, Mapping[str, Any]], Job]
+    is_video: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +77,14 @@ class Page:
 class Listing:
     """A GET of `page` (from 1) and `size_param`; `parse` is told what the jobs' provider is called.
 
-    `documented_size`: how many jobs a page has in the service's own example.
+    `documented_size`: how many jobs a page has in the service's own example. `parse` returns None where the body holds
+    no list.
     """
 
     path: str
     size_param: str
     max_size: int
-    parse: Callable[[str, Answer], Page]
+    parse: Callable[[str, object], Page | None]
     documented_size: int = 20
 
 
@@ -96,6 +113,10 @@ class Provider:
     `key_source`: where a person finds the key.
     `video`: where a succeeded job's URL is had, if not in the job itself.
     `retention`: how long the service keeps a job in that state.
+    `words`: its own status words, in lower case. `codes`: its documented codes, alone ("5001") or with the HTTP status
+    they need ("401 new_api_error"). `vague`: codes that mean a missing job only where an id was asked for.
+    `own_id`: the field of a task that is documented to repeat the id. `hints`: what to try, `{id}` is the job's.
+    `created`: reads the id from the service's answer to a create call.
     """
 
     name: str
@@ -111,3 +132,9 @@ class Provider:
     listing: Listing | None = None
     max_requests_per_second: float = 50
     retention: Mapping[State, timedelta] = field(default_factory=dict)
+    words: Mapping[str, State]
+    codes: Mapping[str, Meaning]
+    vague: frozenset[str] = frozenset()
+    own_id: str | None = None
+    hints: Mapping[Meaning, str] = field(default_factory=dict)
+    created: Callable[[object], str | None]

@@ -7,19 +7,16 @@ the list of places where it has been seen.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from videostat.errors import KeyRefused, NotFound, Unreadable, VideostatError
 from videostat.models import Job, JobRef, State
 from videostat.providers import reading
-from videostat.providers.base import Auth, Endpoint, Polling, Provider
+from videostat.providers.base import Auth, Endpoint, Meaning, Polling, Provider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from videostat.providers.base import Answer
-
-STATES = {
+WORDS = {
     "not_start": State.QUEUED,
     "submitted": State.QUEUED,
     "queued": State.QUEUED,
@@ -39,56 +36,34 @@ STATES = {
     "cancelled": State.FAILED,
 }
 
-ERRORS: Mapping[str, type[VideostatError]] = {
-    "success": Unreadable,  # and yet no task
-    "task_not_exist": NotFound,
+CODES = {
+    "task_not_exist": Meaning.MISSING,
+    "get_task_failed": Meaning.BUSY,
+    "401 new_api_error": Meaning.KEY,
 }
 
-HINTS: Mapping[type[VideostatError], str] = {
-    KeyRefused: "The gateway answers the same for a wrong, an expired and an exhausted key: check its quota too.",
-    NotFound: "A task is only known to the gateway, and the key's owner, that it was submitted with.",
+HINTS = {
+    Meaning.KEY: "The gateway answers the same for a wrong, an expired and an exhausted key: check its quota too.",
+    Meaning.MISSING: "A task is only known to the gateway, and the key's owner, that it was submitted with.",
 }
 
-VIDEO = (
-    ("result_url",),
-    ("fail_reason",),
-    ("data", "content", "video_url"),
-    ("url",),
-    ("video_url",),
-    ("content", "video_url"),
-    ("task_result", "videos", 0, "url"),
-)
 FAILURE = (("fail_reason",), ("error", "message"), ("error",), ("result_url",), ("url",), ("message",))
 CREATED = (("submit_time",), ("created_at",))
 COMPLETED = (("finish_time",), ("completed_at",))
 
 
-def parse_job(ref: JobRef, answer: Answer) -> Job:
-    body = answer.body
-    enveloped = reading.dig(body, "data")
-    task = enveloped if isinstance(enveloped, dict) and "status" in enveloped else body
-    if not answer.ok or not isinstance(task, dict) or "status" not in task:
-        raise reading.refusal(
-            answer,
-            ERRORS,
-            code=reading.first(reading.text, body, (("error", "code"), ("code",))),
-            message=reading.first(reading.text, body, (("error", "message"), ("message",))),
-            hints=HINTS,
-        )
-    state = reading.state(task["status"], STATES)
+def parse_job(ref: JobRef, task: Mapping[str, Any]) -> Job:
     return Job(
         ref=ref,
-        state=state,
-        status=task["status"],
         progress=reading.percent(task.get("progress")),
-        video_url=reading.first(reading.url, task, VIDEO) if state is State.SUCCEEDED else None,
         duration=reading.length(task.get("duration")),
         resolution=reading.text(task.get("resolution")),
         created_at=reading.first(reading.time, task, CREATED),
         started_at=reading.time(task.get("start_time")),
         completed_at=reading.first(reading.time, task, COMPLETED),
-        error=reading.first(reading.text, task, FAILURE) if state is State.FAILED else None,
-        error_code=reading.text(reading.dig(task, "error", "code")) if state is State.FAILED else None,
+        error=reading.first(reading.text, task, FAILURE),
+        error_code=reading.text(reading.dig(task, "error", "code")),
+        extra=reading.keep(task, "action"),
     )
 
 
@@ -101,5 +76,9 @@ PROVIDER = Provider(
     key_variable="DOUBAO_API_KEY",
     key_source="the gateway's own pages: console, tokens",
     job=Endpoint("/v1/video/generations/{id}", parse_job),
+    words=WORDS,
+    codes=CODES,
+    hints=HINTS,
+    created=reading.created(("task_id",), ("id",), ("data", "task_id"), ("data", "id")),
     polling=Polling(every=(5, 10), floor=5, usual=180, quickest=60),
 )

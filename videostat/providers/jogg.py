@@ -10,15 +10,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from videostat.errors import Gone, KeyRefused, NotFound, OutOfCredit, RateLimited, ServerError, Unreadable
 from videostat.models import Job, JobRef, State
 from videostat.providers import reading
-from videostat.providers.base import Auth, Endpoint, Listing, Page, Polling, Provider
+from videostat.providers.base import Auth, Endpoint, Listing, Meaning, Page, Polling, Provider
 
 if TYPE_CHECKING:
-    from videostat.providers.base import Answer
+    from collections.abc import Mapping
 
-STATES = {
+WORDS = {
     "pending": State.QUEUED,
     "processing": State.RUNNING,
     "success": State.SUCCEEDED,
@@ -26,85 +25,63 @@ STATES = {
     "failed": State.FAILED,
 }
 
-ERRORS = {
-    "403": KeyRefused,
-    "429": RateLimited,
-    "5001": NotFound,
-    "5002": Gone,
-    "5003": KeyRefused,
-    "10104": NotFound,
-    "10105": KeyRefused,
-    "18020": OutOfCredit,
-    "18025": KeyRefused,
-    "40000": NotFound,
-    "50000": ServerError,
+CODES = {
+    "429": Meaning.LIMIT,
+    "5001": Meaning.MISSING,
+    "5002": Meaning.GONE,
+    "5003": Meaning.KEY,
+    "10104": Meaning.MISSING,
+    "10105": Meaning.KEY,
+    "18020": Meaning.CREDIT,
+    "18025": Meaning.KEY,
+    "40000": Meaning.MISSING,
+    "50000": Meaning.BUSY,
 }
 
 HINTS = {
-    Gone: "JoggAI keeps a finished video for 30 days and a failed job for 7.",
-    KeyRefused: "Is the key right, and may it use the API? See https://docs.jogg.ai",
-    NotFound: "Each kind of video has its own endpoint: try the others of jogg, jogg-avatar, jogg-product with {id}.",
+    Meaning.GONE: "JoggAI keeps a finished video for 30 days and a failed job for 7.",
+    Meaning.KEY: "Is the key right, and may it use the API? See https://docs.jogg.ai",
+    Meaning.MISSING: "Check the id. Each kind of video has its own endpoint: try the others of jogg, jogg-avatar, "
+    "jogg-product with {id}.",
 }
 
 
-def _data(answer: Answer, job_id: str = "ID") -> dict[str, Any]:
-    code = reading.text(reading.dig(answer.body, "code"))
-    data = reading.dig(answer.body, "data")
-    if code == "0" and answer.ok:
-        if isinstance(data, dict):
-            return data
-        raise Unreadable("the answer says Success but holds no job")
-    raise reading.refusal(
-        answer,
-        ERRORS,
-        job_id=job_id,
-        code=code,
-        message=reading.text(reading.dig(answer.body, "msg")),
-        request_id=reading.text(reading.dig(answer.body, "rid")),
-        hints=HINTS,
-    )
-
-
-def _job(ref: JobRef, data: dict[str, Any]) -> Job:
-    state = reading.state(data.get("status"), STATES)
-    error, error_code = reading.failure(data.get("error")) if state is State.FAILED else (None, None)
+def parse_job(ref: JobRef, task: Mapping[str, Any]) -> Job:
+    error, error_code = reading.failure(task.get("error"))
     return Job(
         ref=ref,
-        state=state,
-        status=data["status"],
-        progress=reading.percent(data.get("progress")),
-        message=reading.text(data.get("message")),
-        title=reading.text(data.get("title")),
-        video_url=reading.url(data.get("video_url")) if state is State.SUCCEEDED else None,
-        thumbnail_url=reading.url(data.get("thumbnail_url")) or reading.url(data.get("cover_url")),
-        duration=reading.length(data.get("duration", data.get("video_duration"))),
-        resolution=reading.text(data.get("resolution")),
-        credits=reading.number(data.get("deducted_credit")),
-        created_at=reading.time(data.get("created_at")),
-        completed_at=reading.time(data.get("completed_at")),
-        estimated_time=reading.length(data.get("estimated_time")),
+        progress=reading.percent(task.get("progress")),
+        message=reading.text(task.get("message")),
+        title=reading.text(task.get("title")),
+        thumbnail_url=reading.url(task.get("thumbnail_url")) or reading.url(task.get("cover_url")),
+        duration=reading.length(task.get("duration", task.get("video_duration"))),
+        resolution=reading.text(task.get("resolution")),
+        credits=reading.number(task.get("deducted_credit")),
+        created_at=reading.time(task.get("created_at")),
+        completed_at=reading.time(task.get("completed_at")),
+        estimated_time=reading.length(task.get("estimated_time")),
         error=error,
-        error_code=error_code or (reading.text(data.get("error_code")) if state is State.FAILED else None),
+        error_code=error_code or reading.text(task.get("error_code")),
     )
 
 
-def parse_job(ref: JobRef, answer: Answer) -> Job:
-    return _job(ref, _data(answer, ref.id))
-
-
-def parse_page(provider: str, answer: Answer) -> Page:
-    data = _data(answer)
+def parse_page(provider: str, body: object) -> Page | None:
+    data = reading.dig(body, "data")
+    if not isinstance(data, dict) or reading.text(reading.dig(body, "code")) != "0":
+        return None
     rows = data.get("projects", data.get("videos", ...))
     if rows is None:  # Go's empty list
         rows = []
     if not isinstance(rows, list):
-        raise Unreadable("the answer holds no list of jobs")
+        return None
     total = reading.number(data.get("total"))
     named = ((_id(row), row) for row in rows)
     return Page(
         # A row that names no job, or says nothing of it, must not hide the others.
         jobs=tuple(
-            _job(JobRef(provider, found), row) for found, row in named if found and reading.text(row.get("status"))
+            reading.settled(parse_job(JobRef(provider, found), row), row, WORDS)
+            for found, row in named
+            if found and reading.word(row)
         ),
         total=None if total is None else int(total),
         rows=len(rows),
@@ -128,6 +105,12 @@ PROJECT = Provider(
     listing=Listing("/v2/projects", size_param="limit", max_size=100, parse=parse_page),
     # "First look after 30 s, then every 10-15 s, never more than once in 10 s, stop after 10 minutes."
     polling=Polling(first=30, every=(10, 15), floor=10, usual=210, quickest=180),
+    words=WORDS,
+    codes=CODES,
+    vague=frozenset({"40000"}),
+    own_id="project_id",
+    hints=HINTS,
+    created=reading.created(("data", "project_id"), ("data", "id")),
     retention={State.SUCCEEDED: timedelta(days=30), State.FAILED: timedelta(days=7), State.QUEUED: timedelta(days=1)},
 )
 
@@ -136,6 +119,8 @@ AVATAR = replace(
     name="jogg-avatar",
     title="JoggAI avatar videos",
     job=Endpoint("/v2/avatar_video/{id}", parse_job),
+    own_id="video_id",
+    created=reading.created(("data", "video_id"), ("data", "id")),
     listing=None,
 )
 
@@ -144,6 +129,8 @@ PRODUCT = replace(
     name="jogg-product",
     title="JoggAI product videos",
     job=Endpoint("/v2/product_video/{id}", parse_job),
+    own_id=None,
+    created=reading.created(("data", "product_video_id"), ("data", "video_id"), ("data", "id")),
     listing=Listing("/v2/product_videos", size_param="page_size", max_size=100, parse=parse_page),
     # These take 10 to 20 minutes.
     polling=replace(PROJECT.polling, timeout=1800, usual=900, quickest=600),

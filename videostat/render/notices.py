@@ -39,6 +39,10 @@ class Notices:
             status = clean(job.status, longest=80)
             waiting = ": still waiting" if self.waits else ""
             yield f"{job.ref}: {job.ref.provider} reports a status it does not document, '{status}'{waiting}"
+        hint = job.problem and not job.ended and job.problem.hint
+        if job.problem and hint and (job.ref.provider, hint) not in self._words:
+            self._words.add((job.ref.provider, hint))
+            yield f"{job.ref}: {clean(str(job.problem), longest=160)}. {clean(hint)}"
         now = self.clock.monotonic()
         stands = job.state, job.status, job.progress, job.message
         before, since = self._changed.setdefault(job.ref, (stands, now))

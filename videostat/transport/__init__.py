@@ -17,7 +17,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from requests.cookies import RequestsCookieJar
 
-from videostat.errors import Unreadable, Untrusted
+from videostat.errors import Redirected, Unreadable, Untrusted
 from videostat.providers.base import Answer
 from videostat.transport import tracing
 from videostat.transport.addresses import host, origin, site, where_media_is
@@ -272,18 +272,20 @@ def _inside(value: object) -> Collection[object]:
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
-def _moved(base_url: str, path: str, location: str) -> Untrusted:
+def _moved(base_url: str, path: str, location: str) -> Redirected:
     target, asked = urljoin(base_url + path, location), path.partition("?")[0]
     scheme, _, target_path, *_ = urlsplit(target)
     address = site(target) + target_path.removesuffix(asked)
     is_as_safe = scheme in {"https", urlsplit(base_url).scheme}
     is_new_address = is_as_safe and target_path.endswith(asked) and address != base_url and REMOVED not in address
-    return Untrusted(
+    error = Redirected(
         f"{site(base_url)} redirects to {site(target)}, where a key must not follow",
         hint=f"If that is the service's new address, put base_url = {json.dumps(address)} in its configuration."
         if is_new_address
         else None,
     )
+    error.location = target
+    return error
 
 
 def _unencrypted(url: str) -> Untrusted:
