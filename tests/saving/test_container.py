@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import struct
+import sys
 import time
-import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -226,12 +227,11 @@ def test_a_file_of_nothing_but_headers_takes_bounded_time_and_memory(
     tmp_path: Path, content: Callable[[], bytes]
 ) -> None:
     (tmp_path / "video").write_bytes(content())
-    tracemalloc.start()
-    began = time.process_time()
-    try:
-        with (tmp_path / "video").open("rb") as file, pytest.raises(NoFilm, match="more than 1,000,000 parts"):
-            inspect(file.fileno())
-        assert tracemalloc.get_traced_memory()[1] < 1 << 20
-    finally:
-        tracemalloc.stop()
-    assert time.process_time() - began < 30
+    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    with (tmp_path / "video").open("rb") as file, pytest.raises(NoFilm, match="more than 1,000,000 parts"):
+        inspect(file.fileno())
+    assert time.process_time() - began < 10
+    # On macOS it is in bytes, here in KiB: a million remembered parts would take 100 MiB.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20 * (
+        1 << 20 if sys.platform == "darwin" else 1 << 10
+    )
