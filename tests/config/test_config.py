@@ -467,6 +467,7 @@ def test_every_setting_is_listed_with_its_source(configure: Callable[..., Settin
         ("defaults", "name", "{provider}-{id}.{ext}", default),
         ("defaults", "parallel", "3", file),
         ("defaults", "history", "false", file),
+        ("defaults", "allow_private", "false", default),
         ("jogg", "api_key", "****llow", file),
         ("jogg", "base_url", "https://api.jogg.ai", service),
         ("jogg", "max_requests_per_second", "0.5", file),

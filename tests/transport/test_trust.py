@@ -22,7 +22,7 @@ from videostat.errors import NoConnection, Unreachable, Untrusted, VideostatErro
 from videostat.models import Job, JobRef, State
 from videostat.providers import PROVIDERS
 from videostat.transport import Transport, addresses
-from videostat.transport.addresses import is_private
+from videostat.transport.addresses import is_private, where_media_is
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -429,6 +429,26 @@ def test_private_addresses_are_allowed_where_they_are_meant(neighbour: Server, t
         for server in (private, neighbour):
             with asking.open(server.url, {}, base_url="https://api.example", auth={}) as body:
                 assert body.status == 200
+
+
+@pytest.mark.parametrize(
+    ("home", "other", "is_let_through"),
+    [("198.18.0.7", "198.18.3.9", True), ("198.18.0.7", "10.0.0.1", False), ("93.184.216.34", "198.18.3.9", False)],
+)
+def test_a_made_up_address_is_believed_where_the_service_has_one_too(
+    home: str, other: str, *, is_let_through: bool
+) -> None:
+    def resolve(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        return [(None, None, None, None, (home if host == "api.example" else other, port))]
+
+    def find() -> list[str]:
+        return where_media_is(resolve, {"api.example"}, "https", "cdn.example", 443, allow_private=False)
+
+    if is_let_through:
+        assert find() == [other]
+    else:
+        with pytest.raises(Untrusted, match=r"cdn\.example, leads into"):
+            find()
 
 
 @pytest.mark.parametrize("allow_private", [False, True])

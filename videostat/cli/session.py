@@ -37,7 +37,9 @@ def session(
         _warn(warning)
     clock = Clock()
     history = History(default_path() if keep and settings.defaults.history else None, warn=_warn)
-    transport = Transport(clock.now, trace=_trace if debug else None, allow_private=allow_private)
+    transport = Transport(
+        clock.now, trace=_trace if debug else None, allow_private=allow_private or settings.defaults.allow_private
+    )
     try:
         yield Session(settings, clock, Client(settings, transport, clock), history)
     finally:

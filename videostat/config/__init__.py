@@ -53,6 +53,7 @@ class Defaults:
     name: str = DEFAULT_NAME
     parallel: int = 3
     history: bool = True
+    allow_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,6 +181,7 @@ _DEFAULTS = {
     "name": Kind(partial(_matching, _TEXT), "a template like {provider}-{id}.{ext}"),
     "parallel": Kind(lambda value: _between(1, 32, _instance(int, value)), "a whole number from 1 to 32"),
     "history": Kind(partial(_instance, bool), "true or false"),
+    "allow_private": Kind(partial(_instance, bool), "true or false"),
 }
 _SECTION = {
     "type": Kind(_service, f"one of {', '.join(PROVIDERS)}"),

@@ -67,9 +67,10 @@ class Transport:
         self._trace = trace
         self._proxies = cache(find_proxies)
         self._account = cache(_account)
+        self._homes: set[str] = set()
         # Two, for what is private and one account's own service is not where another's videos may be.
         self._api = Session()
-        self._media = Session(partial(where_media_is, resolve, allow_private=allow_private))
+        self._media = Session(partial(where_media_is, resolve, self._homes, allow_private=allow_private))
 
     def ask(
         self, method: str, base_url: str, path: str, auth: Mapping[str, str], *, body: Mapping[str, Any] | None = None
@@ -112,6 +113,7 @@ class Transport:
         and an eleventh redirect.
         """
         home, jar = origin(base_url), RequestsCookieJar()
+        self._homes.add(home[1] or "")
         for _ in range(MAX_REDIRECTS + 1):
             with as_ours(url):
                 request = Request(url, headers, jar)
