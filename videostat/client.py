@@ -28,8 +28,8 @@ from videostat.errors import (
     VideostatError,
 )
 from videostat.models import Job, JobRef, State
-from videostat.polling import ATTEMPTS, course, poll
-from videostat.polling.options import Phase, PollOptions, Reply, Target
+from videostat.polling import course, poll
+from videostat.polling.options import ATTEMPTS, Phase, PollOptions, Reply, Target
 from videostat.providers import reading
 from videostat.transport import Transport
 from videostat.transport.tracing import LOG
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from videostat.config import Account, Key
     from videostat.models import Link
-    from videostat.polling.pace import Group
+    from videostat.polling.groups import Group
     from videostat.providers.base import Answer, Page, Provider
     from videostat.transport import Body
 
