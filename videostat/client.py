@@ -37,7 +37,8 @@ from videostat.transport.tracing import LOG
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from videostat.config import Account, Key
+    from videostat.config import Account
+    from videostat.config.keys import Key
     from videostat.models import Link
     from videostat.polling.groups import Group
     from videostat.providers.base import Answer, Page, Provider
