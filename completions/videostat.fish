@@ -15,7 +15,7 @@ end
 function __videostat_at
     set -l words (string match -v -- '-*' (commandline -opc))
     set -l path $words[2]
-    contains -- "$path" config completion; and set path "$words[2..3]"
+    contains -- "$words[2..3]" 'history forget' 'config init' 'config path' 'config show' 'config set-key' 'config check' 'completion bash' 'completion zsh' 'completion fish'; and set path "$words[2..3]"
     contains -- "$path" $argv
 end
 
@@ -46,17 +46,18 @@ end
 
 complete -c videostat -f
 complete -c videostat -n "__videostat_at list 'config set-key' 'config check'; and not __videostat_account" -a '(__videostat_accounts)'
-complete -c videostat -n "__videostat_at status wait download" -ka '(__videostat_jobs)'
+complete -c videostat -n "__videostat_at status wait download 'history forget'" -ka '(__videostat_jobs)'
 complete -c videostat -n "__videostat_at ''" -a status -d 'Look at jobs once, and say where they stand'
 complete -c videostat -n "__videostat_at ''" -a wait -d 'Wait until jobs have ended'
 complete -c videostat -n "__videostat_at ''" -a download -d 'Save the videos of jobs that have succeeded'
 complete -c videostat -n "__videostat_at ''" -a list -d 'List the jobs a service still keeps, the newest first'
-complete -c videostat -n "__videostat_at ''" -a history -d 'List the jobs this machine has seen, the newest first'
 complete -c videostat -n "__videostat_at ''" -a providers -d 'Show the services and accounts'
 complete -c videostat -n "__videostat_at ''" -a demo -d 'Show it all, with no key and no network'
 complete -c videostat -n "__videostat_at ''" -a sandbox -d 'Serve simulated services on this machine, for trying commands and scripts without a key'
+complete -c videostat -n "__videostat_at ''" -a history -d 'List the jobs this machine has seen, the newest first'
 complete -c videostat -n "__videostat_at ''" -a config -d 'Set up keys and defaults, and see whether they work'
 complete -c videostat -n "__videostat_at ''" -a completion -d 'Print the script that lets a shell complete videostat\'s command lines'
+complete -c videostat -n "__videostat_at history" -a forget -d 'Forget jobs'
 complete -c videostat -n "__videostat_at config" -a init -d 'Write a commented config.toml to fill in'
 complete -c videostat -n "__videostat_at config" -a path -d 'Say where config.toml is, or would be'
 complete -c videostat -n "__videostat_at config" -a show -d 'Show every setting and where it comes from'
@@ -66,14 +67,14 @@ complete -c videostat -n "__videostat_at completion" -a bash -d 'Print the scrip
 complete -c videostat -n "__videostat_at completion" -a zsh -d 'Print the script for zsh'
 complete -c videostat -n "__videostat_at completion" -a fish -d 'Print the script for fish'
 complete -c videostat -n "__videostat_at ''" -l version -d 'Print the version'
-complete -c videostat -n "__videostat_at '' status wait download list history providers demo sandbox config 'config init' 'config path' 'config show' 'config set-key' 'config check' completion 'completion bash' 'completion zsh' 'completion fish'" -s h -l help -d 'Show this message and exit'
+complete -c videostat -n "__videostat_at '' status wait download list providers demo sandbox history 'history forget' config 'config init' 'config path' 'config show' 'config set-key' 'config check' completion 'completion bash' 'completion zsh' 'completion fish'" -s h -l help -d 'Show this message and exit'
 complete -c videostat -n "__videostat_at status wait download" -l from -rF -d 'Read jobs from a file, or - for stdin'
 complete -c videostat -n "__videostat_at status wait" -l unfinished -d 'The jobs of the history that have not ended'
 complete -c videostat -n "__videostat_at status wait download history" -l provider -xa '(__videostat_accounts)' -d 'Only this provider or account'
 complete -c videostat -n "__videostat_at status wait download list history" -l state -xa 'queued running succeeded failed unknown' -d 'Only jobs in this state'
 complete -c videostat -n "__videostat_at status wait download list history" -l since -x -d 'Only jobs submitted in the last 7d, 12h or 30m'
-complete -c videostat -n "__videostat_at status wait download list history providers 'config show' 'config check'" -s j -l json -d 'One JSON object a job'
-complete -c videostat -n "__videostat_at status wait download list history providers 'config show' 'config check'" -l fields -x -d 'Only these JSON fields'
+complete -c videostat -n "__videostat_at status wait download list providers history 'config show' 'config check'" -s j -l json -d 'One JSON object a job'
+complete -c videostat -n "__videostat_at status wait download list providers history 'config show' 'config check'" -l fields -x -d 'Only these JSON fields'
 complete -c videostat -n "__videostat_at status wait download list history" -s q -l quiet -d 'The bare answer, one a line'
 complete -c videostat -n "__videostat_at status" -l exit-status -d 'Let the exit code tell of the jobs'
 complete -c videostat -n "__videostat_at status wait download list" -l no-history -d 'Do not remember these jobs'
@@ -95,8 +96,6 @@ complete -c videostat -n "__videostat_at wait download" -l progress -xa 'auto ba
 complete -c videostat -n "__videostat_at download" -l missing -d 'The history\'s finished jobs without their file'
 complete -c videostat -n "__videostat_at list history" -s n -l limit -x -d 'How many jobs to show'
 complete -c videostat -n "__videostat_at list history" -l all -d 'Show all of them'
-complete -c videostat -n "__videostat_at history" -l unfinished -d 'Only jobs that have not ended'
-complete -c videostat -n "__videostat_at history" -l missing -d 'Only jobs that succeeded and have no file here'
 complete -c videostat -n "__videostat_at sandbox" -l port -x -d 'The port'
 complete -c videostat -n "__videostat_at sandbox" -l speed -x -d 'How much faster than life its jobs go'
 complete -c videostat -n "__videostat_at sandbox" -l limits -d 'Keep the services\' rate limits'
@@ -106,4 +105,8 @@ complete -c videostat -n "__videostat_at sandbox" -l cut-after -x -d 'Cut each v
 complete -c videostat -n "__videostat_at sandbox" -l bytes-per-second -x -d 'Send videos this slowly'
 complete -c videostat -n "__videostat_at sandbox" -l ranges -d 'Let transfers go on where they stopped'
 complete -c videostat -n "__videostat_at sandbox" -l no-ranges -d 'Let transfers go on where they stopped'
+complete -c videostat -n "__videostat_at history" -l unfinished -d 'Only jobs that have not ended'
+complete -c videostat -n "__videostat_at history" -l missing -d 'Only jobs that succeeded and have no file here'
+complete -c videostat -n "__videostat_at 'history forget'" -l older-than -x -d 'The jobs submitted longer ago than 90d, 12h or 30m'
+complete -c videostat -n "__videostat_at 'history forget'" -l all -d 'All jobs, without a question'
 complete -c videostat -n "__videostat_at 'config check'" -s v -l verbose -d 'Everything a bug report begins with'

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple, Self
 from videostat.clock import Clock
 from videostat.models import Job, JobRef, Saved, State
 from videostat.polling import poll
+from videostat.polling.groups import Group  # noqa: TC001 - a dataclass's field
 from videostat.polling.options import Phase, PollOptions, Reply, Target
-from videostat.polling.pace import Group  # noqa: TC001 - a dataclass's field
 from videostat.providers import base as api
 from videostat.providers.base import Polling
 from videostat.transport.headers import read_retry_after

@@ -28,8 +28,8 @@ from videostat.errors import (
     VideostatError,
 )
 from videostat.models import Job, JobRef, State
-from videostat.polling import ATTEMPTS, course, poll
-from videostat.polling.options import Phase, PollOptions, Reply, Target
+from videostat.polling import course, poll
+from videostat.polling.options import ATTEMPTS, Phase, PollOptions, Reply, Target
 from videostat.providers import reading
 from videostat.transport import Transport
 from videostat.transport.tracing import LOG
@@ -37,9 +37,10 @@ from videostat.transport.tracing import LOG
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from videostat.config import Account, Key
+    from videostat.config import Account
+    from videostat.config.keys import Key
     from videostat.models import Link
-    from videostat.polling.pace import Group
+    from videostat.polling.groups import Group
     from videostat.providers.base import Answer, Page, Provider
     from videostat.transport import Body
 

@@ -18,8 +18,8 @@ from videostat.client import Client
 from videostat.clock import Clock
 from videostat.errors import JobFailed, NotReady, NotSaved, Unreachable, UsageError
 from videostat.models import Job, JobRef, Link, State
-from videostat.polling import ATTEMPTS, poll
-from videostat.polling.options import Phase, PollOptions, Reply
+from videostat.polling import poll
+from videostat.polling.options import ATTEMPTS, Phase, PollOptions, Reply
 from videostat.polling.workers import Workers
 from videostat.saving import NO_SLOT, Source, Transfer, download
 from videostat.saving.destination import Destination, ensure_writable, join_saved

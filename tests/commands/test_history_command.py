@@ -124,3 +124,105 @@ def test_a_provider_that_nothing_is_called_is_a_mistake(videostat: Videostat) ->
     assert (got.code, got.stdout) == (2, "")
     assert "Did you mean jogg?" in got.stderr
     assert videostat("history", "--provider", "jogg").code == 0
+
+
+def remembered(videostat: Videostat) -> list[str]:
+    return [f"{answer['provider']}:{answer['id']}" for answer in videostat("history", "--all", "--json").objects]
+
+
+ALL = ["running", "queued", "failed", "kept", "lost", "never-saved", "old"]
+
+
+@pytest.mark.usefixtures("seen")
+@pytest.mark.parametrize(
+    ("words", "forgotten", "said"),
+    [
+        (["jogg", "failed", "kept", "failed"], {"failed", "kept"}, "Forgotten: 2 jobs.\n"),
+        (["jogg:failed", "doubao", "queued"], {"failed", "queued"}, "Forgotten: 2 jobs.\n"),
+        (["--older-than", "90d"], set(), "Nothing was forgotten.\n"),
+        (["--older-than", "30d"], {"old"}, "Forgotten: 1 job.\n"),
+        (["--older-than", "150m"], {"kept", "lost", "never-saved", "old"}, "Forgotten: 4 jobs.\n"),
+        (["--all"], {*ALL}, "Forgotten: 7 jobs.\n"),
+    ],
+)
+def test_jobs_are_forgotten_and_no_others(
+    videostat: Videostat, tmp_path: Path, words: list[str], forgotten: set[str], said: str
+) -> None:
+    got = videostat("history", "forget", *words)
+    assert (got.code, got.stdout, got.stderr) == (0, "", said)
+    assert [each.partition(":")[2] for each in remembered(videostat)] == [each for each in ALL if each not in forgotten]
+    assert (tmp_path / "kept.mp4").exists()
+
+
+@pytest.mark.usefixtures("seen")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "which jobs?"),
+        (["--all", "jogg", "failed"], "one of the three"),
+        (["--all", "--older-than", "1d"], "one of the three"),
+        (["jogg"], "which job of jogg?"),
+        (["--older-than", "soon"], "is not a duration"),
+        (["--older-than", "90", "d"], "write 90d"),
+    ],
+)
+def test_what_names_no_jobs_forgets_none(videostat: Videostat, words: list[str], said: str) -> None:
+    got = videostat("history", "forget", *words)
+    assert (got.code, got.stdout) == (2, "")
+    assert said in got.stderr
+    assert len(remembered(videostat)) == len(ALL)
+
+
+@pytest.mark.usefixtures("seen")
+@pytest.mark.parametrize("words", [["--provider", "jogg"], ["--unfinished"], ["--since=1d"], ["-n", "2"], ["--all"]])
+def test_what_narrows_the_list_does_not_seem_to_narrow_what_is_forgotten(
+    videostat: Videostat, words: list[str]
+) -> None:
+    got = videostat("history", *words, "forget", "--all")
+    assert got.code == 2
+    assert f"{words[0].partition('=')[0].replace('-n', '--limit')} is for the list" in got.stderr
+    assert len(remembered(videostat)) == len(ALL)
+
+
+@pytest.mark.usefixtures("seen")
+def test_a_job_that_is_not_there_is_told_and_the_others_are_forgotten(videostat: Videostat) -> None:
+    got = videostat("history", "forget", "jogg", "failed", "fialed")
+    assert got.code == 2
+    assert got.stderr.startswith("Forgotten: 1 job.\nvideostat: not in the history: jogg fialed\n")
+    assert "jogg:failed" not in remembered(videostat)
+
+
+def test_where_there_is_no_history_nothing_is_forgotten_and_none_is_made(videostat: Videostat) -> None:
+    assert videostat("history", "forget", "--all").stderr == "Nothing was forgotten.\n"
+    assert videostat("history", "forget", "jogg", "x").code == 2
+    assert not default_path().exists()
+
+
+def test_a_damaged_history_forgets_nothing(videostat: Videostat) -> None:
+    default_path().parent.mkdir(parents=True)
+    default_path().write_bytes(b"no database" * 1000)
+    for words in (["--all"], ["jogg", "x"]):
+        got = videostat("history", "forget", *words)
+        assert (got.code, "it is damaged" in got.stderr) == (2, True)
+
+
+def test_damaged_records_are_forgotten_with_all_others(videostat: Videostat) -> None:
+    with closing(History(default_path(), warn=pytest.fail)) as history:
+        history.add([JobRef("jogg", "a"), JobRef("jogg", "b")], NOW)
+    with closing(sqlite3.connect(default_path())) as db, db:
+        db.execute("UPDATE job SET first_seen = 'x', id = '' WHERE id = 'a'")
+    assert videostat("history", "forget", "--all").stderr == "Forgotten: 2 jobs.\n"
+    assert videostat("history", "forget", "--all").stderr == "Nothing was forgotten.\n"
+
+
+def test_the_command_that_is_printed_forgets_what_was_left_aside(videostat: Videostat) -> None:
+    ids = ["proj_1", "-dashed", "with:colon"]
+    refs = [*(JobRef("jogg", job_id) for job_id in ids), JobRef("not-configured-any-more", "x")]
+    with closing(History(default_path(), warn=pytest.fail)) as history:
+        history.add(refs, NOW - timedelta(days=40))
+    told = videostat("status", "--unfinished").stderr.splitlines()
+    commands = [line.split() for line in told if line.startswith("  videostat history forget ")]
+    assert len(commands) == 2
+    for command in commands:
+        assert videostat(*command[1:]).code == 0
+    assert remembered(videostat) == []

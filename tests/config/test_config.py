@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from videostat import config
-from videostat.config import Defaults, Key, load, mask
+from videostat.config import Defaults, load
 from videostat.config.file import _DEFAULTS, _SECTION, write_file
+from videostat.config.keys import Key, mask
 from videostat.errors import ConfigError, ExitCode, KeyMissing, VideostatError
 from videostat.providers import PROVIDERS
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from videostat.errors import RateLimited
 from videostat.models import Job, JobRef
-from videostat.polling.pace import Gate, Group, Lane, Mode, between_looks, until_next_look
+from videostat.polling.groups import Group, Lane, Mode
+from videostat.polling.pace import Gate, between_looks, until_next_look
 from videostat.providers.base import Meaning, Polling
 
 REF = JobRef("one", "a")

@@ -24,7 +24,7 @@ from videostat.errors import (
     VideostatError,
 )
 from videostat.models import State
-from videostat.providers import reading
+from videostat.providers import reading, refusals
 from videostat.providers.base import Meaning
 
 if TYPE_CHECKING:
@@ -345,7 +345,7 @@ def test_a_failure_comes_as_text_or_object(error: object, read: tuple[str | None
     ],
 )
 def test_each_meaning_without_a_job_is_an_error(meaning: Meaning, kind: type[VideostatError]) -> None:
-    error = reading.refusal(answer(400, {"code": "E2", "message": "it broke"}), meaning, sure=True)
+    error = refusals.refusal(answer(400, {"code": "E2", "message": "it broke"}), meaning, sure=True)
     assert (type(error), error.code, error.sure) == (kind, "E2", True)
     assert str(error).endswith(": it broke (E2, HTTP 400)")
 
@@ -360,22 +360,22 @@ def test_each_meaning_without_a_job_is_an_error(meaning: Meaning, kind: type[Vid
     ],
 )
 def test_without_a_message_the_kind_of_answer_is_told(got: Answer, words: str) -> None:
-    assert str(reading.refusal(got, Meaning.FOREIGN, sure=False)).endswith(f": {words}")
+    assert str(refusals.refusal(got, Meaning.FOREIGN, sure=False)).endswith(f": {words}")
 
 
 def test_the_request_id_is_told() -> None:
-    error = reading.refusal(answer(404, {"code": 7, "rid": "r-1"}), Meaning.MISSING, sure=True)
+    error = refusals.refusal(answer(404, {"code": 7, "rid": "r-1"}), Meaning.MISSING, sure=True)
     assert str(error).endswith("(7, HTTP 404, request r-1)")
 
 
 def test_a_hint_names_the_job() -> None:
     hints = dict.fromkeys([Meaning.MISSING, Meaning.LIMIT], "ask for {id}")
-    assert reading.refusal(answer(404), Meaning.MISSING, sure=True, job_id="abc", hints=hints).hint == "ask for abc"
-    assert reading.refusal(answer(404), Meaning.LIMIT, sure=True, hints=hints).hint == "ask for ID"
+    assert refusals.refusal(answer(404), Meaning.MISSING, sure=True, job_id="abc", hints=hints).hint == "ask for abc"
+    assert refusals.refusal(answer(404), Meaning.LIMIT, sure=True, hints=hints).hint == "ask for ID"
 
 
 def seconds(got: Answer, meaning: Meaning = Meaning.LIMIT) -> float | None:
-    error = reading.refusal(got, meaning, sure=False)
+    error = refusals.refusal(got, meaning, sure=False)
     assert isinstance(error, Retryable)
     return error.retry_after
 

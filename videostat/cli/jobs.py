@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from videostat.cli.jobfile import read_jobs
 from videostat.cli.options import read_duration
-from videostat.cli.resume import typed_command
+from videostat.cli.resume import as_arguments, typed_command
 from videostat.errors import ConfigError, UsageError, VideostatError
 from videostat.history import History, Which, default_path
 from videostat.models import JobRef, State
@@ -109,6 +109,14 @@ def resolve_jobs(
     return list(dict.fromkeys(given))
 
 
+def named_jobs(context: typer.Context, words: list[str], settings: Settings) -> list[JobRef]:
+    """Return the jobs of the words, each once, also of accounts that are not configured any more.
+
+    Raises UsageError for words that name no job.
+    """
+    return list(dict.fromkeys(_from_words(words, settings, typed_command(context))))
+
+
 def newer(jobs: Iterable[tuple[Job, T]], after: datetime | None) -> Iterator[tuple[Job, T]]:
     """Yield the jobs of a service's list that were submitted after that, newest first; stop at a hundred older ones."""
     older = 0
@@ -163,7 +171,7 @@ def _from_history(now: datetime, tell: Callable[[str], None], choice: Choice, *,
     if silent := sorted(everything - {*refs}, key=str):
         tell(f"videostat: left aside: {number_of_jobs(len(silent))}, not answered for {SILENT.days} days. To forget:")
         for name in dict.fromkeys(ref.provider for ref in silent):
-            tell(f"  videostat history forget {name} {' '.join(ref.id for ref in silent if ref.provider == name)}")
+            tell(f"  videostat history forget {as_arguments(ref for ref in silent if ref.provider == name)}")
     if aside:
         why = "finished and without a file here, which was not wanted or has been moved away"
         tell(f"videostat: left aside: {number_of_jobs(len(aside))}, {why}. To save:")

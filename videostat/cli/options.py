@@ -15,7 +15,7 @@ from videostat.render.messages import mute_sentences
 from videostat.render.views import ProgressMode
 
 # A number, and a unit as a word of its own; of options that take a time.
-_TIMES = re.compile(r"--(?:timeout|interval|since)|-[jq]*t")
+_TIMES = re.compile(r"--(?:timeout|interval|since|older-than)|-[jq]*t")
 _WITH_NUMBER = re.compile(rf"(?:{_TIMES.pattern})=?(\d+(?:\.\d+)?)")
 _UNITS = re.compile(r"(s|m|h|d)(?:ec|in|r|our|ay|econd|inute)?s?", re.IGNORECASE)
 

@@ -77,8 +77,7 @@ def download(
     from videostat.cli.run import Run, usual_times, worst_exit_code
     from videostat.cli.save import plan_saving
     from videostat.cli.session import session
-    from videostat.polling import ATTEMPTS
-    from videostat.polling.options import PollOptions
+    from videostat.polling.options import ATTEMPTS, PollOptions
     from videostat.render.answers import Answers, bare_video, choose_line, json_names
     from videostat.render.board import Work
     from videostat.render.messages import say

@@ -4,11 +4,15 @@ from typing import Annotated
 
 import typer
 
-from videostat.cli.options import SOURCE, All, Fields, InState, Json, Limit, OfProvider, Quiet, Since
-from videostat.errors import ExitCode
+from videostat.cli.options import SOURCE, All, Fields, InState, Jobs, Json, Limit, OfProvider, Quiet, Since
+from videostat.errors import ExitCode, UsageError
+
+app = typer.Typer(invoke_without_command=True)
 
 
+@app.callback()
 def history(
+    context: typer.Context,
     *,
     unfinished: Annotated[
         bool, typer.Option("--unfinished", help="Only jobs that have not ended.", rich_help_panel=SOURCE)
@@ -38,6 +42,10 @@ def history(
     from datetime import UTC, datetime, timedelta
     from itertools import islice
 
+    if context.invoked_subcommand:
+        _refuse_options(context)
+        return ExitCode.OK
+
     from videostat.cli.options import choose_fields, read_duration
     from videostat.config import load
     from videostat.history import History, Which, default_path
@@ -60,4 +68,67 @@ def history(
             show_table(SEEN, (seen_row(seen, now) for seen in chosen))
         if not everything and not quiet and (more := sum(1 for _ in jobs)):
             tell_left_out(limit, limit + more)
+    return ExitCode.OK
+
+
+def _refuse_options(context: typer.Context) -> None:
+    """Refuse what narrows the list, before a command that it would not narrow; raises UsageError."""
+    for parameter in context.command.params:
+        if parameter.name and context.params[parameter.name] != parameter.get_default(context):
+            raise UsageError(
+                f"{parameter.opts[0]} is for the list, and says nothing to {context.invoked_subcommand}",
+                hint=f"See {context.command_path} {context.invoked_subcommand} --help",
+            )
+
+
+@app.command()
+def forget(
+    context: typer.Context,
+    jobs: Jobs = None,
+    *,
+    older_than: Annotated[
+        str | None,
+        typer.Option(
+            "--older-than",
+            metavar="TIME",
+            help="The jobs submitted longer ago than 90d, 12h or 30m.",
+            rich_help_panel=SOURCE,
+        ),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All jobs, without a question.", rich_help_panel=SOURCE)] = (
+        False
+    ),
+) -> ExitCode:
+    """Forget jobs; their files stay where they are.
+
+    For example:
+      videostat history forget jogg proj_abc123
+      videostat history forget --older-than 90d
+
+    Exit code: 0, or 2 where it cannot be done, or a job is not in the history.
+    """
+    from contextlib import closing
+    from datetime import UTC, datetime, timedelta
+
+    from videostat.cli.jobs import named_jobs
+    from videostat.cli.options import read_duration
+    from videostat.cli.resume import as_arguments
+    from videostat.config import load
+    from videostat.history import History, default_path
+    from videostat.render.messages import say
+    from videostat.render.text import number_of_jobs
+
+    if [bool(jobs), older_than is not None, everything].count(True) != 1:
+        raise UsageError(
+            "which jobs? Give PROVIDER ID..., or --older-than TIME, or --all: one of the three",
+            hint="For example: videostat history forget jogg proj_abc123",
+        )
+    refs = named_jobs(context, jobs, load()) if jobs else []
+    before = datetime.now(UTC) - timedelta(seconds=read_duration(older_than)) if older_than is not None else None
+    with closing(History(default_path(), warn=say)) as remembered:
+        known = remembered.forget(refs)
+        count = len(known) if jobs else remembered.forget_before(before)
+    say(f"Forgotten: {number_of_jobs(count)}." if count else "Nothing was forgotten.")
+    if unknown := [ref for ref in refs if ref not in {*known}]:
+        raise UsageError(f"not in the history: {as_arguments(unknown)}", hint="See videostat history --all")
     return ExitCode.OK

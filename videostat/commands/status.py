@@ -55,8 +55,7 @@ def status(
     from videostat.cli.run import Run, usual_times, worst_exit_code
     from videostat.cli.session import session
     from videostat.models import Job
-    from videostat.polling import ATTEMPTS
-    from videostat.polling.options import PollOptions
+    from videostat.polling.options import ATTEMPTS, PollOptions
     from videostat.render.answers import Answers, bare_state, choose_line, json_names
     from videostat.render.board import Work
     from videostat.render.log import ErrorsOnly

@@ -23,7 +23,7 @@ def script(program: Command, accounts: Iterable[str]) -> str:
     return _SCRIPT.substitute(
         accounts=" ".join(accounts),
         sections=SECTIONS,
-        groups=" ".join(command.path for command in program.walk() if command.commands and command.path),
+        inner=_paths(command for command in program.walk() if " " in command.path),
         account=_paths(command for command in program.walk() if command.takes is Value.ACCOUNT),
         jobs=_paths(command for command in program.walk() if command.takes is Value.JOBS),
         commands="\n".join(_commands(program)),
@@ -80,7 +80,7 @@ end
 function __videostat_at
     set -l words (string match -v -- '-*' (commandline -opc))
     set -l path $words[2]
-    contains -- "$path" @@groups; and set path "$words[2..3]"
+    contains -- "$words[2..3]" @@inner; and set path "$words[2..3]"
     contains -- "$path" $argv
 end
 

@@ -1,4 +1,4 @@
-"""config.toml, credentials.toml, the environment and key commands -> Settings, Account.
+"""Make Settings and Accounts of config.toml, credentials.toml, the environment and key commands.
 
 The first that is set wins: environment, key command, credentials.toml, config.toml, the service's own default.
 config.toml belongs to the person and is only read; what the program writes goes to credentials.toml beside it.
@@ -7,8 +7,6 @@ config.toml belongs to the person and is only read; what the program writes goes
 from __future__ import annotations
 
 import os
-import re
-import threading
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -28,7 +26,8 @@ from videostat.config.file import (
     read_credentials,
     write_file,
 )
-from videostat.errors import ConfigError, KeyMissing, VideostatError, suggest
+from videostat.config.keys import Key, Keys, ask_command, mask
+from videostat.errors import ConfigError, KeyMissing, suggest
 from videostat.models import DEFAULT_NAME
 from videostat.private import is_without_home, user_folder
 from videostat.providers import PROVIDERS
@@ -45,7 +44,7 @@ _NO = {"", "0", "false", "no", "off", "n", "f"}
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What holds where no option says otherwise; seconds, None where the service's own advice holds."""
+    """Say what holds where no option says otherwise; seconds, None where the service's own advice holds."""
 
     timeout: float | None = None
     interval: float | None = None
@@ -57,16 +56,8 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """A service's key, and where it was found, in words."""
-
-    value: str = field(repr=False)
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
 class Account:
-    """What one types for PROVIDER: a service, where it is, and how to find the key.
+    """Describe what one types for PROVIDER: a service, where it is, and how to find the key.
 
     `key_group`: the section that holds the key and the rate limits; several services may share one.
     `key`: looks for the key once, at the first call, from any thread; raises KeyMissing or ConfigError.
@@ -84,7 +75,7 @@ class Account:
 
 
 class Setting(NamedTuple):
-    """A value as one may show it, None where nothing is set."""
+    """Hold a value as a person may see it, None where nothing is set."""
 
     account: str
     key: str
@@ -93,7 +84,7 @@ class Setting(NamedTuple):
 
 
 def locate(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
-    """Where config.toml is, or would be."""
+    """Return where config.toml is, or would be."""
     if named := path or environ.get(_CONFIG):
         return Path(os.path.expanduser(named))  # noqa: PTH111 - Path.expanduser() raises without a home
     import platformdirs
@@ -119,7 +110,7 @@ def load(
 
 
 class Settings:
-    """The accounts and the defaults; `warnings` are sentences for the person, to be said once."""
+    """Hold the accounts and the defaults; `warnings` are sentences for the person, to be said once."""
 
     def __init__(
         self, path: Path, environ: Mapping[str, str], *, must_exist: bool = False, key_command_timeout: float = 30
@@ -141,9 +132,7 @@ class Settings:
         self._environ = environ
         self._key_command_timeout = key_command_timeout
         self._given: dict[str, str] = {}
-        self._keys: dict[str, Key | VideostatError] = {}
-        self._renewed: set[str] = set()
-        self._lock = threading.Lock()
+        self._keys = Keys(self._find_key, self._read_anew)
         self.warnings += self._unencrypted()
 
     def _read(self, read: Callable[[Path], ConfigFile], path: Path, *, must_exist: bool) -> ConfigFile:
@@ -158,11 +147,11 @@ class Settings:
             return ConfigFile(path, 0, {}, {})
 
     def names(self) -> list[str]:
-        """All that can be typed for PROVIDER."""
+        """Return all that can be typed for PROVIDER."""
         return [*PROVIDERS, *(name for name in self._sections if name not in PROVIDERS)]
 
     def provider(self, name: str) -> Provider:
-        """The service behind a name; raises ConfigError for an unknown one."""
+        """Return the service behind a name; raises ConfigError for an unknown one."""
         if name not in self.names():
             raise ConfigError(
                 f"{name!a} is no service, and no account in {self.path}", hint=suggest(name, self.names())
@@ -180,7 +169,7 @@ class Settings:
         return found
 
     def account(self, name: str) -> Account:
-        """All it takes to ask the service; raises ConfigError for an unknown name or a missing base URL."""
+        """Return all it takes to ask the service; raises ConfigError for an unknown name or a missing base URL."""
         group = self.key_group(name)
         base_url, limit = (_first(self._sources(group)[key])[1] for key in ("base_url", "max_requests_per_second"))
         if not base_url:
@@ -196,13 +185,13 @@ class Settings:
             self.provider(name),
             base_url,
             limit,
-            key=partial(self._key, group),
-            renew=partial(self._renew, group),
-            worked=partial(self._worked, group),
+            key=partial(self._keys.key, group),
+            renew=partial(self._keys.renew, group),
+            worked=partial(self._keys.worked, group),
         )
 
     def values(self) -> Iterator[Setting]:
-        """Every setting and where it comes from; keys are masked, and no key command is run."""
+        """Yield every setting and where it comes from; keys are masked, and no key command is run."""
         for key in (each.name for each in fields(Defaults)):
             value = getattr(self.defaults, key)
             yield Setting("defaults", key, _shown(key, value), self._default_sources.get(key, "default"))
@@ -244,7 +233,7 @@ class Settings:
         return [_variable(group, "API_KEY"), *own]
 
     def _sources(self, group: str) -> dict[str, list[tuple[str, Any]]]:
-        """Where each value may come from, the strongest first."""
+        """Return where each value may come from, the strongest first."""
         provider, section, stored = self.provider(group), self._sections.get(group, {}), self._stored.get(group, {})
         variable = f"environment variable {_variable(group, 'BASE_URL')}"
         base_url = self._environ.get(_variable(group, "BASE_URL"))
@@ -270,46 +259,9 @@ class Settings:
             ],
         }
 
-    def _key(self, group: str) -> Key:
-        # One lock for all accounts: two key commands must not ask for a passphrase at the same time.
-        with self._lock:
-            if group not in self._keys:
-                try:
-                    self._keys[group] = self._find_key(group)
-                except VideostatError as error:
-                    self._keys[group] = error
-        found = self._keys[group]
-        if isinstance(found, VideostatError):
-            # A raise appends to the traceback, and every job of the account raises this one.
-            raise found.with_traceback(None)
-        return found
-
-    def _renew(self, group: str, refused: Key) -> bool:
-        """Whether another key than the refused one is in use now; reads a file or a command once more to find out.
-
-        A token may have expired during the wait. What was read anew is not read again until it has worked.
-        """
-        with self._lock:
-            known = self._keys.get(group)
-            if isinstance(known, Key) and known.value != refused.value:
-                return True
-            if group in self._renewed or refused.source.startswith("environment"):
-                return False
-            self._renewed.add(group)
-            try:
-                self._sections = read_config(self.path, must_exist=False).sections
-                self._stored = read_credentials(self.credentials_path).sections
-                found = self._find_key(group)
-            except VideostatError:
-                return False
-            self._keys[group] = found
-        return found.value != refused.value
-
-    def _worked(self, group: str, key: Key) -> None:
-        if group in self._renewed:
-            with self._lock:
-                if self._keys.get(group) == key:
-                    self._renewed.discard(group)
+    def _read_anew(self) -> None:
+        self._sections = read_config(self.path, must_exist=False).sections
+        self._stored = read_credentials(self.credentials_path).sections
 
     def _find_key(self, group: str) -> Key:
         source, value = _first(self._sources(group)["api_key"])
@@ -322,60 +274,8 @@ class Settings:
                 f"or set {' or '.join(variables)}, or api_key under [providers.{group}] in {self.path}.",
             )
         if isinstance(value, tuple):
-            return Key(_ask(group, value, self._key_command_timeout), source)
+            return Key(ask_command(group, value, self._key_command_timeout), source)
         return Key(parse(f"what {source} holds for {group}", value, KEY), source)
-
-
-def mask(key: str) -> str:
-    """Stars, and the last four characters of a key of sixteen or more."""
-    is_long = len(key) >= 16  # noqa: PLR2004  # of a shorter one, four would be too many
-    return "****" + (key[-4:] if is_long and key.isprintable() else "")
-
-
-def _ask(group: str, command: tuple[str, ...], timeout: float) -> str:
-    """Return the key that the command prints; its stderr is ours, for it may ask for a passphrase.
-
-    Raises KeyMissing and ConfigError.
-    """
-    import subprocess
-    from tempfile import TemporaryFile
-
-    # Without a shell these are words like others.
-    is_for_a_shell = any(re.match(r"[~$|<>&;`]", word) or "$(" in word for word in command)
-    hint = "There is no shell here: no ~, |, $X. Write: sh -c '...'" if is_for_a_shell and command[0] != "sh" else None
-    # A file, not a pipe: an agent that the command leaves running would hold a pipe open.
-    with TemporaryFile() as printed:
-        try:
-            subprocess.run(  # noqa: S603  # the person's own command, without a shell
-                command,
-                # A key store may ask the person, but must not eat the jobs that are piped in.
-                stdin=None if os.isatty(0) else subprocess.DEVNULL,
-                stdout=printed,
-                timeout=timeout,
-                check=True,
-            )
-        except subprocess.TimeoutExpired:
-            problem = f"took longer than {timeout:g} seconds"
-        except subprocess.CalledProcessError as error:
-            problem = f"failed with status {error.returncode}"
-        except OSError as error:
-            problem = f"could not be started: {error.strerror}"
-        else:
-            printed.seek(0)
-            output = printed.read(_LONGEST_OUTPUT).decode("utf-8", "replace")
-            if output.strip():
-                try:
-                    return str(parse(f"what api_key_command holds for {group}", output, KEY))
-                except ConfigError as error:
-                    raise ConfigError(str(error), hint=hint or error.hint) from None
-            problem = "printed nothing"
-    raise KeyMissing(
-        f"the api_key_command of {group} {problem}",
-        hint=hint or "It must print the key, and nothing else, and exit with 0.",
-    )
-
-
-_LONGEST_OUTPUT = 64 * 1024
 
 
 def _variable(group: str, key: str) -> str:
@@ -383,7 +283,7 @@ def _variable(group: str, key: str) -> str:
 
 
 def _first(sources: list[tuple[str, Any]]) -> tuple[str, Any]:
-    """The first source that has a value; an empty variable has none."""
+    """Return the first source that has a value; an empty variable has none."""
     return next(((source, value) for source, value in sources if value), ("not set", None))
 
 

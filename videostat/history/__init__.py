@@ -63,7 +63,10 @@ _FILE = "SELECT file FROM job WHERE provider = ? AND id = ? AND typeof(file) = '
 _OWNER = "SELECT provider, id FROM job WHERE file = ?"
 _LAST = f"SELECT {_COLUMNS} FROM job WHERE provider = ? AND id = ?"  # noqa: S608 - names alone
 _ANSWERED = "SELECT provider, id FROM job WHERE base_url = ? AND answered_at >= ?"
+_KNOWN = "SELECT 1 FROM job WHERE provider = :provider AND id = :id"
 _FORGET = "DELETE FROM job WHERE provider = :provider AND id = :id"
+_BEFORE = f"FROM job WHERE :before IS NULL OR {SUBMITTED} < :before"
+_COUNT_BEFORE, _FORGET_BEFORE = f"SELECT count(*) AS count {_BEFORE}", f"DELETE {_BEFORE}"
 _MOMENT = "SELECT coalesce(completed_at, created_at, first_seen) AS moment FROM job WHERE provider = ? AND id = ?"
 _NEWEST = f"ORDER BY {SUBMITTED} DESC, rowid DESC"
 
@@ -138,10 +141,20 @@ class History:
             self._flush()
             self._flushed_at = at
 
-    def forget(self, refs: Iterable[JobRef]) -> None:
-        """Remove jobs; raises UsageError where that cannot be done."""
-        if self._file:
-            self._file.write([(_FORGET, [key(ref) for ref in refs])])
+    def forget(self, refs: Iterable[JobRef]) -> list[JobRef]:
+        """Remove jobs, and return those that were there; raises UsageError where that cannot be done."""
+        known = [ref for ref in dict.fromkeys(refs) if self._file and self._file.read(_KNOWN, key(ref))]
+        if self._file and known:
+            self._file.write([(_FORGET, [key(ref) for ref in known])])
+        return known
+
+    def forget_before(self, moment: datetime | None) -> int:
+        """Remove the jobs that were submitted before the moment, or all, and count them; raises UsageError."""
+        before = {"before": to_seconds(moment) if moment else None}
+        count = sum(row["count"] for row in self._file.read(_COUNT_BEFORE, before)) if self._file else 0
+        if self._file and count:
+            self._file.write([(_FORGET_BEFORE, [before])])
+        return count
 
     def jobs(
         self,

@@ -18,7 +18,7 @@ from videostat import errors
 from videostat.errors import ExitCode, NotFound, TimedOut, Unreadable, VideostatError
 from videostat.models import Job, State
 from videostat.polling.options import Phase
-from videostat.providers import reading
+from videostat.providers import reading, refusals
 from videostat.providers.base import Meaning
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Found(NamedTuple):
 
 def read(answer: Answer, provider: Provider, endpoint: Endpoint, job_id: str) -> Found:
     """Say what an answer means, and whether that is sure."""
-    codes = [*reading.codes(answer.body), *(f"{answer.status} {code}" for code in reading.codes(answer.body))]
+    codes = [*refusals.codes(answer.body), *(f"{answer.status} {code}" for code in refusals.codes(answer.body))]
     documented = next((provider.codes[code] for code in codes if code in provider.codes), None)
     if answer.status in REDIRECT:
         return Found(Meaning.FOREIGN)
@@ -125,7 +125,7 @@ def refuse(answer: Answer, provider: Provider, meaning: Meaning, job_id: str, *,
     """Build the error that an answer without a job stands for."""
     # A word about a job is none about a list.
     meaning = Meaning.FOREIGN if meaning in OF_WORDS.values() else meaning
-    error = reading.refusal(answer, meaning, sure=sure, job_id=job_id, hints=provider.hints)
+    error = refusals.refusal(answer, meaning, sure=sure, job_id=job_id, hints=provider.hints)
     if isinstance(error, Unreadable):
         error.about_job = answer.status in ABOUT_THE_JOB
     return error

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from videostat.models import Job, JobRef
     from videostat.providers.base import Polling
 
+ATTEMPTS = 3  # of a command that only looks
+
 
 class Phase(StrEnum):
-    """One step on a job's way: two that ask the service, then two of our own."""
+    """Name one step on a job's way: two that ask the service, then two of our own."""
 
     LOOK = "look"
     URL = "url"
@@ -29,7 +31,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A job to poll, how its service wants to be asked, and the key group whose limits it shares.
+    """Name a job to poll, how its service wants to be asked, and the key group whose limits it shares.
 
     `saved`: the job, if its video is already on disk: the service is not asked, the later steps follow at once.
     `known`: what is known of the job, where that is something. `address`: where the service is, in words for a person.
@@ -49,7 +51,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came of a step: the job as it is now, or the error."""
+    """Tell what came of a step: the job as it is now, or the error."""
 
     ref: JobRef
     outcome: Job | Exception
@@ -57,7 +59,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollOptions:
-    """How long and how often to poll, in seconds.
+    """Say how long and how often to poll, in seconds.
 
     `timeout`: for everything; 0 is no limit. `interval`: between looks, in place of the service's own.
     `attempts`: look at most this many times instead of waiting, within `time_limit` for each job.

@@ -13,15 +13,15 @@ from videostat.providers.base import Meaning
 
 if TYPE_CHECKING:
     from videostat.models import Job
+    from videostat.polling.groups import Group
     from videostat.polling.options import Target
-    from videostat.polling.pace import Group
 
 WITHOUT_URL = 3  # more looks at a success that names no video
 
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """One job: what it is doing, and what has happened since its last good answer. Times are monotonic seconds.
+    """Remember what a job is doing, and what has happened since its last good answer. Times are monotonic seconds.
 
     `worked`, `answered`: ever, and in this run. `refusal`: the last that was sure. `doubt`: what an unsure word says.
     `held_until`: the end of a Retry-After. `seen`: when each meaning came first. `turns`: asked for all of its group.
@@ -49,7 +49,7 @@ class Task:
     seen: dict[Meaning, float] = field(default_factory=dict)
 
     def ready_at(self) -> float:
-        """When the floor and a Retry-After allow the next look."""
+        """Return when the floor and a Retry-After allow the next look."""
         floor = self.group.heard_at.get(self.target.ref, -math.inf) + self.target.polling.floor
         return max(floor, self.held_until)
 
@@ -107,14 +107,14 @@ class Task:
             self.doubt = outcome
 
     def looks_again(self) -> bool:
-        """Whether a success without a video is looked at once more; counts it."""
+        """Return whether a success without a video is looked at once more, and count that."""
         if self.job.needs_url or self.job.video_url or self.job.saved:
             return False
         self.without_url += 1
         return self.without_url <= WITHOUT_URL
 
     def ending(self, *codes: int) -> course.Ending:
-        """What is known of it at the deadline; `codes` are its group's."""
+        """Return what is known of it at the deadline; `codes` are its group's."""
         limit = next((gate.limit for gate in self.group.gates.values() if gate.limit), None)
         return course.Ending(
             job=self.job,

@@ -1,0 +1,165 @@
+"""Send what is due: the jobs that have not ended, and when each may be asked about.
+
+Each job goes through phases; each phase of each key group is a lane with a queue and a gate of its own, so that
+ReelBot's 30 URLs an hour never stall its looks. A key group in trouble is asked one job at a time; `_choose` says
+which. Times are monotonic seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from videostat.polling.agenda import Agenda
+from videostat.polling.groups import Group, Lane, Mode
+from videostat.polling.options import Phase
+from videostat.polling.pace import IN_FLIGHT, Gate, until_next_look
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from videostat.clock import Clock
+    from videostat.models import Job, JobRef
+    from videostat.polling.options import PollOptions
+    from videostat.polling.task import Task
+
+LAST_LOOK = 2  # seconds before the deadline
+_FREE = Group()  # what steps of our own share, which no key group holds back
+
+
+@dataclass(slots=True, eq=False)
+class Sender:
+    """Keep the jobs that have not ended, and submit a step of each when it is due and its limits allow it."""
+
+    _submit: Callable[[Phase, Job], None]
+    _clock: Clock
+    _options: PollOptions
+    _jitter: Callable[[], float]
+    _deadline: float
+    tasks: dict[JobRef, Task] = field(default_factory=dict)
+    _groups: dict[str, Group] = field(default_factory=dict)
+    _lanes: dict[tuple[str, Phase], Lane[Task]] = field(default_factory=dict)
+    _looks: Agenda[Task] = field(default_factory=Agenda)
+    _time_limits: Agenda[Task] = field(default_factory=Agenda)
+
+    def send(self) -> None:
+        """Submit everything that lanes and groups let through now."""
+        now = self._clock.monotonic()
+        if now >= self._deadline:
+            return
+        for group in self._groups.values():
+            with group.lock:
+                if self._turn_at(group) <= now:
+                    self._send(self._choose(group, now), now)
+        for lane in self._lanes.values():
+            while True:
+                with (lane.group or _FREE).lock:
+                    if lane.opens_at > now:
+                        break
+                    task = lane.ready.popleft()
+                    if task.is_ready and task.target.ref in self.tasks:
+                        self._send(task, now)
+
+    def _send(self, task: Task, now: float) -> None:
+        self._looks.remove(task)
+        self._lane(task).sent(task, now)
+        task.sent_at, task.asked, task.is_ready = now, True, False
+        task.attempts += 1
+        if task.phase.is_request:
+            task.turns += task.group.mode is not Mode.OPEN
+            task.group.sent(task.target.ref, now)
+        if not self._waits and task not in self._time_limits:
+            self._time_limits.put(task, now + self._options.time_limit)
+        self._submit(task.phase, task.job)
+
+    def _queue(self, task: Task) -> None:
+        task.is_ready = True
+        self._lane(task).ready.append(task)
+
+    def until_next_event(self) -> float:
+        """Return the seconds until something is due or may be sent."""
+        due = min(
+            self._deadline,
+            self._looks.next_due(),
+            self._time_limits.next_due(),
+            *(lane.opens_at for lane in self._lanes.values()),
+            *(min(self._turn_at(group), self._gives_up_at(group)) for group in self._groups.values()),
+        )
+        return due - self._clock.monotonic()
+
+    @property
+    def _waits(self) -> bool:
+        return self._options.attempts is None
+
+    def _lane(self, task: Task) -> Lane[Task]:
+        is_request, target = task.phase.is_request, task.target
+        key = (target.key_group if is_request else "", task.phase)
+        if key not in self._lanes:
+            width = {Phase.SAVE: self._options.parallel, Phase.EXEC: 1}.get(task.phase, IN_FLIGHT)
+            gate = Gate(width, 1 / target.max_requests_per_second if is_request else 0)
+            gate = task.group.gates.setdefault(task.phase, gate) if is_request else gate
+            self._lanes[key] = Lane(gate, task.group if is_request else None)
+        return self._lanes[key]
+
+    def _schedule(self, task: Task, wait: float) -> None:
+        """Ask again after `wait` seconds, or at the last look before the deadline if the floor allows that."""
+        now = self._clock.monotonic()
+        due, last = now + wait, self._deadline - LAST_LOOK
+        if due > last >= now + task.target.polling.floor:
+            due = last
+        again = max(due, self._lane(task).gate.paused_until) - now
+        task.job = replace(task.job, asked_again_at=self._clock.now() + timedelta(seconds=again))
+        self._looks.put(task, due)
+
+    def _until_next_look(self, task: Task) -> float:
+        return until_next_look(
+            task.job,
+            task.target.polling,
+            self._options.interval,
+            self._clock.now(),
+            self._jitter(),
+            is_watched=self._options.is_watched(),
+        )
+
+    # A group in trouble
+
+    def _waiting(self, group: Group) -> list[Task]:
+        return [
+            task
+            for task in self.tasks.values()
+            if task.group is group and task.phase.is_request and task not in self._lane(task).in_flight
+        ]
+
+    def _ready_at(self, task: Task) -> float:
+        return max(task.ready_at(), self._lane(task).gate.opens_at)
+
+    def _turn_at(self, group: Group) -> float:
+        """Return when one job of a group in trouble is asked; the last time 2 s before the deadline."""
+        if group.turn_at == math.inf:
+            return math.inf
+        ready, last = min(map(self._ready_at, self._waiting(group)), default=math.inf), self._deadline - LAST_LOOK
+        turn = min(group.turn_at, last) if self._clock.monotonic() <= last else group.turn_at
+        return max(turn, ready)
+
+    def _gives_up_at(self, group: Group) -> float:
+        """Return when the jobs of an address that never worked end; never, if none of them is still to be asked."""
+        at = group.gives_up_at if self._waits else math.inf
+        is_wanted = at < math.inf and any(one.group is group and one.phase.is_request for one in self.tasks.values())
+        return at if is_wanted else math.inf
+
+    def _choose(self, group: Group, now: float) -> Task:
+        """Choose who asks for all: another one each time, one that was answered first, one that was not refused."""
+        ready = [task for task in self._waiting(group) if self._ready_at(task) <= now]
+        is_refused = group.mode is Mode.REFUSED
+        return min(
+            ready,
+            key=lambda one: (
+                is_refused and group.is_in_row(one.target.ref),
+                one.turns,
+                not one.answered,
+                one.attempts,
+                one.sent_at,
+            ),
+        )
