@@ -118,3 +118,23 @@ def test_no_other_command_looks_under_the_floor(
     videostat(*command, "jogg", "proj_stuck", "--json")
     first, second = (request.at for request in sandbox.requests)
     assert (second - first).total_seconds() >= FLOOR
+
+
+@pytest.mark.parametrize("speed", [50])
+@pytest.mark.parametrize("job", ["jogg:proj_x", "doubao:task_x", "reelbot:reel_x"])
+def test_a_process_for_each_look_that_sleeps_between_asks_no_more_than_a_wait(
+    videostat: Videostat, sandbox: Sandbox, skip: Callable[[float], None], job: str
+) -> None:
+    """Each call has a client of its own, and all that it knows of the last one is in the history's file."""
+    code, looks = 8, 0
+    while code == 8 and looks < 200:
+        got = videostat("status", job, "--json", "--exit-status")
+        (seen,) = got.objects
+        code, looks = got.code, looks + 1
+        assert (seen["poll_after"] is None) == seen["terminal"]
+        skip(seen["poll_after"] or 0)
+    single = len(sandbox.requests)
+    assert code == 0
+    assert videostat("wait", f"{job}2", "--json").code == 0
+    assert single <= len(sandbox.requests) - single + 1, "one more, for the jitter"
+    assert looks <= single
