@@ -29,6 +29,7 @@ from videostat.errors import (
 )
 from videostat.models import Job, JobRef, State
 from videostat.polling import course, poll
+from videostat.polling.groups import Group
 from videostat.polling.options import ATTEMPTS, Phase, PollOptions, Reply, Target
 from videostat.providers import reading
 from videostat.transport import Transport
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from videostat.config import Account
     from videostat.config.keys import Key
     from videostat.models import Link
-    from videostat.polling.groups import Group
     from videostat.providers.base import Answer, Page, Provider
     from videostat.transport import Body
 
@@ -144,6 +144,12 @@ class Client:
             )
             for ref, account in accounts.items()
         ]
+
+    def keep_floor(self, ref: JobRef, seconds: float) -> None:
+        """Let the floor of a job run from a look so many seconds ago, which another process has made."""
+        group = self.groups.setdefault(self.account(ref.provider).key_group, Group())
+        with group.lock:
+            group.heard_at.setdefault(ref, self.clock.monotonic() - seconds)
 
     def link(self, job: Job, number: int = 1, *, timeout: float = math.inf) -> Link:
         """Fetch a fresh address of a succeeded job's video, of several that of this number.

@@ -186,17 +186,24 @@ class Job:
     @property
     def terminal(self) -> bool:
         """Whether the service has said its last word about the job."""
-        return self.state.is_terminal or (isinstance(self.problem, NotFound | Gone) and self.problem.sure)
+        is_refused = isinstance(self.problem, NotFound | Gone) and self.problem.sure
+        return self.state.is_terminal or (is_refused and not self._is_asked_again)
 
     @property
     def retryable(self) -> bool | None:
         """Whether asking again can help; None where there is nothing left to ask for."""
+        if self._is_asked_again:
+            return True
         if self.problem:
             is_final = isinstance(self.problem, _FINAL) and self.problem.sure
             return not is_final and not isinstance(self.problem, UsageError | KeyMissing | ServiceError)
         if self.exit_code is ExitCode.OK:
             return None
         return self.state is not State.FAILED or not self.sure
+
+    @property
+    def _is_asked_again(self) -> bool:
+        return self.asked_again_at is not None and not self.ended
 
     @property
     def hint(self) -> str | None:
@@ -210,7 +217,7 @@ class Job:
             ExitCode.UNKNOWN: "status",
             ExitCode.NOT_SAVED: "download",
             ExitCode.OK: "download" if self.video_url and not self.saved else None,
-        }.get(self.exit_code)
+        }.get(self.exit_code) or ("status" if self.retryable else None)
         return f"videostat {command} {self.ref}" if command else None
 
     @property

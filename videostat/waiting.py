@@ -20,6 +20,7 @@ from videostat.errors import JobFailed, NotReady, NotSaved, Unreachable, UsageEr
 from videostat.models import Job, JobRef, Link, State
 from videostat.polling import poll
 from videostat.polling.options import ATTEMPTS, Phase, PollOptions, Reply
+from videostat.polling.pace import with_next_look
 from videostat.polling.workers import Workers
 from videostat.saving import NO_SLOT, Source, Transfer, download
 from videostat.saving.destination import Destination, ensure_writable, join_saved
@@ -281,7 +282,9 @@ def run(
             inbox.put(Reply(job.ref, error))
 
     targets = [replace(target, saved=saved.get(target.ref)) for target in client.targets(refs, worked)]
-    return _closing(workers, poll(targets, submit, inbox, clock, options, groups=client.groups))
+    pollings = {target.ref: target.polling for target in targets}
+    jobs = poll(targets, submit, inbox, clock, options, groups=client.groups)
+    return _closing(workers, (job and with_next_look(job, pollings[job.ref]) for job in jobs))
 
 
 def _closing(workers: Workers[Reply | int], jobs: Iterator[Job | None]) -> Iterator[Job | None]:

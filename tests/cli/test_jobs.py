@@ -339,7 +339,7 @@ def test_history_of_an_account_without_its_address_does_not_keep_the_others_from
     monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
     videostat("status", "doubao:task_stuck", "doubao:task_queued", "jogg:proj_stuck")
     monkeypatch.delenv("VIDEOSTAT_DOUBAO_BASE_URL")
-    got = videostat("status", "--unfinished")
+    got = videostat("status", "--unfinished", "--no-history")
     assert asked(got.rows) == [("jogg", "proj_stuck")]
     assert got.stderr == "videostat: passed over 2 jobs of doubao: doubao needs a base URL\n"
 

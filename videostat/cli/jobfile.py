@@ -9,12 +9,15 @@ import re
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from videostat.errors import UsageError, suggest
+from videostat.cli.created import keep_answer
+from videostat.errors import UsageError, VideostatError, suggest
 from videostat.models import JobRef
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
+
+    Created = Callable[[object], str | None]
 
 LARGEST = 64 * 1024 * 1024  # bytes; a video given by mistake is no list
 
@@ -42,25 +45,37 @@ class Columns(NamedTuple):
     id: int
 
 
-def read_jobs(source: Path, names: Collection[str], provider: str | None = None) -> Iterator[JobRef]:
+def read_jobs(
+    source: Path, names: Collection[str], provider: str | None = None, created: Created | None = None
+) -> Iterator[JobRef]:
     """Yield the jobs of a file, `-` for stdin. `names`: the known providers. `provider`: of ids that stand alone.
+
+    `created`: reads the id from the service's answer to a create call; raises what the answer says went wrong. An
+    answer that may be of a paid job and cannot be read is kept in a file, if it came by a pipe.
 
     Raises UsageError, which names the place. It repeats nothing of a line that does not begin with a known provider:
     the wrong file may well hold a key.
     """
     where = "stdin" if str(source) == "-" else str(source)
     columns: Columns | None = None
-    for position, (place, item) in enumerate(_items(_decode(_read(source, where), where))):
+    text = _decode(_read(source, where), where)
+    for position, (place, item) in enumerate(_items(text)):
         try:
             if not isinstance(item, str):
-                yield _from_json(item, names, provider)
+                yield _from_json(item, names, provider, created)
             elif position == 0 and (columns := _header(item, names)):
                 pass
             elif columns:
                 yield _from_columns(_cells(item), columns, names, provider)
             else:
                 yield _from_line(item, names, provider)
-        except UsageError as error:
+        except VideostatError as error:
+            is_lost = created and not isinstance(item, str) and not (source.is_file() or (error.sure and position == 0))
+            file = keep_answer(text) if is_lost else None
+            if file:
+                error.hint = f"{error.hint or ''} What was read is in {file}".strip()
+            if not isinstance(error, UsageError):
+                raise
             raise UsageError(f"{place} of {where}: {error}", hint=error.hint) from error
 
 
@@ -168,18 +183,24 @@ def _from_line(line: str, names: Collection[str], provider: str | None) -> JobRe
     raise UsageError("this is not PROVIDER ID", hint=_FORMS)
 
 
-def _from_json(item: list[object], names: Collection[str], provider: str | None) -> JobRef:
+def _from_json(
+    item: list[object], names: Collection[str], provider: str | None, created: Created | None = None
+) -> JobRef:
     match item:
         case [str(text)]:
             return _from_line(text, names, provider)
         case [int(number)] if not isinstance(number, bool):
             return _from_line(str(number), names, provider)
         case [dict(found)]:
+            if provider and created and "provider" not in found and (made := created(found)):
+                return JobRef(provider, made)
             lowered = {str(name).lower(): value for name, value in found.items()}
             job_id = next((lowered[name] for name in _ID_NAMES if name in lowered), None)
             named = lowered.get("provider", provider)
             if isinstance(named, str) and isinstance(job_id, str | int) and not isinstance(job_id, bool):
                 return _job(named, str(job_id), names)
+    if created:
+        raise UsageError(f"this has no id where {provider} is known to give it", hint=f"Name it: {provider} ID.")
     raise UsageError('not a job as --json prints it, with "provider" and "id"')
 
 

@@ -7,9 +7,11 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
+from videostat.cli.created import read_created
 from videostat.cli.jobfile import read_jobs
 from videostat.cli.options import read_duration
 from videostat.cli.resume import as_arguments, typed_command
@@ -90,7 +92,9 @@ def resolve_jobs(
     settings, words = session.settings, words or []
     choice.check()
     if source and len(words) == 1 and words[0] in settings.names():
-        given = [*read_jobs(source, settings.names(), words[0])]
+        given = [
+            *read_jobs(source, settings.names(), words[0], partial(read_created, settings.provider(words[0]))),
+        ]
     else:
         typed = _from_words(words, settings, typed_command(context))
         given = [*typed, *(read_jobs(source, settings.names()) if source else ())]

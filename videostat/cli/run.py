@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,10 +22,11 @@ from videostat.render.jsonlines import JsonLines
 from videostat.render.log import ErrorsOnly
 from videostat.render.messages import say
 from videostat.render.notices import Notices
-from videostat.render.text import clean
+from videostat.render.text import clean, number_of_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from datetime import datetime
 
     from videostat.cli.exec import Execution
     from videostat.cli.session import Session
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from videostat.waiting import Saving
 
 
+LATELY = timedelta(minutes=1)  # longer than any floor
 WORKED = timedelta(days=30)  # an answer that young says that the address and the account are right
 
 
@@ -66,6 +69,20 @@ def usual_times(session: Session, refs: Iterable[JobRef]) -> dict[JobRef, float]
     return {ref: session.client.account(ref.provider).provider.polling.usual for ref in refs}
 
 
+def age(job: Job, now: datetime) -> float:
+    """Return how many seconds ago the service said this; infinity where that is not known."""
+    return (now - job.seen_at).total_seconds() if job.seen_at else math.inf
+
+
+def tell_recalled(jobs: Iterable[Job], began: datetime) -> None:
+    """Say which jobs were answered from the history, as they were seen before the command began."""
+    recalled = [job for job in jobs if job.seen_at and job.seen_at < began and job.problem is None]
+    if recalled:
+        which = str(recalled[0].ref) if len(recalled) == 1 else number_of_jobs(len(recalled))
+        seconds = max(age(job, began) for job in recalled)
+        say(f"videostat: {which}: seen {seconds:.0f}s ago, and not asked again so soon (--no-history asks)")
+
+
 def _without_key(accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
     """Return the jobs that cannot be asked about, for there is no key that could be one."""
     refused = {}
@@ -79,7 +96,10 @@ def _without_key(accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Jobs on their way to their end. Iterate over it to get each one as it ends."""
+    """Jobs on their way to their end. Iterate over it to get each one as it ends.
+
+    `may_recall`: answer from the history for a running job that was looked at less than its service's floor ago.
+    """
 
     session: Session
     refs: list[JobRef]
@@ -87,6 +107,7 @@ class Run:
     view: View
     saving: Saving | None = None
     execution: Execution | None = None
+    may_recall: bool = False
 
     def answer(self, answers: Answers, *, quiet: bool = False) -> list[Job]:
         """Show each job as it ends, and say at the end of several how many ended how; return them all."""
@@ -116,12 +137,18 @@ class Run:
             self.saving.note_recent(history)
         steps = self._steps()
         saved = {job.ref: job for job in self.saving.already()} if self.saving else {}
+        fresh = self._seen_lately(accounts)
+        for ref, seen in fresh.items():
+            self.session.client.keep_floor(ref, age(seen, clock.now()))
+        recalled = fresh if self.may_recall else {}
         # A key command may ask for a passphrase: not while a look's seconds are counted.
-        refused = _without_key({ref: account for ref, account in accounts.items() if ref not in saved})
-        asked = [ref for ref in self.refs if ref not in refused]
+        known = {*saved, *recalled}
+        refused = _without_key({ref: account for ref, account in accounts.items() if ref not in known})
+        ended = {**recalled, **refused}
+        asked = [ref for ref in self.refs if ref not in ended]
         if not asked:
             # There is no wait, and so no screen.
-            yield from self._end(refused, view if isinstance(view, JsonLines) else ErrorsOnly())
+            yield from self._end(ended, view if isinstance(view, JsonLines) else ErrorsOnly())
             return
         notices = Notices(clock, usual_times(self.session, self.refs), waits=self.options.attempts is None)
         inbox: SimpleQueue[Reply | int] = SimpleQueue()
@@ -130,7 +157,7 @@ class Run:
             self.options, steps=tuple(steps), parallel=2 * self.options.parallel, is_watched=view.is_watched
         )
         with forward_signals(inbox), self.execution or nullcontext(), view:
-            yield from self._end(refused, view)
+            yield from self._end(ended, view)
             for job in waiting.run(
                 self.session.client, asked, steps, options, inbox=inbox, clock=clock, saved=saved, worked=worked
             ):
@@ -149,6 +176,19 @@ class Run:
                 if job.ended:
                     with view.aside():
                         yield job
+
+    def _seen_lately(self, accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
+        """Return the running jobs that this machine has looked at, at the same address, less than a floor ago."""
+        history, now, found = self.session.history, self.session.clock.now(), {}
+        for address in {account.base_url for account in accounts.values()}:
+            for ref in history.answered_since(address, now - LATELY) & accounts.keys():
+                seen, floor = history.last(ref), accounts[ref].provider.polling.floor
+                known = seen.job if seen else Job(ref=ref)
+                past = age(known, now)
+                if accounts[ref].base_url == address and known.exit_code is ExitCode.RUNNING and 0 <= past < floor:
+                    left = max(known.poll_after or 0, floor) - past
+                    found[ref] = replace(known, poll_after=left, ended=True)
+        return found
 
     def _end(self, jobs: Mapping[JobRef, Job], view: View) -> Iterator[Job]:
         for job in jobs.values():

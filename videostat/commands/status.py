@@ -52,7 +52,7 @@ def status(
     """
     from videostat.cli.jobs import Choice, resolve_jobs
     from videostat.cli.options import choose_fields
-    from videostat.cli.run import Run, usual_times, worst_exit_code
+    from videostat.cli.run import Run, tell_recalled, usual_times, worst_exit_code
     from videostat.cli.session import session
     from videostat.models import Job
     from videostat.polling.options import ATTEMPTS, PollOptions
@@ -70,8 +70,11 @@ def status(
         view = ErrorsOnly() if quiet or debug else glance(work, this.clock, answers_for_people=line is None)
         # The bare state needs no URL, and some services count those.
         options = PollOptions(attempts=ATTEMPTS, wants_urls=json or exit_status or not quiet)
-        run = Run(session=this, refs=refs, options=options, view=view)
+        began = this.clock.now()
+        run = Run(session=this, refs=refs, options=options, view=view, may_recall=True)
         seen = {job.ref: job for job in run}
+        if not quiet:
+            tell_recalled(seen.values(), began)
         shown = Answers(line, this.clock.now)
         for ref in refs:
             shown.show(seen[ref])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from videostat.clock import Backoff
@@ -41,6 +41,14 @@ def until_next_look(
         # sample loops make (tests/benchmarks/economy.py). On a live screen a row would stand still for that long.
         wait = max(wait, min(age, polling.quickest - age, LONGEST_EARLY_WAIT))
     return wait if job.estimated_time is None else min(max(job.estimated_time, low), max(high, wait))
+
+
+def with_next_look(job: Job, polling: Polling) -> Job:
+    """Say of an ended job when the next look is welcome, where asking again can help, and only there."""
+    if not job.ended or not job.retryable:
+        return replace(job, poll_after=None) if job.ended else job
+    asked = getattr(job.problem, "retry_after", None) or 0
+    return replace(job, poll_after=max(job.poll_after or polling.every[0], polling.floor, asked))
 
 
 @dataclass(slots=True, eq=False)

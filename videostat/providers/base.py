@@ -35,7 +35,10 @@ class Meaning(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An HTTP answer: header names in lower case; `body` is decoded JSON, None where there was none."""
+    """An HTTP answer: header names in lower case; `body` is decoded JSON, None where there was none.
+
+    `status` is 0 where a person has kept the body alone.
+    """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)

@@ -71,13 +71,14 @@ def refusal(
     if meaning is Meaning.FOREIGN and isinstance(body, dict) and not codes(body):
         message = "it has no status of a job"
     request_id = first(text, body, REQUEST_IDS)
-    details = ", ".join(filter(None, (code, f"HTTP {answer.status}", request_id and f"request {request_id}")))
+    status = f"HTTP {answer.status}" if answer.status else None
+    details = ", ".join(filter(None, (code, status, request_id and f"request {request_id}")))
     hint = (hints or {}).get(meaning)
     said: dict[str, Any] = {"hint": hint and hint.format(id=job_id), "code": code, "sure": sure}
     if issubclass(kind, Retryable):
         # ReelBot names the end of the window in every answer: it is advice only where the limit is reached.
         said["retry_after"] = retry_after(answer, is_limit=meaning is Meaning.LIMIT)
-    return kind(f"{sentence}: {message or _content(answer)} ({details})", **said)
+    return kind(f"{sentence}: {message or _content(answer)}" + (f" ({details})" if details else ""), **said)
 
 
 def _content(answer: Answer) -> str:

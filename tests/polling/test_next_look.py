@@ -1,0 +1,86 @@
+"""What a job says of the next look, for every row of the course: `hint`, `retryable` and `poll_after`."""
+
+from __future__ import annotations
+
+import pytest
+from fakes import JOGG, VIDEO, Answer, Scene, ref
+
+from videostat import errors
+from videostat.models import Job, State
+from videostat.polling.course import COURSE
+from videostat.polling.options import PollOptions
+from videostat.polling.pace import with_next_look
+from videostat.providers.base import Meaning
+
+OUTCOMES: dict[Meaning, State | type[errors.VideostatError]] = {
+    Meaning.RUNNING: State.RUNNING,
+    Meaning.SUCCESS: State.SUCCEEDED,
+    Meaning.FAILED: State.FAILED,
+    Meaning.GONE: errors.Gone,
+    Meaning.BROKEN: errors.ServiceError,
+    Meaning.MISSING: errors.NotFound,
+    Meaning.KEY: errors.KeyRefused,
+    Meaning.CREDIT: errors.OutOfCredit,
+    Meaning.LIMIT: errors.RateLimited,
+    Meaning.BUSY: errors.ServerError,
+    Meaning.FOREIGN: errors.Unreadable,
+}
+assert {*OUTCOMES} == {*Meaning}
+
+
+def answer(meaning: Meaning, *, sure: bool) -> Answer:
+    kind = OUTCOMES[meaning]
+    if isinstance(kind, State):
+        url = VIDEO if sure else None
+        return lambda job: Job(ref=job.ref, state=kind, status="word", sure=sure, video_url=url)
+    return kind("said", sure=sure)
+
+
+def can_help(meaning: Meaning, *, sure: bool) -> bool | None:
+    """Whether asking again can help, by design; None where the video is there."""
+    if meaning is Meaning.SUCCESS and sure:
+        return None
+    if meaning in {Meaning.FAILED, Meaning.MISSING, Meaning.KEY, Meaning.CREDIT, Meaning.GONE}:
+        return not sure
+    return meaning is not Meaning.BROKEN
+
+
+@pytest.mark.parametrize("row", COURSE, ids=lambda row: "-".join(map(str, row)))
+@pytest.mark.parametrize("looks", [3, None], ids=["status", "wait"])
+def test_each_row_says_what_is_true_of_the_next_look(row: tuple[object, ...], looks: int | None) -> None:
+    meaning, sure, worked, *_ = row
+    assert isinstance(meaning, Meaning)
+    for is_sure in {True, False} if sure is None else {bool(sure)}:
+        past = {"worked": bool(worked), "account_worked": bool(worked)}
+        scene = Scene({"a": [answer(meaning, sure=is_sure), ...]}, JOGG, PollOptions(attempts=looks, timeout=100))
+        scene.past = past
+        for job in scene.play().told:
+            if not job.ended:
+                assert job.retryable
+                assert job.poll_after is not None
+                assert job.poll_after >= JOGG.floor
+            elif not isinstance(job.problem, errors.Stopped | errors.Unreachable):
+                told = with_next_look(job, JOGG)
+                assert told.retryable is can_help(meaning, sure=is_sure and getattr(job.problem, "sure", job.sure))
+                assert (told.poll_after is not None) == bool(told.retryable)
+                assert (told.poll_after or JOGG.floor) >= JOGG.floor
+                assert told.hint or not told.retryable
+                assert not told.retryable or not told.terminal or told.state.is_terminal
+
+
+@pytest.mark.parametrize(
+    ("problem", "seconds"),
+    [
+        (errors.RateLimited("later", retry_after=1800), 1800),
+        (errors.ServerError("soon", retry_after=1), 10),
+        (errors.Unreadable("a page"), 10),
+        (errors.TimedOut("late"), 10),
+        (errors.NotReady("not yet"), 10),
+        (errors.NotFound("gone", sure=True), None),
+    ],
+)
+def test_the_next_look_is_welcome_after_the_pause_that_the_service_asks_for(
+    problem: errors.VideostatError, seconds: float | None
+) -> None:
+    job = Job(ref=ref("a"), state=State.RUNNING, problem=problem, ended=True)
+    assert with_next_look(job, JOGG).poll_after == seconds
