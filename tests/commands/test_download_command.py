@@ -348,12 +348,78 @@ def test_a_history_that_cannot_be_written_is_told_once_and_the_work_is_done(
 def test_a_name_can_have_the_date_on_which_the_job_ended(videostat: Videostat, tmp_path: Path) -> None:
     (ended,) = {each["completed_at"][:10] for each in videostat("status", "jogg", "proj_done", "--json").objects}
     for is_there in (False, True):
-        got = videostat("download", "jogg", "proj_done", "--name", "{date} {id}.{ext}", "--json")
+        got = videostat("download", "jogg", "proj_done", "--name", "{date} {provider} {id}.{ext}", "--json")
         assert got.objects[0]["skipped"] is is_there
-        assert [path.name for path in tmp_path.iterdir()] == [f"{ended} proj_done.mp4"]
+        assert [path.name for path in tmp_path.iterdir()] == [f"{ended} jogg proj_done.mp4"]
 
 
 def test_a_date_comes_from_the_submission_where_no_end_is_known(videostat: Videostat, tmp_path: Path) -> None:
     (begun,) = {each["created_at"][:10] for each in videostat("status", "jogg-avatar", "avatar_done", "--json").objects}
     videostat("wait", "jogg-avatar", "avatar_done", "--download", "--name", "{id}-{date}.{ext}")
     assert [path.name for path in tmp_path.iterdir()] == [f"avatar_done-{begun}.mp4"]
+
+
+@pytest.fixture
+def eu_jogg(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another account with the same ids."""
+    config = tmp_path.with_name("config.toml")
+    config.write_text('[providers.eu-jogg]\ntype = "jogg"\n')
+    monkeypatch.setenv("VIDEOSTAT_CONFIG", str(config))
+    for name in ("BASE_URL", "API_KEY"):
+        monkeypatch.setenv(f"VIDEOSTAT_EU_JOGG_{name}", sandbox.environment()[f"VIDEOSTAT_JOGG_{name}"])
+
+
+@pytest.mark.usefixtures("history", "eu_jogg")
+@pytest.mark.parametrize("command", ["download", "wait --download"])
+@pytest.mark.parametrize("name", ["{id}.{ext}", "{date} {id}.{ext}"])
+def test_a_film_that_the_history_knows_as_another_jobs_is_never_already_saved(
+    videostat: Videostat, sandbox: Sandbox, tmp_path: Path, command: str, name: str
+) -> None:
+    first = videostat("download", "jogg", "proj_done", "--name", name, "-q")
+    assert first.code == 0
+    before = (tmp_path / first.lines[0]).stat()
+    sandbox.requests.clear()
+    got = videostat(*command.split(), "eu-jogg:proj_done", "jogg:proj_done_8", "--output-dir", ".", "--name", name)
+    assert (got.code, got.stdout) == (2, "")
+    assert got.stderr == (
+        f"videostat: eu-jogg proj_done would be saved to {first.lines[0]}, and that is the video of jogg proj_done\n"
+        "  --overwrite replaces it, or choose another name.\n"
+    )
+    assert not sandbox.requests
+    after = (tmp_path / first.lines[0]).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert videostat("download", "jogg", "proj_done", "--name", name, "--json").objects[0]["skipped"] is True
+
+
+@pytest.mark.usefixtures("history", "eu_jogg")
+@pytest.mark.parametrize("place", [["-o", "7.mp4"], ["--name", "{id}.{ext}"], ["--name", "{id}-{provider}.{ext}"]])
+def test_what_has_been_replaced_is_the_new_jobs_and_missing_for_the_old_one(
+    videostat: Videostat, place: list[str]
+) -> None:
+    # The last of these gives both the same name.
+    old, new = ["jogg", "proj_done-eu" if "provider" in place[1] else "proj_done"], ["eu-jogg", "proj_done"]
+    assert videostat("download", *old, *place).code == 0
+    assert videostat("download", *new, *place).code == 2
+    assert videostat("download", *new, *place, "--overwrite").code == 0
+    assert videostat("download", *new, *place, "--json").objects[0]["skipped"] is True
+    got = videostat("download", *old, *place)
+    assert (got.code, f"is the video of {' '.join(new)}" in got.stderr) == (2, True)
+    assert [[each["provider"], each["id"]] for each in videostat("history", "--missing", "--json").objects] == [old]
+
+
+def test_a_name_without_the_provider_is_no_proof_where_no_history_says_whose_it_is(
+    videostat: Videostat, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    argv = ("download", "--json", "--name", "{id}.{ext}", "jogg")
+    assert videostat(*argv, "proj_done_1").code == 0
+    before = (tmp_path / "proj_done_1.mp4").stat()
+    got = videostat(*argv, "proj_done_1", "proj_done_2")
+    assert (got.code, [answer["exit_code"] for answer in got.objects]) == (9, [9, 0])
+    assert "proj_done_1.mp4 is there already" in got.stderr
+    assert (tmp_path / "proj_done_1.mp4").stat().st_mtime_ns == before.st_mtime_ns
+
+
+@pytest.mark.usefixtures("history")
+def test_a_name_without_the_provider_is_skipped_where_the_history_knows_it(videostat: Videostat) -> None:
+    argv = ("download", "--json", "--name", "{id}.{ext}", "jogg", "proj_done_webm")
+    assert [videostat(*argv).objects[0]["skipped"] for _ in range(2)] == [False, True]

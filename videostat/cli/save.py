@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import os
-from functools import partial
 from typing import TYPE_CHECKING
 
 from videostat.errors import NotSaved, UsageError
-from videostat.saving.destination import Destination, ensure_distinct, ensure_writable
+from videostat.saving.container import EXTENSIONS
+from videostat.saving.destination import REPLACE, Destination, ensure_distinct, ensure_writable
 from videostat.waiting import Saving
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from videostat.cli.session import Session
+    from videostat.history import History
     from videostat.models import JobRef
 
 
@@ -32,15 +34,16 @@ def plan_saving(
 
     Raises UsageError for names that would leave the folder or meet, and for what is in the way already.
     """
-    defaults, clock, dated = session.settings.defaults, session.clock, None
+    defaults, clock, history, dated = session.settings.defaults, session.clock, session.history, None
+    known = {ref: history.file(ref) for ref in refs}
     if output is None:
         folder, template = output_dir or defaults.output_dir, name or defaults.name
-        if "{date}" in template:
-            dated = partial(Destination.from_template, folder=folder, template=template)
-        destinations = {
-            ref: Destination.from_template(ref, folder, template, session.history.moment(ref) if dated else None)
-            for ref in refs
-        }
+
+        def place(ref: JobRef, moment: datetime | None = None) -> Destination:
+            return Destination.from_template(ref, folder, template, moment, known=known[ref])
+
+        dated = place if "{date}" in template else None
+        destinations = {ref: place(ref, history.moment(ref) if dated else None) for ref in refs}
         ensure_distinct(destinations.values())
     elif name:
         raise UsageError("-o and --name both say what the file is called", hint="Leave one of them out.")
@@ -48,14 +51,16 @@ def plan_saving(
         raise UsageError(f"-o names one file, and there are {len(refs)} jobs", hint="For several: --output-dir DIR")
     else:
         typed = os.path.join(output_dir or "", output)  # noqa: PTH118 - a Path would lose a slash at the end
-        destinations = {ref: Destination.from_path(ref, typed, known=session.history.file(ref)) for ref in refs}
-        for each in destinations.values():
-            _ensure_free(each, overwrite=overwrite)
+        destinations = {ref: Destination.from_path(ref, typed, known=known[ref]) for ref in refs}
+    for each in destinations.values() if not overwrite else ():
+        _ensure_own(each, history)
+        if each.is_exact:
+            _ensure_free(each)
     ensure_writable(destinations.values(), overwrite=overwrite)
     return Saving(
         client=session.client,
         clock=clock,
-        history=session.history,
+        history=history,
         destinations=destinations,
         overwrite=overwrite,
         deadline=clock.monotonic() + (timeout or math.inf),
@@ -63,8 +68,18 @@ def plan_saving(
     )
 
 
-def _ensure_free(destination: Destination, *, overwrite: bool) -> None:
+def _ensure_own(destination: Destination, history: History) -> None:
+    """Refuse a file that is there and holds the video of another job, as far as the history knows."""
+    for file in dict.fromkeys(map(destination.file, EXTENSIONS)):
+        owner = history.owner(file) if os.path.lexists(file) else None
+        if owner not in {None, destination.ref}:
+            raise UsageError(
+                f"{destination.ref} would be saved to {file}, and that is the video of {owner}", hint=REPLACE
+            )
+
+
+def _ensure_free(destination: Destination) -> None:
     try:
-        destination.saved(overwrite=overwrite)
+        destination.saved()
     except NotSaved as error:
         raise UsageError(str(error), hint=error.hint) from error

@@ -61,6 +61,8 @@ _UPDATE = f"""
 _COLUMNS = "provider, id, last_seen, state, status, title, created_at, completed_at, error, file, bytes, gone, answer"
 _FILE = "SELECT file FROM job WHERE provider = ? AND id = ? AND typeof(file) = 'blob'"
 _OWNER = "SELECT provider, id FROM job WHERE file = ?"
+# A file that holds the video of another job now is not this one's any more.
+_DISOWN = "UPDATE job SET file = NULL, bytes = NULL WHERE file = :file AND NOT (provider = :provider AND id = :id)"
 _LAST = f"SELECT {_COLUMNS} FROM job WHERE provider = ? AND id = ?"  # noqa: S608 - names alone
 _ANSWERED = "SELECT provider, id FROM job WHERE base_url = ? AND answered_at >= ?"
 _KNOWN = "SELECT 1 FROM job WHERE provider = :provider AND id = :id"
@@ -242,7 +244,9 @@ class History:
         if not self._file or not (self._added or self._pending):
             return
         try:
-            self._file.write([(_ADD, [*self._added.values()]), (_UPDATE, [*self._pending.values()])])
+            news = [*self._pending.values()]
+            saved = [row for row in news if row["file"]]
+            self._file.write([(_ADD, [*self._added.values()]), (_DISOWN, saved), (_UPDATE, news)])
         except UsageError as error:
             self._file.close()
             self._file.lock_timeout = min(self._file.lock_timeout, _NEXT_LOCK_TIMEOUT)

@@ -41,14 +41,14 @@ _HINTS = {
     ),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Choose a folder you may write to with --output-dir."),
 }
-_REPLACE = "--overwrite replaces it, or choose another name."
+REPLACE = "--overwrite replaces it, or choose another name."
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
     """Where one job's video goes; `path` lacks the extension, which its content decides, unless `is_exact`.
 
-    `is_known`: this job's video has been saved there before.
+    `is_known`: a video that is there is this job's, as its name or the history says.
     """
 
     ref: JobRef
@@ -58,13 +58,22 @@ class Destination:
 
     @classmethod
     def from_template(
-        cls, ref: JobRef, folder: Path, template: str = DEFAULT_NAME, moment: datetime | None = None
+        cls,
+        ref: JobRef,
+        folder: Path,
+        template: str = DEFAULT_NAME,
+        moment: datetime | None = None,
+        *,
+        known: Path | None = None,
     ) -> Self:
         """Name a job's file in the folder; UsageError for a template that is not a portable file name.
 
-        `moment`: for the date in the name, which is that of UTC.
+        `moment`: for the date in the name, which is that of UTC. `known`: where the job's video was saved before; two
+        services can give the same id, so that a name without the provider says nothing of whose video it is.
         """
-        return cls(ref, folder / _stem(ref, template, f"{(moment or datetime.now(UTC)).astimezone(UTC):%Y-%m-%d}"))
+        path = folder / _stem(ref, template, f"{(moment or datetime.now(UTC)).astimezone(UTC):%Y-%m-%d}")
+        is_known = "{provider}" in template or known in {Path(f"{path.absolute()}.{each}") for each in EXTENSIONS}
+        return cls(ref, path, is_known=is_known)
 
     @classmethod
     def from_path(cls, ref: JobRef, file: str | Path, *, known: Path | None = None) -> Self:
@@ -130,11 +139,10 @@ class Destination:
                 # An empty one is a placeholder, such as mktemp leaves.
                 if overwrite or not status or not status.st_size:
                     continue
-                # A name that was typed says nothing of whose video it is; one of ours has the job's id.
-                if self.is_exact and not self.is_known:
-                    raise NotSaved(f"{file} is there already", hint=_REPLACE)
+                if not self.is_known:
+                    raise NotSaved(f"{file} is there already", hint=REPLACE)
                 if not container.is_film(file):
-                    raise NotSaved(f"{file} is there already, and is not a whole video", hint=_REPLACE)
+                    raise NotSaved(f"{file} is there already, and is not a whole video", hint=REPLACE)
                 return Saved(file=file, bytes=status.st_size, skipped=True)
         return None
 
