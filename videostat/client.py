@@ -24,6 +24,7 @@ from videostat.errors import (
     Redirected,
     Retryable,
     ServiceError,
+    Unreadable,
     UsageError,
     VideostatError,
 )
@@ -181,15 +182,18 @@ class Client:
     def check(self, name: str) -> str:
         """Prove the key by one cheap request, and say where it was found; raises what is wrong."""
         account = self.account(name)
-        if account.provider.listing:
-            self.page(name, 1, size=1)
-        else:
-            try:
+        try:
+            if account.provider.listing:
+                self.page(name, 1, size=1)
+            else:
                 self.look(Job(ref=JobRef(name, "videostat-check")))
-            except NotFound as error:
-                # Only the service's own code says that it has read the key; any server has a 404.
-                if not error.sure or error.code in account.provider.vague:
-                    raise ServiceError(f"nothing proves the key: {error}", hint=error.hint, code=error.code) from error
+        except NotFound as error:
+            # Only the service's own code says that it has read the key; any server has a 404.
+            if not error.sure or error.code in account.provider.vague:
+                raise ServiceError(f"nothing proves the key: {error}", hint=error.hint, code=error.code) from error
+        except Unreadable as error:
+            error.hint = error.hint or f"No {account.provider.title} API at {account.base_url}? Check base_url."
+            raise
         return account.key().source
 
     def page(self, name: str, number: int, size: int | None = None) -> Page:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import pexpect  # type: ignore[import-untyped]
 import pytest
+from loopback import Server, reply
 
 from videostat import __version__
 from videostat.cli import report
 from videostat.config import load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from conftest import Videostat
@@ -492,3 +494,14 @@ def test_at_80_columns_headers_and_rows_are_in_line(
     for row in rows:
         assert all(row[at - 2 : at] in {"  ", ""} for at in starts[1:]), row
     assert any("VIDEOSTAT_JOGG_API_KEY" in row and "environment" not in row for row in rows)
+
+
+@pytest.mark.parametrize(("account", "title"), [("jogg", "JoggAI projects"), ("doubao", "Doubao-style gateways")])
+def test_a_page_where_an_api_should_be_is_told_with_its_address(
+    videostat: Videostat, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, account: str, title: str
+) -> None:
+    with_page = serve(reply(b"<html>nginx</html>", 404, content_type="text/html"))
+    monkeypatch.setenv(f"VIDEOSTAT_{account.upper()}_BASE_URL", with_page.url)
+    got = videostat("config", "check", account)
+    assert got.code == 6
+    assert f"No {title} API at {with_page.url}? Check base_url." in got.stdout + got.stderr

@@ -514,6 +514,33 @@ def test_the_environment_turns_the_history_off(configure: Callable[..., Settings
 
 
 @pytest.mark.parametrize(
+    ("group", "written", "base_url"),
+    [
+        ("doubao", "https://gw.example/v1", "https://gw.example"),
+        ("doubao", "https://gw.example:3000/v1/", "https://gw.example:3000"),
+        ("doubao", "https://gw.example/v1/video", "https://gw.example"),
+        ("doubao", "https://gw.example/v1/video/generations", "https://gw.example"),
+        ("doubao", "https://gw.example/v1/video/generations/task_1", "https://gw.example"),
+        ("doubao", "https://gw.example/relay/v1", "https://gw.example/relay"),
+        ("doubao", "https://gw.example/relay/v10", "https://gw.example/relay/v10"),
+        ("doubao", "https://gw.example/video", "https://gw.example/video"),
+        ("doubao", "https://gw.example/v2", "https://gw.example/v2"),
+        ("doubao", "https://v1/", "https://v1"),
+        ("jogg", "https://api.jogg.ai/v2", "https://api.jogg.ai"),
+        ("jogg", "https://api.jogg.ai/v2/avatar_video", "https://api.jogg.ai"),
+        ("jogg", "https://api.jogg.ai/v2/projects", "https://api.jogg.ai"),
+        ("reelbot", "https://reelbot.space/api/v1", "https://reelbot.space"),
+        ("reelbot", "https://reelbot.space/api/v1/video/download", "https://reelbot.space"),
+    ],
+)
+def test_what_is_added_to_a_base_url_is_dropped_from_its_end(
+    configure: Callable[..., Settings], group: str, written: str, base_url: str
+) -> None:
+    assert configure(f'[providers.{group}]\nbase_url = "{written}"').account(group).base_url == base_url
+    assert configure(**{f"VIDEOSTAT_{group.upper()}_BASE_URL": written}).account(group).base_url == base_url
+
+
+@pytest.mark.parametrize(
     ("written", "base_url"),
     [
         ("https://gateway.example.com", "https://gateway.example.com"),

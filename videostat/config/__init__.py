@@ -33,7 +33,7 @@ from videostat.private import is_without_home, user_folder
 from videostat.providers import PROVIDERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from videostat.providers.base import Provider
 
@@ -237,6 +237,7 @@ class Settings:
         provider, section, stored = self.provider(group), self._sections.get(group, {}), self._stored.get(group, {})
         variable = f"environment variable {_variable(group, 'BASE_URL')}"
         base_url = self._environ.get(_variable(group, "BASE_URL"))
+        paths = [path for each in PROVIDERS.values() if each.key_group == provider.key_group for path in each.paths]
         return {
             "api_key": [
                 ("the program", self._given.get(group)),
@@ -249,8 +250,8 @@ class Settings:
                 (self.path.name, section.get("api_key")),
             ],
             "base_url": [
-                (variable, base_url and parse(variable, base_url, BASE_URL)),
-                (self.path.name, section.get("base_url")),
+                (variable, base_url and _without_paths(parse(variable, base_url, BASE_URL), paths)),
+                (self.path.name, _without_paths(section.get("base_url", ""), paths)),
                 ("service default", provider.base_url),
             ],
             "max_requests_per_second": [
@@ -280,6 +281,19 @@ class Settings:
 
 def _variable(group: str, key: str) -> str:
     return f"VIDEOSTAT_{group.upper().replace('-', '_')}_{key}"
+
+
+def _without_paths(base_url: str, paths: Iterable[str]) -> str:
+    """Drop what the client adds itself from the end of a base URL: people paste `.../v1`, or the whole endpoint."""
+    scheme, _, rest = base_url.partition("://")
+    host, *parts = rest.split("/")
+    for path in paths:
+        added = path.strip("/").split("/")
+        for count in range(min(len(added), len(parts)), 0, -1):
+            if all(mine in {"{id}", theirs} for mine, theirs in zip(added, parts[-count:], strict=False)):
+                parts = parts[:-count]
+                break
+    return "/".join((f"{scheme}://{host}", *parts)) if base_url else ""
 
 
 def _first(sources: list[tuple[str, Any]]) -> tuple[str, Any]:

@@ -141,3 +141,8 @@ class Provider:
     own_id: str | None = None
     hints: Mapping[Meaning, str] = field(default_factory=dict)
     created: Callable[[object], str | None]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Return the paths that are added to the base URL."""
+        return tuple(each.path for each in (self.job, self.video, self.listing) if each)
