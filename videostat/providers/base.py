@@ -71,6 +71,18 @@ class Listing:
     documented_size: int = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """How the service announces that a job has ended.
+
+    `signature`: the header, in lower case, with the HMAC-SHA256 of the raw body in lower-case hexadecimal digits.
+    `read`: the id of the job that a delivery's JSON is about, None if it is about something else.
+    """
+
+    signature: str
+    read: Callable[[object], str | None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Polling:
     """How the service wants to be asked, in seconds.
@@ -96,6 +108,7 @@ class Provider:
     `key_source`: where a person finds the key.
     `video`: where a succeeded job's URL is had, if not in the job itself.
     `retention`: how long the service keeps a job in that state.
+    `webhook`: None if the service documents none, or none that it signs.
     """
 
     name: str
@@ -111,3 +124,4 @@ class Provider:
     listing: Listing | None = None
     max_requests_per_second: float = 50
     retention: Mapping[State, timedelta] = field(default_factory=dict)
+    webhook: Webhook | None = None

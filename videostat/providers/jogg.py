@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from videostat.errors import Gone, KeyRefused, NotFound, OutOfCredit, RateLimited, ServerError, Unreadable
 from videostat.models import Job, JobRef, State
 from videostat.providers import reading
-from videostat.providers.base import Auth, Endpoint, Listing, Page, Polling, Provider
+from videostat.providers.base import Auth, Endpoint, Listing, Page, Polling, Provider, Webhook
 
 if TYPE_CHECKING:
     from videostat.providers.base import Answer
@@ -116,6 +117,22 @@ def _id(row: object) -> str | None:
     return found if found and JobRef.is_id(found) else None
 
 
+def read_announcement(kind: str, delivery: object) -> str | None:
+    """Return the id of the job that a delivery is about, None if it is about another kind of thing.
+
+    https://docs.jogg.ai/api-reference/v2/API%20Documentation/WebhookIntegration
+    """
+    event = reading.text(reading.dig(delivery, "event"))
+    if event not in {f"generated_{kind}_success", f"generated_{kind}_failed"}:
+        return None
+    found = reading.first(reading.text, delivery, (("data", "project_id"), ("data", "video_id")))
+    return found if found and JobRef.is_id(found) else None
+
+
+def _webhook(kind: str) -> Webhook:
+    return Webhook("x-webhook-signature", partial(read_announcement, kind))
+
+
 PROJECT = Provider(
     name="jogg",
     title="JoggAI projects",
@@ -129,6 +146,7 @@ PROJECT = Provider(
     # "First look after 30 s, then every 10-15 s, never more than once in 10 s, stop after 10 minutes."
     polling=Polling(first=30, every=(10, 15), floor=10, usual=210, quickest=180),
     retention={State.SUCCEEDED: timedelta(days=30), State.FAILED: timedelta(days=7), State.QUEUED: timedelta(days=1)},
+    webhook=_webhook("video"),
 )
 
 AVATAR = replace(
@@ -137,6 +155,7 @@ AVATAR = replace(
     title="JoggAI avatar videos",
     job=Endpoint("/v2/avatar_video/{id}", parse_job),
     listing=None,
+    webhook=_webhook("avatar_video"),
 )
 
 PRODUCT = replace(
@@ -147,4 +166,5 @@ PRODUCT = replace(
     listing=Listing("/v2/product_videos", size_param="page_size", max_size=100, parse=parse_page),
     # These take 10 to 20 minutes.
     polling=replace(PROJECT.polling, timeout=1800, usual=900, quickest=600),
+    webhook=_webhook("product_video"),
 )
