@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from videostat.config.file import (
     BASE_URL,
     KEY,
+    SECRET,
+    SECRETS,
     CannotOpen,
     ConfigFile,
     is_plain_and_public,
@@ -69,6 +71,7 @@ class Account:
 
     `key_group`: the section that holds the key and the rate limits; several services may share one.
     `key`: looks for the key once, at the first call, from any thread; raises KeyMissing or ConfigError.
+    `webhook_secret`: what the service signs its deliveries with, None where nothing is checked.
     """
 
     name: str
@@ -77,6 +80,7 @@ class Account:
     base_url: str
     max_requests_per_second: float
     key: Callable[[], Key] = field(repr=False, compare=False)
+    webhook_secret: str | None = field(default=None, repr=False)
 
 
 class Setting(NamedTuple):
@@ -177,15 +181,23 @@ class Settings:
     def account(self, name: str) -> Account:
         """All it takes to ask the service; raises ConfigError for an unknown name or a missing base URL."""
         group = self.key_group(name)
-        base_url, limit = (_first(self._sources(group)[key])[1] for key in ("base_url", "max_requests_per_second"))
-        if not base_url:
+        found = {key: _first(sources)[1] for key, sources in self._sources(group).items()}
+        if not found["base_url"]:
             raise ConfigError(
                 f"{name} needs a base URL",
                 hint=f"Set base_url under [providers.{group}] in {self.path}"
                 f"{'' if self.path.exists() else ' (videostat config init writes that file)'}, "
                 f"or {_variable(group, 'BASE_URL')}.",
             )
-        return Account(name, group, self.provider(name), base_url, limit, partial(self._key, group))
+        return Account(
+            name,
+            group,
+            self.provider(name),
+            found["base_url"],
+            found["max_requests_per_second"],
+            partial(self._key, group),
+            found.get("webhook_secret"),
+        )
 
     def values(self) -> Iterator[Setting]:
         """Every setting and where it comes from; keys are masked, and no key command is run."""
@@ -234,7 +246,7 @@ class Settings:
         provider, section, stored = self.provider(group), self._sections.get(group, {}), self._stored.get(group, {})
         variable = f"environment variable {_variable(group, 'BASE_URL')}"
         base_url = self._environ.get(_variable(group, "BASE_URL"))
-        return {
+        sources = {
             "api_key": [
                 ("the program", self._given.get(group)),
                 *(
@@ -255,6 +267,14 @@ class Settings:
                 ("service default", provider.max_requests_per_second),
             ],
         }
+        if provider.webhook:
+            variable = f"environment variable {_variable(group, 'WEBHOOK_SECRET')}"
+            secret = self._environ.get(_variable(group, "WEBHOOK_SECRET"))
+            sources["webhook_secret"] = [
+                (variable, secret and parse(variable, secret, SECRET)),
+                (self.path.name, section.get("webhook_secret")),
+            ]
+        return sources
 
     def _key(self, group: str) -> Key:
         # One lock for all accounts: two key commands must not ask for a passphrase at the same time.
@@ -349,7 +369,7 @@ def _first(sources: list[tuple[str, Any]]) -> tuple[str, Any]:
 def _shown(key: str, value: object) -> str | None:
     if value is None:
         return None
-    if key == "api_key":
+    if key in SECRETS:
         # Nothing of a command either: its arguments may hold the key.
         return mask(value if isinstance(value, str) else "")
     if isinstance(value, bool):
