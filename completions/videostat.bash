@@ -22,7 +22,7 @@ _videostat_command() {
         'history') options='--unfinished --missing --provider --state --since -n --limit --all -j --json --fields -q --quiet -h --help' argument='' ;;
         'providers') options='-j --json --fields --config -h --help' argument='' ;;
         'demo') options='-h --help' argument='' ;;
-        'sandbox') options='--port --speed --limits --fail-rate --expire --cut-after --bytes-per-second --ranges --no-ranges -h --help' argument='' ;;
+        'sandbox') options='--port --speed --limits --fail-rate --expire --cut-after --bytes-per-second --ranges --no-ranges --webhook -h --help' argument='' ;;
         'config') options='-h --help' commands='init path show set-key check' ;;
         'config init') options='--config -h --help' argument='' ;;
         'config path') options='--config -h --help' argument='' ;;
@@ -41,7 +41,7 @@ _videostat_option() {
         --from | --config | -o | --output | --exec) expected='FILE' ;;
         --provider) expected='ACCOUNT' ;;
         --state) expected='queued running succeeded failed unknown' ;;
-        --since | --fields | -t | --timeout | --interval | --name | --parallel | -n | --limit | --port | --speed | --fail-rate | --expire | --cut-after | --bytes-per-second) expected='TEXT' ;;
+        --since | --fields | -t | --timeout | --interval | --name | --parallel | -n | --limit | --port | --speed | --fail-rate | --expire | --cut-after | --bytes-per-second | --webhook) expected='TEXT' ;;
         --output-dir) expected='FOLDER' ;;
         --progress) expected='auto bars log json' ;;
         *) expected='' ;;

@@ -106,4 +106,5 @@ complete -c videostat -n "__videostat_at sandbox" -l cut-after -x -d 'Cut each v
 complete -c videostat -n "__videostat_at sandbox" -l bytes-per-second -x -d 'Send videos this slowly'
 complete -c videostat -n "__videostat_at sandbox" -l ranges -d 'Let transfers go on where they stopped'
 complete -c videostat -n "__videostat_at sandbox" -l no-ranges -d 'Let transfers go on where they stopped'
+complete -c videostat -n "__videostat_at sandbox" -l webhook -x -d 'Tell this address when a JoggAI job has ended'
 complete -c videostat -n "__videostat_at 'config check'" -s v -l verbose -d 'Everything a bug report begins with'

@@ -29,7 +29,7 @@ def test_it_prints_the_exports_serves_and_ends_by_the_signal(
         try:
             assert server.stdout
             assert server.stderr
-            exports = [server.stdout.readline() for _ in range(7)]
+            exports = [server.stdout.readline() for _ in range(8)]
             assert server.stderr.readline().startswith("Serving on http://127.0.0.1:")
             for line in exports:
                 export, name, value = re.split("[ =]", line.rstrip("\n"), maxsplit=2)
@@ -56,7 +56,7 @@ def test_a_signal_that_comes_early_is_kept(videostat: Videostat, monkeypatch: py
 
     monkeypatch.setattr(Sandbox, "environment", and_ctrl_c)
     got = videostat("sandbox", "--port", "0")
-    assert (got.code, len(got.lines)) == (130, 7)
+    assert (got.code, len(got.lines)) == (130, 8)
     assert "Serving on http://127.0.0.1:" in got.stderr
 
 
@@ -74,6 +74,9 @@ def test_a_signal_that_comes_early_is_kept(videostat: Videostat, monkeypatch: py
         ["--expire", "-1"],
         ["--cut-after", "0"],
         ["--bytes-per-second", "0"],
+        ["--webhook", "127.0.0.1:8080/x"],
+        ["--webhook", "ftp://127.0.0.1/x"],
+        ["--webhook", ""],
     ],
 )
 def test_options_that_cannot_be_are_told(videostat: Videostat, argv: list[str]) -> None:
