@@ -267,7 +267,7 @@ class Settings:
                 ("service default", provider.max_requests_per_second),
             ],
         }
-        if provider.webhook:
+        if provider.webhook and provider.webhook.signature:
             variable = f"environment variable {_variable(group, 'WEBHOOK_SECRET')}"
             secret = self._environ.get(_variable(group, "WEBHOOK_SECRET"))
             sources["webhook_secret"] = [

@@ -215,7 +215,7 @@ def read_config(path: Path, *, must_exist: bool) -> ConfigFile:
     for name, section in sections.items():
         _check_name(path, name, section.get("type"))
         provider = PROVIDERS[section.get("type", name)]
-        if "webhook_secret" in section and not provider.webhook:
+        if "webhook_secret" in section and not (provider.webhook and provider.webhook.signature):
             raise ConfigError(
                 f"{path}: providers.{name}.webhook_secret is of no use: {provider.title} signs no deliveries",
                 hint="A path that nobody guesses keeps strangers out: videostat wait --listen makes one.",

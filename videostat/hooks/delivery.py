@@ -45,7 +45,7 @@ def signature(secret: str, body: bytes) -> str:
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def possible_senders(delivery: Delivery, locks: Mapping[str, tuple[str, str | None]]) -> set[str]:
+def possible_senders(delivery: Delivery, locks: Mapping[str, tuple[str | None, str | None]]) -> set[str]:
     """Return the accounts that can have sent this: those without a secret, and those whose secret signed it.
 
     `locks`: each account's signature header in lower case and its secret. Empty: nobody we know has sent it.
@@ -54,6 +54,7 @@ def possible_senders(delivery: Delivery, locks: Mapping[str, tuple[str, str | No
         account
         for account, (header, secret) in locks.items()
         if secret is None
+        or header is None
         or hmac.compare_digest(
             signature(secret, delivery.body).encode(), delivery.headers.get(header, "").encode("utf-8", "replace")
         )

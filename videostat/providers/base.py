@@ -75,12 +75,13 @@ class Listing:
 class Webhook:
     """How the service announces that a job has ended.
 
-    `signature`: the header, in lower case, with the HMAC-SHA256 of the raw body in lower-case hexadecimal digits.
     `read`: the id of the job that a delivery's JSON is about, None if it is about something else.
+    `signature`: the header, in lower case, with the HMAC-SHA256 of the raw body in lower-case hexadecimal digits; None
+    if the service signs nothing, or in a way that is not documented.
     """
 
-    signature: str
     read: Callable[[object], str | None]
+    signature: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,7 @@ class Provider:
     `key_source`: where a person finds the key.
     `video`: where a succeeded job's URL is had, if not in the job itself.
     `retention`: how long the service keeps a job in that state.
-    `webhook`: None if the service documents none, or none that it signs.
+    `webhook`: None if the service announces nothing.
     """
 
     name: str

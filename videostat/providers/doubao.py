@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from videostat.errors import KeyRefused, NotFound, Unreadable, VideostatError
 from videostat.models import Job, JobRef, State
 from videostat.providers import reading
-from videostat.providers.base import Auth, Endpoint, Polling, Provider
+from videostat.providers.base import Auth, Endpoint, Polling, Provider, Webhook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +61,8 @@ VIDEO = (
 FAILURE = (("fail_reason",), ("error", "message"), ("error",), ("result_url",), ("url",), ("message",))
 CREATED = (("submit_time",), ("created_at",))
 COMPLETED = (("finish_time",), ("completed_at",))
+ANNOUNCED = (("data", "task_id"), ("data", "taskId"), ("task_id",), ("taskId",), ("data", "id"), ("id",))
+SHORTEST_ANNOUNCED = 8  # a shorter `id` is a row's number
 
 
 def parse_job(ref: JobRef, answer: Answer) -> Job:
@@ -92,6 +94,15 @@ def parse_job(ref: JobRef, answer: Answer) -> Job:
     )
 
 
+def read_announcement(delivery: object) -> str | None:
+    """Return the id of the task that a delivery is about.
+
+    The gateway itself sends none, its resellers do, each in its own shape: https://docs.kie.ai/veo3-api/generate-veo-3-video-callbacks
+    """
+    found = reading.first(reading.text, delivery, ANNOUNCED)
+    return found if found and len(found) >= SHORTEST_ANNOUNCED and JobRef.is_id(found) else None
+
+
 PROVIDER = Provider(
     name="doubao",
     title="Doubao-style gateways",
@@ -102,4 +113,5 @@ PROVIDER = Provider(
     key_source="the gateway's own pages: console, tokens",
     job=Endpoint("/v1/video/generations/{id}", parse_job),
     polling=Polling(every=(5, 10), floor=5, usual=180, quickest=60),
+    webhook=Webhook(read_announcement),
 )

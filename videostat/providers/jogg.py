@@ -130,7 +130,7 @@ def read_announcement(kind: str, delivery: object) -> str | None:
 
 
 def _webhook(kind: str) -> Webhook:
-    return Webhook("x-webhook-signature", partial(read_announcement, kind))
+    return Webhook(partial(read_announcement, kind), signature="x-webhook-signature")
 
 
 PROJECT = Provider(
