@@ -140,7 +140,7 @@ def name(ref: JobRef) -> str:
 
 
 def targets(names: Sequence[str], polling: Polling = JOGG, rate: float = math.inf) -> list[Target]:
-    return [Target(ref(name), ref(name).provider, polling, rate) for name in names]
+    return [Target(ref(name), ref(name).provider, polling, rate, announces=True) for name in names]
 
 
 @dataclass

@@ -19,7 +19,7 @@ from videostat.clock import Clock
 from videostat.errors import JobFailed, NotReady, NotSaved, Unreachable, UsageError
 from videostat.models import Job, JobRef, Link, State
 from videostat.polling import ATTEMPTS, poll
-from videostat.polling.options import Phase, PollOptions, Reply, Target
+from videostat.polling.options import Message, Phase, PollOptions, Reply, Target
 from videostat.polling.workers import Workers
 from videostat.saving import NO_SLOT, Source, Transfer, download
 from videostat.saving.destination import Destination, ensure_writable, join_saved
@@ -259,7 +259,7 @@ def run(
     steps: Mapping[Phase, Callable[[Job], Job]],
     options: PollOptions,
     *,
-    inbox: SimpleQueue[Reply | int],
+    inbox: SimpleQueue[Message],
     clock: Clock,
     saved: Mapping[JobRef, Job] = MappingProxyType({}),
 ) -> Iterator[Job | None]:
@@ -283,11 +283,18 @@ def run(
     return _closing(workers, poll(targets, submit, inbox, clock, options))
 
 
-def _closing(workers: Workers[Reply | int], jobs: Iterator[Job | None]) -> Iterator[Job | None]:
+def _closing(workers: Workers[Message], jobs: Iterator[Job | None]) -> Iterator[Job | None]:
     with closing(workers):
         yield from jobs
 
 
 def _target(client: Client, ref: JobRef, saved: Job | None) -> Target:
     account = client.account(ref.provider)
-    return Target(ref, account.key_group, account.provider.polling, account.max_requests_per_second, saved)
+    return Target(
+        ref,
+        account.key_group,
+        account.provider.polling,
+        account.max_requests_per_second,
+        saved,
+        announces=account.provider.webhook is not None,
+    )

@@ -21,7 +21,7 @@ from measure import Row, show
 from videostat.clock import Clock
 from videostat.models import Job, JobRef, State
 from videostat.polling import poll
-from videostat.polling.options import Phase, PollOptions, Reply, Target
+from videostat.polling.options import Message, Phase, PollOptions, Reply, Target
 from videostat.providers import PROVIDERS
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _loop(sample: Sample, lives: Sequence[Life]) -> Outcome:
 
 
 def _poll(polling: Polling, lives: Sequence[Life]) -> Outcome:
-    clock, inbox = FakeClock(), SimpleQueue[Reply | int]()
+    clock, inbox = FakeClock(), SimpleQueue[Message]()
     life = {JobRef("job", str(at)): each for at, each in enumerate(lives)}
     looks = dict.fromkeys(life, 0)
     delays: dict[JobRef, float] = {}

@@ -14,7 +14,7 @@ from videostat.cli.options import read_duration
 from videostat.cli.signals import forward_signals
 from videostat.errors import ExitCode, Interrupted, KeyMissing, OutputClosed, UsageError, VideostatError
 from videostat.models import Job
-from videostat.polling.options import Phase, PollOptions, Reply
+from videostat.polling.options import Message, Phase, PollOptions
 from videostat.render.ending import summary
 from videostat.render.jsonlines import JsonLines
 from videostat.render.log import ErrorsOnly
@@ -118,7 +118,7 @@ class Run:
             yield from self._end(refused, view if isinstance(view, JsonLines) else ErrorsOnly())
             return
         notices = Notices(clock, usual_times(self.session, self.refs), waits=self.options.attempts is None)
-        inbox: SimpleQueue[Reply | int] = SimpleQueue()
+        inbox: SimpleQueue[Message] = SimpleQueue()
         # While one file settles on the disk, the next one has the wire.
         options = replace(
             self.options, steps=tuple(steps), parallel=2 * self.options.parallel, is_watched=view.is_watched

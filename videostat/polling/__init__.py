@@ -26,7 +26,8 @@ from videostat.models import DOWNLOAD_AGAIN, NOT_SAVED_IN_TIME, Job, JobRef, Sta
 from videostat.polling import course
 from videostat.polling.agenda import Agenda
 from videostat.polling.course import Again, EndGroup, Next, Past, Pause
-from videostat.polling.options import Phase, PollOptions, Reply, Target
+from videostat.polling.hints import AFTER_HINT, Door, Hearsay, Hint, SleepDetector
+from videostat.polling.options import Message, Phase, PollOptions, Reply, Target
 from videostat.polling.pace import Lane, between_looks, until_next_look
 
 if TYPE_CHECKING:
@@ -37,13 +38,14 @@ if TYPE_CHECKING:
 
 LAST_LOOK = 2  # seconds before the deadline
 ATTEMPTS = 3  # of a command that only looks
+FRAME = 0.5  # seconds between two ticks, and to the end after the deadline, while hints pour in
 IN_FLIGHT = 32  # more workers on one key group never made it faster
 
 
 def poll(
     targets: Iterable[Target],
     submit: Callable[[Phase, Job], None],
-    inbox: SimpleQueue[Reply | int],
+    inbox: SimpleQueue[Message],
     clock: Clock,
     options: PollOptions,
     *,
@@ -54,7 +56,8 @@ def poll(
     The last Job of each target has `ended=True`. The problem of a job that has not ended is a passing one.
 
     `submit` starts a step and returns; its outcome is put into `inbox` as a Reply, by any thread. A number in the
-    inbox is a signal: every job ends, interrupted. An exception that is not a VideostatError is raised again here.
+    inbox is a signal: every job ends, interrupted. A Hint wakes looks, a Door says whether hints can come in.
+    An exception that is not a VideostatError is raised again here.
     """
     tasks = {target.ref: _Task(target, target.saved or Job(ref=target.ref)) for target in targets}
     deadline = clock.monotonic() + (options.timeout or math.inf)
@@ -63,13 +66,18 @@ def poll(
     while tasks:
         loop.send()
         item = clock.wait(inbox, loop.until_next_event())
-        if isinstance(item, int):
-            yield from loop.end_all(Interrupted(item))
-        elif item is not None:
-            yield from loop.receive(item)
-        else:
+        match item:
+            case int():
+                yield from loop.end_all(Interrupted(item))
+            case Reply():
+                yield from loop.receive(item)
+            case Hint():
+                loop.heed(item)
+            case Door():
+                loop.adapt(item)
+        # Not before the inbox is empty: what is in it came in time, even if its turn comes late.
+        if item is None or (isinstance(item, Hint) and loop.is_flooded()):
             yield None
-            # Not before the inbox is empty: what is in it came in time, even if its turn comes late.
             yield from loop.end_at_deadline()
         yield from loop.wake()
 
@@ -85,6 +93,10 @@ class _Task:
     attempts: int = 0
     past: Past = course.FRESH
     sent_at: float = math.inf
+    # When the floor lets the next look go, the last hint came, and the last look went out that found the job running.
+    rests_until: float = -math.inf
+    hinted_at: float = -math.inf
+    ran_at: float = math.inf
 
 
 @dataclass(slots=True, eq=False)
@@ -100,6 +112,9 @@ class _Loop:
     _lanes: dict[tuple[str, Phase], Lane[_Task]] = field(default_factory=dict)
     _looks: Agenda[_Task] = field(default_factory=Agenda)
     _time_limits: Agenda[_Task] = field(default_factory=Agenda)
+    _hearsay: Hearsay = field(default_factory=Hearsay)
+    _sleep: SleepDetector = field(default_factory=SleepDetector)
+    _ticked_at: float = -math.inf
 
     def start(self) -> Iterator[Job]:
         begun = []
@@ -149,9 +164,38 @@ class _Loop:
         else:
             raise reply.outcome
 
+    def heed(self, hint: Hint) -> None:
+        """Bring looks forward: never under the floor, and where there is trouble not at all."""
+        now = self._clock.monotonic()
+        for task in (self._tasks[ref] for ref in hint.refs if ref in self._tasks):
+            task.hinted_at = now
+            if task.phase.is_request and task.problem is None:
+                self._looks.bring_forward(task, max(now, task.rests_until))
+
+    def adapt(self, door: Door) -> None:
+        """Rely on announcements, or look at everything because none can have come in."""
+        if self._hearsay.is_door_open and not door.is_open:
+            self._look_at_all()
+        self._hearsay.is_door_open = door.is_open
+
+    def _look_at_all(self) -> None:
+        for task in self._tasks.values():
+            if task.phase.is_request and task.problem is None:
+                self._looks.bring_forward(task, max(self._clock.monotonic(), task.rests_until))
+
+    def is_flooded(self) -> bool:
+        """Return whether a tick is due although the inbox is not empty."""
+        now = self._clock.monotonic()
+        if now - self._ticked_at < FRAME:
+            return False
+        self._ticked_at = now
+        return now < self._deadline or now >= self._deadline + FRAME
+
     def wake(self) -> Iterator[Job]:
         """Queue the looks that are due, and end the jobs whose time limit is over."""
         now = self._clock.monotonic()
+        if self._sleep.was_asleep(self._clock.now().timestamp(), now):
+            self._look_at_all()
         for task in self._looks.take_due(now):
             self._lane(task).ready.append(task)
         for task in self._time_limits.take_due(now):
@@ -192,13 +236,16 @@ class _Loop:
 
     def _answered(self, task: _Task, job: Job) -> Job:
         self._lane(task).answered(task.sent_at)
+        if job.state.is_terminal and task.phase is Phase.LOOK and task.ran_at < math.inf:
+            self._hearsay.ended(task.target.key_group, was_told=task.hinted_at > task.ran_at)
         task.job, task.problem, task.attempts, task.past = job, None, 0, course.FRESH
         match course.after_answer(job, task.phase, self._options.steps, waits=self._waits):
             case Next(Phase.LOOK):
                 polling, interval = task.target.polling, self._options.interval
                 is_watched = self._options.is_watched()
                 wait = until_next_look(job, polling, interval, self._clock.now(), self._jitter(), is_watched=is_watched)
-                self._schedule(task, wait)
+                self._schedule(task, self._hearing_wait(task, wait))
+                task.ran_at = task.sent_at
             case Next(phase):
                 task.phase = phase
                 lane = self._lane(task)
@@ -241,9 +288,19 @@ class _Loop:
         self._schedule(task, wait)
         return replace(task.job, problem=error)
 
+    def _hearing_wait(self, task: _Task, usual: float) -> float:
+        """Return the seconds until the next look: longer where ends are announced, the floor if one just was."""
+        if task.sent_at < task.hinted_at:
+            return task.target.polling.floor
+        is_hinted = self._clock.monotonic() - task.hinted_at < AFTER_HINT
+        if is_hinted or not task.target.announces or self._options.interval is not None:
+            return usual
+        return max(usual, self._hearsay.longest_wait(task.target.key_group))
+
     def _schedule(self, task: _Task, wait: float) -> None:
         """Ask again after `wait` seconds, or at the last look before the deadline if the floor allows that."""
         now = self._clock.monotonic()
+        task.rests_until = now + task.target.polling.floor
         due, last = now + wait, self._deadline - LAST_LOOK
         if due > last >= now + task.target.polling.floor:
             due = last

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from videostat.polling.hints import Door, Hint
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -32,6 +34,7 @@ class Target:
     """A job to poll, how its service wants to be asked, and the key group whose limits it shares.
 
     `saved`: the job, if its video is already on disk: the service is not asked, the later steps follow at once.
+    `announces`: the service has webhooks.
     """
 
     ref: JobRef
@@ -39,6 +42,7 @@ class Target:
     polling: Polling
     max_requests_per_second: float = math.inf
     saved: Job | None = None
+    announces: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,10 @@ class Reply:
 
     ref: JobRef
     outcome: Job | Exception
+
+
+# What the loop hears; a number is a signal.
+Message = Reply | Hint | Door | int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
