@@ -16,7 +16,7 @@ _videostat_command() {
     case $1 in
         '') options='--version -h --help' commands='status wait download list history providers demo sandbox config completion' ;;
         'status') options='--from --unfinished --provider --state --since -j --json --fields -q --quiet --exit-status --no-history --debug --config -h --help' argument='JOBS' ;;
-        'wait') options='--from --unfinished --provider --state --since -t --timeout --interval --fail-fast --any --download --output-dir -o --output --name --parallel --overwrite --allow-private --exec -j --json --fields -q --quiet --progress --no-history --debug --config -h --help' argument='JOBS' ;;
+        'wait') options='--from --unfinished --provider --state --since -t --timeout --interval --listen --url --fail-fast --any --download --output-dir -o --output --name --parallel --overwrite --allow-private --exec -j --json --fields -q --quiet --progress --no-history --debug --config -h --help' argument='JOBS' ;;
         'download') options='--from --missing --provider --state --since --output-dir -o --output --name --parallel --overwrite --allow-private --exec -j --json --fields -q --quiet --progress --no-history --debug --config -h --help' argument='JOBS' ;;
         'list') options='--state --since -n --limit --all -j --json --fields -q --quiet --no-history --debug --config -h --help' argument='ACCOUNT' ;;
         'history') options='--unfinished --missing --provider --state --since -n --limit --all -j --json --fields -q --quiet -h --help' argument='' ;;
@@ -41,7 +41,7 @@ _videostat_option() {
         --from | --config | -o | --output | --exec) expected='FILE' ;;
         --provider) expected='ACCOUNT' ;;
         --state) expected='queued running succeeded failed unknown' ;;
-        --since | --fields | -t | --timeout | --interval | --name | --parallel | -n | --limit | --port | --speed | --fail-rate | --expire | --cut-after | --bytes-per-second | --webhook) expected='TEXT' ;;
+        --since | --fields | -t | --timeout | --interval | --listen | --url | --name | --parallel | -n | --limit | --port | --speed | --fail-rate | --expire | --cut-after | --bytes-per-second | --webhook) expected='TEXT' ;;
         --output-dir) expected='FOLDER' ;;
         --progress) expected='auto bars log json' ;;
         *) expected='' ;;

@@ -81,6 +81,8 @@ complete -c videostat -n "__videostat_at status wait download list 'config check
 complete -c videostat -n "__videostat_at status wait download list providers 'config init' 'config path' 'config show' 'config set-key' 'config check'" -l config -rF -d 'Another config.toml'
 complete -c videostat -n "__videostat_at wait" -s t -l timeout -x -d 'How long to wait'
 complete -c videostat -n "__videostat_at wait" -l interval -x -d 'Time between two looks at a job, where the service\'s own advice will not do'
+complete -c videostat -n "__videostat_at wait" -l listen -x -d 'Hear webhooks there'
+complete -c videostat -n "__videostat_at wait" -l url -x -d 'The public address that leads to --listen'
 complete -c videostat -n "__videostat_at wait" -l fail-fast -d 'Stop at the first bad end'
 complete -c videostat -n "__videostat_at wait" -l any -d 'Stop at the first success, and exit 0'
 complete -c videostat -n "__videostat_at wait" -l download -d 'Save each video as its job ends'

@@ -170,6 +170,12 @@ class Client:
                 sleep(wait)
         return self.page(name, number, size)
 
+    def knock(self, url: str, nonce: str) -> int:
+        """Post a delivery to an address that should be ours, and return the HTTP status; raises what is wrong."""
+        site, slashes, rest = url.partition("://")
+        host, slash, path = rest.partition("/")
+        return self._transport.ask("POST", site + slashes + host, slash + path, {}, body={"knock": nonce}).status
+
     def submit(self, name: str, path: str, body: Mapping[str, Any]) -> object:
         """Order a video; the service's answer, as it is."""
         account = self.account(name)

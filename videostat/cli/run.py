@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from queue import SimpleQueue
 from threading import Semaphore
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from videostat.cli.exec import Execution
+    from videostat.cli.hearing import Hearing
     from videostat.cli.session import Session
     from videostat.config import Account
     from videostat.models import JobRef
@@ -83,6 +84,8 @@ class Run:
     view: View
     saving: Saving | None = None
     execution: Execution | None = None
+    inbox: SimpleQueue[Message] = field(default_factory=SimpleQueue)
+    hearing: Hearing | None = None
 
     def answer(self, answers: Answers, *, quiet: bool = False) -> list[Job]:
         """Show each job as it ends, and say at the end of several how many ended how; return them all."""
@@ -118,14 +121,16 @@ class Run:
             yield from self._end(refused, view if isinstance(view, JsonLines) else ErrorsOnly())
             return
         notices = Notices(clock, usual_times(self.session, self.refs), waits=self.options.attempts is None)
-        inbox: SimpleQueue[Message] = SimpleQueue()
+        inbox = self.inbox
         # While one file settles on the disk, the next one has the wire.
         options = replace(
             self.options, steps=tuple(steps), parallel=2 * self.options.parallel, is_watched=view.is_watched
         )
-        with forward_signals(inbox), self.execution or nullcontext(), view:
+        with forward_signals(inbox), self.execution or nullcontext(), self.hearing or nullcontext(), view:
             yield from self._end(refused, view)
             for job in waiting.run(self.session.client, asked, steps, options, inbox=inbox, clock=clock, saved=saved):
+                for sentence in self.hearing.turn() if self.hearing else ():
+                    view.note(f"videostat: {sentence}")
                 if job is None:
                     view.tick()
                     continue
