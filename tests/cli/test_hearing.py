@@ -102,7 +102,8 @@ def test_a_wrong_secret_is_told_once_and_polled_past(
     monkeypatch.setenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET", "whsec_canary-of-another")
     got = videostat("wait", "jogg", "proj_1_hook", "proj_2_hook", "--listen", f"{port}{PATH}")
     assert got.code == 0
-    assert set(statuses(sandbox)) == {401}
+    # One that is sent again may find nobody: the wait is over.
+    assert {*statuses(sandbox)} - {None} == {401}
     assert got.stderr.count("a delivery with a wrong signature was refused") == 1
     assert "canary" not in got.stderr
 

@@ -239,7 +239,10 @@ def test_where_all_places_are_taken_the_oldest_gives_way(receiver: Receiver) -> 
         for each in drip(receiver, 100):
             stack.enter_context(each)
         assert ask(receiver).status == 204
-        assert threading.active_count() - before <= CONNECTIONS + 10
+        ends = time.monotonic() + 4
+        while threading.active_count() - before > CONNECTIONS + 1 and time.monotonic() < ends:
+            time.sleep(0.01)
+        assert threading.active_count() - before <= CONNECTIONS + 1
 
 
 def test_many_honest_ones_at_once_are_all_heard(receiver: Receiver, heard: list[Delivery]) -> None:
