@@ -144,7 +144,7 @@ def test_the_help_names_it(videostat: Videostat) -> None:
 def test_a_path_is_made_and_told_also_where_all_else_is_quiet(videostat: Videostat, quiet: tuple[str, ...]) -> None:
     got = videostat("wait", "jogg", "proj_done", "--listen", "0", *quiet)
     assert got.code == 0
-    assert re.search(r"^videostat: listening at http://127\.0\.0\.1:\d+/[\w-]{22}$", got.stderr, re.MULTILINE)
+    assert re.search(r"^Listening at http://127\.0\.0\.1:\d+/[\w-]{22}$", got.stderr, re.MULTILINE)
 
 
 def test_to_a_program_the_address_is_told_in_json(videostat: Videostat) -> None:

@@ -37,7 +37,7 @@ def say(sentence: str) -> None:
 
 def say_address(url: str) -> None:
     """Write where deliveries are awaited; nobody else knows, so neither --quiet nor --progress json leave it out."""
-    tell(json.dumps({"event": "listening", "url": url}) + "\n" if _is_muted else f"videostat: listening at {url}\n")
+    tell(json.dumps({"event": "listening", "url": url}) + "\n" if _is_muted else f"Listening at {url}\n")
 
 
 def print_error(error: VideostatError, *, as_json: bool) -> None:
