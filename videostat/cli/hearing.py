@@ -42,51 +42,47 @@ def check_url(url: str) -> str:
 
 
 class Hearing:
-    """A receiver for the jobs of one run; `turn` is called by the run several times a second.
+    """A receiver for the jobs of one run, which listens to `inbox` and calls `turn` several times a second.
 
-    `url`: the public address that leads to the receiver, tried from time to time by a delivery of our own.
+    `public_base`: the public address that leads to the receiver, tried from time to time by a delivery of our own.
     Raises UsageError if the address cannot be had.
     """
 
     def __init__(
         self,
         session: Session,
-        refs: Iterable[JobRef],
-        inbox: SimpleQueue[Message],
-        *,
         address: Address,
-        url: str | None = None,
+        *,
+        public_base: str | None = None,
         quiet: bool = False,
     ) -> None:
-        self._client, self._clock, self._inbox = session.client, session.clock, inbox
-        self._url, self._quiet = url, quiet
-        accounts = {ref: session.client.account(ref.provider) for ref in refs}
-        self._groups = {ref: account.key_group for ref, account in accounts.items()}
-        self._locks = {
-            account.key_group: (
-                account.provider.webhook.signature if account.provider.webhook else None,
-                account.webhook_secret,
-            )
-            for account in accounts.values()
-        }
+        self.inbox: SimpleQueue[Message] = SimpleQueue()
+        self._client, self._clock = session.client, session.clock
+        self._base, self._quiet = public_base, quiet
         self._refs: dict[str, list[JobRef]] = defaultdict(list)
-        for ref in accounts:
-            self._refs[ref.id].append(ref)
+        self._groups: dict[JobRef, str] = {}
+        self._locks: dict[str, tuple[str | None, str | None]] = {}
         self._notes: SimpleQueue[str] = SimpleQueue()
         self._knocks: SimpleQueue[None] = SimpleQueue()
-        self._knock_at = -math.inf if url else math.inf
+        self._knock_at = -math.inf if public_base else math.inf
         self._nonce, self._heard_nonce = "", ""
         self._is_door_open: bool | None = None
         self._has_refused = False
         self._receiver = Receiver(address, self._hear)
+        self.url = public_url(public_base or self._receiver.address.origin, address.path)
+
+    def expect(self, refs: Iterable[JobRef]) -> None:
+        """Hear what is said about these jobs."""
+        for ref in refs:
+            account = self._client.account(ref.provider)
+            webhook = account.provider.webhook
+            self._groups[ref] = account.key_group
+            self._locks[account.key_group] = (webhook.signature if webhook else None, account.webhook_secret)
+            self._refs[ref.id].append(ref)
 
     def __enter__(self) -> Self:
         self._receiver.__enter__()
-        address = self._receiver.address
-        self._public = public_url(self._url, address.path) if self._url else address.url
-        if address.is_path_made:
-            say_address(self._public)
-        if self._url:
+        if self._base:
             self._knock_when_due()
             ends = self._clock.monotonic() + FIRST_KNOCK
             while self._is_door_open is None and (left := ends - self._clock.monotonic()) > 0:
@@ -116,8 +112,8 @@ class Hearing:
             )
         found = [ref for job_id in mentioned(delivery, self._refs) for ref in self._refs[job_id]]
         hint = Hint(tuple(ref for ref in found if self._groups[ref] in senders))
-        if hint.refs and self._inbox.qsize() < MOST_HINTS:
-            self._inbox.put(hint)
+        if hint.refs and self.inbox.qsize() < MOST_HINTS:
+            self.inbox.put(hint)
         return bool(senders)
 
     def _knock_when_due(self) -> None:
@@ -129,16 +125,16 @@ class Hearing:
         """Post to our own public address, and see whether it comes in by our own door."""
         self._nonce = secrets.token_urlsafe(16)
         try:
-            said = f"it leads to somebody else (HTTP {self._client.knock(self._public, self._nonce)})"
+            said = f"it leads to somebody else (HTTP {self._client.knock(self.url, self._nonce)})"
         except VideostatError as error:
             said = str(error)
         is_open = self._heard_nonce == self._nonce
         if is_open is not self._is_door_open:
-            self._inbox.put(Door(is_open=is_open))
+            self.inbox.put(Door(is_open=is_open))
             self._notes.put(
-                f"deliveries come in by {self._url}: looks are made every minute, and less often once one has come"
+                f"deliveries come in by {self._base}: looks are made every minute, and less often once one has come"
                 if is_open
-                else f"no delivery can come in by {self._url}: {said}; polling goes on as ever"
+                else f"no delivery can come in by {self._base}: {said}; polling goes on as ever"
             )
         self._is_door_open = is_open
         self._knocks.put(None)
@@ -148,7 +144,6 @@ class Hearing:
 def hear_webhooks(
     session: Session,
     refs: list[JobRef],
-    inbox: SimpleQueue[Message],
     listen: str | None,
     url: str | None,
     *,
@@ -158,4 +153,8 @@ def hear_webhooks(
     if listen is None:
         raise UsageError("--url says where --listen can be reached from outside", hint="Add --listen 8080")
     address, base = parse_address(listen), check_url(url) if url is not None else None
-    return Hearing(session, refs, inbox, address=address, url=base, quiet=quiet)
+    hearing = Hearing(session, address, public_base=base, quiet=quiet)
+    hearing.expect(refs)
+    if address.is_path_made:
+        say_address(hearing.url)
+    return hearing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from queue import SimpleQueue
 from threading import Semaphore
@@ -84,7 +84,6 @@ class Run:
     view: View
     saving: Saving | None = None
     execution: Execution | None = None
-    inbox: SimpleQueue[Message] = field(default_factory=SimpleQueue)
     hearing: Hearing | None = None
 
     def answer(self, answers: Answers, *, quiet: bool = False) -> list[Job]:
@@ -121,7 +120,7 @@ class Run:
             yield from self._end(refused, view if isinstance(view, JsonLines) else ErrorsOnly())
             return
         notices = Notices(clock, usual_times(self.session, self.refs), waits=self.options.attempts is None)
-        inbox = self.inbox
+        inbox: SimpleQueue[Message] = self.hearing.inbox if self.hearing else SimpleQueue()
         # While one file settles on the disk, the next one has the wire.
         options = replace(
             self.options, steps=tuple(steps), parallel=2 * self.options.parallel, is_watched=view.is_watched

@@ -139,11 +139,14 @@ def wait(
             answers_for_people=line is None,
             resume=partial(resume_command, context, source=source),
         )
-        run = Run(session=this, refs=refs, options=options, view=seen, saving=saving, execution=execution)
+        hearing = None
         if listen is not None or url is not None:
             from videostat.cli.hearing import hear_webhooks
 
-            run = replace(run, hearing=hear_webhooks(this, refs, run.inbox, listen, url, quiet=quiet))
+            hearing = hear_webhooks(this, refs, listen, url, quiet=quiet)
+        run = Run(
+            session=this, refs=refs, options=options, view=seen, saving=saving, execution=execution, hearing=hearing
+        )
         ended = run.answer(Answers(line, this.clock.now, refs), quiet=quiet)
         now = this.clock.now()
     report_to_ci(ended)

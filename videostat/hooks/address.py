@@ -38,9 +38,13 @@ class Address:
             return self.host == "localhost"
 
     @property
-    def url(self) -> str:
+    def origin(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}{self.path}"
+        return f"http://{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return self.origin + self.path
 
 
 def parse_address(text: str) -> Address:
