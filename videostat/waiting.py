@@ -279,7 +279,7 @@ def run(
         except Unreachable as error:
             inbox.put(Reply(job.ref, error))
 
-    targets = [_target(client, ref, saved.get(ref)) for ref in refs]
+    targets = [make_target(client, ref, saved.get(ref)) for ref in refs]
     return _closing(workers, poll(targets, submit, inbox, clock, options))
 
 
@@ -288,7 +288,8 @@ def _closing(workers: Workers[Message], jobs: Iterator[Job | None]) -> Iterator[
         yield from jobs
 
 
-def _target(client: Client, ref: JobRef, saved: Job | None) -> Target:
+def make_target(client: Client, ref: JobRef, saved: Job | None = None) -> Target:
+    """What the loop must know of a job."""
     account = client.account(ref.provider)
     return Target(
         ref,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import secrets
 from collections import defaultdict
+from dataclasses import dataclass, field
 from queue import SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Self
 
 from videostat.config.file import BASE_URL, parse
@@ -18,9 +19,10 @@ from videostat.polling.hints import Door, Hint
 from videostat.render.messages import say_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from videostat.cli.session import Session
+    from videostat.config import Account
     from videostat.hooks.address import Address
     from videostat.hooks.delivery import Delivery
     from videostat.models import JobRef
@@ -41,6 +43,14 @@ def check_url(url: str) -> str:
     return str(parse("--url", url, BASE_URL))
 
 
+@dataclass(frozen=True)
+class Newcomer:
+    """A job that was announced; `recorded` is set when it is in the history."""
+
+    ref: JobRef
+    recorded: Event = field(default_factory=Event)
+
+
 class Hearing:
     """A receiver for the jobs of one run, which listens to `inbox` and calls `turn` several times a second.
 
@@ -55,6 +65,7 @@ class Hearing:
         *,
         public_base: str | None = None,
         quiet: bool = False,
+        is_healthy: Callable[[], bool] | None = None,
     ) -> None:
         self.inbox: SimpleQueue[Message] = SimpleQueue()
         self._client, self._clock = session.client, session.clock
@@ -68,17 +79,21 @@ class Hearing:
         self._nonce, self._heard_nonce = "", ""
         self._is_door_open: bool | None = None
         self._has_refused = False
-        self._receiver = Receiver(address, self._hear)
+        self._receiver = Receiver(address, self._hear, is_healthy)
         self.url = public_url(public_base or self._receiver.address.origin, address.path)
 
     def expect(self, refs: Iterable[JobRef]) -> None:
         """Hear what is said about these jobs."""
         for ref in refs:
             account = self._client.account(ref.provider)
-            webhook = account.provider.webhook
+            self._lock(account)
             self._groups[ref] = account.key_group
-            self._locks[account.key_group] = (webhook.signature if webhook else None, account.webhook_secret)
             self._refs[ref.id].append(ref)
+
+    def _lock(self, account: Account) -> None:
+        """Let in what the account's service can have sent."""
+        webhook = account.provider.webhook
+        self._locks[account.key_group] = (webhook.signature if webhook else None, account.webhook_secret)
 
     def __enter__(self) -> Self:
         self._receiver.__enter__()
@@ -100,16 +115,27 @@ class Hearing:
             if not self._quiet:
                 yield sentence
 
+    def newcomers(self) -> Iterator[Newcomer]:
+        """Yield the jobs that are to be waited for from now on."""
+        yield from ()
+
     def _hear(self, delivery: Delivery) -> bool:
         if self._nonce and mentioned(delivery, {self._nonce}):
             self._heard_nonce = self._nonce
             return True
+        return self._heed(delivery, self._senders(delivery))
+
+    def _senders(self, delivery: Delivery) -> set[str]:
         senders = possible_senders(delivery, self._locks)
         if not senders and not self._has_refused:
             self._has_refused = True
             self._notes.put(
                 "a delivery with a wrong signature was refused: is webhook_secret the secret of your endpoint?"
             )
+        return senders
+
+    def _heed(self, delivery: Delivery, senders: set[str]) -> bool:
+        """Wake the looks at the jobs that a delivery mentions; return whether anybody can have sent it."""
         found = [ref for job_id in mentioned(delivery, self._refs) for ref in self._refs[job_id]]
         hint = Hint(tuple(ref for ref in found if self._groups[ref] in senders))
         if hint.refs and self.inbox.qsize() < MOST_HINTS:

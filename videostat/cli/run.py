@@ -103,7 +103,7 @@ class Run:
         return ended
 
     def __iter__(self) -> Iterator[Job]:
-        if not self.refs:
+        if not self.refs and not self.options.stays:
             return
         clock, history, view = self.session.clock, self.session.history, self.view
         history.add(self.refs, clock.now(), wanted=self.saving is not None)
@@ -111,15 +111,15 @@ class Run:
             self.saving.note_recent(history)
         steps = self._steps()
         saved = {job.ref: job for job in self.saving.already()} if self.saving else {}
-        accounts = {ref: self.session.client.account(ref.provider) for ref in self.refs}
+        accounts = {ref: self._account(ref) for ref in self.refs}
         # A key command may ask for a passphrase: not while a look's seconds are counted.
         refused = _without_key({ref: account for ref, account in accounts.items() if ref not in saved})
         asked = [ref for ref in self.refs if ref not in refused]
-        if not asked:
+        if not asked and not self.options.stays:
             # There is no wait, and so no screen.
             yield from self._end(refused, view if isinstance(view, JsonLines) else ErrorsOnly())
             return
-        notices = Notices(clock, usual_times(self.session, self.refs), waits=self.options.attempts is None)
+        notices = Notices(clock, self._usual, waits=self.options.attempts is None)
         inbox: SimpleQueue[Message] = self.hearing.inbox if self.hearing else SimpleQueue()
         # While one file settles on the disk, the next one has the wire.
         options = replace(
@@ -128,12 +128,11 @@ class Run:
         with forward_signals(inbox), self.execution or nullcontext(), self.hearing or nullcontext(), view:
             yield from self._end(refused, view)
             for job in waiting.run(self.session.client, asked, steps, options, inbox=inbox, clock=clock, saved=saved):
-                for sentence in self.hearing.turn() if self.hearing else ():
-                    view.note(f"videostat: {sentence}")
+                self._hear()
                 if job is None:
                     view.tick()
                     continue
-                history.update(job, clock.now(), base_url=accounts[job.ref].base_url)
+                history.update(job, clock.now(), base_url=self._account(job.ref).base_url)
                 for sentence in notices.about(job):
                     view.note(f"videostat: {sentence}")
                 if self.execution and (printed := self.execution.output.pop(job.ref, b"")):
@@ -145,6 +144,30 @@ class Run:
                 if job.ended:
                     with view.aside():
                         yield job
+                    if self.options.stays and self.saving:
+                        self.saving.transfers.pop(job.ref, None)
+
+    def _account(self, ref: JobRef) -> Account:
+        return self.session.client.account(ref.provider)
+
+    def _usual(self, ref: JobRef) -> float:
+        return self._account(ref).provider.polling.usual
+
+    def _hear(self) -> None:
+        """Say what there is to say of webhooks, and wait for the jobs that they have announced."""
+        if not self.hearing:
+            return
+        for sentence in self.hearing.turn():
+            self.view.note(f"videostat: {sentence}")
+        history = self.session.history
+        for newcomer in self.hearing.newcomers():
+            # A job is in the history before its announcement is answered.
+            history.add([newcomer.ref], self.session.clock.now(), wanted=self.saving is not None)
+            newcomer.recorded.set()
+            file = history.file(newcomer.ref)
+            # One that is repeated is not handed on again.
+            if not (file and file.exists()):
+                self.hearing.inbox.put(waiting.make_target(self.session.client, newcomer.ref))
 
     def _end(self, jobs: Mapping[JobRef, Job], view: View) -> Iterator[Job]:
         for job in jobs.values():

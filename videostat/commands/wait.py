@@ -82,7 +82,7 @@ def wait(
       videostat wait jogg proj_abc123 --timeout 20m
       videostat wait jogg:proj_abc123 reelbot:reel_42 --download
       videostat wait --unfinished --download
-      videostat wait jogg proj_abc123 --listen 8080 --url https://words.trycloudflare.com
+      videostat wait jogg proj_abc123 --listen 8080
 
     Exit code: 0 every job has its video, 5 one failed, 9 not saved, 124 the timeout; all are in the README.
     """

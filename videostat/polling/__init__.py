@@ -26,7 +26,7 @@ from videostat.models import DOWNLOAD_AGAIN, NOT_SAVED_IN_TIME, Job, JobRef, Sta
 from videostat.polling import course
 from videostat.polling.agenda import Agenda
 from videostat.polling.course import Again, EndGroup, Next, Past, Pause
-from videostat.polling.hints import AFTER_HINT, Door, Hearsay, Hint, SleepDetector
+from videostat.polling.hints import AFTER_HINT, NUDGE, Door, Hearsay, Hint, SleepDetector
 from videostat.polling.options import Message, Phase, PollOptions, Reply, Target
 from videostat.polling.pace import Lane, between_looks, until_next_look
 
@@ -56,19 +56,24 @@ def poll(
     The last Job of each target has `ended=True`. The problem of a job that has not ended is a passing one.
 
     `submit` starts a step and returns; its outcome is put into `inbox` as a Reply, by any thread. A number in the
-    inbox is a signal: every job ends, interrupted. A Hint wakes looks, a Door says whether hints can come in.
+    inbox is a signal: every job ends, interrupted. A Hint wakes looks, a Door says whether hints can come in, a
+    Target is one job more.
     An exception that is not a VideostatError is raised again here.
     """
-    tasks = {target.ref: _Task(target, target.saved or Job(ref=target.ref)) for target in targets}
+    tasks: dict[JobRef, _Task] = {}
     deadline = clock.monotonic() + (options.timeout or math.inf)
     loop = _Loop(tasks, submit, clock, options, jitter, deadline)
-    yield from loop.start()
-    while tasks:
+    yield from loop.join(targets)
+    while tasks or options.stays:
         loop.send()
         item = clock.wait(inbox, loop.until_next_event())
         match item:
             case int():
                 yield from loop.end_all(Interrupted(item))
+                if options.stays:
+                    raise Interrupted(item)
+            case Target():
+                yield from loop.join([item])
             case Reply():
                 yield from loop.receive(item)
             case Hint():
@@ -76,7 +81,7 @@ def poll(
             case Door():
                 loop.adapt(item)
         # Not before the inbox is empty: what is in it came in time, even if its turn comes late.
-        if item is None or (isinstance(item, Hint) and loop.is_flooded()):
+        if item is None or item == NUDGE or (isinstance(item, Hint) and loop.is_flooded()):
             yield None
             yield from loop.end_at_deadline()
         yield from loop.wake()
@@ -116,12 +121,17 @@ class _Loop:
     _sleep: SleepDetector = field(default_factory=SleepDetector)
     _ticked_at: float = -math.inf
 
-    def start(self) -> Iterator[Job]:
+    def join(self, targets: Iterable[Target]) -> Iterator[Job]:
+        """Begin with jobs; of one that is waited for already, this is a hint."""
         begun = []
-        for task in [*self._tasks.values()]:
-            if task.target.saved:
+        for target in targets:
+            if target.ref in self._tasks:
+                self.heed(Hint((target.ref,)))
+                continue
+            task = self._tasks[target.ref] = _Task(target, target.saved or Job(ref=target.ref))
+            if target.saved:
                 task.phase = Phase.SAVE
-                begun.append(self._answered(task, task.target.saved))
+                begun.append(self._answered(task, target.saved))
             else:
                 self._lane(task).ready.append(task)
         yield from self._emit(begun)

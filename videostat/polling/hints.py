@@ -29,6 +29,10 @@ class Hint:
     refs: tuple[JobRef, ...]
 
 
+# Wakes the loop itself, which then gives its caller a turn.
+NUDGE = Hint(())
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
     """Whether deliveries can come in, as far as we know: we have just tried it from outside."""

@@ -53,8 +53,8 @@ class Reply:
     outcome: Job | Exception
 
 
-# What the loop hears; a number is a signal.
-Message = Reply | Hint | Door | int
+# What the loop hears; a Target is one job more, a number is a signal.
+Message = Reply | Target | Hint | Door | int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,7 @@ class PollOptions:
     `attempts`: look at most this many times instead of waiting, within `time_limit` for each job.
     `steps`: the phases that follow a success. `parallel`: how many videos are saved at once.
     `stop_when`: a job that ended like this ends all others. `is_watched`: a person looks at a live screen now.
+    `stays`: goes on without jobs too, until a signal.
     """
 
     timeout: float = 0
@@ -75,3 +76,4 @@ class PollOptions:
     parallel: int = 3
     stop_when: Callable[[Job], bool] = lambda _: False
     is_watched: Callable[[], bool] = lambda: False
+    stays: bool = False

@@ -9,7 +9,7 @@ from videostat.models import State
 from videostat.render.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from videostat.clock import Clock
     from videostat.models import Job, JobRef
@@ -25,7 +25,7 @@ class Notices:
     """
 
     clock: Clock
-    usual: Mapping[JobRef, float]
+    usual: Callable[[JobRef], float]
     waits: bool = True
     _words: set[tuple[str, str | None]] = field(default_factory=set)
     _changed: dict[JobRef, tuple[object, float]] = field(default_factory=dict)
@@ -39,12 +39,16 @@ class Notices:
             status = clean(job.status, longest=80)
             waiting = ": still waiting" if self.waits else ""
             yield f"{job.ref}: {job.ref.provider} reports a status it does not document, '{status}'{waiting}"
+        if job.ended:
+            self._changed.pop(job.ref, None)
+            self._stalled.discard(job.ref)
+            return
         now = self.clock.monotonic()
         stands = job.state, job.status, job.progress, job.message
         before, since = self._changed.setdefault(job.ref, (stands, now))
         if stands != before:
             self._changed[job.ref] = stands, now
-        elif now - since >= STALLED * self.usual[job.ref] and job.ref not in self._stalled and not job.ended:
+        elif now - since >= STALLED * self.usual(job.ref) and job.ref not in self._stalled:
             self._stalled.add(job.ref)
-            still, usual = (now - since) / 60, self.usual[job.ref] / 60
+            still, usual = (now - since) / 60, self.usual(job.ref) / 60
             yield f"{job.ref}: no change for {still:.0f} minutes; such a job usually takes {usual:.0f}"
