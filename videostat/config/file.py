@@ -171,7 +171,7 @@ _ANY = re.compile(r".*", re.DOTALL)
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d"
 _WITHOUT = "without spaces, quotes, line breaks, control or non-ASCII characters"
 KEY = Kind(_key, f"a key {_WITHOUT}")
-SECRET = Kind(partial(_matching, _KEY), f"a secret {_WITHOUT}")
+SECRET = Kind(_key, f"a secret {_WITHOUT}")
 BASE_URL = Kind(_base_url, "an address like https://gateway.example.com/prefix, without user, password or query")
 
 _TABLE = Kind(partial(_instance, dict), "a table")
