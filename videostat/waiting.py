@@ -19,7 +19,7 @@ from videostat.clock import Clock
 from videostat.errors import JobFailed, NotReady, NotSaved, Unreachable, UsageError
 from videostat.models import Job, JobRef, Link, State
 from videostat.polling import ATTEMPTS, poll
-from videostat.polling.options import Phase, PollOptions, Reply
+from videostat.polling.options import Message, Phase, PollOptions, Reply
 from videostat.polling.workers import Workers
 from videostat.saving import NO_SLOT, Source, Transfer, download
 from videostat.saving.destination import Destination, ensure_writable, join_saved
@@ -259,7 +259,7 @@ def run(
     steps: Mapping[Phase, Callable[[Job], Job]],
     options: PollOptions,
     *,
-    inbox: SimpleQueue[Reply | int],
+    inbox: SimpleQueue[Message],
     clock: Clock,
     saved: Mapping[JobRef, Job] = MappingProxyType({}),
     worked: Collection[JobRef] = (),
@@ -284,6 +284,6 @@ def run(
     return _closing(workers, poll(targets, submit, inbox, clock, options, groups=client.groups))
 
 
-def _closing(workers: Workers[Reply | int], jobs: Iterator[Job | None]) -> Iterator[Job | None]:
+def _closing(workers: Workers[Message], jobs: Iterator[Job | None]) -> Iterator[Job | None]:
     with closing(workers):
         yield from jobs

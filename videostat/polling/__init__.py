@@ -33,7 +33,8 @@ from videostat.models import DOWNLOAD_AGAIN, NOT_SAVED_IN_TIME, Job, JobRef, Sta
 from videostat.polling import course
 from videostat.polling.agenda import Agenda
 from videostat.polling.course import Step
-from videostat.polling.options import Phase, PollOptions, Reply, Target
+from videostat.polling.hints import Hearsay, SleepDetector, free_to_ask
+from videostat.polling.options import Door, Hint, Message, Phase, PollOptions, Reply, Target
 from videostat.polling.pace import (
     IN_FLIGHT,
     LONGEST_PAUSE,
@@ -62,7 +63,7 @@ _FREE = Group()  # what steps of our own share, which no key group holds back
 def poll(
     targets: Iterable[Target],
     submit: Callable[[Phase, Job], None],
-    inbox: SimpleQueue[Reply | int],
+    inbox: SimpleQueue[Message],
     clock: Clock,
     options: PollOptions,
     *,
@@ -75,19 +76,28 @@ def poll(
 
     `submit` starts a step and returns; its outcome is put into `inbox` as a Reply, by any thread. A number in the
     inbox is a signal: every job ends, interrupted. An exception that is not a VideostatError is raised again here.
+    A Hint wakes looks, a Door says whether hints can come in, a Target is one job more.
     `groups`: what the key groups have met before, shared by all polls of one client.
     """
     loop = _Loop(submit, clock, options, jitter, clock.monotonic() + (options.timeout or math.inf))
+    groups = {} if groups is None else groups
     try:
-        yield from loop.start(targets, {} if groups is None else groups)
-        while loop.tasks:
+        yield from loop.start(targets, groups)
+        while loop.tasks or options.stays:
             loop.send()
             item = clock.wait(inbox, loop.until_next_event())
-            if isinstance(item, int):
-                yield from loop.end_all(Interrupted(item))
-            elif item is not None:
-                yield from loop.receive(item)
-            else:
+            match item:
+                case int():
+                    yield from loop.end_all(Interrupted(item))
+                    if options.stays:
+                        raise Interrupted(item)
+                case Target():
+                    yield from loop.start([item], groups)
+                case Reply():
+                    yield from loop.receive(item)
+                case Hint() | Door():
+                    loop.heed(item)
+            if loop.is_tick(item):
                 yield None
                 # Not before the inbox is empty: what is in it came in time, even if its turn comes late.
                 yield from loop.end_at_deadline()
@@ -112,10 +122,16 @@ class _Loop:
     _looks: Agenda[Task] = field(default_factory=Agenda)
     _time_limits: Agenda[Task] = field(default_factory=Agenda)
     _codes: dict[str, set[int]] = field(default_factory=dict)
+    _hearsay: Hearsay = field(default_factory=Hearsay)
+    _sleep: SleepDetector = field(default_factory=SleepDetector)
 
     def start(self, targets: Iterable[Target], groups: dict[str, Group]) -> Iterator[Job]:
+        """Begin with jobs; of one that is waited for already, this is a hint."""
         now, begun = self._clock.monotonic(), []
         for target in {target.ref: target for target in targets}.values():
+            if target.ref in self.tasks:
+                self.heed(Hint((target.ref,)))
+                continue
             group = self._groups[target.key_group] = groups.setdefault(target.key_group, Group())
             if not group.left:
                 group.begin_anew()
@@ -195,9 +211,24 @@ class _Loop:
         else:
             yield from self._emit(self._heard(task, outcome))
 
+    def heed(self, message: Hint | Door) -> None:
+        """Bring looks forward as hints say."""
+        self._hasten(self._hearsay.heed(message, self.tasks, self._clock.monotonic()))
+
+    def _hasten(self, tasks: Iterable[Task]) -> None:
+        """Bring looks forward: never under the floor, nor into a pause."""
+        now = self._clock.monotonic()
+        for task in tasks:
+            self._looks.bring_forward(task, max(now, task.ready_at(), self._lane(task).gate.paused_until))
+
+    def is_tick(self, item: Message | None) -> bool:
+        return self._hearsay.is_tick(item, self._clock.monotonic(), self._deadline)
+
     def wake(self) -> Iterator[Job]:
         """Queue the looks that are due, and end the jobs whose time is over."""
         now = self._clock.monotonic()
+        if self._sleep.was_asleep(self._clock.now().timestamp(), now):
+            self._hasten(free_to_ask(self.tasks.values()))
         for task in self._looks.take_due(now):
             self._queue(task)
         for task in self._time_limits.take_due(now):
@@ -372,13 +403,18 @@ class _Loop:
         else:
             task.job = job
         if step is Step.END and not (self._waits and job.state is State.SUCCEEDED and task.looks_again()):
+            self._hearsay.learn(task)
             return [self._next(task)]
         if not self._waits:
             return [self._end(task)]
         is_doubt = step is Step.ASK_AGAIN
-        wait = task.target.polling.floor if is_doubt else self._until_next_look(task)
+        wait = task.target.polling.floor if is_doubt else self._hearing_wait(task)
         self._schedule(task, wait)
         return [replace(task.job, poll_after=wait)]
+
+    def _hearing_wait(self, task: Task) -> float:
+        usual, now = self._until_next_look(task), self._clock.monotonic()
+        return self._hearsay.wait(task, usual, self._options.interval, now)
 
     def _until_next_look(self, task: Task) -> float:
         return until_next_look(
