@@ -14,14 +14,15 @@ _videostat_accounts() {
 _videostat_command() {
     options='' commands='' argument=''
     case $1 in
-        '') options='--version -h --help' commands='status wait download list providers demo sandbox history config completion' ;;
+        '') options='--version -h --help' commands='status wait download list providers listen demo sandbox history config completion' ;;
         'status') options='--from --unfinished --provider --state --since -j --json --fields -q --quiet --exit-status --no-history --debug --config -h --help' argument='JOBS' ;;
-        'wait') options='--from --unfinished --provider --state --since -t --timeout --interval --fail-fast --any --download --output-dir -o --output --name --parallel --overwrite --allow-private --exec -j --json --fields -q --quiet --progress --no-history --debug --config -h --help' argument='JOBS' ;;
+        'wait') options='--from --unfinished --provider --state --since -t --timeout --interval --listen --url --fail-fast --any --download --output-dir -o --output --name --parallel --overwrite --allow-private --exec -j --json --fields -q --quiet --progress --no-history --debug --config -h --help' argument='JOBS' ;;
         'download') options='--from --missing --provider --state --since --output-dir -o --output --name --parallel --overwrite --allow-private --exec -j --json --fields -q --quiet --progress --no-history --debug --config -h --help' argument='JOBS' ;;
         'list') options='--state --since -n --limit --all -j --json --fields -q --quiet --no-history --debug --config -h --help' argument='ACCOUNT' ;;
         'providers') options='-j --json --fields --config -h --help' argument='' ;;
+        'listen') options='--listen --download --output-dir --name --parallel --allow-private --exec -j --json --debug --config -h --help' argument='TEXT' ;;
         'demo') options='-h --help' argument='' ;;
-        'sandbox') options='--port --speed --limits --fail-rate --expire --cut-after --bytes-per-second --ranges --no-ranges -h --help' argument='' ;;
+        'sandbox') options='--port --speed --limits --fail-rate --expire --cut-after --bytes-per-second --ranges --no-ranges --webhook -h --help' argument='' ;;
         'history') options='--unfinished --missing --provider --state --since -n --limit --all -j --json --fields -q --quiet -h --help' commands='forget' ;;
         'history forget') options='--older-than --all -h --help' argument='JOBS' ;;
         'config') options='-h --help' commands='init path show set-key check' ;;
@@ -42,7 +43,7 @@ _videostat_option() {
         --from | --config | -o | --output | --exec) expected='FILE' ;;
         --provider) expected='ACCOUNT' ;;
         --state) expected='queued running succeeded failed unknown' ;;
-        --since | --fields | -t | --timeout | --interval | --name | --parallel | -n | --limit | --port | --speed | --fail-rate | --expire | --cut-after | --bytes-per-second | --older-than) expected='TEXT' ;;
+        --since | --fields | -t | --timeout | --interval | --listen | --url | --name | --parallel | -n | --limit | --port | --speed | --fail-rate | --expire | --cut-after | --bytes-per-second | --webhook | --older-than) expected='TEXT' ;;
         --output-dir) expected='FOLDER' ;;
         --progress) expected='auto bars log json' ;;
         *) expected='' ;;

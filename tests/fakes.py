@@ -141,7 +141,7 @@ def name(ref: JobRef) -> str:
 
 
 def targets(names: Sequence[str], polling: Polling = JOGG, rate: float = math.inf) -> list[Target]:
-    return [Target(ref(name), ref(name).provider, polling, rate) for name in names]
+    return [Target(ref(name), ref(name).provider, polling, rate, announces=True) for name in names]
 
 
 @dataclass
@@ -167,8 +167,8 @@ class Scene:
     heard: list[Heard] = field(default_factory=list)
     most_at_once: Counter[Phase] = field(default_factory=Counter)
 
-    def play(self, then: Callable[[Job | None], None] = lambda _: None) -> Self:
-        """Polls until all have ended; `then` is called with whatever the loop gives."""
+    def play(self, then: Callable[[Job | None], None] = lambda _: None, *, names: Sequence[str] | None = None) -> Self:
+        """Polls until all have ended, of `names` or of all; `then` is called with whatever the loop gives."""
         answers = {name: _endless(script) for name, script in self.scripts.items()}
         in_flight: dict[str, Phase] = {}
         over: set[str] = set()
@@ -193,7 +193,7 @@ class Scene:
 
             self.clock.deliver(self.clock.time + late, reply)
 
-        jobs = [replace(target, **self.past) for target in targets([*self.scripts], self.polling, self.rate)]
+        jobs = [replace(target, **self.past) for target in targets(names or [*self.scripts], self.polling, self.rate)]
         told = poll(jobs, submit, SimpleQueue(), self.clock, self.options, groups=self.groups, jitter=self.jitter)
         for job in told:
             if job is not None:

@@ -24,7 +24,7 @@ LEVELS = (
     {"errors", "clock", "private"},
     {"models"},
     {"providers"},
-    {"transport", "config", "history", "polling", "saving"},
+    {"transport", "config", "history", "polling", "saving", "hooks"},
     {"client"},
     {"waiting"},
     {"render", "sandbox", "completion"},
@@ -44,7 +44,7 @@ SHARED_BY_SERVICES = {"providers.base", "providers.reading", "providers.refusals
 HTTP = {"transport"}
 ONLY_IN = {
     "http.client": HTTP,
-    "http.server": {"sandbox"},
+    "http.server": {"sandbox", "hooks"},
     "requests": HTTP,
     "rich": {"render"},
     "sqlite3": {"history"},
@@ -207,6 +207,7 @@ def test_no_module_leads_back_to_itself() -> None:
         ("polling", "import requests.adapters"),
         ("polling", "from http import client"),
         ("polling", "import http.server"),
+        ("hooks.receiver", "from videostat.polling import poll"),
         ("polling", "from urllib3.util import Retry"),
         ("polling", "from rich.text import Text"),
         ("client", "import sqlite3"),
@@ -239,6 +240,7 @@ def test_a_wrong_import_is_found(module: str, source: str) -> None:
         ("providers.newcomer", "from videostat.providers import base\nfrom videostat.errors import Gone"),
         ("providers", "from videostat.providers import doubao, jogg, reelbot"),
         ("transport", "import http.client, requests\nfrom videostat import __version__"),
+        ("hooks.receiver", "from http.server import ThreadingHTTPServer\nfrom videostat.errors import UsageError"),
         ("render.live", "from rich.live import Live\nfrom videostat.render import text\nfrom .text import clean"),
         ("sandbox.server", "import http.server\nfrom videostat.providers import jogg\nfrom http import HTTPStatus"),
         ("commands.wait", "import typer, tomllib\nfrom videostat import client, polling, render, sandbox"),

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 KEY = "Canary-key&5f1c9a7e20"
 SIGNATURE = "canary-signature-77d0"
 PASSWORD = "canary-password-31b8"
+WEBHOOK_SECRET = "whsec_canary-4fe2"
 
 # The end of the key is the same however the rest is spelt.
-CANARIES = ("5f1c9a7e20", SIGNATURE, PASSWORD)
+CANARIES = ("5f1c9a7e20", SIGNATURE, PASSWORD, WEBHOOK_SECRET)
 ECHO = {"X-Echo": f"Bearer {KEY}", "X-Request-Id": quote(KEY, safe="")}
 
 VIDEO = f"http://127.0.0.1:9/v.mp4?X-Amz-Signature={SIGNATURE}"
@@ -76,6 +77,7 @@ def test_no_canary_is_left_anywhere(
     service: Server, videostat: Videostat, home: Path, monkeypatch: pytest.MonkeyPatch, *, provider: str, answer: str
 ) -> None:
     monkeypatch.setenv(f"VIDEOSTAT_{provider.upper()}_API_KEY", KEY)
+    monkeypatch.setenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET", WEBHOOK_SECRET)
     monkeypatch.setenv(f"VIDEOSTAT_{provider.upper()}_BASE_URL", f"{service.url}/{answer.replace(' ', '-')}")
     for command in COMMANDS:
         got = videostat(*(word.format(provider=provider) for word in command))

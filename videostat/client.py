@@ -31,7 +31,7 @@ from videostat.errors import (
 from videostat.models import Job, JobRef, State
 from videostat.polling import course, poll
 from videostat.polling.groups import Group
-from videostat.polling.options import ATTEMPTS, Phase, PollOptions, Reply, Target
+from videostat.polling.options import ATTEMPTS, Message, Phase, PollOptions, Reply, Target
 from videostat.providers import reading
 from videostat.transport import Transport
 from videostat.transport.tracing import LOG
@@ -142,6 +142,7 @@ class Client:
                 address=account.base_url,
                 worked=ref in worked,
                 account_worked=account.key_group in groups,
+                announces=account.provider.webhook is not None,
             )
             for ref, account in accounts.items()
         ]
@@ -161,7 +162,7 @@ class Client:
         """
         account = self.account(job.ref.provider)
         wanted = replace(job, video_url=None, needs_url=account.provider.video is not None)
-        inbox: SimpleQueue[Reply | int] = SimpleQueue()
+        inbox: SimpleQueue[Message] = SimpleQueue()
 
         def submit(_: Phase, job: Job) -> None:
             try:
@@ -267,6 +268,12 @@ class Client:
                     raise
                 sleep(wait)
         return self.page(name, number, size)
+
+    def knock(self, url: str, nonce: str) -> int:
+        """Post a delivery to an address that should be ours, and return the HTTP status; raises what is wrong."""
+        site, slashes, rest = url.partition("://")
+        host, slash, path = rest.partition("/")
+        return self._transport.ask("POST", site + slashes + host, slash + path, {}, body={"knock": nonce}).status
 
     def submit(self, name: str, path: str, body: Mapping[str, Any]) -> object:
         """Order a video; the service's answer, as it is."""

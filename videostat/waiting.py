@@ -19,7 +19,7 @@ from videostat.clock import Clock
 from videostat.errors import JobFailed, NotReady, NotSaved, Unreachable, UsageError
 from videostat.models import Job, JobRef, Link, State
 from videostat.polling import poll
-from videostat.polling.options import ATTEMPTS, Phase, PollOptions, Reply
+from videostat.polling.options import ATTEMPTS, Message, Phase, PollOptions, Reply
 from videostat.polling.pace import with_next_look
 from videostat.polling.workers import Workers
 from videostat.saving import NO_SLOT, Source, Transfer, download
@@ -260,7 +260,7 @@ def run(
     steps: Mapping[Phase, Callable[[Job], Job]],
     options: PollOptions,
     *,
-    inbox: SimpleQueue[Reply | int],
+    inbox: SimpleQueue[Message],
     clock: Clock,
     saved: Mapping[JobRef, Job] = MappingProxyType({}),
     worked: Collection[JobRef] = (),
@@ -282,11 +282,12 @@ def run(
             inbox.put(Reply(job.ref, error))
 
     targets = [replace(target, saved=saved.get(target.ref)) for target in client.targets(refs, worked)]
-    pollings = {target.ref: target.polling for target in targets}
     jobs = poll(targets, submit, inbox, clock, options, groups=client.groups)
-    return _closing(workers, (job and with_next_look(job, pollings[job.ref]) for job in jobs))
+    return _closing(
+        workers, (job and with_next_look(job, client.account(job.ref.provider).provider.polling) for job in jobs)
+    )
 
 
-def _closing(workers: Workers[Reply | int], jobs: Iterator[Job | None]) -> Iterator[Job | None]:
+def _closing(workers: Workers[Message], jobs: Iterator[Job | None]) -> Iterator[Job | None]:
     with closing(workers):
         yield from jobs

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from service import Service
 
     from videostat.models import Job
-    from videostat.polling.options import Phase, Reply
+    from videostat.polling.options import Phase
 
 WORKERS = 32
 TIMED_OUT = 124
@@ -111,11 +111,11 @@ def _polled(look: Callable[[str], Job], ids: Iterable[str]) -> None:
     """The same looks, one at each job, as a command has them made."""
     from videostat.models import JobRef
     from videostat.polling import poll
-    from videostat.polling.options import PollOptions, Reply, Target
+    from videostat.polling.options import Message, PollOptions, Reply, Target
     from videostat.polling.workers import Workers
     from videostat.providers import PROVIDERS
 
-    inbox: SimpleQueue[Reply | int] = SimpleQueue()
+    inbox: SimpleQueue[Message] = SimpleQueue()
     workers = Workers(inbox.put)
 
     def submit(_: Phase, job: Job) -> None:
@@ -154,10 +154,10 @@ def _idle(jobs: int, seconds: int) -> float:
     """All have been looked at, and none is due."""
     from videostat.models import Job, JobRef, State
     from videostat.polling import poll
-    from videostat.polling.options import PollOptions, Reply, Target
+    from videostat.polling.options import Message, PollOptions, Reply, Target
     from videostat.providers import PROVIDERS
 
-    clock, inbox = Clock(), SimpleQueue[Reply | int]()
+    clock, inbox = Clock(), SimpleQueue[Message]()
     targets = [Target(JobRef("doubao", str(at)), "doubao", PROVIDERS["doubao"].polling) for at in range(jobs)]
 
     def submit(_: Phase, job: Job) -> None:

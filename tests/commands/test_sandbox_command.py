@@ -29,7 +29,7 @@ def test_it_prints_the_exports_serves_and_ends_by_the_signal(
         try:
             assert server.stdout
             assert server.stderr
-            exports = [server.stdout.readline() for _ in range(7)]
+            exports = [server.stdout.readline() for _ in range(8)]
             assert server.stderr.readline().startswith("Serving on http://127.0.0.1:")
             for line in exports:
                 export, name, value = re.split("[ =]", line.rstrip("\n"), maxsplit=2)
@@ -47,6 +47,25 @@ def test_it_prints_the_exports_serves_and_ends_by_the_signal(
         assert "Traceback" not in said
 
 
+def test_it_announces_a_job_that_ends(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as receiver:
+        receiver.settimeout(20)
+        url = f"http://127.0.0.1:{receiver.getsockname()[1]}/hooks/here"
+        command = [sys.executable, "-m", "videostat", "sandbox", "--port", "0", "--speed", "100", "--webhook", url]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+            try:
+                assert server.stdout
+                for _ in range(8):
+                    _, name, value = re.split("[ =]", server.stdout.readline().rstrip("\n"), maxsplit=2)
+                    monkeypatch.setenv(name, value)
+                assert videostat("status", "-q", "jogg:proj_told").lines == ["queued"]
+                delivery, _ = receiver.accept()
+                with delivery:
+                    assert delivery.recv(4096).startswith(b"POST /hooks/here ")
+            finally:
+                server.terminate()
+
+
 def test_a_signal_that_comes_early_is_kept(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = Sandbox.environment
 
@@ -56,7 +75,7 @@ def test_a_signal_that_comes_early_is_kept(videostat: Videostat, monkeypatch: py
 
     monkeypatch.setattr(Sandbox, "environment", and_ctrl_c)
     got = videostat("sandbox", "--port", "0")
-    assert (got.code, len(got.lines)) == (130, 7)
+    assert (got.code, len(got.lines)) == (130, 8)
     assert "Serving on http://127.0.0.1:" in got.stderr
 
 
@@ -74,6 +93,9 @@ def test_a_signal_that_comes_early_is_kept(videostat: Videostat, monkeypatch: py
         ["--expire", "-1"],
         ["--cut-after", "0"],
         ["--bytes-per-second", "0"],
+        ["--webhook", "127.0.0.1:8080/x"],
+        ["--webhook", "ftp://127.0.0.1/x"],
+        ["--webhook", ""],
     ],
 )
 def test_options_that_cannot_be_are_told(videostat: Videostat, argv: list[str]) -> None:

@@ -472,6 +472,7 @@ def test_every_setting_is_listed_with_its_source(configure: Callable[..., Settin
         ("jogg", "api_key", "****llow", file),
         ("jogg", "base_url", "https://api.jogg.ai", service),
         ("jogg", "max_requests_per_second", "0.5", file),
+        ("jogg", "webhook_secret", None, "not set"),
         ("doubao", "api_key", None, "not set"),
         ("doubao", "base_url", None, "not set"),
         ("doubao", "max_requests_per_second", "50", service),
@@ -488,6 +489,47 @@ def test_no_representation_shows_a_key(configure: Callable[..., Settings]) -> No
     settings = configure(f'[providers.jogg]\napi_key = "{CANARY}"', REELBOT_API_KEY=CANARY)
     account = settings.account("jogg")
     assert CANARY not in f"{settings!r}{account!r}{account.key()!r}{list(settings.values())}"
+
+
+# --- webhook secrets
+
+SECRET_SOURCES = {
+    "environment variable VIDEOSTAT_JOGG_WEBHOOK_SECRET": "secret-of-variable",
+    "config.toml": CANARY,
+}
+
+
+@pytest.mark.parametrize("sources", [pair for n in (0, 1, 2) for pair in combinations(SECRET_SOURCES, n)])
+@pytest.mark.parametrize("name", ["jogg", "jogg-avatar", "jogg-product"])
+def test_the_strongest_source_of_a_webhook_secret_wins(
+    configure: Callable[..., Settings], name: str, sources: tuple[str, ...]
+) -> None:
+    environ = {source.split()[-1]: SECRET_SOURCES[source] for source in sources if source.startswith("environment")}
+    written = f'webhook_secret = "{CANARY}"' if "config.toml" in sources else ""
+    settings = configure(f"[providers.jogg]\n{written}", **environ)
+    secret = SECRET_SOURCES[sources[0]] if sources else None
+    account = settings.account(name)
+    assert account.webhook_secret == secret
+    masked = mask(secret) if secret else None
+    assert shown(settings, "jogg", "webhook_secret") == (masked, sources[0] if sources else "not set")
+    assert secret is None or secret not in f"{settings!r}{account!r}{list(settings.values())}"
+
+
+@pytest.mark.parametrize("secret", UNUSABLE)
+def test_an_unusable_webhook_secret_in_a_variable_is_refused_unseen(
+    configure: Callable[..., Settings], secret: str
+) -> None:
+    settings = configure(VIDEOSTAT_JOGG_WEBHOOK_SECRET=secret)
+    with pytest.raises(ConfigError, match="VIDEOSTAT_JOGG_WEBHOOK_SECRET must be a secret without spaces") as caught:
+        settings.account("jogg")
+    assert CANARY not in told(caught.value)
+
+
+def test_an_account_of_ones_own_has_a_webhook_secret_of_its_own(configure: Callable[..., Settings]) -> None:
+    text = '[providers.jogg]\nwebhook_secret = "of-jogg"\n[providers.second]\ntype = "jogg"'
+    settings = configure(text, VIDEOSTAT_SECOND_WEBHOOK_SECRET="of-second")
+    assert [settings.account(name).webhook_secret for name in ("jogg", "second")] == ["of-jogg", "of-second"]
+    assert configure(text).account("second").webhook_secret is None
 
 
 # --- defaults
@@ -647,6 +689,7 @@ def test_a_bad_variable_of_one_account_does_not_stop_another(configure: Callable
                     ("0", "-1", "nan", "inf", "'5'", "true", "[]"),
                 ),
                 ("base_url", "an address", ("1", "true", "[]", "''")),
+                ("webhook_secret", "a secret without spaces", ("1", "true", "''", "'a b'", "[]")),
                 ("type", "one of jogg, ", ("'sora'", "1", "[]", "{}", "''")),
             )
             for value in values
@@ -661,6 +704,8 @@ def test_a_bad_variable_of_one_account_does_not_stop_another(configure: Callable
         ("[providers.jogg-avatar]", "providers.jogg-avatar shares its key with jogg", "[providers.jogg]"),
         ("[providers.jogg-avatar]\ntype='doubao'", "providers.jogg-avatar shares its key with jogg", None),
         ("[providers.jogg]\ntype='doubao'", "is named after one service and has the type of another", "Rename"),
+        ("[providers.doubao]\nwebhook_secret='x'", "doubao.webhook_secret is of no use: ", "--listen"),
+        (f"[providers.x]\nwebhook_secret='x'\n{GATEWAY}", "x.webhook_secret is of no use: ", "--listen"),
         ("[defaults]\ntimeout = 10m", "is not TOML: .*line 2", None),
         ("[defaults]\n[defaults]", "is not TOML: .*line 2", None),
         (f"\n\n[providers.jogg]\napi_key = {CANARY}", "is not TOML: .*line 4", None),
@@ -969,6 +1014,13 @@ def test_a_key_file_that_others_can_read_or_change_gets_a_warning(
     (folder / name).chmod(rights)
     sentence = f"{folder / name} holds a key, and others can read or change it: chmod 600 '{folder / name}'"
     assert load(folder / "config.toml", {}).warnings == [sentence] * warnings
+
+
+def test_a_webhook_secret_is_kept_from_others_like_a_key(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f'[providers.jogg]\nwebhook_secret = "{CANARY}"')
+    file.chmod(0o644)
+    assert load(file, {}).warnings == [f"{file} holds a key, and others can read or change it: chmod 600 {file}"]
 
 
 def test_a_file_without_a_key_may_be_read_by_others(tmp_path: Path) -> None:

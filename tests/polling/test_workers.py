@@ -17,7 +17,7 @@ from videostat.clock import Clock
 from videostat.errors import Unreachable
 from videostat.models import Job, State
 from videostat.polling import poll
-from videostat.polling.options import Phase, PollOptions, Reply
+from videostat.polling.options import Message, Phase, PollOptions, Reply
 from videostat.polling.pace import IN_FLIGHT
 from videostat.polling.workers import Workers
 
@@ -29,7 +29,7 @@ TIMEOUT = 20  # seconds: only a broken test waits so long
 
 def poll_on_threads(count: int, step: Callable[[Job], Job]) -> Iterator[Job]:
     """Poll with real threads; `step` is what each job's look is."""
-    inbox = SimpleQueue[Reply | int]()
+    inbox = SimpleQueue[Message]()
     workers = Workers(inbox.put)
 
     def submit(phase: Phase, job: Job) -> None:

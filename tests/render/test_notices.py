@@ -32,7 +32,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def notices(clock: FakeClock) -> Notices:
-    return Notices(clock, {A: USUAL, B: USUAL})
+    return Notices(clock, lambda _: USUAL)
 
 
 def test_an_undocumented_word_is_told_once_for_all_jobs_of_the_provider(notices: Notices) -> None:
@@ -46,7 +46,7 @@ def test_an_undocumented_word_is_told_once_for_all_jobs_of_the_provider(notices:
 
 def test_another_provider_has_words_of_its_own(clock: FakeClock) -> None:
     other = JobRef("reelbot", "a")
-    notices = Notices(clock, {A: USUAL, other: USUAL})
+    notices = Notices(clock, lambda _: USUAL)
     assert len(list(notices.about(UNKNOWN))) == 1
     assert len(list(notices.about(replace(UNKNOWN, ref=other)))) == 1
 

@@ -255,7 +255,11 @@ def outline(sandbox: Sandbox, value: Any) -> Any:
     return path.endswith("/content"), path.rpartition(".")[2], fetch(sandbox, value).headers["content-type"]
 
 
-@pytest.mark.parametrize("word", WORDS)
+# What changes a delivery and no answer: see test_webhooks.py.
+OF_DELIVERIES = {"twice", "late", "early", "lost"}
+
+
+@pytest.mark.parametrize("word", [word for word in WORDS if word not in OF_DELIVERIES])
 def test_each_word_of_the_table_changes_some_answer(sandbox: Sandbox, clock: FakeClock, word: str) -> None:
     def outlines(job_id: str) -> list[Any]:
         answers = [ask(sandbox, path.format(id=job_id)) for path in (*PATHS.values(), DOWNLOAD)]
@@ -817,7 +821,7 @@ def test_the_environment_points_the_three_accounts_at_the_sandbox(sandbox: Sandb
     environment = sandbox.environment()
     assert environment.keys() == {
         f"VIDEOSTAT_{account}_{what}" for account in ("JOGG", "DOUBAO", "REELBOT") for what in ("BASE_URL", "API_KEY")
-    }
+    } | {"VIDEOSTAT_JOGG_WEBHOOK_SECRET"}
     for service in AUTH:
         base_url = environment[f"VIDEOSTAT_{service.upper()}_BASE_URL"]
         path = PROVIDERS[service].job.path.format(id="demo-done")

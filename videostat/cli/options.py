@@ -118,6 +118,26 @@ Interval = Annotated[
 ]
 
 
+Listen = Annotated[
+    str | None,
+    typer.Option(
+        "--listen",
+        metavar="[HOST:]PORT[/PATH]",
+        help="Hear webhooks there: one wakes the look at its job. A secret path is made if none is given.",
+        rich_help_panel=WAITING,
+    ),
+]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        metavar="https://...",
+        help="The public address that leads to --listen: while it does, fewer looks are made.",
+        rich_help_panel=WAITING,
+    ),
+]
+
+
 def _mute_for_json(chosen: ProgressMode) -> ProgressMode:
     """Leave stderr to JSON lines as soon as they are asked for."""
     if chosen is ProgressMode.JSON:

@@ -16,7 +16,7 @@ from videostat.cli.options import read_duration
 from videostat.cli.signals import forward_signals
 from videostat.errors import ExitCode, Interrupted, KeyMissing, OutputClosed, UsageError, VideostatError
 from videostat.models import Job
-from videostat.polling.options import Phase, PollOptions, Reply
+from videostat.polling.options import Message, Phase, PollOptions
 from videostat.render.ending import summary
 from videostat.render.jsonlines import JsonLines
 from videostat.render.log import ErrorsOnly
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from videostat.cli.exec import Execution
+    from videostat.cli.hearing import Hearing
     from videostat.cli.session import Session
     from videostat.config import Account
     from videostat.models import JobRef
@@ -108,6 +109,7 @@ class Run:
     saving: Saving | None = None
     execution: Execution | None = None
     may_recall: bool = False
+    hearing: Hearing | None = None
 
     def answer(self, answers: Answers, *, quiet: bool = False) -> list[Job]:
         """Show each job as it ends, and say at the end of several how many ended how; return them all."""
@@ -126,11 +128,12 @@ class Run:
         return ended
 
     def __iter__(self) -> Iterator[Job]:
-        if not self.refs:
+        if not self.refs and not self.options.stays:
             return
         clock, history, view = self.session.clock, self.session.history, self.view
-        accounts = {ref: self.session.client.account(ref.provider) for ref in self.refs}
+        accounts = {ref: self._account(ref) for ref in self.refs}
         addresses, since = {account.base_url for account in accounts.values()}, clock.now() - WORKED
+        addresses |= self.hearing.addresses if self.hearing else set()
         worked = frozenset().union(*(history.answered_since(address, since) for address in addresses))
         history.add(self.refs, clock.now(), wanted=self.saving is not None)
         if self.saving:
@@ -146,36 +149,64 @@ class Run:
         refused = _without_key({ref: account for ref, account in accounts.items() if ref not in known})
         ended = {**recalled, **refused}
         asked = [ref for ref in self.refs if ref not in ended]
-        if not asked:
+        if not asked and not self.options.stays:
             # There is no wait, and so no screen.
             yield from self._end(ended, view if isinstance(view, JsonLines) else ErrorsOnly())
             return
-        notices = Notices(clock, usual_times(self.session, self.refs), waits=self.options.attempts is None)
-        inbox: SimpleQueue[Reply | int] = SimpleQueue()
+        notices = Notices(clock, self._usual, waits=self.options.attempts is None)
+        inbox: SimpleQueue[Message] = self.hearing.inbox if self.hearing else SimpleQueue()
         # While one file settles on the disk, the next one has the wire.
         options = replace(
             self.options, steps=tuple(steps), parallel=2 * self.options.parallel, is_watched=view.is_watched
         )
-        with forward_signals(inbox), self.execution or nullcontext(), view:
+        with forward_signals(inbox), self.execution or nullcontext(), self.hearing or nullcontext(), view:
             yield from self._end(ended, view)
             for job in waiting.run(
                 self.session.client, asked, steps, options, inbox=inbox, clock=clock, saved=saved, worked=worked
             ):
+                self._hear(worked)
                 if job is None:
                     view.tick()
                     continue
-                history.update(job, clock.now(), base_url=accounts[job.ref].base_url if job.seen_at else None)
+                history.update(job, clock.now(), base_url=self._account(job.ref).base_url if job.seen_at else None)
                 for sentence in notices.about(job):
                     view.note(f"videostat: {sentence}")
-                if self.execution and (printed := self.execution.output.pop(job.ref, b"")):
-                    # It may well repeat a service's text.
-                    view.show_output(
-                        [clean(line, longest=None) for line in printed.decode(errors="replace").splitlines()]
-                    )
+                self._show_output(job.ref)
                 view.update(job)
                 if job.ended:
                     with view.aside():
                         yield job
+                    if self.options.stays and self.saving:
+                        self.saving.transfers.pop(job.ref, None)
+
+    def _show_output(self, ref: JobRef) -> None:
+        if self.execution and (printed := self.execution.output.pop(ref, b"")):
+            # It may well repeat a service's text.
+            lines = printed.decode(errors="replace").splitlines()
+            self.view.show_output([clean(line, longest=None) for line in lines])
+
+    def _account(self, ref: JobRef) -> Account:
+        return self.session.client.account(ref.provider)
+
+    def _usual(self, ref: JobRef) -> float:
+        return self._account(ref).provider.polling.usual
+
+    def _hear(self, worked: frozenset[JobRef]) -> None:
+        """Say what there is to say of webhooks, and wait for the jobs that they have announced."""
+        if not self.hearing:
+            return
+        for sentence in self.hearing.turn():
+            self.view.note(f"videostat: {sentence}")
+        history = self.session.history
+        for newcomer in self.hearing.newcomers():
+            # A job is in the history before its announcement is answered.
+            history.add([newcomer.ref], self.session.clock.now(), wanted=self.saving is not None)
+            newcomer.recorded.set()
+            file = history.file(newcomer.ref)
+            # One that is repeated is not handed on again.
+            if not (file and file.exists()):
+                for target in self.session.client.targets([newcomer.ref], worked):
+                    self.hearing.inbox.put(target)
 
     def _seen_lately(self, accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
         """Return the running jobs that this machine has looked at, at the same address, less than a floor ago."""

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from videostat.errors import NotSaved, UsageError
+from videostat.models import JobRef
 from videostat.saving.container import EXTENSIONS
 from videostat.saving.destination import REPLACE, Destination, ensure_distinct, ensure_writable
 from videostat.waiting import Saving
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from videostat.cli.session import Session
     from videostat.history import History
-    from videostat.models import JobRef
 
 
 def plan_saving(
@@ -76,6 +76,37 @@ def _ensure_own(destination: Destination, history: History) -> None:
             raise UsageError(
                 f"{destination.ref} would be saved to {file}, and that is the video of {owner}", hint=REPLACE
             )
+
+
+class Places(dict[JobRef, Destination]):
+    """Where the video of any job goes; it is not remembered for those that come later."""
+
+    def __init__(self, folder: Path, template: str) -> None:
+        super().__init__()
+        self._folder, self._template = folder, template
+        ensure_distinct(self._make(JobRef("a", name)) for name in "ab")
+        ensure_writable([self._make(JobRef("a", "a"))], overwrite=False)
+
+    def _make(self, ref: JobRef) -> Destination:
+        return Destination.from_template(ref, self._folder, self._template)
+
+    def __missing__(self, ref: JobRef) -> Destination:
+        return self._make(ref)
+
+
+def plan_saving_all(session: Session, refs: list[JobRef], output_dir: Path | None, name: str | None) -> Saving:
+    """Save these jobs and any that comes, without a deadline; raises UsageError as plan_saving does."""
+    defaults = session.settings.defaults
+    places = Places(output_dir or defaults.output_dir, name or defaults.name)
+    places |= {ref: places[ref] for ref in refs}
+    return Saving(
+        client=session.client,
+        clock=session.clock,
+        history=session.history,
+        destinations=places,
+        overwrite=False,
+        deadline=math.inf,
+    )
 
 
 def _ensure_free(destination: Destination) -> None:

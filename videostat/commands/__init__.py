@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from videostat.cli.options import refuse_lone_unit
-from videostat.commands import completion, config, demo, download, history, providers, sandbox, status, wait
+from videostat.commands import completion, config, demo, download, history, listen, providers, sandbox, status, wait
 from videostat.commands import list as list_module
 from videostat.errors import ExitCode, Interrupted, OutputClosed, UsageError, VideostatError
 from videostat.render.messages import mute_sentences, print_error, say
@@ -62,6 +62,7 @@ app.command("list")(list_module.list_)
 app.add_typer(history.app, name="history")
 app.add_typer(config.app, name="config")
 app.command()(providers.providers)
+app.command()(listen.listen)
 app.command()(demo.demo)
 app.command()(sandbox.sandbox)
 app.add_typer(completion.app, name="completion")

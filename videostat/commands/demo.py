@@ -25,6 +25,7 @@ def demo() -> ExitCode:
 
     Exit code: 0 if every video was saved.
     """
+    from videostat.cli.hearing import Hearing
     from videostat.cli.run import Run, usual_times, wait_options, worst_exit_code
     from videostat.cli.save import plan_saving
     from videostat.cli.session import Session
@@ -32,10 +33,12 @@ def demo() -> ExitCode:
     from videostat.clock import Clock
     from videostat.config import Settings
     from videostat.history import History
+    from videostat.hooks.address import parse_address
     from videostat.models import JobRef
     from videostat.providers.reading import dig
     from videostat.render.answers import Answers, bare_video, choose_line
     from videostat.render.board import Work
+    from videostat.render.log import is_screen
     from videostat.render.messages import say
     from videostat.render.views import view
     from videostat.sandbox import ORDERS, Sandbox
@@ -48,13 +51,15 @@ def demo() -> ExitCode:
         settings = Settings(FOLDER / "config.toml", sandbox.environment())
         client = Client(settings, Transport(clock.now), clock)
         this = Session(settings, clock, client, History(None, warn=say))
-        refs = [
-            JobRef(name, str(dig(client.submit(name, path, {"prompt": "waves"}), *where)))
-            for name, path, where in ORDERS
-        ]
+        hearing = Hearing(this, parse_address("0"))
+        order = {"prompt": "waves", "webhook_url": hearing.url}
+        refs = [JobRef(name, str(dig(client.submit(name, path, order), *where))) for name, path, where in ORDERS]
+        hearing.expect(refs)
         say(
             f"Submitted {len(refs)} jobs to simulated services at {sandbox.base_url()}; time runs {SPEED} times faster."
         )
+        if is_screen():
+            say(f"JoggAI tells {hearing.url} when a video is ready; the others are polled.")
         options = wait_options(this, refs, None, None)
         saving = plan_saving(this, refs, output_dir=FOLDER)
         line = choose_line(json=False, quiet=False, bare=bare_video)
@@ -65,7 +70,7 @@ def demo() -> ExitCode:
             transfers=saving.transfers,
         )
         seen = view(work, clock, answers_for_people=line is None)
-        run = Run(session=this, refs=refs, options=options, view=seen, saving=saving)
+        run = Run(session=this, refs=refs, options=options, view=seen, saving=saving, hearing=hearing)
         ended = run.answer(Answers(line, clock.now, refs))
     code = worst_exit_code(job.exit_code for job in ended)
     say("videostat: the demo was not finished" if code else NEXT)

@@ -1,6 +1,7 @@
 """videostat sandbox: the services, simulated."""
 
 import math
+import re
 from typing import Annotated
 
 import typer
@@ -28,12 +29,16 @@ def sandbox(
         int | None, typer.Option(min=1, metavar="BYTES", help="Send videos this slowly.")
     ] = None,
     ranges: Annotated[bool, typer.Option(help="Let transfers go on where they stopped.")] = True,
+    webhook: Annotated[
+        str | None, typer.Option(metavar="URL", help="Tell this address when a JoggAI job has ended.")
+    ] = None,
 ) -> ExitCode:
     """Serve simulated services on this machine, for trying commands and scripts without a key.
 
     For example:
       videostat sandbox --speed 10
       videostat sandbox --port 0 --fail-rate 0.2 --limits
+      videostat sandbox --webhook http://127.0.0.1:8080/hooks
 
     Exit code: 130 when Ctrl-C ends it, 2 if the port is taken.
     """
@@ -49,6 +54,8 @@ def sandbox(
         raise UsageError("--speed, --fail-rate and --expire are finite numbers", hint="For example: --speed 10")
     if limits and speed != 1:
         raise UsageError("--limits keeps the services' minutes and hours", hint="Leave --speed out.")
+    if webhook is not None and not re.match(r"https?://[^/]", webhook):
+        raise UsageError(f"--webhook {webhook!a} is no address", hint="For example: --webhook http://127.0.0.1:8080/x")
     clock = Clock(speed)
     inbox: SimpleQueue[int] = SimpleQueue()
     with (
@@ -62,6 +69,7 @@ def sandbox(
             ranges=ranges,
             cut_after=cut_after,
             bytes_per_second=bytes_per_second,
+            webhook=webhook,
         ) as server,
     ):
         with output():

@@ -17,6 +17,7 @@ from videostat.cli.options import (
     Interval,
     Jobs,
     Json,
+    Listen,
     Name,
     NoHistory,
     OfProvider,
@@ -30,6 +31,7 @@ from videostat.cli.options import (
     Source,
     Timeout,
     Unfinished,
+    Url,
     check_progress,
     choose_fields,
 )
@@ -48,6 +50,8 @@ def wait(
     since: Since = None,
     timeout: Timeout = None,
     interval: Interval = None,
+    listen: Listen = None,
+    url: Url = None,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Stop at the first bad end.", rich_help_panel=WAITING)
     ] = False,
@@ -78,6 +82,7 @@ def wait(
       videostat wait jogg proj_abc123 --timeout 20m
       videostat wait jogg:proj_abc123 reelbot:reel_42 --download
       videostat wait --unfinished --download
+      videostat wait jogg proj_abc123 --listen 8080
 
     Exit code: 0 every job has its video, 5 one failed, 9 not saved, 124 the timeout; all are in the README.
     """
@@ -134,7 +139,14 @@ def wait(
             answers_for_people=line is None,
             resume=partial(resume_command, context, source=source),
         )
-        run = Run(session=this, refs=refs, options=options, view=seen, saving=saving, execution=execution)
+        hearing = None
+        if listen is not None or url is not None:
+            from videostat.cli.hearing import hear_webhooks
+
+            hearing = hear_webhooks(this, refs, listen, url, quiet=quiet)
+        run = Run(
+            session=this, refs=refs, options=options, view=seen, saving=saving, execution=execution, hearing=hearing
+        )
         ended = run.answer(Answers(line, this.clock.now, refs), quiet=quiet)
         now = this.clock.now()
     report_to_ci(ended)

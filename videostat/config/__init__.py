@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from videostat.config.file import (
     BASE_URL,
     KEY,
+    SECRET,
+    SECRETS,
     CannotOpen,
     ConfigFile,
     is_plain_and_public,
@@ -62,6 +64,7 @@ class Account:
     `key_group`: the section that holds the key and the rate limits; several services may share one.
     `key`: looks for the key once, at the first call, from any thread; raises KeyMissing or ConfigError.
     `renew`: told of a key that was refused, says whether there is another one now. `worked`: told of one that works.
+    `webhook_secret`: what the service signs its deliveries with, None where nothing is checked.
     """
 
     name: str
@@ -72,6 +75,7 @@ class Account:
     key: Callable[[], Key] = field(repr=False, compare=False)
     renew: Callable[[Key], bool] = field(repr=False, compare=False)
     worked: Callable[[Key], None] = field(repr=False, compare=False)
+    webhook_secret: str | None = field(default=None, repr=False)
 
 
 class Setting(NamedTuple):
@@ -171,7 +175,8 @@ class Settings:
     def account(self, name: str) -> Account:
         """Return all it takes to ask the service; raises ConfigError for an unknown name or a missing base URL."""
         group = self.key_group(name)
-        base_url, limit = (_first(self._sources(group)[key])[1] for key in ("base_url", "max_requests_per_second"))
+        found = {key: _first(sources)[1] for key, sources in self._sources(group).items()}
+        base_url, limit = found["base_url"], found["max_requests_per_second"]
         if not base_url:
             raise ConfigError(
                 f"{name} needs a base URL",
@@ -188,6 +193,7 @@ class Settings:
             key=partial(self._keys.key, group),
             renew=partial(self._keys.renew, group),
             worked=partial(self._keys.worked, group),
+            webhook_secret=found.get("webhook_secret"),
         )
 
     def values(self) -> Iterator[Setting]:
@@ -238,7 +244,7 @@ class Settings:
         variable = f"environment variable {_variable(group, 'BASE_URL')}"
         base_url = self._environ.get(_variable(group, "BASE_URL"))
         paths = [path for each in PROVIDERS.values() if each.key_group == provider.key_group for path in each.paths]
-        return {
+        sources = {
             "api_key": [
                 ("the program", self._given.get(group)),
                 *(
@@ -259,6 +265,14 @@ class Settings:
                 ("service default", provider.max_requests_per_second),
             ],
         }
+        if provider.webhook and provider.webhook.signature:
+            variable = f"environment variable {_variable(group, 'WEBHOOK_SECRET')}"
+            secret = self._environ.get(_variable(group, "WEBHOOK_SECRET"))
+            sources["webhook_secret"] = [
+                (variable, secret and parse(variable, secret, SECRET)),
+                (self.path.name, section.get("webhook_secret")),
+            ]
+        return sources
 
     def _read_anew(self) -> None:
         self._sections = read_config(self.path, must_exist=False).sections
@@ -304,7 +318,7 @@ def _first(sources: list[tuple[str, Any]]) -> tuple[str, Any]:
 def _shown(key: str, value: object) -> str | None:
     if value is None:
         return None
-    if key == "api_key":
+    if key in SECRETS:
         # Nothing of a command either: its arguments may hold the key.
         return mask(value if isinstance(value, str) else "")
     if isinstance(value, bool):

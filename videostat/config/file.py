@@ -23,6 +23,9 @@ from videostat.providers import PROVIDERS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+# What is never shown.
+SECRETS = {"api_key", "webhook_secret"}
+
 _WRITERS = stat.S_IWGRP | stat.S_IWOTH
 _OTHERS = _WRITERS | stat.S_IRGRP | stat.S_IROTH
 
@@ -58,7 +61,7 @@ class ConfigFile(NamedTuple):
         """Say what others could do with this file, None if nothing."""
         held = {key for section in self.sections.values() for key in section}
         cure = f"chmod 600 {shlex.quote(str(self.path))}"
-        if self.mode & _OTHERS and "api_key" in held:
+        if self.mode & _OTHERS and SECRETS & held:
             return f"{self.path} holds a key, and others can read or change it: {cure}"
         if self.mode & _WRITERS and "api_key_command" in held:
             return f"{self.path} can be changed by others, who could run commands as you: {cure}"
@@ -166,7 +169,9 @@ def _key(value: str) -> str:
 
 _ANY = re.compile(r".*", re.DOTALL)
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d"
-KEY = Kind(_key, "a key without spaces, quotes, line breaks, control or non-ASCII characters")
+_WITHOUT = "without spaces, quotes, line breaks, control or non-ASCII characters"
+KEY = Kind(_key, f"a key {_WITHOUT}")
+SECRET = Kind(_key, f"a secret {_WITHOUT}")
 BASE_URL = Kind(_base_url, "an address like https://gateway.example.com/prefix, without user, password or query")
 
 _TABLE = Kind(partial(_instance, dict), "a table")
@@ -188,6 +193,7 @@ _SECTION = {
     "base_url": BASE_URL,
     "api_key": KEY,
     "api_key_command": Kind(_command, "a command and its arguments"),
+    "webhook_secret": SECRET,
     "max_requests_per_second": Kind(partial(_between, 0.001, 1000), "a number from 0.001 to 1000"),
 }
 
@@ -209,6 +215,12 @@ def read_config(path: Path, *, must_exist: bool) -> ConfigFile:
     sections = _parse_sections(path, tables, _SECTION)
     for name, section in sections.items():
         _check_name(path, name, section.get("type"))
+        provider = PROVIDERS[section.get("type", name)]
+        if "webhook_secret" in section and not (provider.webhook and provider.webhook.signature):
+            raise ConfigError(
+                f"{path}: providers.{name}.webhook_secret is of no use: {provider.title} signs no deliveries",
+                hint="A path that nobody guesses keeps strangers out: videostat wait --listen makes one.",
+            )
     defaults = _parse_table(path, "defaults.", tables.get("defaults", {}), _DEFAULTS)
     return ConfigFile(path, mode, sections, defaults)
 

@@ -25,7 +25,8 @@ from videostat.models import DOWNLOAD_AGAIN, NOT_SAVED_IN_TIME, Job, State
 from videostat.polling import course
 from videostat.polling.course import Step
 from videostat.polling.groups import PATIENCE, Group, Mode
-from videostat.polling.options import ATTEMPTS, Phase
+from videostat.polling.hints import Hearsay, SleepDetector, free_to_ask
+from videostat.polling.options import ATTEMPTS, Door, Hint, Phase
 from videostat.polling.pace import LONGEST_PAUSE, between_looks
 from videostat.polling.sending import Sender
 from videostat.polling.task import Task
@@ -34,7 +35,7 @@ from videostat.providers.base import Meaning
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from videostat.polling.options import Reply, Target
+    from videostat.polling.options import Message, Reply, Target
 
 
 @dataclass(slots=True, eq=False)
@@ -45,11 +46,19 @@ class Loop(Sender):
     """
 
     _codes: dict[str, set[int]] = field(default_factory=dict)
+    _hearsay: Hearsay = field(default_factory=Hearsay)
+    _sleep: SleepDetector = field(default_factory=SleepDetector)
 
     def start(self, targets: Iterable[Target], groups: dict[str, Group]) -> Iterator[Job]:
-        """Queue the first step of each job; yield those whose video is saved already."""
+        """Queue the first step of each job; yield those whose video is saved already.
+
+        A job that is waited for already is looked at earlier, as after a hint.
+        """
         now, begun = self._clock.monotonic(), []
         for target in {target.ref: target for target in targets}.values():
+            if target.ref in self.tasks:
+                self.heed(Hint((target.ref,)))
+                continue
             group = self._groups[target.key_group] = groups.setdefault(target.key_group, Group())
             if not group.left:
                 group.begin_anew()
@@ -84,9 +93,25 @@ class Loop(Sender):
         else:
             yield from self._emit(self._heard(task, outcome))
 
+    def heed(self, message: Hint | Door) -> None:
+        """Bring looks forward as hints say."""
+        self._hasten(self._hearsay.heed(message, self.tasks, self._clock.monotonic()))
+
+    def _hasten(self, tasks: Iterable[Task]) -> None:
+        """Bring looks forward: never under the floor, nor into a pause."""
+        now = self._clock.monotonic()
+        for task in tasks:
+            self._looks.bring_forward(task, max(now, task.ready_at(), self._lane(task).gate.paused_until))
+
+    def is_tick(self, item: Message | None) -> bool:
+        """Return whether the caller has a turn after this message: when none came, and now and then between hints."""
+        return self._hearsay.is_tick(item, self._clock.monotonic(), self._deadline)
+
     def wake(self) -> Iterator[Job]:
         """Queue the looks that are due, and end the jobs whose time is over."""
         now = self._clock.monotonic()
+        if self._sleep.was_asleep(self._clock.now().timestamp(), now):
+            self._hasten(free_to_ask(self.tasks.values()))
         for task in self._looks.take_due(now):
             self._queue(task)
         for task in self._time_limits.take_due(now):
@@ -181,13 +206,18 @@ class Loop(Sender):
         else:
             task.job = job
         if step is Step.END and not (self._waits and job.state is State.SUCCEEDED and task.looks_again()):
+            self._hearsay.learn(task)
             return [self._next(task)]
         if not self._waits:
             return [self._end(task)]
         is_doubt = step is Step.ASK_AGAIN
-        wait = task.target.polling.floor if is_doubt else self._until_next_look(task)
+        wait = task.target.polling.floor if is_doubt else self._hearing_wait(task)
         self._schedule(task, wait)
         return [replace(task.job, poll_after=wait)]
+
+    def _hearing_wait(self, task: Task) -> float:
+        usual, now = self._until_next_look(task), self._clock.monotonic()
+        return self._hearsay.wait(task, usual, self._options.interval, now)
 
     def _stepped(self, task: Task, outcome: Job | VideostatError) -> list[Job]:
         """Apply what came of saving or of a command; a step of our own is not repeated."""

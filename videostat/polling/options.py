@@ -36,6 +36,7 @@ class Target:
     `saved`: the job, if its video is already on disk: the service is not asked, the later steps follow at once.
     `known`: what is known of the job, where that is something. `address`: where the service is, in words for a person.
     `worked`, `account_worked`: this job, its account was answered there on an earlier day.
+    `announces`: the service has webhooks.
     """
 
     ref: JobRef
@@ -47,6 +48,7 @@ class Target:
     address: str = "its address"
     worked: bool = False
     account_worked: bool = False
+    announces: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,28 @@ class Reply:
 
     ref: JobRef
     outcome: Job | Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Somebody says that something happened to these jobs."""
+
+    refs: tuple[JobRef, ...]
+
+
+# Wakes the loop itself, which then gives its caller a turn.
+NUDGE = Hint(())
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Whether deliveries can come in, as far as we know: we have just tried it from outside."""
+
+    is_open: bool
+
+
+# What the loop hears; a Target is one job more, a number is a signal.
+Message = Reply | Target | Hint | Door | int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +90,7 @@ class PollOptions:
     `steps`: the phases that follow a success. `parallel`: how many videos are saved at once.
     `wants_urls`: whether a success that names no URL is asked for it.
     `stop_when`: a job that ended like this ends all others. `is_watched`: a person looks at a live screen now.
+    `stays`: goes on without jobs too, until a signal.
     """
 
     timeout: float = 0
@@ -77,3 +102,4 @@ class PollOptions:
     wants_urls: bool = True
     stop_when: Callable[[Job], bool] = lambda _: False
     is_watched: Callable[[], bool] = lambda: False
+    stays: bool = False

@@ -25,6 +25,7 @@ class Task:
 
     `worked`, `answered`: ever, and in this run. `refusal`: the last that was sure. `doubt`: what an unsure word says.
     `held_until`: the end of a Retry-After. `seen`: when each meaning came first. `turns`: asked for all of its group.
+    `hinted_at`: the last hint came. `ran_at`: the last look went out that found it running.
     `is_ready`: queued; what has been sent out of turn stays in the queue, and is passed over there.
     """
 
@@ -45,6 +46,8 @@ class Task:
     pause: float = 0
     held_until: float = -math.inf
     sent_at: float = math.inf
+    hinted_at: float = -math.inf
+    ran_at: float = math.inf
     joined_at: float = 0
     seen: dict[Meaning, float] = field(default_factory=dict)
 
@@ -94,7 +97,9 @@ class Task:
         if is_answer:
             self.worked = self.answered = True
             self.trouble = self.refusal = None
-            self.attempts, self.pause, self.held_until = 0, 0, -math.inf
+            self.pause, self.held_until = 0, -math.inf
+            # "Not ready" says how the job stands, and yet a command that only looks does not ask for ever.
+            self.attempts = self.attempts if isinstance(outcome, VideostatError) else 0
             self.seen = {each: at for each, at in self.seen.items() if each is meaning}
         elif isinstance(outcome, VideostatError):
             self.trouble = outcome

@@ -91,6 +91,19 @@ class Listing:
     documented_size: int = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """How the service announces that a job has ended.
+
+    `read`: the id of the job that a delivery's JSON is about, None if it is about something else.
+    `signature`: the header, in lower case, with the HMAC-SHA256 of the raw body in lower-case hexadecimal digits; None
+    if the service signs nothing, or in a way that is not documented.
+    """
+
+    read: Callable[[object], str | None]
+    signature: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Polling:
     """How the service wants to be asked, in seconds.
@@ -120,6 +133,7 @@ class Provider:
     they need ("401 new_api_error"). `vague`: codes that mean a missing job only where an id was asked for.
     `own_id`: the field of a task that is documented to repeat the id. `hints`: what to try, `{id}` is the job's.
     `created`: reads the id from the service's answer to a create call.
+    `webhook`: None if the service announces nothing.
     """
 
     name: str
@@ -141,6 +155,7 @@ class Provider:
     own_id: str | None = None
     hints: Mapping[Meaning, str] = field(default_factory=dict)
     created: Callable[[object], str | None]
+    webhook: Webhook | None = None
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from videostat.models import Job, JobRef, State
 from videostat.providers import reading
-from videostat.providers.base import Auth, Endpoint, Meaning, Polling, Provider
+from videostat.providers.base import Auth, Endpoint, Meaning, Polling, Provider, Webhook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +50,8 @@ HINTS = {
 FAILURE = (("fail_reason",), ("error", "message"), ("error",), ("result_url",), ("url",), ("message",))
 CREATED = (("submit_time",), ("created_at",))
 COMPLETED = (("finish_time",), ("completed_at",))
+ANNOUNCED = (("data", "task_id"), ("data", "taskId"), ("task_id",), ("taskId",), ("data", "id"), ("id",))
+SHORTEST_ANNOUNCED = 8  # a shorter `id` is a row's number
 
 
 def parse_job(ref: JobRef, task: Mapping[str, Any]) -> Job:
@@ -67,6 +69,15 @@ def parse_job(ref: JobRef, task: Mapping[str, Any]) -> Job:
     )
 
 
+def read_announcement(delivery: object) -> str | None:
+    """Return the id of the task that a delivery is about.
+
+    The gateway itself sends none, its resellers do, each in its own shape: https://docs.kie.ai/veo3-api/generate-veo-3-video-callbacks
+    """
+    found = reading.first(reading.text, delivery, ANNOUNCED)
+    return found if found and len(found) >= SHORTEST_ANNOUNCED and JobRef.is_id(found) else None
+
+
 PROVIDER = Provider(
     name="doubao",
     title="Doubao-style gateways",
@@ -81,4 +92,5 @@ PROVIDER = Provider(
     hints=HINTS,
     created=reading.created(("task_id",), ("id",), ("data", "task_id"), ("data", "id")),
     polling=Polling(every=(5, 10), floor=5, usual=180, quickest=60),
+    webhook=Webhook(read_announcement),
 )

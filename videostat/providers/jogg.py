@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from videostat.models import Job, JobRef, State
 from videostat.providers import reading
-from videostat.providers.base import Auth, Endpoint, Listing, Meaning, Page, Polling, Provider
+from videostat.providers.base import Auth, Endpoint, Listing, Meaning, Page, Polling, Provider, Webhook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,6 +94,22 @@ def _id(row: object) -> str | None:
     return found if found and JobRef.is_id(found) else None
 
 
+def read_announcement(kind: str, delivery: object) -> str | None:
+    """Return the id of the job that a delivery is about, None if it is about another kind of thing.
+
+    https://docs.jogg.ai/api-reference/v2/API%20Documentation/WebhookIntegration
+    """
+    event = reading.text(reading.dig(delivery, "event"))
+    if event not in {f"generated_{kind}_success", f"generated_{kind}_failed"}:
+        return None
+    found = reading.first(reading.text, delivery, (("data", "project_id"), ("data", "video_id")))
+    return found if found and JobRef.is_id(found) else None
+
+
+def _webhook(kind: str) -> Webhook:
+    return Webhook(partial(read_announcement, kind), signature="x-webhook-signature")
+
+
 PROJECT = Provider(
     name="jogg",
     title="JoggAI projects",
@@ -112,6 +129,7 @@ PROJECT = Provider(
     hints=HINTS,
     created=reading.created(("data", "project_id"), ("data", "id")),
     retention={State.SUCCEEDED: timedelta(days=30), State.FAILED: timedelta(days=7), State.QUEUED: timedelta(days=1)},
+    webhook=_webhook("video"),
 )
 
 AVATAR = replace(
@@ -122,6 +140,7 @@ AVATAR = replace(
     own_id="video_id",
     created=reading.created(("data", "video_id"), ("data", "id")),
     listing=None,
+    webhook=_webhook("avatar_video"),
 )
 
 PRODUCT = replace(
@@ -134,4 +153,5 @@ PRODUCT = replace(
     listing=Listing("/v2/product_videos", size_param="page_size", max_size=100, parse=parse_page),
     # These take 10 to 20 minutes.
     polling=replace(PROJECT.polling, timeout=1800, usual=900, quickest=600),
+    webhook=_webhook("product_video"),
 )

@@ -35,6 +35,11 @@ def say(sentence: str) -> None:
         tell(f"{sentence}\n")
 
 
+def say_address(url: str) -> None:
+    """Write where deliveries are awaited; nobody else knows, so neither --quiet nor --progress json leave it out."""
+    tell(json.dumps({"event": "listening", "url": url}) + "\n" if _is_muted else f"Listening at {url}\n")
+
+
 def print_error(error: VideostatError, *, as_json: bool) -> None:
     """Write why a command could not be carried out; with `as_json` an object follows, for programs."""
     for line in error_lines(error):

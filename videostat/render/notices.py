@@ -9,7 +9,7 @@ from videostat.models import State
 from videostat.render.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from videostat.clock import Clock
     from videostat.models import Job, JobRef
@@ -25,7 +25,7 @@ class Notices:
     """
 
     clock: Clock
-    usual: Mapping[JobRef, float]
+    usual: Callable[[JobRef], float]
     waits: bool = True
     _words: set[tuple[str, str | None]] = field(default_factory=set)
     _changed: dict[JobRef, tuple[object, float]] = field(default_factory=dict)
@@ -43,12 +43,16 @@ class Notices:
         if job.problem and hint and (job.ref.provider, hint) not in self._words:
             self._words.add((job.ref.provider, hint))
             yield f"{job.ref}: {clean(str(job.problem), longest=160)}. {clean(hint)}"
+        if job.ended:
+            self._changed.pop(job.ref, None)
+            self._stalled.discard(job.ref)
+            return
         now = self.clock.monotonic()
         stands = job.state, job.status, job.progress, job.message
         before, since = self._changed.setdefault(job.ref, (stands, now))
         if stands != before:
             self._changed[job.ref] = stands, now
-        elif now - since >= STALLED * self.usual[job.ref] and job.ref not in self._stalled and not job.ended:
+        elif now - since >= STALLED * self.usual(job.ref) and job.ref not in self._stalled:
             self._stalled.add(job.ref)
-            still, usual = (now - since) / 60, self.usual[job.ref] / 60
+            still, usual = (now - since) / 60, self.usual(job.ref) / 60
             yield f"{job.ref}: no change for {still:.0f} minutes; such a job usually takes {usual:.0f}"

@@ -17,12 +17,14 @@ from videostat.sandbox.orders import ORDERS
 from videostat.sandbox.server import Server
 from videostat.sandbox.services import DIALECTS, Services
 from videostat.sandbox.videos import Videos, ensure_media
+from videostat.sandbox.webhooks import SECRET, Webhooks
 
 if TYPE_CHECKING:
     from collections import deque
     from types import TracebackType
 
     from videostat.sandbox.exchange import Request
+    from videostat.sandbox.webhooks import Posted
 
 __all__ = ["ORDERS", "WORDS", "Sandbox"]
 
@@ -34,7 +36,8 @@ class Sandbox:
     `limits`: the services' rate limits hold. `fail_rate`: the share of their answers, 0 to 1, that are an error,
     a proxy's page or a cut connection instead, by the random numbers of `seed`. The videos: `url_lifetime` of their
     URLs in seconds, whether there are `ranges`, `cut_after` so many bytes each video's first transfer is cut,
-    and at most `bytes_per_second`. Raises UsageError if the port cannot be had.
+    and at most `bytes_per_second`. `webhook`: the URL that is told when a JoggAI job has ended; a submitted body may
+    name another as `webhook_url`. Raises UsageError if the port cannot be had.
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -46,6 +49,8 @@ class Sandbox:
     ranges: bool = True
     cut_after: int | None = None
     bytes_per_second: int | None = None
+    webhook: str | None = None
+    _webhooks: Webhooks = field(init=False, repr=False)
     _server: Server = field(init=False, repr=False)
     _thread: Thread = field(init=False, repr=False)
 
@@ -57,8 +62,10 @@ class Sandbox:
             cut_after=self.cut_after,
             bytes_per_second=self.bytes_per_second,
         )
+        self._webhooks = Webhooks(self.clock, videos, self.webhook)
         services = Services(
             videos=videos,
+            webhooks=self._webhooks,
             began_at=self.clock.now(),
             limits=self.limits,
             fail_rate=self.fail_rate,
@@ -81,6 +88,7 @@ class Sandbox:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        self._webhooks.stop()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -100,6 +108,11 @@ class Sandbox:
         """What the sandbox itself did wrong."""
         return self._server.errors
 
+    @property
+    def posted(self) -> deque[Posted]:
+        """The webhooks that were sent, the latest ten thousand."""
+        return self._webhooks.posted
+
     def base_url(self, service: str = "") -> str:
         return f"http://127.0.0.1:{self.port}" + (f"/{service}" if service else "")
 
@@ -115,4 +128,4 @@ class Sandbox:
             f"VIDEOSTAT_{name.upper()}_{what}": value
             for name in DIALECTS
             for what, value in (("BASE_URL", self.base_url(name)), ("API_KEY", self.key(name)))
-        }
+        } | {"VIDEOSTAT_JOGG_WEBHOOK_SECRET": SECRET}

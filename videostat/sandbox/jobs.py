@@ -26,6 +26,10 @@ WORDS = {
     "gemini": "the gateway answers in the shape of its Gemini channels",
     "reseller": "the gateway answers in the shapes of the resellers",
     "content": "the gateway hands out a URL of its own, which needs the key",
+    "twice": "its webhook is delivered twice",
+    "late": "its webhook is delivered 20 s late",
+    "early": "somebody forges a webhook for it before it has ended",
+    "lost": "its webhook is lost",
 }
 
 # The share of its time that a job spends in the queue.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from videostat.sandbox.dialect import Call
     from videostat.sandbox.exchange import Reply
     from videostat.sandbox.jobs import Job
+    from videostat.sandbox.videos import Videos
 
 PROJECT = Kind("jogg", "proj", 75)
 AVATAR = Kind("jogg-avatar", "avatar", 75)
@@ -153,6 +154,34 @@ def _product_videos(jobs: Sequence[Job], call: Call) -> Reply:
     if paged is None:
         return _refuse(Refusal.BAD_REQUEST, call)
     return _success(call, {"videos": [{"id": job.id, **_product_data(job, call)} for job in paged[0]], **paged[1]})
+
+
+_EVENTS = {PROJECT: "generated_video", AVATAR: "generated_avatar_video", PRODUCT: "generated_product_video"}
+
+
+def announcement(job: Job, videos: Videos) -> dict[str, object] | None:
+    """Return what a webhook says when the job has ended, None for another service's job.
+
+    https://github.com/JoggAI-Tech/docs: api-reference/v2/API Documentation/WebhookIntegration.mdx
+    """
+    if job.kind not in _EVENTS:
+        return None
+    at, is_done = job.ended_at, "fail" not in job.words
+    data: dict[str, object] = {
+        "project_id" if job.kind is PROJECT else "video_id": job.id,
+        "status": "completed" if is_done else "failed",
+    }
+    if is_done and "novideo" not in job.words:
+        data |= {"video_url": videos.plain_url(job, at), "cover_url": videos.poster_url(job, at)}
+        data |= {"duration": videos.clip(job).duration}
+    if not is_done:
+        data["error"] = {"code": 50000, "message": _FAILURE}
+    return {
+        "event_id": f"evt_{int(spread(f'event of {job.id}') * 10**9):09}",
+        "event": f"{_EVENTS[job.kind]}_{'success' if is_done else 'failed'}",
+        "timestamp": _unix(at),
+        "data": data,
+    }
 
 
 # Nobody documents JoggAI's limit: one look a second is more than it asks for.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from videostat.sandbox.exchange import Request
     from videostat.sandbox.videos import Videos
+    from videostat.sandbox.webhooks import Webhooks
 
 DIALECTS = {dialect.name: dialect for dialect in (JOGG, DOUBAO, REELBOT)}
 
@@ -70,6 +71,7 @@ class Services:
     """`fail_rate`: the share of answers, 0 to 1, that are an error, a proxy's page or a cut connection instead."""
 
     videos: Videos
+    webhooks: Webhooks
     began_at: datetime
     limits: bool
     fail_rate: float
@@ -129,8 +131,9 @@ class Services:
         job = self._jobs.get((kind, job_id)) or _new_job(kind, job_id, now)
         if "unknown" in job.words:
             return None
-        if job.exists_unsubmitted:
+        if job.exists_unsubmitted and (kind, job_id) not in self._jobs:
             self._jobs[kind, job_id] = job
+            self.webhooks.announce(job)
         return self._jobs.get((kind, job_id))
 
     def _submitted(self, kind: Kind, request: Request) -> Job | None:
@@ -143,6 +146,8 @@ class Services:
         words = [word for word in words_of(str(fields.get("sandbox", ""))) if word in WORDS]
         job = _new_job(kind, "_".join([kind.family, *words, secrets.token_hex(6)]), request.at)
         self._jobs[kind, job.id] = job
+        url = fields.get("webhook_url")
+        self.webhooks.announce(job, [url] if isinstance(url, str) else [])
         return job
 
     def _quota(self, dialect: Dialect, key: str, limit: Limit, now: datetime, *, is_known: bool) -> Quota:

@@ -1,0 +1,350 @@
+"""wait --listen: deliveries wake looks, whoever sends them; a public address is tried before it is relied on."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+import threading
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+import trustme
+from loopback import Server, redirect, reply
+
+from videostat.cli import hearing as module
+from videostat.hooks.delivery import signature
+from videostat.sandbox.webhooks import SECRET
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from conftest import Videostat
+    from loopback import Request
+
+    from videostat.sandbox import Sandbox
+
+PATH = "/hooks/k3JxT0p9QwEr7yUi"
+
+pytestmark = pytest.mark.usefixtures("no_history")
+
+
+@pytest.fixture
+def port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def behaviour(port: int) -> Mapping[str, Any]:
+    return {"webhook": f"http://127.0.0.1:{port}{PATH}"}
+
+
+def looks(sandbox: Sandbox) -> int:
+    return sum(1 for each in sandbox.requests if each.method == "GET" and each.path.startswith("/jogg/v2/project/"))
+
+
+def statuses(sandbox: Sandbox) -> list[int | None]:
+    return [each.status for each in sandbox.posted]
+
+
+# --- deliveries
+
+
+def test_a_delivery_wakes_the_wait(videostat: Videostat, sandbox: Sandbox, port: int) -> None:
+    ids = [f"proj_{number}_hook" for number in range(5)]
+    got = videostat("wait", "jogg", *ids, "--listen", f"{port}{PATH}", "--interval", "5m", "--json")
+    assert (got.code, {each["id"] for each in got.objects}) == (0, set(ids))
+    assert statuses(sandbox) == [204] * 5
+    assert looks(sandbox) == 15, "the first, the one that JoggAI advises after 30 s, and the one that was woken"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("twice", [204, 204]),
+        ("early", [401, 204]),
+        ("fail", [204]),
+    ],
+)
+def test_a_doubled_or_forged_one_changes_nothing_but_the_time(
+    videostat: Videostat, sandbox: Sandbox, port: int, words: str, expected: list[int]
+) -> None:
+    job = f"proj_{words}_1"
+    got = videostat("wait", "jogg", job, "--listen", f"{port}{PATH}", "--json")
+    assert got.code == (5 if words == "fail" else 0)
+    assert [status for status in statuses(sandbox) if status == 204][:1] == [204]
+    assert ("a delivery with a wrong signature was refused" in got.stderr) == (401 in expected)
+
+
+@pytest.mark.parametrize("words", ["lost", "late"])
+def test_one_that_does_not_come_is_not_waited_for(videostat: Videostat, port: int, words: str) -> None:
+    assert videostat("wait", "jogg", f"proj_{words}_1", "--listen", f"{port}{PATH}").code == 0
+
+
+def test_without_a_secret_a_forged_one_costs_a_look(
+    videostat: Videostat, sandbox: Sandbox, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET")
+    got = videostat("wait", "jogg", "proj_early_1", "--listen", f"{port}{PATH}", "--interval", "5m")
+    assert got.code == 0
+    assert (statuses(sandbox), looks(sandbox)) == ([204, 204], 4)
+
+
+def test_a_wrong_secret_is_told_once_and_polled_past(
+    videostat: Videostat, sandbox: Sandbox, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET", "whsec_canary-of-another")
+    got = videostat("wait", "jogg", "proj_1_hook", "proj_2_hook", "--listen", f"{port}{PATH}")
+    assert got.code == 0
+    # One that is sent again may find nobody: the wait is over.
+    assert {*statuses(sandbox)} - {None} == {401}
+    assert got.stderr.count("a delivery with a wrong signature was refused") == 1
+    assert "canary" not in got.stderr
+
+
+def test_of_two_accounts_only_those_that_can_have_sent_it_are_looked_at(
+    videostat: Videostat, sandbox: Sandbox, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The same id at two services; JoggAI's secret is known, the gateway has none.
+    body = json.dumps({"id": "demo-shared-1"}).encode()
+    answers: list[int] = []
+
+    def deliver() -> None:
+        for headers in ({}, {"X-Webhook-Signature": signature(SECRET, body)}):
+            for _ in range(100):
+                try:
+                    answers.append(
+                        requests.post(f"http://127.0.0.1:{port}{PATH}", body, headers=headers, timeout=5).status_code
+                    )
+                    break
+                except requests.ConnectionError:
+                    time.sleep(0.02)
+
+    thread = threading.Thread(target=deliver)
+    thread.start()
+    got = videostat("wait", "jogg:demo-shared-1", "doubao:demo-shared-1", "--listen", f"{port}{PATH}")
+    thread.join()
+    assert (got.code, answers) == (0, [204, 204])
+
+
+def test_the_help_names_it(videostat: Videostat) -> None:
+    assert "--listen" in videostat("wait", "--help").stdout
+
+
+# --- the address
+
+
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)])
+def test_a_path_is_made_and_told_also_where_all_else_is_quiet(videostat: Videostat, quiet: tuple[str, ...]) -> None:
+    got = videostat("wait", "jogg", "proj_done", "--listen", "0", *quiet)
+    assert got.code == 0
+    assert re.search(r"^Listening at http://127\.0\.0\.1:\d+/[\w-]{22}$", got.stderr, re.MULTILINE)
+
+
+def test_to_a_program_the_address_is_told_in_json(videostat: Videostat) -> None:
+    got = videostat("wait", "jogg", "proj_done", "--listen", "0", "--progress", "json")
+    first, *_ = [json.loads(line) for line in got.stderr.splitlines()]
+    assert first["event"] == "listening"
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{22}", first["url"])
+
+
+def test_a_path_of_ones_own_is_not_repeated(videostat: Videostat, port: int) -> None:
+    got = videostat("wait", "jogg", "proj_done", "--listen", f"{port}{PATH}")
+    assert (got.code, PATH in got.stderr) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--listen", "http"], "'http' is not [HOST:]PORT[/PATH]"),
+        (["--listen", ""], "'' is not [HOST:]PORT[/PATH]"),
+        (["--listen", "0.0.0.0:8080/short"], "its path needs 16 characters at least"),
+        (["--listen", "0", "--url", "http://a.example"], "'http://a.example' does not begin with https://"),
+        (["--listen", "0", "--url", "a.example"], "does not begin with https://"),
+        (["--listen", "0", "--url", ""], "does not begin with https://"),
+        (["--listen", "0", "--url", "https://u:p@a.example"], "--url must be an address"),
+        (["--listen", "0", "--url", "https://a.example/?q"], "--url must be an address"),
+        (["--url", "https://a.example"], "--url says where --listen can be reached"),
+        (["--listen", "no-such-host.invalid:0/abcdefghijklmnop"], "cannot listen on no-such-host.invalid, port 0"),
+    ],
+)
+def test_what_cannot_be_listened_to_is_one_sentence_before_any_request(
+    videostat: Videostat, sandbox: Sandbox, argv: list[str], said: str
+) -> None:
+    got = videostat("wait", "jogg", "proj_1", *argv)
+    assert (got.code, got.stdout, list(sandbox.requests)) == (2, "", [])
+    assert said in got.stderr
+    assert len(got.stderr.splitlines()) <= 2
+
+
+def test_a_port_that_is_taken_is_one_sentence_before_any_request(videostat: Videostat, sandbox: Sandbox) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        got = videostat("wait", "jogg", "proj_1", "--listen", str(taken.getsockname()[1]))
+    assert (got.code, list(sandbox.requests)) == (2, [])
+    assert re.search("cannot listen on 127.0.0.1, port .* in use", got.stderr)
+
+
+def test_a_secret_with_blanks_is_one_sentence_before_any_request(
+    videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET", "whsec canary")
+    got = videostat("wait", "jogg", "proj_1", "--listen", "0")
+    assert (got.code, list(sandbox.requests)) == (2, [])
+    assert "VIDEOSTAT_JOGG_WEBHOOK_SECRET must be a secret without spaces" in got.stderr
+    assert "canary" not in got.stderr
+
+
+# --- a public address
+
+
+class Tunnel(Server):
+    """A public https address on loopback: what comes in goes to the port, as long as it is `up`."""
+
+    def __init__(self, port: int, tls: ssl.SSLContext) -> None:
+        super().__init__(self.forward, tls=tls)
+        self.up = True
+        self.target = f"http://127.0.0.1:{port}"
+        self.url = self.url.replace("127.0.0.1", "localhost")
+
+    def forward(self, request: Request) -> bytes:
+        if not self.up:
+            return reply(b"<html>no tunnel here</html>", 502, content_type="text/html")
+        headers = {name: value for name, value in request.headers.items() if name.startswith(("x-", "content-type"))}
+        answer = requests.post(self.target + request.target, request.body, headers=headers, timeout=5)
+        return reply(answer.content, answer.status_code)
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A certificate for localhost that videostat trusts."""
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def tunnel(port: int, tls: ssl.SSLContext) -> Iterator[Tunnel]:
+    with Tunnel(port, tls) as tunnel:
+        yield tunnel
+
+
+@pytest.fixture
+def wait(videostat: Videostat, port: int) -> Callable[..., Any]:
+    def wait(*ids: str, url: str, options: tuple[str, ...] = ()) -> Any:
+        return videostat("wait", "jogg", *ids, "--listen", f"{port}{PATH}", "--url", url, *options)
+
+    return wait
+
+
+def test_where_our_own_knock_comes_in_two_looks_are_enough(
+    wait: Callable[..., Any], sandbox: Sandbox, tunnel: Tunnel
+) -> None:
+    ids = [f"proj_{number}_hook" for number in range(10)]
+    got = wait(*ids, url=tunnel.url)
+    assert got.code == 0
+    assert f"deliveries come in by {tunnel.url}: looks are made every minute" in got.stderr
+    # A job of the sandbox takes 60 to 90 seconds, so that some are looked at once between.
+    assert 20 <= looks(sandbox) <= 30
+    assert statuses(sandbox) == [204] * 10
+
+
+def test_a_knock_needs_no_signature_and_is_no_hint(wait: Callable[..., Any], tunnel: Tunnel, sandbox: Sandbox) -> None:
+    got = wait("proj_done", url=tunnel.url)
+    assert (got.code, looks(sandbox)) == (0, 1)
+    assert [request.target for request in tunnel.requests] == [PATH]
+    assert "wrong signature" not in got.stderr
+
+
+def test_with_quiet_nothing_is_said_of_it(wait: Callable[..., Any], tunnel: Tunnel) -> None:
+    got = wait("proj_done", url=tunnel.url, options=("--quiet",))
+    assert (got.code, got.stderr) == (0, "")
+
+
+STRANGERS = {
+    "a page": reply(b"<html>Welcome</html>", 200, content_type="text/html"),
+    "somebody else's 204": reply(b"", 204),
+    "a 404": reply({}, 404),
+    "a redirect": redirect("https://elsewhere.example/"),
+    "no HTTP": b"SSH-2.0-OpenSSH\r\n\r\n",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("who", STRANGERS)
+def test_an_address_that_leads_to_somebody_else_is_told_once_and_polled_past(
+    wait: Callable[..., Any], tls: ssl.SSLContext, sandbox: Sandbox, who: str
+) -> None:
+    with Server(STRANGERS[who], tls=tls) as stranger:
+        url = stranger.url.replace("127.0.0.1", "localhost")
+        got = wait("proj_1_lost", "proj_2_lost", url=url)
+    assert got.code == 0
+    assert got.stderr.count(f"no delivery can come in by {url}: ") == 1
+    assert looks(sandbox) >= 8, "as often as without --listen"
+
+
+@pytest.mark.parametrize("url", ["https://localhost:1", "https://no-such-host.invalid"])
+def test_a_tunnel_that_is_dead_at_the_start_is_told_once_and_polled_past(
+    wait: Callable[..., Any], sandbox: Sandbox, url: str
+) -> None:
+    got = wait("proj_1_lost", url=url)
+    assert got.code == 0
+    assert got.stderr.count(f"no delivery can come in by {url}: ") == 1
+    assert looks(sandbox) >= 4
+
+
+def test_a_tunnel_that_dies_later_is_noticed(
+    wait: Callable[..., Any], sandbox: Sandbox, tunnel: Tunnel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "KNOCK_EVERY", 30)
+    knock = module.Hearing._knock
+
+    def then_dies(self: module.Hearing) -> None:
+        knock(self)
+        tunnel.up = False
+
+    monkeypatch.setattr(module.Hearing, "_knock", then_dies)
+    got = wait("proj_1_lost", url=tunnel.url)
+    assert got.code == 0
+    assert "deliveries come in by" in got.stderr
+    assert f"no delivery can come in by {tunnel.url}: it leads to somebody else (HTTP 502)" in got.stderr
+    assert looks(sandbox) >= 4
+
+
+def test_a_tunnel_that_comes_back_is_used_again(
+    wait: Callable[..., Any], tunnel: Tunnel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "KNOCK_EVERY", 10)
+    tunnel.up = False
+    knock = module.Hearing._knock
+
+    def then_lives(self: module.Hearing) -> None:
+        knock(self)
+        tunnel.up = True
+
+    monkeypatch.setattr(module.Hearing, "_knock", then_lives)
+    got = wait("proj_1_hook", url=tunnel.url)
+    assert got.code == 0
+    assert got.stderr.index("no delivery can come in by") < got.stderr.index("deliveries come in by")
+
+
+def test_the_secret_is_in_no_output(
+    wait: Callable[..., Any], tunnel: Tunnel, monkeypatch: pytest.MonkeyPatch, videostat: Videostat
+) -> None:
+    monkeypatch.setenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET", SECRET)
+    for options in (("--debug",), ("--json",), ("--progress", "json")):
+        got = wait("proj_early_1", "proj_2_hook", url=tunnel.url, options=options)
+        assert SECRET not in got.stdout + got.stderr
+    assert SECRET not in videostat("config", "show", "--json").stdout

@@ -1,0 +1,243 @@
+"""videostat listen: what is announced is looked at, saved and handed on, until a signal."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from videostat.hooks.delivery import signature
+from videostat.sandbox.webhooks import SECRET
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from conftest import Videostat
+
+    from videostat.sandbox import Sandbox
+
+PATH = "/hooks/k3JxT0p9QwEr7yUiOpAsDf"
+
+# The program runs in real time; the services go faster.
+SPEED = 60
+
+
+@pytest.fixture
+def speed() -> float:
+    return SPEED
+
+
+@pytest.fixture
+def port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def behaviour(port: int) -> Mapping[str, Any]:
+    return {"webhook": f"http://127.0.0.1:{port}{PATH}"}
+
+
+class Listener:
+    def __init__(self, process: subprocess.Popen[str], port: int, folder: Path) -> None:
+        self.process, self.folder, self.url = process, folder, f"http://127.0.0.1:{port}"
+
+    def post(self, content: object, *, secret: str | None = SECRET) -> int:
+        body = json.dumps(content).encode()
+        headers = {"X-Webhook-Signature": signature(secret, body)} if secret else {}
+        return requests.post(self.url + PATH, body, headers=headers, timeout=10).status_code
+
+    def saved(self) -> set[str]:
+        return {path.name for path in self.folder.glob("*.mp4")}
+
+    def end(self, signum: int = signal.SIGTERM) -> tuple[str, str]:
+        self.process.send_signal(signum)
+        out, err = self.process.communicate(timeout=20)
+        assert self.process.returncode == -signum
+        return out, err
+
+
+@pytest.fixture
+def listen(tmp_path: Path, port: int) -> Callable[..., Any]:
+    @contextmanager
+    def listen(*argv: str, providers: tuple[str, ...] = ("jogg", "jogg-avatar")) -> Iterator[Listener]:
+        command = [sys.executable, "-m", "videostat", "listen", *providers, "--listen", f"{port}{PATH}"]
+        command += ["--output-dir", str(tmp_path), *argv]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ), cwd=tmp_path
+        )
+        try:
+            ends = time.monotonic() + 20
+            while time.monotonic() < ends:
+                with closing(socket.socket()) as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                time.sleep(0.05)
+            yield Listener(process, port, tmp_path)
+        finally:
+            process.kill()
+            process.communicate()
+
+    return listen
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    ends = time.monotonic() + seconds
+    while not condition() and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert condition()
+
+
+def announce(job_id: str, kind: str = "video", end: str = "success") -> dict[str, object]:
+    return {"event": f"generated_{kind}_{end}", "data": {"project_id" if kind == "video" else "video_id": job_id}}
+
+
+def looks(sandbox: Sandbox) -> list[str]:
+    return [each.path for each in sandbox.requests if re.search(r"/v2/(project|avatar_video)/", each.path)]
+
+
+def test_what_is_announced_is_looked_at_saved_and_handed_on(
+    listen: Callable[..., Any], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    with listen("--json", "--exec", f"{sys.executable} -c \"open('{{id}}.txt', 'w')\"") as listener:
+        assert listener.post(announce("proj_done_one")) == 204
+        assert listener.post(announce("avatar_done_two", "avatar_video")) == 204
+        until(lambda: (tmp_path / "proj_done_one.txt").exists() and (tmp_path / "avatar_done_two.txt").exists())
+        out, err = listener.end()
+    answers = {each["id"]: each for each in map(json.loads, out.splitlines())}
+    assert {name: each["exit_code"] for name, each in answers.items()} == {"proj_done_one": 0, "avatar_done_two": 0}
+    assert listener.saved() == {"jogg-proj_done_one.mp4", "jogg-avatar-avatar_done_two.mp4"}
+    assert len(looks(sandbox)) == 2
+    lines = [line for line in err.splitlines() if "proj_done_one" in line]
+    assert lines
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d jogg proj_done_one: ", line) for line in lines)
+
+
+def test_one_that_is_repeated_is_handed_on_once(listen: Callable[..., Any], sandbox: Sandbox, tmp_path: Path) -> None:
+    with listen("--exec", f"{sys.executable} -c \"open('log', 'a').write('{{id}} ')\"") as listener:
+        for _ in range(2):
+            assert listener.post(announce("proj_done_one")) == 204
+            until(lambda: (tmp_path / "log").exists() and listener.saved())
+        time.sleep(1)
+        listener.end()
+    assert (tmp_path / "log").read_text() == "proj_done_one "
+    assert len(looks(sandbox)) == 1
+
+
+def test_an_unknown_id_and_other_events_cost_little(listen: Callable[..., Any], sandbox: Sandbox) -> None:
+    with listen() as listener:
+        others: list[object] = [announce("photo_123456", "image"), {"event": "x"}, [], announce("a b"), None]
+        for content in others:
+            assert listener.post(content) == 204
+        assert listener.post(announce("nobody-knows-it")) == 204
+        until(lambda: looks(sandbox))
+        assert listener.post(announce("proj_done_one"), secret=None) == 401
+        assert listener.post(announce("proj_done_one"), secret="whsec_wrong") == 401
+        time.sleep(0.5)
+        out, err = listener.end(signal.SIGINT)
+    assert [path.rpartition("/")[2] for path in looks(sandbox)] == ["nobody-knows-it"]
+    assert err.count("wrong signature was refused") == 1
+    assert SECRET not in out + err
+
+
+def test_its_health_can_be_asked_for(listen: Callable[..., Any]) -> None:
+    with listen() as listener:
+        assert requests.get(f"{listener.url}/healthz", timeout=5).status_code == 200
+        assert requests.get(f"{listener.url}/", timeout=5).status_code == 404
+        listener.end()
+
+
+def test_killed_in_the_middle_every_announced_video_is_saved_once_it_is_back(
+    listen: Callable[..., Any], sandbox: Sandbox
+) -> None:
+    ids = [f"proj_done_{number:03}" for number in range(60)]
+    taken: list[str] = []
+    with listen() as listener:
+        for job_id in ids:
+            if len(taken) == 25:
+                listener.process.kill()
+            try:
+                if listener.post(announce(job_id)) == 204:
+                    taken.append(job_id)
+            except requests.ConnectionError:
+                break
+    assert 25 <= len(taken) <= 26
+    with listen() as listener:
+        until(lambda: len(listener.saved()) >= len(taken))
+        assert listener.saved() >= {f"jogg-{job_id}.mp4" for job_id in taken}
+        assert not [*listener.folder.glob("*.part")]
+        listener.end()
+
+
+def test_the_simulated_service_is_heard(listen: Callable[..., Any], sandbox: Sandbox) -> None:
+    headers = {"x-api-key": sandbox.key("jogg")}
+    with listen() as listener:
+        url = f"{sandbox.base_url('jogg')}/v2/avatar"
+        answers = [requests.post(url, json={"prompt": "x"}, headers=headers, timeout=5).json() for _ in range(5)]
+        names = {f"jogg-{answer['data']['project_id']}.mp4" for answer in answers}
+        until(lambda: listener.saved() == names)
+        listener.end()
+    assert [each.status for each in sandbox.posted] == [204] * 5
+    assert len(looks(sandbox)) == 5
+
+
+def test_one_that_was_lost_is_found_in_the_list(
+    listen: Callable[..., Any], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = {"x-api-key": sandbox.key("jogg")}
+    url = f"{sandbox.base_url('jogg')}/v2/avatar"
+    body = {"prompt": "x", "sandbox": "lost"}
+    program = (
+        "import sys; from videostat.cli import listening; listening.LIST_EVERY = 1; "
+        "from videostat.commands import main; main()"
+    )
+    real = subprocess.Popen
+
+    def started(command: list[str], **options: Any) -> subprocess.Popen[str]:
+        return real([command[0], "-c", program, *command[3:]], **options)
+
+    monkeypatch.setattr(subprocess, "Popen", started)
+    with listen() as listener:
+        answer = requests.post(url, json=body, headers=headers, timeout=5).json()
+        until(lambda: listener.saved() == {f"jogg-{answer['data']['project_id']}.mp4"})
+        listener.end()
+    assert list(sandbox.posted) == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["reelbot"], "reelbot documents no webhooks"),
+        (["jog"], "Did you mean jogg?"),
+        (["doubao", "--listen", "0/short"], "the path needs 22 characters at least"),
+        (["jogg", "--listen", "x"], "is not [HOST:]PORT[/PATH]"),
+        (["jogg", "--listen", "0", "--name", "{provider}.{ext}"], "would be saved to the same file"),
+        (["jogg", "--listen", "no-such-host.invalid:0/abcdefghijklmnopqrstuv"], "cannot listen on no-such-host"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence_before_any_request(
+    videostat: Videostat, sandbox: Sandbox, argv: list[str], said: str
+) -> None:
+    got = videostat("listen", *argv)
+    assert (got.code, got.stdout, list(sandbox.requests)) == (2, "", [])
+    assert said in got.stderr
+
+
+def test_joggais_secret_or_a_path_hard_to_guess_is_required(
+    videostat: Videostat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET")
+    got = videostat("listen", "jogg", "--listen", "0/hooks")
+    assert got.code == 2
+    assert "without a webhook_secret for jogg, the path needs 22 characters at least" in got.stderr

@@ -1,0 +1,76 @@
+"""Where to listen, as one types it, and where the world sees it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from videostat.errors import UsageError
+from videostat.hooks.address import Address, make_path, parse_address, public_url
+
+SECRET = "/k3JxT0p9QwEr7yUi"
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        (f"8080{SECRET}", Address("127.0.0.1", 8080, SECRET)),
+        ("8080/hooks", Address("127.0.0.1", 8080, "/hooks")),
+        (f"0.0.0.0:80{SECRET}", Address("0.0.0.0", 80, SECRET)),
+        ("localhost:0/a/b", Address("localhost", 0, "/a/b")),
+        ("127.0.0.2:65535/", Address("127.0.0.2", 65535, "/")),
+        ("[::1]:1/x", Address("::1", 1, "/x")),
+        (f"[::]:1{SECRET}", Address("::", 1, SECRET)),
+        (f"videos.example.com:8080{SECRET}", Address("videos.example.com", 8080, SECRET)),
+    ],
+)
+def test_an_address_is_read_as_typed(text: str, address: Address) -> None:
+    assert parse_address(text) == address
+
+
+def test_a_path_is_made_where_there_is_none() -> None:
+    made = [parse_address(text) for text in ("8080", "8080", "0.0.0.0:8080")]
+    assert len({each.path for each in made}) == 3
+    assert all(re.fullmatch(r"/[\w-]{22}", each.path) and each.is_path_made for each in made)
+    assert not parse_address("8080/x").is_path_made
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "http", "/x", ":8080", "h:", "65536", "-1", "80800", "8080x", "8080 ", "8\u0660"),
+        *("8080/a b", "8080/?q", "8080/%41", "8080/\n", "8080/\u00e4"),
+        *("http://127.0.0.1:8080/x", "::1:8080", "[::1]", "a/b:1", "u@h:1", "1:2:3"),
+    ],
+)
+def test_anything_else_is_one_sentence(text: str) -> None:
+    with pytest.raises(UsageError, match=r"is not \[HOST:\]PORT\[/PATH\]$") as caught:
+        parse_address(text)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "192.168.1.2", "videos.example.com", "8.8.8.8"])
+@pytest.mark.parametrize("path", ["/", "/hooks", "/" + "x" * 15])
+def test_beyond_loopback_a_path_must_be_hard_to_guess(host: str, path: str) -> None:
+    with pytest.raises(UsageError, match="its path needs 16 characters at least") as caught:
+        parse_address(f"{host}:8080{path}")
+    assert re.search(r"--listen \S+:8080/[\w-]{22}$", str(caught.value.hint))
+    assert parse_address(f"{host}:8080/{'x' * 16}")
+
+
+def test_the_path_is_not_in_a_repr() -> None:
+    assert SECRET not in repr(parse_address(f"8080{SECRET}"))
+
+
+def test_the_address_is_shown_as_one_would_type_it() -> None:
+    assert parse_address("8080/x").url == "http://127.0.0.1:8080/x"
+    assert parse_address("[::1]:8080/x").url == "http://[::1]:8080/x"
+
+
+def test_the_public_address_has_the_path_once() -> None:
+    path = make_path()
+    for base in ("https://a.example", "https://a.example/", f"https://a.example{path}", f"https://a.example{path}/"):
+        assert public_url(base, path) == f"https://a.example{path}"
+    assert public_url("https://a.example/base/", path) == f"https://a.example/base{path}"
+    assert public_url(f"https://a.example/base{path}", path) == f"https://a.example/base{path}"

@@ -1,0 +1,141 @@
+"""What a delivery says: the documented ones of several services, and what anybody could send instead."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from videostat.hooks.delivery import MOST_STRINGS, Delivery, mentioned, possible_senders, signature
+from videostat.models import JobRef
+from videostat.providers import PROVIDERS
+
+FIXTURES = {
+    path.stem: json.loads(path.read_text())
+    for path in sorted((Path(__file__).parents[1] / "fixtures" / "deliveries").glob("*.json"))
+}
+HEADER = "x-webhook-signature"
+SECRET = "whsec_abc123xyz"
+OTHERS = {"proj_other1", "video_other1", "completed", "success"}
+
+every_fixture = pytest.mark.parametrize("fixture", FIXTURES.values(), ids=FIXTURES)
+
+
+def delivery(content: object = None, *, query: str = "", headers: dict[str, str] | None = None) -> Delivery:
+    return Delivery(headers or {}, json.dumps(content).encode(), query)
+
+
+# --- which jobs it may be about
+
+
+@every_fixture
+def test_the_ids_of_every_documented_delivery_are_found(fixture: dict[str, Any]) -> None:
+    assert mentioned(delivery(fixture["body"]), {*fixture["ids"], *OTHERS} - {"completed"}) == fixture["ids"]
+    assert mentioned(delivery(fixture["body"]), OTHERS - {"completed"}) == []
+
+
+@every_fixture
+def test_which_kind_of_job_is_announced_is_read_where_the_service_documents_it(fixture: dict[str, Any]) -> None:
+    read = {name: provider.webhook.read(fixture["body"]) for name, provider in PROVIDERS.items() if provider.webhook}
+    assert {name: found for name, found in read.items() if found} == fixture["announces"]
+
+
+@every_fixture
+def test_each_documented_delivery_names_its_source(fixture: dict[str, Any]) -> None:
+    assert fixture["source"].startswith("https://")
+
+
+def test_an_id_in_the_query_is_found_too() -> None:
+    assert mentioned(delivery(query="job=proj_abc123&x=1&y"), {"proj_abc123"}) == ["proj_abc123"]
+    assert mentioned(delivery(query="job=proj%5Fabc123"), {"proj_abc123"}) == ["proj_abc123"]
+
+
+def test_an_id_is_found_only_where_it_is_the_whole_string() -> None:
+    content = {"url": "https://cdn.example/proj_abc123.mp4", "proj_abc123": 1, "a": ["proj_abc1234", " proj_abc123"]}
+    assert mentioned(delivery(content), {"proj_abc123"}) == []
+
+
+def test_a_short_id_is_not_found_by_its_mere_presence() -> None:
+    assert mentioned(delivery(["1234567", "12345678"]), {"1234567", "12345678"}) == ["12345678"]
+
+
+def test_each_id_is_found_once() -> None:
+    assert mentioned(delivery(["proj_abc123"] * 9), {"proj_abc123"}) == ["proj_abc123"]
+
+
+def test_of_a_huge_delivery_only_the_beginning_counts() -> None:
+    strings = [f"job-{number:07}" for number in range(MOST_STRINGS * 2)]
+    assert mentioned(delivery([*strings]), set(strings)) == strings[:MOST_STRINGS]
+    assert mentioned(delivery(query="&".join(f"a={each}" for each in strings)), set(strings)) == strings[:MOST_STRINGS]
+    # What is deep in a delivery is behind what is near its root.
+    assert mentioned(delivery([[*strings], "proj_abc123"]), {"proj_abc123"}) == ["proj_abc123"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[" * 65536, b"9" * 5000, b"\xff\xfe\x00", b"null", b'"\\ud800"', b"NaN", b"\x00" * 100, b"[1e999]"],
+)
+def test_a_body_that_is_no_json_mentions_nothing(body: bytes) -> None:
+    assert mentioned(Delivery({}, body), {"proj_abc123"}) == []
+
+
+@given(st.binary(max_size=200), st.text(max_size=50))
+def test_no_bytes_and_no_query_are_too_strange(body: bytes, query: str) -> None:
+    found = Delivery({HEADER: query}, body, query)
+    assert mentioned(found, {"proj_abc123"}) in ([], ["proj_abc123"])
+    assert possible_senders(found, {"jogg": (HEADER, SECRET)}) == set()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4),
+)
+
+
+@given(json_values, st.sampled_from(["generated_video_success", "generated_avatar_video_failed", "", 1, None]))
+def test_a_providers_reading_takes_anything(data: object, event: object) -> None:
+    for content in (data, {"event": event, "data": data}, {"event": data, "data": {"video_id": data}}):
+        for provider in PROVIDERS.values():
+            found = provider.webhook and provider.webhook.read(content)
+            assert not found or JobRef.is_id(found)
+
+
+# --- who can have sent it
+
+
+def test_a_signature_is_that_of_the_services_own_program() -> None:
+    payload = b'{"event": "generated_avatar_video_success"}'
+    assert signature(SECRET, payload) == hmac.new(SECRET.encode("utf-8"), payload, hashlib.sha256).hexdigest()
+
+
+def test_a_secret_lets_in_only_what_it_has_signed() -> None:
+    locks = {"jogg": (HEADER, SECRET)}
+    body = b'{"data": {"project_id": "proj_abc123"}}'
+    right = signature(SECRET, body)
+    assert possible_senders(Delivery({HEADER: right}, body), locks) == {"jogg"}
+    wrong = {
+        "none": {},
+        "empty": {HEADER: ""},
+        "another secret's": {HEADER: signature("other", body)},
+        "upper case": {HEADER: right.upper()},
+        "with a prefix": {HEADER: f"sha256={right}"},
+        "cut": {HEADER: right[:-1]},
+        "in another header": {"x-signature": right},
+        "not ASCII": {HEADER: "\xe4\u4e2d\ud800"},
+    }
+    for what, headers in wrong.items():
+        assert possible_senders(Delivery(headers, body), locks) == set(), what
+    assert possible_senders(Delivery({HEADER: right}, body + b" "), locks) == set()
+
+
+def test_without_a_secret_anybody_can_have_sent_it() -> None:
+    locks = {"jogg": (HEADER, SECRET), "doubao": ("", None), "second": (HEADER, "other")}
+    assert possible_senders(Delivery({}, b"{}"), locks) == {"doubao"}
+    assert possible_senders(Delivery({HEADER: signature("other", b"{}")}, b"{}"), locks) == {"doubao", "second"}
+    assert possible_senders(Delivery({}, b"{}"), {}) == set()
