@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from videostat import waiting
 from videostat.cli.options import read_duration
+from videostat.cli.refusals import Refusals
 from videostat.cli.signals import forward_signals
 from videostat.errors import ExitCode, Interrupted, KeyMissing, OutputClosed, UsageError, VideostatError
 from videostat.models import Job
@@ -151,6 +152,7 @@ class Run:
             yield from self._end(ended, view if isinstance(view, JsonLines) else ErrorsOnly())
             return
         notices = Notices(clock, usual_times(self.session, self.refs), waits=self.options.attempts is None)
+        refusals = Refusals({ref: accounts[ref].key_group for ref in asked if ref not in saved})
         inbox: SimpleQueue[Reply | int] = SimpleQueue()
         # While one file settles on the disk, the next one has the wire.
         options = replace(
@@ -167,15 +169,18 @@ class Run:
                 history.update(job, clock.now(), base_url=accounts[job.ref].base_url if job.seen_at else None)
                 for sentence in notices.about(job):
                     view.note(f"videostat: {sentence}")
-                if self.execution and (printed := self.execution.output.pop(job.ref, b"")):
-                    # It may well repeat a service's text.
-                    view.show_output(
-                        [clean(line, longest=None) for line in printed.decode(errors="replace").splitlines()]
-                    )
-                view.update(job)
-                if job.ended:
-                    with view.aside():
-                        yield job
+                self._show_output(job.ref)
+                for told in refusals.sort(job):
+                    view.update(told)
+                    if told.ended:
+                        with view.aside():
+                            yield told
+
+    def _show_output(self, ref: JobRef) -> None:
+        """Show what the job's command has printed, which may well repeat a service's text."""
+        if self.execution and (printed := self.execution.output.pop(ref, b"")):
+            lines = printed.decode(errors="replace").splitlines()
+            self.view.show_output([clean(line, longest=None) for line in lines])
 
     def _seen_lately(self, accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
         """Return the running jobs that this machine has looked at, at the same address, less than a floor ago."""
