@@ -65,12 +65,14 @@ class VideostatError(Exception):
     """Something that a person must be told: a plain sentence, a hint that says what to type, the service's own code.
 
     `name` and `exit_code` are public. `is_retryable`: the same command can work later. `sure`: the service said it in
-    a word or code that it documents; only that is recorded of a job.
+    a word or code that it documents; only that is recorded of a job. `about_job`: it is this job's alone, and the next
+    one of its account may well be answered.
     """
 
     name = "bug"
     exit_code = ExitCode.BUG
     is_retryable = False
+    about_job = False
 
     def __init__(self, message: str, *, hint: str | None = None, code: str | None = None, sure: bool = False) -> None:
         super().__init__(message)
@@ -233,10 +235,9 @@ class NoConnection(Unreachable):
 
 
 class Unreadable(Retryable):
-    """The answer is not what the service documents. `about_job`: the next job of the account may well be answered."""
+    """The answer is not what the service documents."""
 
     name = "unreadable"
-    about_job = False
 
 
 class KeyChanged(Retryable):

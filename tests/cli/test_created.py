@@ -74,6 +74,11 @@ def test_an_error_is_told_as_such(videostat: Videostat, provider: str, body: obj
     assert "no such job" not in got.stderr
 
 
+def test_of_a_documented_refusal_nothing_need_be_kept(videostat: Videostat) -> None:
+    got = videostat("wait", "jogg", "--from", "-", stdin='{"code": 18020, "msg": "no credit"}')
+    assert (got.code, "answer-" in got.stderr) == (4, False)
+
+
 def kept(stderr: str) -> Path:
     (path,) = [Path(word) for line in stderr.splitlines() for word in line.split() if "answer-" in word]
     return path

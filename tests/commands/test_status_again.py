@@ -100,6 +100,18 @@ def test_another_address_is_another_service(
     assert len(sandbox.requests) == 2
 
 
+def test_an_answer_from_what_is_now_another_accounts_address_is_none(
+    videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, skip: Callable[[float], None]
+) -> None:
+    videostat("status", "doubao", "task_stuck")
+    skip(1)
+    monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", sandbox.base_url("doubao"))
+    monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", sandbox.base_url("doubao").replace("127.0.0.1", "localhost"))
+    got = videostat("status", "doubao:task_stuck", "jogg:nope")
+    assert "seen" not in got.stderr
+    assert sum("task_stuck" in request.path for request in sandbox.requests) == 2
+
+
 def test_a_clock_that_was_put_back_hides_no_job(
     videostat: Videostat, sandbox: Sandbox, skip: Callable[[float], None]
 ) -> None:

@@ -62,13 +62,20 @@ def as_arguments(refs: Iterable[JobRef]) -> str:
     return shlex.join(f"{ref.provider}:{ref.id}" for ref in listed)
 
 
+def find_dropped(jobs: Iterable[Job]) -> list[Job]:
+    """Return the jobs that go on at the service, as far as anybody knows: those that were refused last."""
+    # Neither trouble nor a refused key has ended a job.
+    dropped = [job for job in jobs if isinstance(job.problem, _NOT_ENDED)]
+    # Without a key there was no wait.
+    if all(isinstance(job.problem, KeyMissing) for job in dropped):
+        return []
+    return sorted(dropped, key=lambda job: isinstance(job.problem, _REFUSED))
+
+
 def print_resume_hint(jobs: Iterable[Job], context: typer.Context, source: Path | None) -> None:
     """Say that the wait is over and the jobs are not, and what to type to go on waiting."""
-    # Neither trouble nor a refused key has ended the job; what was refused goes last.
-    dropped = (job for job in jobs if isinstance(job.problem, _NOT_ENDED))
-    stopped = sorted(dropped, key=lambda job: isinstance(job.problem, _REFUSED))
-    # Without a key there was no wait.
-    if all(isinstance(job.problem, KeyMissing) for job in stopped):
+    stopped = find_dropped(jobs)
+    if not stopped:
         return
     reason = next((job.problem for job in stopped if isinstance(job.problem, Stopped)), "no good answer in time")
     running = [job for job in stopped if not job.state.is_terminal]

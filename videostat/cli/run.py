@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from videostat import waiting
 from videostat.cli.options import read_duration
+from videostat.cli.refusals import Refusals
 from videostat.cli.signals import forward_signals
 from videostat.errors import ExitCode, Interrupted, KeyMissing, OutputClosed, UsageError, VideostatError
 from videostat.models import Job
@@ -155,6 +156,7 @@ class Run:
             return
         notices = Notices(clock, self._usual, waits=self.options.attempts is None)
         inbox: SimpleQueue[Message] = self.hearing.inbox if self.hearing else SimpleQueue()
+        refusals = Refusals({ref: accounts[ref].key_group for ref in asked if ref not in saved})
         # While one file settles on the disk, the next one has the wire.
         options = replace(
             self.options, steps=tuple(steps), parallel=2 * self.options.parallel, is_watched=view.is_watched
@@ -172,12 +174,17 @@ class Run:
                 for sentence in notices.about(job):
                     view.note(f"videostat: {sentence}")
                 self._show_output(job.ref)
-                view.update(job)
-                if job.ended:
-                    with view.aside():
-                        yield job
-                    if self.options.stays and self.saving:
-                        self.saving.transfers.pop(job.ref, None)
+                yield from self._show(refusals.sort(job))
+
+    def _show(self, jobs: Iterable[Job]) -> Iterator[Job]:
+        """Show how the jobs stand; yield those that have ended."""
+        for job in jobs:
+            self.view.update(job)
+            if job.ended:
+                with self.view.aside():
+                    yield job
+                if self.options.stays and self.saving:
+                    self.saving.transfers.pop(job.ref, None)
 
     def _show_output(self, ref: JobRef) -> None:
         if self.execution and (printed := self.execution.output.pop(ref, b"")):

@@ -73,7 +73,7 @@ def download(
     from videostat.cli.ci import report_to_ci
     from videostat.cli.exec import parse_execution
     from videostat.cli.jobs import Choice, resolve_jobs
-    from videostat.cli.resume import resume_command, typed_command
+    from videostat.cli.resume import find_dropped, resume_command, typed_command
     from videostat.cli.run import Run, usual_times, worst_exit_code
     from videostat.cli.save import plan_saving
     from videostat.cli.session import session
@@ -109,8 +109,8 @@ def download(
         say(f"videostat: {len(unfinished)} of {len(ended)} not finished yet. To wait, and save:")
         wait = typed_command(context).removesuffix("download") + "wait --download"
         say(f"  {resume_command(context, unfinished, command=wait)}")
-    stopped = [job for job in ended if isinstance(job.problem, Stopped)]
-    if stopped:
-        say(f"videostat: {stopped[0].problem}; {len(stopped)} of {len(ended)} not saved. To go on:")
-        say(f"  {resume_command(context, (job.ref for job in stopped), source)}")
+    if dropped := find_dropped(ended):
+        reason = next((f"{job.problem}; " for job in dropped if isinstance(job.problem, Stopped)), "")
+        say(f"videostat: {reason}{len(dropped)} of {len(ended)} not saved. To go on:")
+        say(f"  {resume_command(context, (job.ref for job in dropped), source)}")
     return worst_exit_code(job.exit_code for job in ended)

@@ -97,7 +97,7 @@ def complain(job: Job) -> Complaint | None:
     if isinstance(problem, Stopped):
         return None
     if problem:
-        is_accounts = isinstance(problem, KeyRefused | OutOfCredit | RateLimited)
+        is_accounts = isinstance(problem, KeyRefused | OutOfCredit | RateLimited) and not problem.about_job
         about = job.ref.provider if is_accounts else str(job.ref)
         return Complaint(clean(about), clean(str(problem)), problem.hint and clean(problem.hint))
     if job.state is State.FAILED:

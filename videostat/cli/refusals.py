@@ -1,0 +1,60 @@
+"""Tell a refused job from a refused account."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from copy import copy
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from videostat.errors import KeyMissing, KeyRefused, OutOfCredit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from videostat.models import Job, JobRef
+
+
+@dataclass
+class Refusals:
+    """Hold refused jobs back until another job of their account says whose refusal that is.
+
+    `groups`: the key group of each job that is asked about. Before the first answer of a run only one or two of them
+    are asked at once, so that nothing is held for long.
+    """
+
+    groups: Mapping[JobRef, str]
+    _left: Counter[str] = field(init=False)
+    _fine: set[str] = field(default_factory=set)
+    _held: defaultdict[str, list[Job]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        self._left = Counter(self.groups.values())
+
+    def sort(self, job: Job) -> Iterator[Job]:
+        """Yield the job, or later, and with it those that were held back for it."""
+        group = self.groups.get(job.ref)
+        if group is None:
+            yield job
+            return
+        is_refused = isinstance(job.problem, KeyRefused | OutOfCredit)
+        self._left[group] -= job.ended
+        if not is_refused and (job.problem is None or job.ended):
+            self._fine.add(group)
+        if is_refused and job.ended:
+            self._held[group].append(job)
+        is_fine = group in self._fine
+        if is_fine or not self._left[group]:
+            for each in self._held.pop(group, ()):
+                yield _alone(each) if is_fine else each
+        if not (is_refused and job.ended):
+            yield job
+
+
+def _alone(job: Job) -> Job:
+    """Return the job with a refusal of its own, which is not told as its account's."""
+    if not isinstance(job.problem, KeyRefused | OutOfCredit) or isinstance(job.problem, KeyMissing):
+        return job
+    problem = copy(job.problem)
+    problem.about_job = True
+    return replace(job, problem=problem)
