@@ -620,6 +620,7 @@ ONCE = PollOptions(attempts=3)
         pytest.param([running()], [0], ExitCode.RUNNING, 0, id="one look at a running job"),
         pytest.param([succeeded()], [0], ExitCode.OK, 0, id="one look at a finished one"),
         pytest.param([broken(), broken(), broken()], [0, 3, 9], ExitCode.UNKNOWN, 9, id="three attempts"),
+        pytest.param([NotReady("x"), ...], [0, 3, 6], ExitCode.RUNNING, 6, id="never ready"),
         pytest.param([broken(), running()], [0, 3], ExitCode.RUNNING, 3, id="the second may help"),
         pytest.param([MISSING], [0], ExitCode.GONE, 0, id="not found is believed at once"),
         pytest.param([limited(5), running()], [0, 5], ExitCode.RUNNING, 5, id="a short limit"),
