@@ -29,7 +29,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videostat.errors import Interrupted, RateLimited, ServerError
-from videostat.models import Job
+from videostat.models import Job, State
 from videostat.polling.groups import Group, Mode
 from videostat.polling.hints import Hearsay, SleepDetector
 from videostat.polling.options import Door, Hint, Phase, PollOptions
@@ -193,7 +193,8 @@ def test_once_an_end_was_announced_every_five_minutes_is_enough() -> None:
         clock=clock,
     )
     assert made.times("a") == [0, 10, 70, 100]
-    assert made.times("b") == [0, 10, 70, 130, 430, 730, 1000]
+    # The look that was planned for 130 is put off.
+    assert made.times("b") == [0, 10, 70, 370, 670, 970, 1000]
     assert made.codes == {"a": 0, "b": 5}
 
 
@@ -218,8 +219,8 @@ def test_a_job_that_ends_unannounced_takes_its_account_back_to_the_usual_pace() 
         clock=clock,
     )
     # b ended at 500, and is found by the look that is always made within five minutes.
-    assert made.times("b") == [0, 10, 70, 130, 430, 730]
-    after = [at for at in made.times("c") if at > 730]
+    assert made.times("b") == [0, 10, 70, 370, 670]
+    after = [at for at in made.times("c") if at > 670]
     assert len(after) > 10
     assert made.codes == {"a": 0, "b": 0, "c": 0}
 
@@ -300,15 +301,39 @@ def test_a_clock_that_is_set_back_or_by_a_little_is_no_sleep() -> None:
     ]
 
 
-def test_what_is_known_of_an_account_only_counts_while_hints_can_come_in() -> None:
-    hearsay = Hearsay()
-    assert hearsay.longest_wait("one") == 0
-    hearsay.is_door_open = True
-    assert hearsay.longest_wait("one") == 60
-    hearsay.ended("one", was_told=True)
-    assert (hearsay.longest_wait("one"), hearsay.longest_wait("two")) == (300, 60)
-    hearsay.ended("one", was_told=False)
-    assert hearsay.longest_wait("one") == 0
+def test_when_an_end_is_announced_only_looks_at_running_jobs_are_put_off() -> None:
+    clock = FakeClock()
+    (newcomer,) = targets(["e"], GATEWAY)
+    made = Scene(
+        {
+            "a": until(60, None, clock),
+            "b": [running(), *[lambda job: Job(ref=job.ref, state=State.FAILED, sure=False)] * 2],
+            "c": until(1000, None, clock),
+            "d": [running(), *[lambda job: Job(ref=job.ref, state=State.SUCCEEDED)] * 4],
+            "e": [succeeded()],
+        },
+        polling=GATEWAY,
+        options=DAY,
+        clock=clock,
+        groups={newcomer.key_group: Group(heard_at={newcomer.ref: 61})},
+    )
+    for at, message in [(0, Door(is_open=True)), (33, hint("a")), (60.5, hint("a")), (62, newcomer)]:
+        clock.deliver(at, message)
+    made.play(names="abcd")
+    assert made.times("a")[-2:] == [58, 63]
+    assert made.times("c")[:3] == [0, 60, 360]
+    # The look after a failure that is in doubt, those for a video that is missing, and the first look at a newcomer.
+    assert made.times("b") == [0, 60, 65]
+    assert made.times("d") == [0, 60, 65, 70, 75]
+    assert made.times("e") == [66]
+
+
+def test_no_look_is_put_off_beyond_the_deadline() -> None:
+    clock = FakeClock()
+    scripts = {"a": until(100, None, clock), "b": until(2000, None, clock)}
+    options = PollOptions(timeout=200)
+    made = scene(scripts, (0, Door(is_open=True)), (100, hint("a")), clock=clock, options=options)
+    assert made.times("b") == [0, 60, 198]
 
 
 def test_no_look_of_an_account_in_trouble_is_brought_forward() -> None:

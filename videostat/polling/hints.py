@@ -35,7 +35,7 @@ class Hearsay:
     """What the hints of a run were worth, for each key group."""
 
     is_door_open: bool = False
-    _was_told: dict[str, bool] = field(default_factory=dict)
+    _is_told: dict[str, bool] = field(default_factory=dict)
     _ticked_at: float = -math.inf
 
     def heed(self, message: Hint | Door, tasks: Mapping[JobRef, Task], now: float) -> list[Task]:
@@ -56,14 +56,18 @@ class Hearsay:
         task.ran_at = task.sent_at
         if task.sent_at < task.hinted_at:
             return task.target.polling.floor
-        if now - task.hinted_at < AFTER_HINT or not task.target.announces or interval is not None:
-            return usual
-        return max(usual, self.longest_wait(task.target.key_group))
+        return max(usual, self.longest_wait(task, interval, now))
 
-    def learn(self, task: Task) -> None:
-        """Learn from a job that a look has found ended, unless it was over before we came."""
-        if task.phase is Phase.LOOK and task.ran_at < math.inf:
-            self.ended(task.target.key_group, was_told=task.hinted_at > task.ran_at)
+    def learn(self, task: Task) -> bool:
+        """Learn from a job that a look has found ended, and return whether its key group announces ends only now.
+
+        A job that was over before the wait began says nothing.
+        """
+        if task.phase is not Phase.LOOK or task.ran_at == math.inf:
+            return False
+        before, is_told = self._is_told.get(task.target.key_group), task.hinted_at > task.ran_at
+        self._is_told[task.target.key_group] = is_told
+        return is_told and not before
 
     def is_tick(self, item: Message | None, now: float, deadline: float) -> bool:
         """Return whether the caller has a turn: when nothing came, and now and then while hints pour in."""
@@ -74,15 +78,13 @@ class Hearsay:
         self._ticked_at = now
         return now < deadline or now >= deadline + FRAME
 
-    def longest_wait(self, key_group: str) -> float:
-        """Return the seconds until a look that no hint wakes; 0 where the usual pace holds."""
-        if not self.is_door_open:
+    def longest_wait(self, task: Task, interval: float | None, now: float) -> float:
+        """Return the seconds between two looks that no hint wakes; 0 where the usual pace holds."""
+        is_running = task.answered and task.doubt is None and not task.job.state.is_terminal
+        can_be_heard = self.is_door_open and task.target.announces and now - task.hinted_at >= AFTER_HINT
+        if not (is_running and can_be_heard) or interval is not None:
             return 0
-        return {None: UNTIL_HEARD, True: ONCE_HEARD, False: 0}[self._was_told.get(key_group)]
-
-    def ended(self, key_group: str, *, was_told: bool) -> None:
-        """Learn from a job that ended while it was waited for."""
-        self._was_told[key_group] = was_told
+        return {None: UNTIL_HEARD, True: ONCE_HEARD, False: 0}[self._is_told.get(task.target.key_group)]
 
 
 def free_to_ask(tasks: Iterable[Task]) -> list[Task]:

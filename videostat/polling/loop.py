@@ -28,7 +28,7 @@ from videostat.polling.groups import PATIENCE, Group, Mode
 from videostat.polling.hints import Hearsay, SleepDetector, free_to_ask
 from videostat.polling.options import ATTEMPTS, Door, Hint, Phase
 from videostat.polling.pace import LONGEST_PAUSE, between_looks
-from videostat.polling.sending import Sender
+from videostat.polling.sending import LAST_LOOK, Sender
 from videostat.polling.task import Task
 from videostat.providers.base import Meaning
 
@@ -98,10 +98,10 @@ class Loop(Sender):
         self._hasten(self._hearsay.heed(message, self.tasks, self._clock.monotonic()))
 
     def _hasten(self, tasks: Iterable[Task]) -> None:
-        """Bring looks forward: never under the floor, nor into a pause."""
+        """Bring looks forward, never under the floor; the gate of each lane keeps its pause."""
         now = self._clock.monotonic()
         for task in tasks:
-            self._looks.bring_forward(task, max(now, task.ready_at(), self._lane(task).gate.paused_until))
+            self._looks.bring_forward(task, max(now, task.ready_at()))
 
     def is_tick(self, item: Message | None) -> bool:
         """Return whether the caller has a turn after this message: when none came, and now and then between hints."""
@@ -172,8 +172,7 @@ class Loop(Sender):
         if task.answered and self._waits:
             self._time_limits.remove(task)
         if mode is not Mode.OPEN and group.mode is Mode.OPEN:
-            for each in self._waiting(group):
-                self._looks.bring_forward(each, max(now, each.ready_at()))
+            self._hasten(self._waiting(group))
         if isinstance(outcome, Job):
             return self._answered(task, outcome, step)
         return self._refused(task, outcome, step)
@@ -206,7 +205,8 @@ class Loop(Sender):
         else:
             task.job = job
         if step is Step.END and not (self._waits and job.state is State.SUCCEEDED and task.looks_again()):
-            self._hearsay.learn(task)
+            if self._hearsay.learn(task):
+                self._put_off(task.target.key_group)
             return [self._next(task)]
         if not self._waits:
             return [self._end(task)]
@@ -218,6 +218,15 @@ class Loop(Sender):
     def _hearing_wait(self, task: Task) -> float:
         usual, now = self._until_next_look(task), self._clock.monotonic()
         return self._hearsay.wait(task, usual, self._options.interval, now)
+
+    def _put_off(self, key_group: str) -> None:
+        """Put off the planned looks of a key group that has just announced its first end."""
+        now = self._clock.monotonic()
+        for task in free_to_ask(self.tasks.values()):
+            wait = self._hearsay.longest_wait(task, self._options.interval, now)
+            due = min(task.sent_at + wait, self._deadline - LAST_LOOK)
+            if wait and task.target.key_group == key_group and self._looks.due(task) < due:
+                self._schedule(task, due - now)
 
     def _stepped(self, task: Task, outcome: Job | VideostatError) -> list[Job]:
         """Apply what came of saving or of a command; a step of our own is not repeated."""
