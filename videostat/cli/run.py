@@ -16,7 +16,7 @@ from videostat.cli.options import read_duration
 from videostat.cli.refusals import Refusals
 from videostat.cli.signals import forward_signals
 from videostat.errors import ExitCode, Interrupted, KeyMissing, OutputClosed, UsageError, VideostatError
-from videostat.models import Job
+from videostat.models import Job, State
 from videostat.polling.options import Message, Phase, PollOptions
 from videostat.render.ending import summary
 from videostat.render.jsonlines import JsonLines
@@ -204,16 +204,22 @@ class Run:
             return
         for sentence in self.hearing.turn():
             self.view.note(f"videostat: {sentence}")
-        history = self.session.history
-        for newcomer in self.hearing.newcomers():
-            # A job is in the history before its announcement is answered.
-            history.add([newcomer.ref], self.session.clock.now(), wanted=self.saving is not None)
+        newcomers = [*self.hearing.newcomers()]
+        # A job is in the history before its announcement is answered.
+        self.session.history.add(
+            [each.ref for each in newcomers], self.session.clock.now(), wanted=self.saving is not None
+        )
+        for newcomer in newcomers:
             newcomer.recorded.set()
-            file = history.file(newcomer.ref)
-            # One that is repeated is not handed on again.
-            if not (file and file.exists()):
-                for target in self.session.client.targets([newcomer.ref], worked):
-                    self.hearing.inbox.put(target)
+        refs = [each.ref for each in newcomers if not self._is_handed_on(each.ref)]
+        for target in self.session.client.targets(refs, worked) if refs else ():
+            self.hearing.inbox.put(target)
+
+    def _is_handed_on(self, ref: JobRef) -> bool:
+        """Return whether a job has ended and was saved, if that is wanted, wherever its file is now."""
+        seen = self.session.history.last(ref)
+        job = seen.job if seen else Job(ref=ref)
+        return job.state.is_terminal and not (self.saving and job.state is State.SUCCEEDED and not job.saved)
 
     def _seen_lately(self, accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
         """Return the running jobs that this machine has looked at, at the same address, less than a floor ago."""
