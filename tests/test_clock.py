@@ -146,9 +146,9 @@ def test_a_duration_is_written_as_one_types_it(seconds: float, written: str) -> 
 
 def test_a_pause_doubles_from_the_first_to_the_longest() -> None:
     backoff = Backoff(first=7, longest=60)
-    pauses = [backoff.after(0)]
+    pauses = [backoff.lengthen(0)]
     while pauses[-1] < backoff.longest:
-        pauses.append(backoff.after(pauses[-1]))
+        pauses.append(backoff.lengthen(pauses[-1]))
     assert pauses == [7, 14, 28, 56, 60]
-    assert backoff.after(60) == 60
-    assert Backoff(first=300, longest=60).after(0) == Backoff(first=300, longest=60).after(300) == 300
+    assert backoff.lengthen(60) == 60
+    assert Backoff(first=300, longest=60).lengthen(0) == Backoff(first=300, longest=60).lengthen(300) == 300

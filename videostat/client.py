@@ -76,7 +76,7 @@ class Client:
             for warning in settings.warnings:
                 LOG.warning("%s", warning)
         self._transport = transport or Transport(lambda: datetime.now(UTC))
-        self._account = cache(settings.account)
+        self._account = cache(settings.get_account)
         self.clock = clock or Clock()
         self.groups: dict[str, Group] = {}
 
@@ -108,24 +108,24 @@ class Client:
         Raises whatever errors.py draws.
         """
         account = self.account(job.ref.provider)
-        provider, key = account.provider, account.key()
+        provider, key = account.provider, account.find_key()
         endpoint = provider.video if job.needs_url and provider.video else provider.job
         try:
             answer = self._transport.ask(
                 "GET", account.base_url, endpoint.path.format(id=job.ref.id), _auth(account, key)
             )
         except Redirected as error:
-            if not endpoint.is_video or not reading.url(error.location):
+            if not endpoint.is_video or not reading.read_url(error.location):
                 raise
             # The download step may also redirect to the file: its address goes without the key.
             return replace(job, state=State.SUCCEEDED, video_url=error.location, needs_url=False)
         try:
             found = understand(answer, job, provider)
         except KeyRefused as error:
-            if account.renew(key):
+            if account.renew_key(key):
                 raise KeyChanged(f"{error}; there is another key now") from error
             raise
-        account.worked(key)
+        account.confirm_key(key)
         return with_whole_urls(found, account.base_url)
 
     def targets(self, refs: Iterable[JobRef], worked: Collection[JobRef] = ()) -> list[Target]:
@@ -195,7 +195,7 @@ class Client:
         except Unreadable as error:
             error.hint = error.hint or f"No {account.provider.title} API at {account.base_url}? Check base_url."
             raise
-        return account.key().source
+        return account.find_key().source
 
     def page(self, name: str, number: int, size: int | None = None) -> Page:
         """One page of what the service lists, from 1, the newest jobs first; raises UsageError if it lists none."""
@@ -206,19 +206,19 @@ class Client:
                 f"{account.provider.title} cannot be listed: the service has no list",
                 hint=f"What this machine has seen: videostat history --provider {name}",
             )
-        path, key = f"{listing.path}?page={number}&{listing.size_param}={size or listing.max_size}", account.key()
+        path, key = f"{listing.path}?page={number}&{listing.size_param}={size or listing.max_size}", account.find_key()
         answer = self._transport.ask("GET", account.base_url, path, _auth(account, key))
         page = listing.parse(name, answer.body) if course.is_ok(answer) else None
         if page is None:
             raise self._no_page(account, key, answer)
-        account.worked(key)
+        account.confirm_key(key)
         jobs = (with_whole_urls(replace(job, seen_at=answer.received_at), account.base_url) for job in page.jobs)
         return replace(page, jobs=tuple(jobs))
 
     def _no_page(self, account: Account, key: Key, answer: Answer) -> VideostatError:
         meaning, sure, _ = course.read(answer, account.provider, account.provider.job, "")
         error = course.refuse(answer, account.provider, meaning, "ID", sure=sure)
-        if isinstance(error, KeyRefused) and account.renew(key):
+        if isinstance(error, KeyRefused) and account.renew_key(key):
             return KeyChanged(f"{error}; there is another key now")
         if isinstance(error, NotFound):
             # A list has no id that could be missing.
@@ -262,7 +262,7 @@ class Client:
             try:
                 return self.page(name, number, size)
             except Retryable as error:
-                pause = BETWEEN_PAGES.after(pause)
+                pause = BETWEEN_PAGES.lengthen(pause)
                 wait = pause if error.retry_after is None else error.retry_after
                 if wait > BETWEEN_PAGES.longest:
                     raise
@@ -278,12 +278,12 @@ class Client:
     def submit(self, name: str, path: str, body: Mapping[str, Any]) -> object:
         """Order a video; the service's answer, as it is."""
         account = self.account(name)
-        return self._transport.ask("POST", account.base_url, path, _auth(account, account.key()), body=body).body
+        return self._transport.ask("POST", account.base_url, path, _auth(account, account.find_key()), body=body).body
 
     def open(self, ref: JobRef, url: str, headers: Mapping[str, str]) -> Body:
         """A job's video, from the address the service gave."""
         account = self.account(ref.provider)
-        return self._transport.open(url, headers, base_url=account.base_url, auth=_auth(account, account.key()))
+        return self._transport.open(url, headers, base_url=account.base_url, auth=_auth(account, account.find_key()))
 
 
 def understand(answer: Answer, job: Job, provider: Provider) -> Job:
@@ -294,8 +294,8 @@ def understand(answer: Answer, job: Job, provider: Provider) -> Job:
         raise course.refuse(answer, provider, meaning, job.ref.id, sure=sure)
     found = replace(endpoint.parse(job.ref, task), seen_at=answer.received_at)
     if endpoint.is_video:
-        return _with_video(job, reading.with_video(found, task))
-    found = replace(reading.settled(found, task, provider.words), sure=sure)
+        return _with_video(job, reading.add_video(found, task))
+    found = replace(reading.apply_state(found, task, provider.words), sure=sure)
     kept, since = provider.retention.get(found.state), found.completed_at or found.created_at
     found = replace(found, kept_until=since + kept if since and kept else None)
     return replace(found, needs_url=True, error=None) if provider.video and found.state is State.SUCCEEDED else found

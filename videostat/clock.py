@@ -61,7 +61,7 @@ class Backoff:
     first: float
     longest: float
 
-    def after(self, pause: float) -> float:
+    def lengthen(self, pause: float) -> float:
         """Return the pause that follows this one; 0 stands for none yet."""
         return max(self.first, min(pause * 2, self.longest))
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-def user_folder(find: Callable[[str], Path]) -> Path:
+def find_user_folder(find: Callable[[str], Path]) -> Path:
     """Return this person's folder for videostat, as a function of platformdirs gives it; below `~` without a home."""
     try:
         return find("videostat")
@@ -27,7 +27,7 @@ def is_without_home(path: Path) -> bool:
 
 
 @contextmanager
-def locked_folder(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Keep other processes out that lock the same folder, where the disk can; create it. Raises OSError."""
     make_private_folder(folder)
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -110,7 +110,7 @@ def save(
             return save(job, to, client=client_of_its_own, overwrite=overwrite)
     client.account(ref.provider)
     ensure_writable([destination], overwrite=overwrite)
-    if not overwrite and (saved := destination.all_saved()):
+    if not overwrite and (saved := destination.find_all_saved()):
         return saved
     saving = Saving(
         client=client, clock=Clock(), destinations={ref: destination}, overwrite=overwrite, deadline=math.inf
@@ -168,8 +168,8 @@ class Saving:
     def note_recent(self, history: History) -> None:
         """Learn which jobs are new here; call it when they are in the history, from the thread that has it."""
         with suppress(UsageError):
-            self.recent = {seen.job.ref for seen in history.jobs(since=self.clock.now() - RECENT)}
-            if not self.recent and not any(history.jobs(limit=1)):
+            self.recent = {seen.job.ref for seen in history.find_jobs(since=self.clock.now() - RECENT)}
+            if not self.recent and not any(history.find_jobs(limit=1)):
                 self.recent = set(self.destinations)
 
     def already(self) -> Iterable[Job]:
@@ -178,10 +178,10 @@ class Saving:
             saved = None
             # What is in the way ends one job, when its turn comes, and not the others.
             with suppress(NotSaved):
-                saved = None if self.overwrite else destination.all_saved()
+                saved = None if self.overwrite else destination.find_all_saved()
             if saved:
                 # What the service has said of it before is shown again.
-                seen = self.history.last(ref) if self.history else None
+                seen = self.history.find_job(ref) if self.history else None
                 known = seen.job if seen else Job(ref=ref)
                 yield replace(known, state=State.SUCCEEDED, saved=saved, problem=None)
 
@@ -196,7 +196,7 @@ class Saving:
         if self.dated and moment:
             first = self.dated(job.ref, moment=moment)
         links = job.links or (Link(""),)
-        places = [first, *(first.further(number) for number in range(2, len(links) + 1))]
+        places = [first, *(first.with_number(number) for number in range(2, len(links) + 1))]
         for place in places[1:]:
             place.reserve()
         videos, problems = [], []
@@ -238,7 +238,7 @@ class Saving:
             transfer=transfer,
             overwrite=self.overwrite,
             slot=slot,
-            worked=self.worked,
+            known_hosts=self.worked,
         )
 
     def _is_fresh(self, job: Job) -> bool:

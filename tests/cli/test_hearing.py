@@ -17,7 +17,7 @@ import trustme
 from loopback import Server, redirect, reply
 
 from videostat.cli import hearing as module
-from videostat.hooks.delivery import signature
+from videostat.hooks.delivery import sign
 from videostat.sandbox.webhooks import SECRET
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def test_of_two_accounts_only_those_that_can_have_sent_it_are_looked_at(
     answers: list[int] = []
 
     def deliver() -> None:
-        for headers in ({}, {"X-Webhook-Signature": signature(SECRET, body)}):
+        for headers in ({}, {"X-Webhook-Signature": sign(SECRET, body)}):
             for _ in range(100):
                 try:
                     answers.append(

@@ -133,10 +133,10 @@ def test_a_refused_key_leaves_a_sign_of_what_is_left(tmp_path: Path) -> None:
 
 
 def test_another_job_cannot_have_the_name_of_a_second_video(tmp_path: Path) -> None:
-    second = in_folder(tmp_path).further(2)
-    assert second.file("mp4").name == "jogg-a1 (2).mp4"
+    second = in_folder(tmp_path).with_number(2)
+    assert second.name_file("mp4").name == "jogg-a1 (2).mp4"
     assert not JobRef.is_id("a1 (2)")
-    assert replace(in_folder(tmp_path), ref=OTHER).file("mp4") != second.file("mp4")
+    assert replace(in_folder(tmp_path), ref=OTHER).name_file("mp4") != second.name_file("mp4")
 
 
 def test_a_job_with_one_video_leaves_no_sign(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from videostat import models
-from videostat.history import default_path
+from videostat.history import locate_history
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -336,8 +336,8 @@ def test_after_a_crash_one_command_picks_up_everything(videostat: Videostat, tmp
 def test_a_history_that_cannot_be_written_is_told_once_and_the_work_is_done(
     videostat: Videostat, tmp_path: Path
 ) -> None:
-    default_path().parent.mkdir(parents=True)
-    default_path().write_text("this is no database, and long enough to be told from an empty one" * 20)
+    locate_history().parent.mkdir(parents=True)
+    locate_history().write_text("this is no database, and long enough to be told from an empty one" * 20)
     got = videostat("download", "jogg", "proj_done_1", "proj_done_2")
     assert got.code == 0
     assert len(files(tmp_path)) == 2

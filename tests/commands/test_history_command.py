@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from videostat.history import History, default_path
+from videostat.history import History, locate_history
 from videostat.models import Job, JobRef, Saved, State
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def seen(tmp_path: Path) -> None:
         Job(ref=JobRef("reelbot", "never-saved"), state=State.SUCCEEDED),
         Job(ref=JobRef("jogg", "old"), state=State.SUCCEEDED),
     ]
-    with closing(History(default_path(), warn=pytest.fail)) as history:
+    with closing(History(locate_history(), warn=pytest.fail)) as history:
         for hours, job in enumerate(jobs):
             history.update(job, NOW - timedelta(hours=hours if job.ref.id != "old" else 24 * 60))
 
@@ -98,21 +98,21 @@ def test_a_time_that_cannot_be_read_is_told(videostat: Videostat, since: str) ->
 def test_no_history_is_an_empty_one(videostat: Videostat) -> None:
     got = videostat("history")
     assert (got.code, got.stdout, got.stderr) == (0, "", "")
-    assert not default_path().exists()
+    assert not locate_history().exists()
 
 
 def test_a_damaged_history_is_told_and_left_as_it_is(videostat: Videostat) -> None:
-    default_path().parent.mkdir(parents=True)
-    default_path().write_bytes(b"no database" * 1000)
+    locate_history().parent.mkdir(parents=True)
+    locate_history().write_bytes(b"no database" * 1000)
     got = videostat("history")
     assert (got.code, got.stdout) == (2, "")
     assert "it is damaged" in got.stderr
-    assert default_path().read_bytes() == b"no database" * 1000
+    assert locate_history().read_bytes() == b"no database" * 1000
 
 
 def test_a_newer_history_is_told(videostat: Videostat) -> None:
-    default_path().parent.mkdir(parents=True)
-    with closing(sqlite3.connect(default_path())) as db:
+    locate_history().parent.mkdir(parents=True)
+    with closing(sqlite3.connect(locate_history())) as db:
         db.execute("PRAGMA user_version = 99")
     got = videostat("history")
     assert got.code == 2
@@ -195,21 +195,21 @@ def test_a_job_that_is_not_there_is_told_and_the_others_are_forgotten(videostat:
 def test_where_there_is_no_history_nothing_is_forgotten_and_none_is_made(videostat: Videostat) -> None:
     assert videostat("history", "forget", "--all").stderr == "Nothing was forgotten.\n"
     assert videostat("history", "forget", "jogg", "x").code == 2
-    assert not default_path().exists()
+    assert not locate_history().exists()
 
 
 def test_a_damaged_history_forgets_nothing(videostat: Videostat) -> None:
-    default_path().parent.mkdir(parents=True)
-    default_path().write_bytes(b"no database" * 1000)
+    locate_history().parent.mkdir(parents=True)
+    locate_history().write_bytes(b"no database" * 1000)
     for words in (["--all"], ["jogg", "x"]):
         got = videostat("history", "forget", *words)
         assert (got.code, "it is damaged" in got.stderr) == (2, True)
 
 
 def test_damaged_records_are_forgotten_with_all_others(videostat: Videostat) -> None:
-    with closing(History(default_path(), warn=pytest.fail)) as history:
+    with closing(History(locate_history(), warn=pytest.fail)) as history:
         history.add([JobRef("jogg", "a"), JobRef("jogg", "b")], NOW)
-    with closing(sqlite3.connect(default_path())) as db, db:
+    with closing(sqlite3.connect(locate_history())) as db, db:
         db.execute("UPDATE job SET first_seen = 'x', id = '' WHERE id = 'a'")
     assert videostat("history", "forget", "--all").stderr == "Forgotten: 2 jobs.\n"
     assert videostat("history", "forget", "--all").stderr == "Nothing was forgotten.\n"
@@ -218,7 +218,7 @@ def test_damaged_records_are_forgotten_with_all_others(videostat: Videostat) -> 
 def test_the_command_that_is_printed_forgets_what_was_left_aside(videostat: Videostat) -> None:
     ids = ["proj_1", "-dashed", "with:colon"]
     refs = [*(JobRef("jogg", job_id) for job_id in ids), JobRef("not-configured-any-more", "x")]
-    with closing(History(default_path(), warn=pytest.fail)) as history:
+    with closing(History(locate_history(), warn=pytest.fail)) as history:
         history.add(refs, NOW - timedelta(days=40))
     told = videostat("status", "--unfinished").stderr.splitlines()
     commands = [line.split() for line in told if line.startswith("  videostat history forget ")]

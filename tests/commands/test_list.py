@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from videostat.history import default_path
+from videostat.history import locate_history
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,7 +121,7 @@ def test_what_is_listed_can_be_piped_into_download(videostat: Videostat, tmp_pat
 
 
 def test_what_is_listed_is_remembered(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not default_path().exists()
+    assert not locate_history().exists()
     monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
     listed = videostat("list", "jogg", "-q", "-n", "4").lines
     assert videostat("history", "-q").lines == listed

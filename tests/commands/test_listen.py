@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from videostat.hooks.delivery import signature
+from videostat.hooks.delivery import sign
 from videostat.sandbox.webhooks import SECRET
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Listener:
 
     def post(self, content: object, *, secret: str | None = SECRET) -> int:
         body = json.dumps(content).encode()
-        headers = {"X-Webhook-Signature": signature(secret, body)} if secret else {}
+        headers = {"X-Webhook-Signature": sign(secret, body)} if secret else {}
         return requests.post(self.url + PATH, body, headers=headers, timeout=10).status_code
 
     def saved(self) -> set[str]:

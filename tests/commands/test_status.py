@@ -11,7 +11,7 @@ import pytest
 from werkzeug import Request, Response
 
 from videostat import models
-from videostat.history import History, default_path
+from videostat.history import History, locate_history
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -253,8 +253,8 @@ def test_ids_are_in_the_history_before_the_first_request(
     known: list[set[str]] = []
 
     def answer(request: Request) -> Response:
-        with closing(History(default_path(), warn=pytest.fail)) as history:
-            known.append(set(history.ids("doubao", 10)))
+        with closing(History(locate_history(), warn=pytest.fail)) as history:
+            known.append(set(history.find_ids("doubao", 10)))
         return Response(b"{}", 500)
 
     httpserver.expect_request("/v1/video/generations/a").respond_with_handler(answer)
@@ -274,9 +274,9 @@ def test_the_history_can_be_turned_off(
         monkeypatch.setenv("VIDEOSTAT_NO_HISTORY", "1")
     options = {"option": ["--no-history"], "variable": [], "config": ["--config", "config.toml"]}[how]
     assert videostat("status", "jogg", "proj_stuck", *options).code == 0
-    assert not default_path().exists()
+    assert not locate_history().exists()
     assert videostat("status", "jogg", "proj_stuck").code == 0
-    assert default_path().exists() == (how != "variable")
+    assert locate_history().exists() == (how != "variable")
 
 
 @pytest.mark.usefixtures("history")

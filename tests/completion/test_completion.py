@@ -16,7 +16,7 @@ import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from videostat.completion import Command, Option, Value, bash
-from videostat.history import History, default_path
+from videostat.history import History, locate_history
 from videostat.models import JobRef
 from videostat.providers import PROVIDERS
 
@@ -263,7 +263,7 @@ def test_the_scripts_are_sound(shell: str) -> None:
 
 
 def test_ids_are_the_newest_of_the_history(videostat: Videostat) -> None:
-    history = History(default_path(), warn=pytest.fail)
+    history = History(locate_history(), warn=pytest.fail)
     now = datetime.now(UTC)
     for age in range(60):
         history.add([JobRef("jogg", f"job-{age}"), JobRef("reelbot", "other")], now - timedelta(seconds=age))
@@ -273,7 +273,7 @@ def test_ids_are_the_newest_of_the_history(videostat: Videostat) -> None:
 
 def test_without_a_history_there_are_no_ids(videostat: Videostat) -> None:
     assert videostat("completion", "ids", "jogg").stdout == ""
-    assert not default_path().exists()
+    assert not locate_history().exists()
 
 
 def test_an_option_means_the_same_in_every_command() -> None:

@@ -80,7 +80,7 @@ def test_the_strongest_source_of_a_key_wins(configure: Callable[..., Settings], 
     plain = f'api_key = "{keys["config.toml"]}"\n' if "config.toml" in keys else ""
     stored = f'[providers.reelbot]\napi_key = "{keys["credentials.toml"]}"' if "credentials.toml" in keys else ""
     settings = configure(f"[providers.reelbot]\n{command}{plain}", stored, **environ)
-    assert settings.account("reelbot").key() == Key(KEY_SOURCES[sources[0]], sources[0])
+    assert settings.get_account("reelbot").find_key() == Key(KEY_SOURCES[sources[0]], sources[0])
     assert shown(settings, "reelbot", "api_key") == ("****", sources[0])
 
 
@@ -100,12 +100,12 @@ def test_the_strongest_source_of_a_base_url_wins(
     written = f'base_url = "{URL_SOURCES["config.toml"]}"' if "config.toml" in sources else ""
     settings = configure(f"[providers.jogg]\n{written}", **environ)
     winner = next(iter([*sources, "service default"]))
-    assert settings.account(name).base_url == URL_SOURCES[winner]
+    assert settings.get_account(name).base_url == URL_SOURCES[winner]
     assert shown(settings, "jogg", "base_url") == (URL_SOURCES[winner], winner)
 
 
 def shown(settings: Settings, account: str, key: str) -> tuple[str | None, str]:
-    (row,) = [row for row in settings.values() if (row.account, row.key) == (account, key)]
+    (row,) = [row for row in settings.list_values() if (row.account, row.key) == (account, key)]
     return row.value, row.source
 
 
@@ -114,23 +114,23 @@ def test_an_empty_variable_is_unset(configure: Callable[..., Settings]) -> None:
         ["VIDEOSTAT_JOGG_API_KEY", "JOGG_API_KEY", "VIDEOSTAT_JOGG_BASE_URL", "VIDEOSTAT_NO_HISTORY"], ""
     )
     settings = configure('[providers.jogg]\napi_key = "from-file"', **empty)
-    assert settings.account("jogg").key().source == "config.toml"
-    assert settings.account("jogg").base_url == "https://api.jogg.ai"
+    assert settings.get_account("jogg").find_key().source == "config.toml"
+    assert settings.get_account("jogg").base_url == "https://api.jogg.ai"
     assert settings.defaults.history
 
 
 def test_services_of_one_account_share_its_key_and_its_limit(configure: Callable[..., Settings]) -> None:
     settings = configure('[providers.jogg]\napi_key = "shared"\nmax_requests_per_second = 2.5')
-    accounts = [settings.account(name) for name in ("jogg", "jogg-avatar", "jogg-product")]
+    accounts = [settings.get_account(name) for name in ("jogg", "jogg-avatar", "jogg-product")]
     assert [account.name for account in accounts] == ["jogg", "jogg-avatar", "jogg-product"]
     assert {account.key_group for account in accounts} == {"jogg"}
-    assert {account.key().value for account in accounts} == {"shared"}
+    assert {account.find_key().value for account in accounts} == {"shared"}
     assert {account.max_requests_per_second for account in accounts} == {2.5}
     assert [account.provider for account in accounts] == [PROVIDERS[account.name] for account in accounts]
 
 
 def test_an_account_without_a_section_has_the_services_own_values(configure: Callable[..., Settings]) -> None:
-    account = configure().account("reelbot")
+    account = configure().get_account("reelbot")
     assert (account.key_group, account.base_url) == ("reelbot", "https://reelbot.space")
     assert account.max_requests_per_second == PROVIDERS["reelbot"].max_requests_per_second
 
@@ -143,29 +143,29 @@ def test_an_account_of_ones_own_is_separate_from_its_service(configure: Callable
         f'[providers.doubao]\nbase_url = "https://a.example.com"\napi_key = "a"\n[providers.eu-gateway]\n{GATEWAY}'
         f'api_key = "b"\nmax_requests_per_second = 20'
     )
-    account = settings.account("eu-gateway")
+    account = settings.get_account("eu-gateway")
     assert (account.name, account.key_group, account.provider) == ("eu-gateway", "eu-gateway", PROVIDERS["doubao"])
     assert (account.base_url, account.max_requests_per_second) == ("https://eu.example.com", 20)
-    assert account.key().value == "b"
-    assert settings.account("doubao").key().value == "a"
-    assert settings.names() == [*PROVIDERS, "eu-gateway"]
+    assert account.find_key().value == "b"
+    assert settings.get_account("doubao").find_key().value == "a"
+    assert settings.list_names() == [*PROVIDERS, "eu-gateway"]
 
 
 def test_the_services_own_variable_never_serves_an_account_of_ones_own(configure: Callable[..., Settings]) -> None:
     text = f'[providers.doubao]\nbase_url = "https://a.example.com"\napi_key = "of-doubao"\n[providers.eu]\n{GATEWAY}'
     theirs = {"DOUBAO_API_KEY": CANARY, "VIDEOSTAT_DOUBAO_API_KEY": CANARY, "VIDEOSTAT_DOUBAO_BASE_URL": "http://x"}
-    account = configure(text, '[providers.doubao]\napi_key = "stored"', **theirs).account("eu")
+    account = configure(text, '[providers.doubao]\napi_key = "stored"', **theirs).get_account("eu")
     assert account.base_url == "https://eu.example.com"
     with pytest.raises(KeyMissing) as caught:
-        account.key()
+        account.find_key()
     assert "VIDEOSTAT_EU_API_KEY" in told(caught.value)
     assert "DOUBAO_API_KEY" not in told(caught.value)
 
 
 def test_an_account_of_ones_own_has_its_own_variables(configure: Callable[..., Settings]) -> None:
     ours = {"VIDEOSTAT_EU_GATEWAY_API_KEY": "mine", "VIDEOSTAT_EU_GATEWAY_BASE_URL": "http://eu.local:3000/"}
-    account = configure('[providers.eu-gateway]\ntype = "doubao"', **ours).account("eu-gateway")
-    assert (account.base_url, account.key().value) == ("http://eu.local:3000", "mine")
+    account = configure('[providers.eu-gateway]\ntype = "doubao"', **ours).get_account("eu-gateway")
+    assert (account.base_url, account.find_key().value) == ("http://eu.local:3000", "mine")
 
 
 # --- what is missing or unknown
@@ -174,9 +174,9 @@ def test_an_account_of_ones_own_has_its_own_variables(configure: Callable[..., S
 def test_a_missing_key_is_told_with_its_variables_its_config_key_and_the_command(
     configure: Callable[..., Settings], tmp_path: Path
 ) -> None:
-    account = configure().account("jogg-avatar")
+    account = configure().get_account("jogg-avatar")
     with pytest.raises(KeyMissing, match="no key is configured") as caught:
-        account.key()
+        account.find_key()
     assert caught.value.exit_code is ExitCode.KEY
     for words in (
         "videostat config set-key jogg`",
@@ -199,7 +199,7 @@ def test_a_missing_base_url_is_told_with_its_config_key_and_its_variable(
 ) -> None:
     settings = configure(text)
     with pytest.raises(ConfigError, match=f"{name} needs a base URL") as caught:
-        settings.account(name)
+        settings.get_account(name)
     assert f"base_url under [providers.{name}]" in str(caught.value.hint)
     assert variable in str(caught.value.hint)
     assert shown(settings, name, "base_url") == (None, "not set")
@@ -218,14 +218,14 @@ def test_a_missing_base_url_is_told_with_its_config_key_and_its_variable(
 def test_an_unknown_name_gets_the_nearest_one(configure: Callable[..., Settings], typed: str, nearest: str) -> None:
     settings = configure(f"[providers.eu-gateway]\n{GATEWAY}")
     with pytest.raises(ConfigError, match=f"'{typed}' is no service, and no account") as caught:
-        settings.account(typed)
+        settings.get_account(typed)
     assert caught.value.hint == f"Did you mean {nearest}?"
     assert caught.value.exit_code is ExitCode.USAGE
 
 
 def test_a_name_near_to_none_gets_all_of_them(configure: Callable[..., Settings]) -> None:
     with pytest.raises(ConfigError, match=r"'\\x1b\[2J'") as caught:
-        configure().key_group("\x1b[2J")
+        configure().get_key_group("\x1b[2J")
     assert caught.value.hint == f"Known are {', '.join(PROVIDERS)}."
 
 
@@ -241,7 +241,7 @@ def test_a_key_command_runs_once_for_many_threads_even_if_it_fails(
     configure: Callable[..., Settings], tmp_path: Path, then: str
 ) -> None:
     settings = configure(counting(tmp_path / "runs", then))
-    accounts = [settings.account(name) for name in ("jogg", "jogg-avatar", "jogg-product")] * 4
+    accounts = [settings.get_account(name) for name in ("jogg", "jogg-avatar", "jogg-product")] * 4
     assert not (tmp_path / "runs").exists()
     at_once = threading.Barrier(len(accounts))
     answers: list[str] = []
@@ -253,7 +253,7 @@ def test_a_key_command_runs_once_for_many_threads_even_if_it_fails(
         except KeyMissing as error:
             answers.append(str(error))
 
-    threads = [threading.Thread(target=ask, args=[account.key]) for account in accounts]
+    threads = [threading.Thread(target=ask, args=[account.find_key]) for account in accounts]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -270,7 +270,7 @@ def test_showing_the_settings_runs_no_key_command(configure: Callable[..., Setti
 
 
 def test_an_error_that_every_job_meets_does_not_grow(configure: Callable[..., Settings]) -> None:
-    key = configure('[providers.jogg]\napi_key_command = "false"').account("jogg").key
+    key = configure('[providers.jogg]\napi_key_command = "false"').get_account("jogg").find_key
     lengths = set()
     for _ in range(3):
         with pytest.raises(KeyMissing) as caught:
@@ -293,9 +293,9 @@ def test_an_error_that_every_job_meets_does_not_grow(configure: Callable[..., Se
 def test_a_failing_key_command_is_told_without_its_output(
     configure: Callable[..., Settings], command: str, problem: str
 ) -> None:
-    account = configure(f'[providers.jogg]\napi_key_command = "{command}"', timeout=0.2).account("jogg")
+    account = configure(f'[providers.jogg]\napi_key_command = "{command}"', timeout=0.2).get_account("jogg")
     with pytest.raises(KeyMissing, match=problem) as caught:
-        account.key()
+        account.find_key()
     assert CANARY not in told(caught.value)
 
 
@@ -303,17 +303,17 @@ def test_a_failing_key_command_is_told_without_its_output(
 def test_one_line_end_is_stripped_from_a_commands_output(
     configure: Callable[..., Settings], output: str, key: str
 ) -> None:
-    account = configure(f"""[providers.jogg]\napi_key_command = 'printf "{output}"'""").account("jogg")
-    assert account.key().value == key
+    account = configure(f"""[providers.jogg]\napi_key_command = 'printf "{output}"'""").get_account("jogg")
+    assert account.find_key().value == key
 
 
 def test_a_key_command_runs_without_a_shell(configure: Callable[..., Settings]) -> None:
-    account = configure('[providers.jogg]\napi_key_command = "echo a;echo&&$HOME|*"').account("jogg")
-    assert account.key().value == "a;echo&&$HOME|*"
+    account = configure('[providers.jogg]\napi_key_command = "echo a;echo&&$HOME|*"').get_account("jogg")
+    assert account.find_key().value == "a;echo&&$HOME|*"
 
 
 def test_a_key_command_does_not_eat_the_jobs_that_are_piped_in(configure: Callable[..., Settings]) -> None:
-    key = configure('[providers.jogg]\napi_key_command = "cat"').account("jogg").key
+    key = configure('[providers.jogg]\napi_key_command = "cat"').get_account("jogg").find_key
     reader, writer = os.pipe()
     os.write(writer, b"jogg:job1\n")
     os.close(writer)
@@ -383,7 +383,7 @@ def test_a_key_is_taken_out_of_what_came_with_it(
         configure(JOGG_API_KEY=given),
         configure(f'[providers.jogg]\napi_key_command = "cat {tmp_path}/key"'),
     ):
-        assert settings.account("jogg").key().value == CANARY
+        assert settings.get_account("jogg").find_key().value == CANARY
     settings = configure()
     settings.set_key("jogg", given)
     assert CANARY + '"' in settings.credentials_path.read_text()
@@ -406,7 +406,7 @@ def test_an_unusable_key_in_a_variable_is_refused_unseen(
 ) -> None:
     settings = configure(**{variable: key})
     with pytest.raises(ConfigError, match=f"{variable} holds for jogg must be a key without") as caught:
-        settings.account("jogg").key()
+        settings.get_account("jogg").find_key()
     assert CANARY not in told(caught.value)
     assert str(shown(settings, "jogg", "api_key")[0]).isprintable()
 
@@ -416,9 +416,9 @@ def test_an_unusable_key_from_a_command_is_refused_unseen(
     configure: Callable[..., Settings], tmp_path: Path, key: str
 ) -> None:
     (tmp_path / "key").write_bytes(key.encode())
-    account = configure(f'[providers.jogg]\napi_key_command = "cat {tmp_path}/key"').account("jogg")
+    account = configure(f'[providers.jogg]\napi_key_command = "cat {tmp_path}/key"').get_account("jogg")
     with pytest.raises(ConfigError, match="api_key_command holds for jogg must be a key without") as caught:
-        account.key()
+        account.find_key()
     assert CANARY not in told(caught.value)
 
 
@@ -435,7 +435,7 @@ def test_an_unusable_key_is_not_kept(configure: Callable[..., Settings], key: st
 def test_any_other_printable_key_is_accepted(configure: Callable[..., Settings], key: str) -> None:
     settings = configure()
     settings.set_key("jogg", key)
-    assert load(settings.path, {}).account("jogg").key() == Key(key, "credentials.toml")
+    assert load(settings.path, {}).get_account("jogg").find_key() == Key(key, "credentials.toml")
 
 
 # --- what is shown
@@ -461,7 +461,7 @@ def test_every_setting_is_listed_with_its_source(configure: Callable[..., Settin
         f'max_requests_per_second = 0.5\n[providers.eu]\n{GATEWAY}api_key_command = "echo {CANARY}"'
     )
     file, default, service = "config.toml", "default", "service default"
-    assert list(map(tuple, settings.values())) == [
+    assert list(map(tuple, settings.list_values())) == [
         ("defaults", "timeout", "5400", file),
         ("defaults", "interval", None, default),
         ("defaults", "output_dir", ".", default),
@@ -487,8 +487,8 @@ def test_every_setting_is_listed_with_its_source(configure: Callable[..., Settin
 
 def test_no_representation_shows_a_key(configure: Callable[..., Settings]) -> None:
     settings = configure(f'[providers.jogg]\napi_key = "{CANARY}"', REELBOT_API_KEY=CANARY)
-    account = settings.account("jogg")
-    assert CANARY not in f"{settings!r}{account!r}{account.key()!r}{list(settings.values())}"
+    account = settings.get_account("jogg")
+    assert CANARY not in f"{settings!r}{account!r}{account.find_key()!r}{list(settings.list_values())}"
 
 
 # --- webhook secrets
@@ -508,11 +508,11 @@ def test_the_strongest_source_of_a_webhook_secret_wins(
     written = f'webhook_secret = "{CANARY}"' if "config.toml" in sources else ""
     settings = configure(f"[providers.jogg]\n{written}", **environ)
     secret = SECRET_SOURCES[sources[0]] if sources else None
-    account = settings.account(name)
+    account = settings.get_account(name)
     assert account.webhook_secret == secret
     masked = mask(secret) if secret else None
     assert shown(settings, "jogg", "webhook_secret") == (masked, sources[0] if sources else "not set")
-    assert secret is None or secret not in f"{settings!r}{account!r}{list(settings.values())}"
+    assert secret is None or secret not in f"{settings!r}{account!r}{list(settings.list_values())}"
 
 
 @pytest.mark.parametrize("secret", UNUSABLE)
@@ -521,15 +521,15 @@ def test_an_unusable_webhook_secret_in_a_variable_is_refused_unseen(
 ) -> None:
     settings = configure(VIDEOSTAT_JOGG_WEBHOOK_SECRET=secret)
     with pytest.raises(ConfigError, match="VIDEOSTAT_JOGG_WEBHOOK_SECRET must be a secret without spaces") as caught:
-        settings.account("jogg")
+        settings.get_account("jogg")
     assert CANARY not in told(caught.value)
 
 
 def test_an_account_of_ones_own_has_a_webhook_secret_of_its_own(configure: Callable[..., Settings]) -> None:
     text = '[providers.jogg]\nwebhook_secret = "of-jogg"\n[providers.second]\ntype = "jogg"'
     settings = configure(text, VIDEOSTAT_SECOND_WEBHOOK_SECRET="of-second")
-    assert [settings.account(name).webhook_secret for name in ("jogg", "second")] == ["of-jogg", "of-second"]
-    assert configure(text).account("second").webhook_secret is None
+    assert [settings.get_account(name).webhook_secret for name in ("jogg", "second")] == ["of-jogg", "of-second"]
+    assert configure(text).get_account("second").webhook_secret is None
 
 
 # --- defaults
@@ -578,8 +578,8 @@ def test_the_environment_turns_the_history_off(configure: Callable[..., Settings
 def test_what_is_added_to_a_base_url_is_dropped_from_its_end(
     configure: Callable[..., Settings], group: str, written: str, base_url: str
 ) -> None:
-    assert configure(f'[providers.{group}]\nbase_url = "{written}"').account(group).base_url == base_url
-    assert configure(**{f"VIDEOSTAT_{group.upper()}_BASE_URL": written}).account(group).base_url == base_url
+    assert configure(f'[providers.{group}]\nbase_url = "{written}"').get_account(group).base_url == base_url
+    assert configure(**{f"VIDEOSTAT_{group.upper()}_BASE_URL": written}).get_account(group).base_url == base_url
 
 
 @pytest.mark.parametrize(
@@ -594,8 +594,8 @@ def test_what_is_added_to_a_base_url_is_dropped_from_its_end(
     ],
 )
 def test_a_base_url_is_scheme_host_and_prefix(configure: Callable[..., Settings], written: str, base_url: str) -> None:
-    assert configure(f'[providers.doubao]\nbase_url = "{written}"').account("doubao").base_url == base_url
-    assert configure(VIDEOSTAT_DOUBAO_BASE_URL=written).account("doubao").base_url == base_url
+    assert configure(f'[providers.doubao]\nbase_url = "{written}"').get_account("doubao").base_url == base_url
+    assert configure(VIDEOSTAT_DOUBAO_BASE_URL=written).get_account("doubao").base_url == base_url
 
 
 BAD_BASE_URLS = [
@@ -633,13 +633,13 @@ def test_any_other_base_url_is_refused_unseen(configure: Callable[..., Settings]
         configure(f"[providers.doubao]\nbase_url = {quoted(written)}")
     assert CANARY not in told(caught.value)
     with pytest.raises(ConfigError, match="VIDEOSTAT_DOUBAO_BASE_URL must be an address like https://") as caught:
-        configure(VIDEOSTAT_DOUBAO_BASE_URL=written).account("doubao")
+        configure(VIDEOSTAT_DOUBAO_BASE_URL=written).get_account("doubao")
     assert CANARY not in told(caught.value)
 
 
 def test_a_bad_variable_of_one_account_does_not_stop_another(configure: Callable[..., Settings]) -> None:
     settings = configure(VIDEOSTAT_DOUBAO_BASE_URL="nonsense", DOUBAO_API_KEY="no key", JOGG_API_KEY="a-key")
-    assert settings.account("jogg").key().value == "a-key"
+    assert settings.get_account("jogg").find_key().value == "a-key"
 
 
 # --- bad files
@@ -728,7 +728,7 @@ def test_a_bad_config_file_is_named_with_the_place_and_what_was_meant(
 
 
 def test_a_section_may_say_the_type_that_its_name_says(configure: Callable[..., Settings]) -> None:
-    assert configure('[providers.jogg]\ntype = "jogg"').account("jogg").provider is PROVIDERS["jogg"]
+    assert configure('[providers.jogg]\ntype = "jogg"').get_account("jogg").provider is PROVIDERS["jogg"]
 
 
 @pytest.mark.parametrize(
@@ -749,7 +749,7 @@ def test_a_bad_credentials_file_is_named(
 
 
 def test_a_kept_key_outlives_its_section(configure: Callable[..., Settings]) -> None:
-    assert "old" not in configure(stored='[providers.old]\napi_key = "k"').names()
+    assert "old" not in configure(stored='[providers.old]\napi_key = "k"').list_names()
 
 
 def test_a_file_that_is_not_utf8_is_told_in_one_sentence(tmp_path: Path) -> None:
@@ -831,7 +831,7 @@ def test_a_kept_key_is_private_whatever_the_umask(
     assert mode(path.parent / "credentials.toml") == 0o600
     assert [mode(folder) for folder in (path.parent, *path.parent.parents[:2])] == [0o700] * 3
     settings = load(None, {})
-    assert settings.account("jogg").key() == Key(CANARY, "credentials.toml")
+    assert settings.get_account("jogg").find_key() == Key(CANARY, "credentials.toml")
     assert settings.warnings == []
 
 
@@ -877,30 +877,31 @@ def test_no_key_is_kept_for_an_unknown_account(configure: Callable[..., Settings
     "command", ["cat ~/.key", "cat /nowhere | head -1", "cat $HOME/.key", "cat /nowhere && x", "echo $JOGG_API_KEY"]
 )
 def test_a_command_for_a_shell_is_told_that_there_is_none(configure: Callable[..., Settings], command: str) -> None:
-    account = configure(f'[providers.jogg]\napi_key_command = "{command}"').account("jogg")
+    account = configure(f'[providers.jogg]\napi_key_command = "{command}"').get_account("jogg")
     with pytest.raises(VideostatError) as caught:
-        account.key()
+        account.find_key()
     assert "There is no shell here" in str(caught.value.hint)
 
 
 def test_a_key_command_may_leave_an_agent_running(configure: Callable[..., Settings]) -> None:
-    account = configure(f"""[providers.jogg]\napi_key_command = "sh -c 'sleep 20 & echo {CANARY}'" """).account("jogg")
+    command = f"sh -c 'sleep 20 & echo {CANARY}'"
+    account = configure(f'[providers.jogg]\napi_key_command = "{command}"').get_account("jogg")
     began = time.monotonic()
-    assert account.key().value == CANARY
+    assert account.find_key().value == CANARY
     assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("value", ["", " ", "\n"])
 def test_a_variable_that_is_set_but_empty_is_named(configure: Callable[..., Settings], value: str) -> None:
     with pytest.raises(KeyMissing, match="no key is configured: JOGG_API_KEY is set, but empty"):
-        configure(JOGG_API_KEY=value).account("jogg").key()
+        configure(JOGG_API_KEY=value).get_account("jogg").find_key()
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_a_missing_key_is_told_with_where_it_comes_from(configure: Callable[..., Settings], name: str) -> None:
-    account = configure(VIDEOSTAT_DOUBAO_BASE_URL="https://x").account(name)
+    account = configure(VIDEOSTAT_DOUBAO_BASE_URL="https://x").get_account(name)
     with pytest.raises(KeyMissing) as caught:
-        account.key()
+        account.find_key()
     assert f"It comes from {PROVIDERS[name].key_source}." in str(caught.value.hint)
     assert "JoggAI: dashboard, API" in str(caught.value.hint) or "jogg" not in name
 
@@ -934,7 +935,7 @@ def test_a_default_file_that_cannot_be_opened_is_one_warning(
     settings = load(None, {"JOGG_API_KEY": "k"})
     (warning,) = settings.warnings
     assert warning.startswith(f"cannot read {tmp_path / 'config.toml'}: ")
-    assert settings.account("jogg").key().value == "k"
+    assert settings.get_account("jogg").find_key().value == "k"
     with pytest.raises(ConfigError, match=r"cannot read .*credentials\.toml"):
         settings.set_key("jogg", "k")
 
@@ -949,7 +950,7 @@ def test_without_a_home_nothing_is_configured_and_nothing_written(
 
     monkeypatch.setattr("platformdirs.user_config_path", unknown)
     settings = load(None, {"JOGG_API_KEY": "k"})
-    assert settings.account("jogg").key().value == "k"
+    assert settings.get_account("jogg").find_key().value == "k"
     assert settings.warnings == ["there is no home folder, as HOME is not set: no configuration and no history"]
     with pytest.raises(ConfigError, match="there is no home folder to write to"):
         settings.set_key("jogg", "k")
@@ -987,7 +988,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     with pytest.raises(ConfigError, match=r"cannot write .*: No space left on device") as caught:
         settings.set_key("jogg", CANARY)
     assert CANARY not in told(caught.value)
-    assert load(settings.path, {}).account("jogg").key().value == "old"
+    assert load(settings.path, {}).get_account("jogg").find_key().value == "old"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["config.toml", "credentials.toml"]
 
 
@@ -1084,13 +1085,13 @@ def uncommented() -> str:
 
 
 def test_the_example_loads_as_it_stands_and_changes_nothing(configure: Callable[..., Settings]) -> None:
-    assert list(configure(EXAMPLE.read_text()).values()) == list(configure().values())
+    assert list(configure(EXAMPLE.read_text()).list_values()) == list(configure().list_values())
 
 
 def test_the_example_loads_with_every_value_set(configure: Callable[..., Settings]) -> None:
     settings = configure(uncommented())
-    assert all(settings.account(name).base_url for name in settings.names())
-    assert set(settings.names()) > set(PROVIDERS)
+    assert all(settings.get_account(name).base_url for name in settings.list_names())
+    assert set(settings.list_names()) > set(PROVIDERS)
     for key in ("name", "parallel", "history"):
         assert getattr(settings.defaults, key) == getattr(Defaults(), key)
 
@@ -1112,7 +1113,7 @@ def test_loading_without_files_imports_nothing_heavy(tmp_path: Path) -> None:
     code = f"""
 import sys, videostat.config
 print(sorted({{*{heavy}, 'tomllib', 'platformdirs'}} & {{*sys.modules}}))
-videostat.config.load().account('jogg')
+videostat.config.load().get_account('jogg')
 print(sorted({{*{heavy}}} & {{*sys.modules}}))
 """
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(EXAMPLE.parent)}

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from videostat.errors import Gone, Interrupted, KeyRefused, NotFound, NotSaved, TimedOut, Unreachable, UsageError
-from videostat.history import _PAGE, History, Which, _select, default_path
+from videostat.history import _PAGE, History, Which, _select, locate_history
 from videostat.history.database import MIGRATIONS
-from videostat.history.record import Seen
+from videostat.history.record import Record
 from videostat.models import Job, JobRef, Saved, State
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def history(path: Path) -> Iterator[History]:
 
 def ids(path: Path, **which: Any) -> list[str]:
     with closing(History(path, warn=no_warning)) as history:
-        return [seen.job.ref.id for seen in history.jobs(**which)]
+        return [seen.job.ref.id for seen in history.find_jobs(**which)]
 
 
 def record(path: Path, *jobs: Job, at: datetime = NOW) -> None:
@@ -56,9 +56,9 @@ def record(path: Path, *jobs: Job, at: datetime = NOW) -> None:
             history.update(job, at)
 
 
-def recall(path: Path, ref: JobRef = REF) -> Seen:
+def recall(path: Path, ref: JobRef = REF) -> Record:
     with closing(History(path, warn=no_warning)) as history:
-        (seen,) = (seen for seen in history.jobs() if seen.job.ref == ref)
+        (seen,) = (seen for seen in history.find_jobs() if seen.job.ref == ref)
     return seen
 
 
@@ -113,13 +113,13 @@ def test_a_look_is_recorded_whole(path: Path, tmp_path: Path) -> None:
     )
     record(path, job)
 
-    assert recall(path) == Seen(job, NOW)
+    assert recall(path) == Record(job, NOW)
 
 
 def test_a_job_that_was_never_looked_at_is_of_unknown_state(history: History) -> None:
     history.add([REF], NOW)
 
-    (seen,) = history.jobs()
+    (seen,) = history.find_jobs()
 
     assert (seen.job.state, seen.job.status) == (State.UNKNOWN, None)
 
@@ -130,7 +130,7 @@ def test_naming_a_job_again_changes_only_when_it_was_last_seen(path: Path, histo
 
     history.add([REF], LATER)
 
-    assert recall(path) == Seen(before.job, LATER)
+    assert recall(path) == Record(before.job, LATER)
 
 
 @pytest.mark.parametrize("problem", [Unreachable("no route"), TimedOut("too long"), KeyRefused("bad key")])
@@ -249,9 +249,9 @@ def test_who_was_answered_where_and_when_is_known(history: History) -> None:
     history.update(Job(ref=REF, state=State.RUNNING, status="processing"), NOW, base_url="https://api.example")
     history.update(Job(ref=OTHER, problem=NotFound("no such job", sure=True)), NOW, base_url="https://api.example")
     history.close()
-    assert history.answered_since("https://api.example", NOW) == {REF}
-    assert history.answered_since("https://api.example", LATER) == set()
-    assert history.answered_since("https://other.example", NOW) == set()
+    assert history.find_answered("https://api.example", NOW) == {REF}
+    assert history.find_answered("https://api.example", LATER) == set()
+    assert history.find_answered("https://other.example", NOW) == set()
 
 
 def test_a_video_is_missing_once_its_file_is_deleted(path: Path, tmp_path: Path) -> None:
@@ -298,8 +298,8 @@ def test_a_provider_can_be_listed_alone(path: Path, history: History) -> None:
     history.add([JobRef("jogg", "a"), JobRef("doubao", "b"), JobRef("jogg", "c")], NOW)
 
     assert ids(path, provider="jogg") == ["c", "a"]
-    assert list(history.ids("jogg", 1)) == ["c"]
-    assert list(history.ids("reelbot", 1)) == []
+    assert list(history.find_ids("jogg", 1)) == ["c"]
+    assert list(history.find_ids("reelbot", 1)) == []
 
 
 def test_a_listing_of_many_pages_has_each_job_once(path: Path, history: History) -> None:
@@ -323,11 +323,11 @@ def test_the_last_page_costs_what_the_first_does(path: Path, history: History) -
     def count() -> None:
         costs[-1] += 1
 
-    next(history.jobs())
+    next(history.find_jobs())
     assert history._file
     assert history._file._db
     history._file._db.set_progress_handler(count, 100)
-    for i, _ in enumerate(history.jobs(), start=1):
+    for i, _ in enumerate(history.find_jobs(), start=1):
         if i % _PAGE == 0:
             costs.append(0)
 
@@ -337,7 +337,7 @@ def test_the_last_page_costs_what_the_first_does(path: Path, history: History) -
 
 def test_a_listing_that_is_read_slowly_locks_nobody_out(path: Path, history: History) -> None:
     history.add((JobRef("jogg", str(i)) for i in range(_PAGE * 2)), NOW)
-    listing = history.jobs()
+    listing = history.find_jobs()
     next(listing)
 
     with closing(History(path, warn=no_warning, lock_timeout=0)) as other:
@@ -373,7 +373,7 @@ def test_a_burst_of_looks_is_one_transaction_a_second(path: Path, history: Histo
     assert transactions(path) == before + 2
     history.close()
     assert transactions(path) == before + 3
-    assert {seen.job.state for seen in history.jobs()} == {State.RUNNING}
+    assert {seen.job.state for seen in history.find_jobs()} == {State.RUNNING}
 
 
 @pytest.mark.parametrize("step", [timedelta(minutes=1), -timedelta(minutes=1)], ids=["on", "back"])
@@ -468,18 +468,18 @@ def test_without_a_path_nothing_is_remembered(tmp_path: Path, monkeypatch: pytes
     history.update(Job(ref=REF, state=State.RUNNING, status="processing"), NOW)
     history.close()
 
-    assert list(history.jobs()) == []
+    assert list(history.find_jobs()) == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_reading_where_nothing_was_recorded_leaves_no_trace(path: Path, history: History, tmp_path: Path) -> None:
-    assert list(history.jobs()) == []
+    assert list(history.find_jobs()) == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_its_place_is_the_users_state_folder() -> None:
-    assert default_path().is_absolute()
-    assert default_path().parts[-2:] == ("videostat", "history.db")
+    assert locate_history().is_absolute()
+    assert locate_history().parts[-2:] == ("videostat", "history.db")
 
 
 def test_sqlite_is_loaded_only_when_it_is_used() -> None:
@@ -542,7 +542,7 @@ def test_a_listing_of_a_file_it_cannot_use_is_an_error_and_not_an_empty_answer(p
     harm(path)
 
     with closing(History(path, warn=no_warning)) as history, pytest.raises(UsageError, match="cannot be used"):
-        list(history.jobs())
+        list(history.find_jobs())
 
 
 @pytest.mark.parametrize(
@@ -568,7 +568,7 @@ def test_a_place_that_cannot_be_written_is_said_once(tmp_path: Path, place: str,
         "the history could not be written: it does not know jogg proj_1",
     ]
     with suppress(UsageError):  # where something is there that is no history
-        assert list(history.jobs()) == []
+        assert list(history.find_jobs()) == []
 
 
 def test_a_file_that_stays_locked_is_said_once_with_what_is_lost(path: Path) -> None:
@@ -664,7 +664,7 @@ def test_a_kill_in_the_middle_of_a_write_loses_nothing_that_was_kept(path: Path)
         def kill_once_pages_are_written():
             if path.stat().st_size > size:
                 os.kill(os.getpid(), signal.SIGKILL)
-        list(history.jobs())
+        list(history.find_jobs())
         history._file._db.set_progress_handler(kill_once_pages_are_written, 10_000)
         history.add([JobRef("jogg", str(i)) for i in range(100_000)], datetime.now(UTC))
     """
@@ -707,7 +707,7 @@ def test_a_damaged_file_name_is_passed_over_among_the_missing(path: Path, file: 
         db.execute(f"UPDATE job SET file = {file} WHERE id = 'proj_1'")
     told: list[str] = []
     with closing(History(path, warn=told.append)) as history:
-        assert OTHER in [seen.job.ref for seen in history.jobs(which=Which.MISSING)]
+        assert OTHER in [seen.job.ref for seen in history.find_jobs(which=Which.MISSING)]
     assert len(told) <= 1
 
 
@@ -719,7 +719,7 @@ def test_a_damaged_record_is_passed_over_and_told(path: Path, damage: str) -> No
         db.execute(f"UPDATE job SET {damage} WHERE id = 'proj_1'")
     told: list[str] = []
     with closing(History(path, warn=told.append)) as history:
-        assert [seen.job.ref.id for seen in history.jobs()] == ["proj_2"]
+        assert [seen.job.ref.id for seen in history.find_jobs()] == ["proj_2"]
     assert told == ["the history has damaged records, which were passed over: 1"]
 
 
@@ -801,13 +801,13 @@ def test_a_job_that_is_gone_is_shown_with_that_problem(path: Path) -> None:
 def test_who_answered_and_when_is_known(path: Path, history: History) -> None:
     history.update(replace(SUCCEEDED, seen_at=NOW), NOW, base_url="https://one.example")
     history.close()
-    assert history.answered_since("https://one.example", NOW) == {REF}
-    assert history.answered_since("https://one.example", LATER) == set()
-    assert history.answered_since("https://two.example", NOW) == set()
-    seen = history.last(REF)
+    assert history.find_answered("https://one.example", NOW) == {REF}
+    assert history.find_answered("https://one.example", LATER) == set()
+    assert history.find_answered("https://two.example", NOW) == set()
+    seen = history.find_job(REF)
     assert seen
     assert seen.job.seen_at == NOW
-    assert history.last(OTHER) is None
+    assert history.find_job(OTHER) is None
 
 
 def test_a_job_that_was_not_answered_for_long_is_left_out_on_demand(path: Path, history: History) -> None:
@@ -821,7 +821,7 @@ def test_a_job_that_was_not_answered_for_long_is_left_out_on_demand(path: Path, 
 def test_whose_video_a_file_is(path: Path, history: History, tmp_path: Path) -> None:
     file = tmp_path / "7.mp4"
     record(path, replace(SUCCEEDED, saved=Saved(file=file, bytes=1)))
-    assert (history.owner(file), history.owner(tmp_path / "8.mp4")) == (REF, None)
+    assert (history.find_owner(file), history.find_owner(tmp_path / "8.mp4")) == (REF, None)
 
 
 def test_what_is_forgotten_is_in_no_listing(path: Path, history: History) -> None:

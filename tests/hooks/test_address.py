@@ -7,7 +7,7 @@ import re
 import pytest
 
 from videostat.errors import UsageError
-from videostat.hooks.address import Address, make_path, parse_address, public_url
+from videostat.hooks.address import Address, join_url, make_path, parse_address
 
 SECRET = "/k3JxT0p9QwEr7yUi"
 
@@ -71,6 +71,6 @@ def test_the_address_is_shown_as_one_would_type_it() -> None:
 def test_the_public_address_has_the_path_once() -> None:
     path = make_path()
     for base in ("https://a.example", "https://a.example/", f"https://a.example{path}", f"https://a.example{path}/"):
-        assert public_url(base, path) == f"https://a.example{path}"
-    assert public_url("https://a.example/base/", path) == f"https://a.example/base{path}"
-    assert public_url(f"https://a.example/base{path}", path) == f"https://a.example/base{path}"
+        assert join_url(base, path) == f"https://a.example{path}"
+    assert join_url("https://a.example/base/", path) == f"https://a.example/base{path}"
+    assert join_url(f"https://a.example/base{path}", path) == f"https://a.example/base{path}"

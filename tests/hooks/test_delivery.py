@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videostat.hooks.delivery import MOST_STRINGS, Delivery, mentioned, possible_senders, signature
+from videostat.hooks.delivery import MOST_STRINGS, Delivery, find_ids, find_senders, sign
 from videostat.models import JobRef
 from videostat.providers import PROVIDERS
 
@@ -36,8 +36,8 @@ def delivery(content: object = None, *, query: str = "", headers: dict[str, str]
 
 @every_fixture
 def test_the_ids_of_every_documented_delivery_are_found(fixture: dict[str, Any]) -> None:
-    assert mentioned(delivery(fixture["body"]), {*fixture["ids"], *OTHERS} - {"completed"}) == fixture["ids"]
-    assert mentioned(delivery(fixture["body"]), OTHERS - {"completed"}) == []
+    assert find_ids(delivery(fixture["body"]), {*fixture["ids"], *OTHERS} - {"completed"}) == fixture["ids"]
+    assert find_ids(delivery(fixture["body"]), OTHERS - {"completed"}) == []
 
 
 @every_fixture
@@ -52,29 +52,29 @@ def test_each_documented_delivery_names_its_source(fixture: dict[str, Any]) -> N
 
 
 def test_an_id_in_the_query_is_found_too() -> None:
-    assert mentioned(delivery(query="job=proj_abc123&x=1&y"), {"proj_abc123"}) == ["proj_abc123"]
-    assert mentioned(delivery(query="job=proj%5Fabc123"), {"proj_abc123"}) == ["proj_abc123"]
+    assert find_ids(delivery(query="job=proj_abc123&x=1&y"), {"proj_abc123"}) == ["proj_abc123"]
+    assert find_ids(delivery(query="job=proj%5Fabc123"), {"proj_abc123"}) == ["proj_abc123"]
 
 
 def test_an_id_is_found_only_where_it_is_the_whole_string() -> None:
     content = {"url": "https://cdn.example/proj_abc123.mp4", "proj_abc123": 1, "a": ["proj_abc1234", " proj_abc123"]}
-    assert mentioned(delivery(content), {"proj_abc123"}) == []
+    assert find_ids(delivery(content), {"proj_abc123"}) == []
 
 
 def test_a_short_id_is_not_found_by_its_mere_presence() -> None:
-    assert mentioned(delivery(["1234567", "12345678"]), {"1234567", "12345678"}) == ["12345678"]
+    assert find_ids(delivery(["1234567", "12345678"]), {"1234567", "12345678"}) == ["12345678"]
 
 
 def test_each_id_is_found_once() -> None:
-    assert mentioned(delivery(["proj_abc123"] * 9), {"proj_abc123"}) == ["proj_abc123"]
+    assert find_ids(delivery(["proj_abc123"] * 9), {"proj_abc123"}) == ["proj_abc123"]
 
 
 def test_of_a_huge_delivery_only_the_beginning_counts() -> None:
     strings = [f"job-{number:07}" for number in range(MOST_STRINGS * 2)]
-    assert mentioned(delivery([*strings]), set(strings)) == strings[:MOST_STRINGS]
-    assert mentioned(delivery(query="&".join(f"a={each}" for each in strings)), set(strings)) == strings[:MOST_STRINGS]
+    assert find_ids(delivery([*strings]), set(strings)) == strings[:MOST_STRINGS]
+    assert find_ids(delivery(query="&".join(f"a={each}" for each in strings)), set(strings)) == strings[:MOST_STRINGS]
     # What is deep in a delivery is behind what is near its root.
-    assert mentioned(delivery([[*strings], "proj_abc123"]), {"proj_abc123"}) == ["proj_abc123"]
+    assert find_ids(delivery([[*strings], "proj_abc123"]), {"proj_abc123"}) == ["proj_abc123"]
 
 
 @pytest.mark.parametrize(
@@ -82,14 +82,14 @@ def test_of_a_huge_delivery_only_the_beginning_counts() -> None:
     [b"", b"{", b"[" * 65536, b"9" * 5000, b"\xff\xfe\x00", b"null", b'"\\ud800"', b"NaN", b"\x00" * 100, b"[1e999]"],
 )
 def test_a_body_that_is_no_json_mentions_nothing(body: bytes) -> None:
-    assert mentioned(Delivery({}, body), {"proj_abc123"}) == []
+    assert find_ids(Delivery({}, body), {"proj_abc123"}) == []
 
 
 @given(st.binary(max_size=200), st.text(max_size=50))
 def test_no_bytes_and_no_query_are_too_strange(body: bytes, query: str) -> None:
     found = Delivery({HEADER: query}, body, query)
-    assert mentioned(found, {"proj_abc123"}) in ([], ["proj_abc123"])
-    assert possible_senders(found, {"jogg": (HEADER, SECRET)}) == set()
+    assert find_ids(found, {"proj_abc123"}) in ([], ["proj_abc123"])
+    assert find_senders(found, {"jogg": (HEADER, SECRET)}) == set()
 
 
 json_values = st.recursive(
@@ -111,18 +111,18 @@ def test_a_providers_reading_takes_anything(data: object, event: object) -> None
 
 def test_a_signature_is_that_of_the_services_own_program() -> None:
     payload = b'{"event": "generated_avatar_video_success"}'
-    assert signature(SECRET, payload) == hmac.new(SECRET.encode("utf-8"), payload, hashlib.sha256).hexdigest()
+    assert sign(SECRET, payload) == hmac.new(SECRET.encode("utf-8"), payload, hashlib.sha256).hexdigest()
 
 
 def test_a_secret_lets_in_only_what_it_has_signed() -> None:
     locks = {"jogg": (HEADER, SECRET)}
     body = b'{"data": {"project_id": "proj_abc123"}}'
-    right = signature(SECRET, body)
-    assert possible_senders(Delivery({HEADER: right}, body), locks) == {"jogg"}
+    right = sign(SECRET, body)
+    assert find_senders(Delivery({HEADER: right}, body), locks) == {"jogg"}
     wrong = {
         "none": {},
         "empty": {HEADER: ""},
-        "another secret's": {HEADER: signature("other", body)},
+        "another secret's": {HEADER: sign("other", body)},
         "upper case": {HEADER: right.upper()},
         "with a prefix": {HEADER: f"sha256={right}"},
         "cut": {HEADER: right[:-1]},
@@ -130,12 +130,12 @@ def test_a_secret_lets_in_only_what_it_has_signed() -> None:
         "not ASCII": {HEADER: "\xe4\u4e2d\ud800"},
     }
     for what, headers in wrong.items():
-        assert possible_senders(Delivery(headers, body), locks) == set(), what
-    assert possible_senders(Delivery({HEADER: right}, body + b" "), locks) == set()
+        assert find_senders(Delivery(headers, body), locks) == set(), what
+    assert find_senders(Delivery({HEADER: right}, body + b" "), locks) == set()
 
 
 def test_without_a_secret_anybody_can_have_sent_it() -> None:
     locks = {"jogg": (HEADER, SECRET), "doubao": ("", None), "second": (HEADER, "other")}
-    assert possible_senders(Delivery({}, b"{}"), locks) == {"doubao"}
-    assert possible_senders(Delivery({HEADER: signature("other", b"{}")}, b"{}"), locks) == {"doubao", "second"}
-    assert possible_senders(Delivery({}, b"{}"), {}) == set()
+    assert find_senders(Delivery({}, b"{}"), locks) == {"doubao"}
+    assert find_senders(Delivery({HEADER: sign("other", b"{}")}, b"{}"), locks) == {"doubao", "second"}
+    assert find_senders(Delivery({}, b"{}"), {}) == set()

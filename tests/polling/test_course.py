@@ -155,7 +155,7 @@ def test_an_answer_means_what_the_first_row_that_fits_says(
 def test_the_innermost_task_decides(body: object, word: str) -> None:
     from videostat.providers import reading
 
-    assert reading.word(reading.find_task(body)) == word
+    assert reading.read_word(reading.find_task(body)) == word
 
 
 @pytest.mark.parametrize(

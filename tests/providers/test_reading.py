@@ -62,9 +62,9 @@ def test_dig_finds_what_lies_at_a_path_and_none_beside_it(value: object, path: t
 
 def test_first_takes_the_first_place_that_holds_something_readable() -> None:
     paths = (("a",), ("b", "c"), ("d",))
-    assert reading.first(reading.text, {"a": "", "b": {"c": "x"}, "d": "y"}, paths) == "x"
-    assert reading.first(reading.number, {"a": "no", "b": 3, "d": 0}, paths) == 0
-    assert reading.first(reading.text, {"e": "z"}, paths) is None
+    assert reading.read_first(reading.read_text, {"a": "", "b": {"c": "x"}, "d": "y"}, paths) == "x"
+    assert reading.read_first(reading.read_number, {"a": "no", "b": 3, "d": 0}, paths) == 0
+    assert reading.read_first(reading.read_text, {"e": "z"}, paths) is None
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_first_takes_the_first_place_that_holds_something_readable() -> None:
     ],
 )
 def test_a_text_has_something_in_it_and_may_be_a_whole_number(value: object, read: str | None) -> None:
-    assert reading.text(value) == read
+    assert reading.read_text(value) == read
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_text_has_something_in_it_and_may_be_a_whole_number(value: object, rea
     ],
 )
 def test_a_number_is_finite(value: object, read: float | None) -> None:
-    found = reading.number(value)
+    found = reading.read_number(value)
     assert found == read
     assert found is None or isinstance(found, float)
 
@@ -143,7 +143,7 @@ def test_a_number_is_finite(value: object, read: float | None) -> None:
     ],
 )
 def test_a_percentage_comes_as_number_or_text_and_stays_within_0_and_100(value: object, read: float | None) -> None:
-    assert reading.percent(value) == read
+    assert reading.read_percent(value) == read
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_percentage_comes_as_number_or_text_and_stays_within_0_and_100(value: 
     ],
 )
 def test_a_time_comes_as_iso_8601_unix_seconds_or_milliseconds(value: object) -> None:
-    read = reading.time(value)
+    read = reading.read_time(value)
     assert read == NOON
     assert read.tzinfo is UTC
 
@@ -178,24 +178,24 @@ def _in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("_in_tokyo")
 def test_a_time_without_a_zone_is_utc_wherever_one_is() -> None:
-    assert reading.time("2025-01-21T12:00:00") == NOON
+    assert reading.read_time("2025-01-21T12:00:00") == NOON
 
 
 def test_milliseconds_begin_where_seconds_would_be_five_thousand_years_ahead() -> None:
-    assert reading.time(99_999_999_999) is None
-    assert reading.time(100_000_000_001) == datetime(1973, 3, 3, 9, 46, 40, 1000, tzinfo=UTC)
+    assert reading.read_time(99_999_999_999) is None
+    assert reading.read_time(100_000_000_001) == datetime(1973, 3, 3, 9, 46, 40, 1000, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
     "value", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59Z", 7_300_000_000, -1]
 )
 def test_a_time_that_no_job_can_have_is_none(value: object) -> None:
-    assert reading.time(value) is None
+    assert reading.read_time(value) is None
 
 
 @pytest.mark.parametrize(("value", "read"), [(3, 3), ("2.5", 2.5), (0, 0), (-5, None), ("x", None)])
 def test_a_length_is_not_negative(value: object, read: float | None) -> None:
-    assert reading.length(value) == read
+    assert reading.read_seconds(value) == read
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_a_length_is_not_negative(value: object, read: float | None) -> None:
     ],
 )
 def test_zero_is_not_yet_and_what_is_no_time_is_none(value: object) -> None:
-    assert reading.time(value) is None
+    assert reading.read_time(value) is None
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_zero_is_not_yet_and_what_is_no_time_is_none(value: object) -> None:
     ],
 )
 def test_a_url_is_kept_as_it_came(value: str) -> None:
-    assert reading.url(value) == value
+    assert reading.read_url(value) == value
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_a_url_is_kept_as_it_came(value: str) -> None:
     ],
 )
 def test_what_is_no_http_url_is_none(value: object) -> None:
-    assert reading.url(value) is None
+    assert reading.read_url(value) is None
 
 
 OWN = {"in_progress": State.RUNNING, "success": State.SUCCEEDED, "expired": State.RUNNING}
@@ -273,12 +273,12 @@ OWN = {"in_progress": State.RUNNING, "success": State.SUCCEEDED, "expired": Stat
     ],
 )
 def test_a_word_is_compared_without_case_the_own_table_first(word: str, state: State, *, sure: bool) -> None:
-    assert reading.state(word, OWN) == (state, sure)
+    assert reading.read_state(word, OWN) == (state, sure)
 
 
 @pytest.mark.parametrize("word", ["", "  ", None, 3, True, ["success"], {"success": 1}])
 def test_without_a_word_there_is_no_task(word: object) -> None:
-    assert reading.word({"status": word}) is None
+    assert reading.read_word({"status": word}) is None
     assert reading.find_task({"status": word}) is None
 
 
@@ -304,12 +304,12 @@ def test_without_a_word_there_is_no_task(word: object) -> None:
     ],
 )
 def test_a_url_is_found_wherever_it_can_be(task: object, urls: list[list[str]]) -> None:
-    assert [list(each) for each in reading.video_urls(task)] == urls
+    assert [list(each) for each in reading.find_video_urls(task)] == urls
 
 
 def test_an_address_that_cannot_be_asked_is_told() -> None:
-    assert reading.elsewhere({"a": [{"b": "gs://bucket/v"}]}) == "gs://bucket/v"
-    assert reading.elsewhere({"a": "words"}) is None
+    assert reading.find_foreign_url({"a": [{"b": "gs://bucket/v"}]}) == "gs://bucket/v"
+    assert reading.find_foreign_url({"a": "words"}) is None
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ def test_an_address_that_cannot_be_asked_is_told() -> None:
     ],
 )
 def test_a_failure_comes_as_text_or_object(error: object, read: tuple[str | None, str | None]) -> None:
-    assert reading.failure(error) == read
+    assert reading.read_failure(error) == read
 
 
 @pytest.mark.parametrize(
@@ -345,7 +345,7 @@ def test_a_failure_comes_as_text_or_object(error: object, read: tuple[str | None
     ],
 )
 def test_each_meaning_without_a_job_is_an_error(meaning: Meaning, kind: type[VideostatError]) -> None:
-    error = refusals.refusal(answer(400, {"code": "E2", "message": "it broke"}), meaning, sure=True)
+    error = refusals.make_refusal(answer(400, {"code": "E2", "message": "it broke"}), meaning, sure=True)
     assert (type(error), error.code, error.sure) == (kind, "E2", True)
     assert str(error).endswith(": it broke (E2, HTTP 400)")
 
@@ -360,22 +360,24 @@ def test_each_meaning_without_a_job_is_an_error(meaning: Meaning, kind: type[Vid
     ],
 )
 def test_without_a_message_the_kind_of_answer_is_told(got: Answer, words: str) -> None:
-    assert str(refusals.refusal(got, Meaning.FOREIGN, sure=False)).endswith(f": {words}")
+    assert str(refusals.make_refusal(got, Meaning.FOREIGN, sure=False)).endswith(f": {words}")
 
 
 def test_the_request_id_is_told() -> None:
-    error = refusals.refusal(answer(404, {"code": 7, "rid": "r-1"}), Meaning.MISSING, sure=True)
+    error = refusals.make_refusal(answer(404, {"code": 7, "rid": "r-1"}), Meaning.MISSING, sure=True)
     assert str(error).endswith("(7, HTTP 404, request r-1)")
 
 
 def test_a_hint_names_the_job() -> None:
     hints = dict.fromkeys([Meaning.MISSING, Meaning.LIMIT], "ask for {id}")
-    assert refusals.refusal(answer(404), Meaning.MISSING, sure=True, job_id="abc", hints=hints).hint == "ask for abc"
-    assert refusals.refusal(answer(404), Meaning.LIMIT, sure=True, hints=hints).hint == "ask for ID"
+    assert (
+        refusals.make_refusal(answer(404), Meaning.MISSING, sure=True, job_id="abc", hints=hints).hint == "ask for abc"
+    )
+    assert refusals.make_refusal(answer(404), Meaning.LIMIT, sure=True, hints=hints).hint == "ask for ID"
 
 
 def seconds(got: Answer, meaning: Meaning = Meaning.LIMIT) -> float | None:
-    error = refusals.refusal(got, meaning, sure=False)
+    error = refusals.make_refusal(got, meaning, sure=False)
     assert isinstance(error, Retryable)
     return error.retry_after
 

@@ -21,7 +21,7 @@ from videostat.saving.destination import Destination, ensure_distinct
     ],
 )
 def test_a_template_names_the_file_inside_the_folder(template: str, expected: str) -> None:
-    assert Destination.from_template(REF, Path("videos"), template).file("mp4") == Path("videos") / expected
+    assert Destination.from_template(REF, Path("videos"), template).name_file("mp4") == Path("videos") / expected
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_bad_template_is_wrong_usage_and_says_why(template: str, why: str) -> 
 def test_a_device_of_windows_is_refused_as_a_name(name: str) -> None:
     with pytest.raises(UsageError, match="Windows"):
         Destination.from_template(JobRef("jogg", name), Path("videos"), "{id}.{ext}")
-    assert Destination.from_template(JobRef("jogg", name), Path("videos")).file("mp4").name == f"jogg-{name}.mp4"
+    assert Destination.from_template(JobRef("jogg", name), Path("videos")).name_file("mp4").name == f"jogg-{name}.mp4"
 
 
 def test_a_provider_cannot_lead_out_of_the_folder() -> None:
@@ -74,7 +74,9 @@ def test_a_provider_cannot_lead_out_of_the_folder() -> None:
 
 
 def test_long_ids_get_names_that_fit_and_differ() -> None:
-    names = {Destination.from_template(JobRef("jogg", "x" * 255 + last), Path("v")).file("webm").name for last in "ab"}
+    names = {
+        Destination.from_template(JobRef("jogg", "x" * 255 + last), Path("v")).name_file("webm").name for last in "ab"
+    }
     assert len(names) == 2
     assert all(len(f"{name.removesuffix('.webm')}.part.json".encode()) <= 255 for name in names)
     accents = Destination.from_template(JobRef("jogg", "x" * 200), Path("v"), "é" * 40 + "{id}.{ext}")
@@ -108,7 +110,7 @@ def test_jobs_with_files_of_their_own_may_be_saved_together() -> None:
 
 @pytest.mark.parametrize("extension", ["mp4", "webm", "mov"])
 def test_a_typed_name_is_kept_whatever_the_content(extension: str) -> None:
-    assert Destination.from_path(REF, Path("clip.mp4")).file(extension) == Path("clip.mp4")
+    assert Destination.from_path(REF, Path("clip.mp4")).name_file(extension) == Path("clip.mp4")
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])
@@ -122,22 +124,22 @@ def test_a_folder_is_no_file_to_save_to(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("extension", ["mp4", "webm", "mov"])
 def test_a_video_under_any_of_its_names_counts_as_saved(tmp_path: Path, extension: str) -> None:
     where = in_folder(tmp_path)
-    assert where.saved() is None
-    where.file(extension).write_bytes(mp4(500))
-    saved = where.saved()
+    assert where.find_saved() is None
+    where.name_file(extension).write_bytes(mp4(500))
+    saved = where.find_saved()
     assert saved
-    assert (saved.file, saved.bytes, saved.skipped) == (where.file(extension), 500, True)
-    assert where.saved(overwrite=True) is None
+    assert (saved.file, saved.bytes, saved.skipped) == (where.name_file(extension), 500, True)
+    assert where.find_saved(overwrite=True) is None
 
 
 @pytest.mark.parametrize("content", [b"hi\n", mp4(500)[:-1], b"<!doctype html>"])
 def test_what_has_the_name_and_is_no_whole_video_is_not_taken_for_one(tmp_path: Path, content: bytes) -> None:
     where = in_folder(tmp_path)
-    where.file("webm").write_bytes(content)
+    where.name_file("webm").write_bytes(content)
     with pytest.raises(NotSaved, match=r"jogg-a1\.webm is there already, and is not a whole video") as caught:
-        where.saved()
+        where.find_saved()
     assert caught.value.hint == "--overwrite replaces it, or choose another name."
-    assert where.saved(overwrite=True) is None
+    assert where.find_saved(overwrite=True) is None
 
 
 @pytest.mark.parametrize("content", [b"hi\n", mp4(500)])
@@ -145,11 +147,11 @@ def test_a_typed_name_that_is_taken_is_nobodys_video(tmp_path: Path, content: by
     where = Destination.from_path(REF, tmp_path / "clip.mp4")
     where.path.write_bytes(content)
     with pytest.raises(NotSaved, match=r"clip\.mp4 is there already\Z") as caught:
-        where.saved()
+        where.find_saved()
     assert caught.value.hint == "--overwrite replaces it, or choose another name."
-    assert where.saved(overwrite=True) is None
+    assert where.find_saved(overwrite=True) is None
 
 
 def test_an_empty_file_is_not_a_saved_video(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").touch()
-    assert Destination.from_path(REF, tmp_path / "clip.mp4").saved() is None
+    assert Destination.from_path(REF, tmp_path / "clip.mp4").find_saved() is None

@@ -120,12 +120,12 @@ def test_a_video_that_is_there_is_skipped_without_a_request(tmp_path: Path, exte
 @pytest.mark.parametrize("where", [at_path(Path("clip.mp4")), in_folder(Path())])
 def test_a_file_that_is_not_ours_is_left_alone_and_nothing_is_sent(tmp_path: Path, where: Destination) -> None:
     where = replace(where, path=tmp_path / where.path)
-    where.file("mp4").write_bytes(b"hi\n")
+    where.name_file("mp4").write_bytes(b"hi\n")
     with FaultServer(VIDEO) as server, pytest.raises(NotSaved, match="is there already"):
         save(server.url, where)
     assert server.requests == []
-    assert names(tmp_path) == [where.file("mp4").name]
-    assert where.file("mp4").read_bytes() == b"hi\n"
+    assert names(tmp_path) == [where.name_file("mp4").name]
+    assert where.name_file("mp4").read_bytes() == b"hi\n"
 
 
 def test_overwrite_replaces_a_typed_name(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_what_is_no_plain_file_is_refused_and_never_followed(tmp_path: Path, nam
     make(tmp_path / name)  # type: ignore[operator]
     before = sorted(tmp_path.iterdir())
     with pytest.raises(NotSaved, match="in the way"):  # noqa: PT012  which of the two looks depends on the name
-        in_folder(tmp_path).saved()
+        in_folder(tmp_path).find_saved()
         Part(in_folder(tmp_path))
     assert sorted(tmp_path.iterdir()) == before
     assert (tmp_path / "victim").read_bytes() == b"precious"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from videostat.history import default_path
+from videostat.history import locate_history
 from videostat.models import JobRef
 from videostat.polling import course
 from videostat.private import is_without_home, write_private_file
@@ -32,7 +32,7 @@ def read_created(provider: Provider, body: object) -> str | None:
     job_id = provider.created(body)
     if job_id and JobRef.is_id(job_id):
         return job_id
-    codes = refusals.codes(body)
+    codes = refusals.read_codes(body)
     if not codes:
         return None
     # The HTTP status is not in the body: where a code needs one, it is taken to have had it.
@@ -43,7 +43,7 @@ def read_created(provider: Provider, body: object) -> str | None:
     if meaning not in _REFUSALS:
         meaning = Meaning.BROKEN
         # Where there is more than an error, it may be a job in another shape.
-        is_error = reading.first(reading.text, reading.unwrapped(body), refusals.MESSAGES) is not None
+        is_error = reading.read_first(reading.read_text, reading.unwrap(body), refusals.MESSAGES) is not None
         if not is_error or any(reading.dig(body, name) for name in reading.ENVELOPES):
             return None
     raise course.refuse(answer, provider, meaning, "ID", sure=sure)
@@ -51,7 +51,7 @@ def read_created(provider: Provider, body: object) -> str | None:
 
 def keep_answer(text: str) -> Path | None:
     """Put an answer into a private file beside the history, and say where; None where that cannot be done."""
-    history = default_path()
+    history = locate_history()
     file = history.with_name(f"answer-{hashlib.sha256(text.encode()).hexdigest()[:8]}.json")
     with suppress(OSError):
         if not is_without_home(history):

@@ -10,10 +10,10 @@ from queue import SimpleQueue
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Self
 
-from videostat.config.file import BASE_URL, parse
+from videostat.config.file import BASE_URL, parse_value
 from videostat.errors import UsageError, VideostatError
-from videostat.hooks.address import parse_address, public_url
-from videostat.hooks.delivery import mentioned, possible_senders
+from videostat.hooks.address import join_url, parse_address
+from videostat.hooks.delivery import find_ids, find_senders
 from videostat.hooks.receiver import Receiver
 from videostat.polling.options import Door, Hint
 from videostat.render.messages import say_address
@@ -40,7 +40,7 @@ def check_url(url: str) -> str:
     """Return the public base address that --url gives; raises UsageError."""
     if not url.lower().startswith("https://"):
         raise UsageError(f"--url {url!a} does not begin with https://", hint="Services deliver to https only.")
-    return str(parse("--url", url, BASE_URL))
+    return str(parse_value("--url", url, BASE_URL))
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Hearing:
         self._is_door_open: bool | None = None
         self._has_refused = False
         self._receiver = Receiver(address, self._hear, is_healthy)
-        self.url = public_url(public_base or self._receiver.address.origin, address.path)
+        self.url = join_url(public_base or self._receiver.address.origin, address.path)
 
     def expect(self, refs: Iterable[JobRef]) -> None:
         """Hear what is said about these jobs."""
@@ -123,13 +123,13 @@ class Hearing:
         yield from ()
 
     def _hear(self, delivery: Delivery) -> bool:
-        if self._nonce and mentioned(delivery, {self._nonce}):
+        if self._nonce and find_ids(delivery, {self._nonce}):
             self._heard_nonce = self._nonce
             return True
         return self._heed(delivery, self._senders(delivery))
 
     def _senders(self, delivery: Delivery) -> set[str]:
-        senders = possible_senders(delivery, self._locks)
+        senders = find_senders(delivery, self._locks)
         if not senders and not self._has_refused:
             self._has_refused = True
             self._notes.put(
@@ -139,7 +139,7 @@ class Hearing:
 
     def _heed(self, delivery: Delivery, senders: set[str]) -> bool:
         """Wake the looks at the jobs that a delivery mentions; return whether anybody can have sent it."""
-        found = [ref for job_id in mentioned(delivery, self._refs) for ref in self._refs[job_id]]
+        found = [ref for job_id in find_ids(delivery, self._refs) for ref in self._refs[job_id]]
         hint = Hint(tuple(ref for ref in found if self._groups[ref] in senders))
         if hint.refs and self.inbox.qsize() < MOST_HINTS:
             self.inbox.put(hint)

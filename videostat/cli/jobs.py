@@ -16,7 +16,7 @@ from videostat.cli.jobfile import read_jobs
 from videostat.cli.options import read_duration
 from videostat.cli.resume import as_arguments, typed_command
 from videostat.errors import ConfigError, UsageError, VideostatError
-from videostat.history import History, Which, default_path
+from videostat.history import History, Which, locate_history
 from videostat.models import JobRef, State
 from videostat.render.messages import say
 from videostat.render.text import number_of_jobs
@@ -91,19 +91,19 @@ def resolve_jobs(
     """
     settings, words = session.settings, words or []
     choice.check()
-    if source and len(words) == 1 and words[0] in settings.names():
+    if source and len(words) == 1 and words[0] in settings.list_names():
         given = [
-            *read_jobs(source, settings.names(), words[0], partial(read_created, settings.provider(words[0]))),
+            *read_jobs(source, settings.list_names(), words[0], partial(read_created, settings.get_provider(words[0]))),
         ]
     else:
         typed = _from_words(words, settings, typed_command(context))
-        given = [*typed, *(read_jobs(source, settings.names()) if source else ())]
+        given = [*typed, *(read_jobs(source, settings.list_names()) if source else ())]
     for name in dict.fromkeys(ref.provider for ref in given):
-        settings.account(name)
+        settings.get_account(name)
     if choice.is_made:
         tell = (lambda _: None) if quiet else say
         if choice.provider is not None:
-            settings.provider(choice.provider)
+            settings.get_provider(choice.provider)
         given += _drop_unconfigured(_from_history(session.clock.now(), tell, choice, saving=saving), settings)
     elif not given:
         raise UsageError(
@@ -139,8 +139,8 @@ def _which_jobs(context: typer.Context) -> str:
     if option is None:
         return example
     try:
-        with closing(History(default_path(), warn=say)) as history:
-            count = sum(1 for _ in history.jobs(which=Which[option.upper()]))
+        with closing(History(locate_history(), warn=say)) as history:
+            count = sum(1 for _ in history.find_jobs(which=Which[option.upper()]))
     except VideostatError:
         return example
     what = "have not ended" if option == "unfinished" else "succeeded and have no file here"
@@ -150,10 +150,10 @@ def _which_jobs(context: typer.Context) -> str:
 def _from_history(now: datetime, tell: Callable[[str], None], choice: Choice, *, saving: bool) -> list[JobRef]:
     """Return the jobs that are unfinished, or those without a file; tell which are left aside."""
     # Not the session's history: what is not recorded now may have been before.
-    with closing(History(default_path(), warn=say)) as history:
+    with closing(History(locate_history(), warn=say)) as history:
 
         def refs_of(which: Which, heard_since: datetime | None = None) -> list[JobRef]:
-            jobs = history.jobs(
+            jobs = history.find_jobs(
                 which=which,
                 provider=choice.provider,
                 state=choice.state,
@@ -190,7 +190,7 @@ def _drop_unconfigured(refs: list[JobRef], settings: Settings) -> list[JobRef]:
     refused = set()
     for name, count in Counter(ref.provider for ref in refs).items():
         try:
-            settings.account(name)
+            settings.get_account(name)
         except ConfigError as error:
             refused.add(name)
             say(f"videostat: passed over {number_of_jobs(count)} of {name}: {error}")
@@ -199,7 +199,7 @@ def _drop_unconfigured(refs: list[JobRef], settings: Settings) -> list[JobRef]:
 
 def _from_words(words: list[str], settings: Settings, command: str) -> Iterator[JobRef]:
     """Read PROVIDER:ID ..., and then PROVIDER ID ID ...; `command` is what was typed before them."""
-    names = settings.names()
+    names = settings.list_names()
     provider, is_used = None, True
     for word in words:
         if refused := _wrong_turn(word, provider, words, settings, command):
@@ -224,7 +224,7 @@ def _wrong_turn(
     word: str, provider: str | None, words: list[str], settings: Settings, command: str
 ) -> UsageError | None:
     """Say what was meant by a word that can be no job here; `provider` is the bare one before it."""
-    names = settings.names()
+    names = settings.list_names()
     before, colon, job_id = word.partition(":")
     if "/" in word:
         return _no_address(word, provider, settings, command)
@@ -249,7 +249,7 @@ def _service_first(command: str) -> UsageError:
 
 def _no_address(word: str, provider: str | None, settings: Settings, command: str) -> UsageError:
     """Refuse an address, or the path of a file, with the job that it may be of; nothing of its query is shown."""
-    named = provider if provider in settings.names() else _service_at(word, settings)
+    named = provider if provider in settings.list_names() else _service_at(word, settings)
     found = _id_in(word)
     if not found or JobRef.is_id(word):
         return UsageError("this is an address, not a job id", hint="Give the service and its id: jogg proj_abc123")
@@ -270,11 +270,11 @@ def _id_in(address: str) -> str | None:
 def _service_at(address: str, settings: Settings) -> str | None:
     """Return the account that the address belongs to: by its endpoint's path, else by the name of its host."""
     parts = urlsplit(address if "://" in address else f"//{address}")
-    for name in settings.names():
-        if settings.provider(name).job.path.partition("{id}")[0] in parts.path:
+    for name in settings.list_names():
+        if settings.get_provider(name).job.path.partition("{id}")[0] in parts.path:
             return name
-    for name in settings.names():
-        services = filter(None, (settings.base_url(name), settings.provider(name).base_url))
+    for name in settings.list_names():
+        services = filter(None, (settings.get_base_url(name), settings.get_provider(name).base_url))
         if parts.hostname and _site(parts.hostname) in {_site(urlsplit(each).hostname) for each in services}:
             return name
     return None

@@ -18,7 +18,7 @@ from urllib.request import getproxies, proxy_bypass
 from videostat import __version__
 from videostat.client import Client
 from videostat.errors import ExitCode, KeyMissing, VideostatError
-from videostat.history import History, Which, default_path
+from videostat.history import History, Which, locate_history
 from videostat.render.messages import say
 from videostat.transport import Transport
 
@@ -84,7 +84,7 @@ def _versions() -> dict[str, object]:
 
 def _files(session: Session) -> dict[str, object]:
     settings = session.settings
-    named = {"config": settings.path, "credentials": settings.credentials_path, "history": default_path()}
+    named = {"config": settings.path, "credentials": settings.credentials_path, "history": locate_history()}
     return {name: f"{shorten(path)} ({_rights(path)})" for name, path in named.items()}
 
 
@@ -102,10 +102,10 @@ def _account(session: Session, name: str) -> tuple[dict[str, object], ExitCode |
     settings = session.settings
     source = next(
         value.source if value.value else None
-        for value in settings.values()
+        for value in settings.list_values()
         if (value.account, value.key) == (name, "api_key")
     )
-    base_url = settings.base_url(name)
+    base_url = settings.get_base_url(name)
     facts: dict[str, object] = {"key": source and shorten(source), "base_url": base_url}
     if not source or not base_url:
         return facts, None
@@ -146,10 +146,10 @@ def _proxy(base_url: str) -> str | None:
 
 def _history() -> dict[str, object]:
     try:
-        with closing(History(default_path(), warn=say)) as history:
+        with closing(History(locate_history(), warn=say)) as history:
             return {
-                "jobs": sum(1 for _ in history.jobs()),
-                "unfinished": sum(1 for _ in history.jobs(which=Which.UNFINISHED)),
+                "jobs": sum(1 for _ in history.find_jobs()),
+                "unfinished": sum(1 for _ in history.find_jobs(which=Which.UNFINISHED)),
             }
     except VideostatError as error:
         return {"error": shorten(str(error))}

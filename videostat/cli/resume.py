@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videostat.errors import ExitCode, KeyMissing, KeyRefused, OutOfCredit, Retryable, Stopped, Untrusted
-from videostat.history import default_path
+from videostat.history import locate_history
 from videostat.private import is_without_home, write_private_file
 from videostat.render.ending import kept
 from videostat.render.messages import say
@@ -112,7 +112,7 @@ def resume_command(
 
 def _short(arguments: str, refs: list[JobRef]) -> str:
     """Put very many ids into a private file, beside the history, whose name depends on them alone."""
-    history = default_path()
+    history = locate_history()
     if len(arguments) > LONGEST and not is_without_home(history):
         file = history.with_name(f"resume-{hashlib.sha256(arguments.encode()).hexdigest()[:8]}.txt")
         # Where it cannot be written, a long command is better than none.

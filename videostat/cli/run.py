@@ -90,7 +90,7 @@ def _without_key(accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
     refused = {}
     for ref, account in accounts.items():
         try:
-            account.key()
+            account.find_key()
         except VideostatError as error:
             refused[ref] = Job(ref=ref, problem=error, ended=True)
     return refused
@@ -135,7 +135,7 @@ class Run:
         accounts = {ref: self._account(ref) for ref in self.refs}
         addresses, since = {account.base_url for account in accounts.values()}, clock.now() - WORKED
         addresses |= self.hearing.addresses if self.hearing else set()
-        worked = frozenset().union(*(history.answered_since(address, since) for address in addresses))
+        worked = frozenset().union(*(history.find_answered(address, since) for address in addresses))
         history.add(self.refs, clock.now(), wanted=self.saving is not None)
         if self.saving:
             self.saving.note_recent(history)
@@ -217,7 +217,7 @@ class Run:
 
     def _is_handed_on(self, ref: JobRef) -> bool:
         """Return whether a job has ended and was saved, if that is wanted, wherever its file is now."""
-        seen = self.session.history.last(ref)
+        seen = self.session.history.find_job(ref)
         job = seen.job if seen else Job(ref=ref)
         return job.state.is_terminal and not (self.saving and job.state is State.SUCCEEDED and not job.saved)
 
@@ -225,8 +225,8 @@ class Run:
         """Return the running jobs that this machine has looked at, at the same address, less than a floor ago."""
         history, now, found = self.session.history, self.session.clock.now(), {}
         for address in {account.base_url for account in accounts.values()}:
-            for ref in history.answered_since(address, now - LATELY) & accounts.keys():
-                seen, floor = history.last(ref), accounts[ref].provider.polling.floor
+            for ref in history.find_answered(address, now - LATELY) & accounts.keys():
+                seen, floor = history.find_job(ref), accounts[ref].provider.polling.floor
                 known = seen.job if seen else Job(ref=ref)
                 past = age(known, now)
                 if accounts[ref].base_url == address and known.exit_code is ExitCode.RUNNING and 0 <= past < floor:

@@ -35,7 +35,7 @@ def plan_saving(
     Raises UsageError for names that would leave the folder or meet, and for what is in the way already.
     """
     defaults, clock, history, dated = session.settings.defaults, session.clock, session.history, None
-    known = {ref: history.file(ref) for ref in refs}
+    known = {ref: history.find_file(ref) for ref in refs}
     if output is None:
         folder, template = output_dir or defaults.output_dir, name or defaults.name
 
@@ -43,7 +43,7 @@ def plan_saving(
             return Destination.from_template(ref, folder, template, moment, known=known[ref])
 
         dated = place if "{date}" in template else None
-        destinations = {ref: place(ref, history.moment(ref) if dated else None) for ref in refs}
+        destinations = {ref: place(ref, history.find_moment(ref) if dated else None) for ref in refs}
         ensure_distinct(destinations.values())
     elif name:
         raise UsageError("-o and --name both say what the file is called", hint="Leave one of them out.")
@@ -70,8 +70,8 @@ def plan_saving(
 
 def _ensure_own(destination: Destination, history: History) -> None:
     """Refuse a file that is there and holds the video of another job, as far as the history knows."""
-    for file in dict.fromkeys(map(destination.file, EXTENSIONS)):
-        owner = history.owner(file) if os.path.lexists(file) else None
+    for file in dict.fromkeys(map(destination.name_file, EXTENSIONS)):
+        owner = history.find_owner(file) if os.path.lexists(file) else None
         if owner not in {None, destination.ref}:
             raise UsageError(
                 f"{destination.ref} would be saved to {file}, and that is the video of {owner}", hint=REPLACE
@@ -111,6 +111,6 @@ def plan_saving_all(session: Session, refs: list[JobRef], output_dir: Path | Non
 
 def _ensure_free(destination: Destination) -> None:
     try:
-        destination.saved()
+        destination.find_saved()
     except NotSaved as error:
         raise UsageError(str(error), hint=error.hint) from error

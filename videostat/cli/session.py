@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from videostat.client import Client
 from videostat.clock import Clock
 from videostat.config import Settings, load
-from videostat.history import History, default_path
+from videostat.history import History, locate_history
 from videostat.render.messages import say
 from videostat.render.text import clean
 from videostat.transport import Transport
@@ -36,7 +36,7 @@ def session(
     for warning in settings.warnings:
         _warn(warning)
     clock = Clock()
-    history = History(default_path() if keep and settings.defaults.history else None, warn=_warn)
+    history = History(locate_history() if keep and settings.defaults.history else None, warn=_warn)
     transport = Transport(
         clock.now, trace=_trace if debug else None, allow_private=allow_private or settings.defaults.allow_private
     )

@@ -62,13 +62,13 @@ def fish(context: typer.Context) -> ExitCode:
 @app.command(hidden=True)
 def ids(provider: Annotated[str, typer.Argument(metavar="PROVIDER")]) -> ExitCode:
     """Print the newest ids of the history: what the scripts ask at Tab."""
-    from videostat.history import History, default_path
+    from videostat.history import History, locate_history
     from videostat.render.messages import say
     from videostat.render.tables import show_lines
 
     # Whoever has pressed Tab does not wait for a lock.
-    history = History(default_path(), warn=say, lock_timeout=0.2)
-    show_lines(history.ids(provider, IDS))
+    history = History(locate_history(), warn=say, lock_timeout=0.2)
+    show_lines(history.find_ids(provider, IDS))
     history.close()
     return ExitCode.OK
 

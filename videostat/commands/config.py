@@ -87,7 +87,7 @@ def show(*, json: Json = False, fields: Fields = None, config: Config = None) ->
     from videostat.render.tables import show_lines, show_table
 
     names = choose_fields(fields, SHOWN)
-    records = [dict(zip(SHOWN, value, strict=True)) for value in load(config).values()]
+    records = [dict(zip(SHOWN, value, strict=True)) for value in load(config).list_values()]
     if json or names is not None:
         show_lines(json_text(record, names) for record in records)
     else:
@@ -115,7 +115,7 @@ def set_key(context: typer.Context, account: Account, *, config: Config = None) 
             hint=f"Type it when asked: videostat config set-key {account}",
         )
     settings = load(config)
-    group = settings.key_group(account)
+    group = settings.get_key_group(account)
     if sys.stdin is None:
         raise UsageError("stdin is closed: there is no key to read")
     try:
@@ -124,10 +124,10 @@ def set_key(context: typer.Context, account: Account, *, config: Config = None) 
         say("")  # below the prompt
         given = ""
     if not given.strip():
-        raise UsageError("no key was given", hint=f"It comes from {settings.provider(account).key_source}.")
+        raise UsageError("no key was given", hint=f"It comes from {settings.get_provider(account).key_source}.")
     settings.set_key(account, given)
     say(f"The key for {group} is in {settings.credentials_path}.")
-    used = next(value for value in load(config).values() if (value.account, value.key) == (group, "api_key"))
+    used = next(value for value in load(config).list_values() if (value.account, value.key) == (group, "api_key"))
     if used.source != settings.credentials_path.name:
         say(f"videostat: but it is not used: {used.source} comes first")
     elif sys.stdin.isatty():
@@ -206,8 +206,10 @@ def check(
         settings = this.settings
         if verbose:
             return _describe(this, account, as_json=json)
-        sources = {value.account: value.source for value in settings.values() if value.key == "api_key" and value.value}
-        accounts = [settings.key_group(account)] if account else sorted(sources)
+        sources = {
+            value.account: value.source for value in settings.list_values() if value.key == "api_key" and value.value
+        }
+        accounts = [settings.get_key_group(account)] if account else sorted(sources)
         if not accounts:
             raise KeyMissing("no account has a key", hint="Store one: videostat config set-key jogg")
         for name in accounts:
@@ -238,7 +240,7 @@ def _describe(this: "Session", account: str | None, *, as_json: bool) -> ExitCod
     from videostat.render.text import clean
 
     settings = this.settings
-    groups = dict.fromkeys(map(settings.key_group, [account] if account else settings.names()))
+    groups = dict.fromkeys(map(settings.get_key_group, [account] if account else settings.list_names()))
     facts, codes = describe(this, [*groups])
     if as_json:
         show_lines([json_text(facts)])

@@ -48,7 +48,7 @@ def history(
 
     from videostat.cli.options import choose_fields, read_duration
     from videostat.config import load
-    from videostat.history import History, Which, default_path
+    from videostat.history import History, Which, locate_history
     from videostat.render.answers import bare_id, choose_line, json_names
     from videostat.render.messages import say
     from videostat.render.tables import SEEN, seen_row, show_lines, show_table, tell_left_out
@@ -56,11 +56,11 @@ def history(
     names = choose_fields(fields, json_names(saving=True))
     now = datetime.now(UTC)
     after = now - timedelta(seconds=read_duration(since)) if since is not None else None
-    with closing(History(default_path(), warn=say)) as remembered:
-        if provider is not None and not any(remembered.jobs(provider=provider, limit=1)):
-            load().provider(provider)  # a name that nothing bears is a mistake, not an empty list
+    with closing(History(locate_history(), warn=say)) as remembered:
+        if provider is not None and not any(remembered.find_jobs(provider=provider, limit=1)):
+            load().get_provider(provider)  # a name that nothing bears is a mistake, not an empty list
         which = Which.MISSING if missing else Which.UNFINISHED if unfinished else Which.ALL
-        jobs = remembered.jobs(which=which, provider=provider, state=state, since=after)
+        jobs = remembered.find_jobs(which=which, provider=provider, state=state, since=after)
         chosen = jobs if everything else islice(jobs, limit)
         if line := choose_line(json=json, quiet=quiet, bare=bare_id, saving=True, names=names):
             show_lines(line(seen.job) for seen in chosen)
@@ -114,7 +114,7 @@ def forget(
     from videostat.cli.options import read_duration
     from videostat.cli.resume import as_arguments
     from videostat.config import load
-    from videostat.history import History, default_path
+    from videostat.history import History, locate_history
     from videostat.render.messages import say
     from videostat.render.text import number_of_jobs
 
@@ -125,7 +125,7 @@ def forget(
         )
     refs = named_jobs(context, jobs, load()) if jobs else []
     before = datetime.now(UTC) - timedelta(seconds=read_duration(older_than)) if older_than is not None else None
-    with closing(History(default_path(), warn=say)) as remembered:
+    with closing(History(locate_history(), warn=say)) as remembered:
         known = remembered.forget(refs)
         count = len(known) if jobs else remembered.forget_before(before)
     say(f"Forgotten: {number_of_jobs(count)}." if count else "Nothing was forgotten.")

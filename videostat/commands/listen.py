@@ -66,7 +66,7 @@ def listen(
     execution = parse_execution(execute, saving=saves) if execute is not None else None
     with session(config, debug=debug, allow_private=allow_private) as this:
         wanted = [Which.UNFINISHED, Which.UNSAVED] if saves else [Which.UNFINISHED]
-        known = {job.ref: job for which in wanted for job, _ in this.history.jobs(which=which)}
+        known = {job.ref: job for which in wanted for job, _ in this.history.find_jobs(which=which)}
         refs = [ref for ref in known if ref.provider in providers]
         saving = plan_saving_all(this, refs, output_dir, name) if saves else None
         door = parse_address(address)

@@ -23,10 +23,10 @@ def providers(*, json: Json = False, fields: Fields = None, config: Config = Non
 
     names = choose_fields(fields, FIELDS)
     settings = load(config)
-    sources = {value.account: value for value in settings.values() if value.key == "api_key"}
+    sources = {value.account: value for value in settings.list_values() if value.key == "api_key"}
     records, rows = [], []
-    for name in settings.names():
-        provider, key = settings.provider(name), sources[settings.key_group(name)]
+    for name in settings.list_names():
+        provider, key = settings.get_provider(name), sources[settings.get_key_group(name)]
         interval, timeout, lists = provider.polling.every, provider.polling.timeout, provider.listing is not None
         found = key.source if key.value else None
         values = (name, provider.name, provider.title, found, interval, timeout, lists)

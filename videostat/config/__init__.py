@@ -22,8 +22,8 @@ from videostat.config.file import (
     CannotOpen,
     ConfigFile,
     is_plain_and_public,
-    locked,
-    parse,
+    lock_file,
+    parse_value,
     read_config,
     read_credentials,
     write_file,
@@ -31,7 +31,7 @@ from videostat.config.file import (
 from videostat.config.keys import Key, Keys, ask_command, mask
 from videostat.errors import ConfigError, KeyMissing, suggest
 from videostat.models import DEFAULT_NAME
-from videostat.private import is_without_home, user_folder
+from videostat.private import find_user_folder, is_without_home
 from videostat.providers import PROVIDERS
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ class Account:
     provider: Provider
     base_url: str
     max_requests_per_second: float
-    key: Callable[[], Key] = field(repr=False, compare=False)
-    renew: Callable[[Key], bool] = field(repr=False, compare=False)
-    worked: Callable[[Key], None] = field(repr=False, compare=False)
+    find_key: Callable[[], Key] = field(repr=False, compare=False)
+    renew_key: Callable[[Key], bool] = field(repr=False, compare=False)
+    confirm_key: Callable[[Key], None] = field(repr=False, compare=False)
     webhook_secret: str | None = field(default=None, repr=False)
 
 
@@ -93,7 +93,7 @@ def locate(path: Path | None = None, environ: Mapping[str, str] = os.environ) ->
         return Path(os.path.expanduser(named))  # noqa: PTH111 - Path.expanduser() raises without a home
     import platformdirs
 
-    return user_folder(platformdirs.user_config_path) / "config.toml"
+    return find_user_folder(platformdirs.user_config_path) / "config.toml"
 
 
 def load(
@@ -150,31 +150,31 @@ class Settings:
                 self.warnings.append(f"{error}; going on without it")
             return ConfigFile(path, 0, {}, {})
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         """Return all that can be typed for PROVIDER."""
         return [*PROVIDERS, *(name for name in self._sections if name not in PROVIDERS)]
 
-    def provider(self, name: str) -> Provider:
+    def get_provider(self, name: str) -> Provider:
         """Return the service behind a name; raises ConfigError for an unknown one."""
-        if name not in self.names():
+        if name not in self.list_names():
             raise ConfigError(
-                f"{name!a} is no service, and no account in {self.path}", hint=suggest(name, self.names())
+                f"{name!a} is no service, and no account in {self.path}", hint=suggest(name, self.list_names())
             )
         return PROVIDERS[name if name in PROVIDERS else self._sections[name]["type"]]
 
-    def key_group(self, name: str) -> str:
+    def get_key_group(self, name: str) -> str:
         """Return the section that holds the key of this account; raises ConfigError for an unknown name."""
-        provider = self.provider(name)
+        provider = self.get_provider(name)
         return provider.key_group if name in PROVIDERS else name
 
-    def base_url(self, name: str) -> str | None:
+    def get_base_url(self, name: str) -> str | None:
         """Return where the service is, None where nobody has said; raises ConfigError for an unknown name."""
-        found: str | None = _first(self._sources(self.key_group(name))["base_url"])[1]
+        found: str | None = _first(self._sources(self.get_key_group(name))["base_url"])[1]
         return found
 
-    def account(self, name: str) -> Account:
+    def get_account(self, name: str) -> Account:
         """Return all it takes to ask the service; raises ConfigError for an unknown name or a missing base URL."""
-        group = self.key_group(name)
+        group = self.get_key_group(name)
         found = {key: _first(sources)[1] for key, sources in self._sources(group).items()}
         base_url, limit = found["base_url"], found["max_requests_per_second"]
         if not base_url:
@@ -187,21 +187,21 @@ class Settings:
         return Account(
             name,
             group,
-            self.provider(name),
+            self.get_provider(name),
             base_url,
             limit,
-            key=partial(self._keys.key, group),
-            renew=partial(self._keys.renew, group),
-            worked=partial(self._keys.worked, group),
+            find_key=partial(self._keys.find, group),
+            renew_key=partial(self._keys.renew, group),
+            confirm_key=partial(self._keys.confirm, group),
             webhook_secret=found.get("webhook_secret"),
         )
 
-    def values(self) -> Iterator[Setting]:
+    def list_values(self) -> Iterator[Setting]:
         """Yield every setting and where it comes from; keys are masked, and no key command is run."""
         for key in (each.name for each in fields(Defaults)):
             value = getattr(self.defaults, key)
             yield Setting("defaults", key, _shown(key, value), self._default_sources.get(key, "default"))
-        for group in dict.fromkeys(map(self.key_group, self.names())):
+        for group in dict.fromkeys(map(self.get_key_group, self.list_names())):
             for key, sources in self._sources(group).items():
                 source, value = _first(sources)
                 yield Setting(group, key, _shown(key, value), source)
@@ -210,26 +210,26 @@ class Settings:
         """Keep a key in credentials.toml; raises ConfigError for an unknown name or an unusable key."""
         import tomli_w
 
-        group = self.key_group(name)
-        key = parse("what was given", key, KEY)
+        group = self.get_key_group(name)
+        key = parse_value("what was given", key, KEY)
         comment = "# Written by `videostat config set-key`: comments live in config.toml, here they are lost.\n\n"
-        with locked(self.credentials_path):
+        with lock_file(self.credentials_path):
             sections = read_credentials(self.credentials_path).sections | {group: {"api_key": key}}
             write_file(self.credentials_path, comment + tomli_w.dumps({"providers": sections}))
 
     def _unencrypted(self) -> Iterator[str]:
-        for group in dict.fromkeys(map(self.key_group, self.names())):
+        for group in dict.fromkeys(map(self.get_key_group, self.list_names())):
             # What is wrong with a variable, the account tells when it is used.
             with suppress(ConfigError):
-                base_url = self.base_url(group)
+                base_url = self.get_base_url(group)
                 if base_url and is_plain_and_public(base_url):
                     yield f"{group}: {base_url} is not encrypted: others on the way can read your key. Has it https?"
 
     def use_keys(self, keys: Mapping[str, str]) -> None:
         """Put these keys before all others; raises ConfigError for an unknown account and an unusable key."""
         for name, key in keys.items():
-            group = self.key_group(name)
-            parse(f"the key that was given for {name}", key, KEY)
+            group = self.get_key_group(name)
+            parse_value(f"the key that was given for {name}", key, KEY)
             if self._given.setdefault(group, key) != key:
                 raise ConfigError(f"{name} shares the key of {group}, and two were given", hint=f"Give {group} one.")
 
@@ -240,7 +240,7 @@ class Settings:
 
     def _sources(self, group: str) -> dict[str, list[tuple[str, Any]]]:
         """Return where each value may come from, the strongest first."""
-        provider, section, stored = self.provider(group), self._sections.get(group, {}), self._stored.get(group, {})
+        provider, section, stored = self.get_provider(group), self._sections.get(group, {}), self._stored.get(group, {})
         variable = f"environment variable {_variable(group, 'BASE_URL')}"
         base_url = self._environ.get(_variable(group, "BASE_URL"))
         paths = [path for each in PROVIDERS.values() if each.key_group == provider.key_group for path in each.paths]
@@ -256,7 +256,7 @@ class Settings:
                 (self.path.name, section.get("api_key")),
             ],
             "base_url": [
-                (variable, base_url and _without_paths(parse(variable, base_url, BASE_URL), paths)),
+                (variable, base_url and _without_paths(parse_value(variable, base_url, BASE_URL), paths)),
                 (self.path.name, _without_paths(section.get("base_url", ""), paths)),
                 ("service default", provider.base_url),
             ],
@@ -269,7 +269,7 @@ class Settings:
             variable = f"environment variable {_variable(group, 'WEBHOOK_SECRET')}"
             secret = self._environ.get(_variable(group, "WEBHOOK_SECRET"))
             sources["webhook_secret"] = [
-                (variable, secret and parse(variable, secret, SECRET)),
+                (variable, secret and parse_value(variable, secret, SECRET)),
                 (self.path.name, section.get("webhook_secret")),
             ]
         return sources
@@ -285,12 +285,12 @@ class Settings:
             empty = next((f": {name} is set, but empty" for name in variables if name in self._environ), "")
             raise KeyMissing(
                 f"no key is configured{empty}",
-                hint=f"It comes from {self.provider(group).key_source}. Run `videostat config set-key {group}`, "
+                hint=f"It comes from {self.get_provider(group).key_source}. Run `videostat config set-key {group}`, "
                 f"or set {' or '.join(variables)}, or api_key under [providers.{group}] in {self.path}.",
             )
         if isinstance(value, tuple):
             return Key(ask_command(group, value, self._key_command_timeout), source)
-        return Key(parse(f"what {source} holds for {group}", value, KEY), source)
+        return Key(parse_value(f"what {source} holds for {group}", value, KEY), source)
 
 
 def _variable(group: str, key: str) -> str:

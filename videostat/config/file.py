@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from videostat.clock import parse_duration
 from videostat.errors import ConfigError, suggest
-from videostat.private import is_without_home, locked_folder, write_private_file
+from videostat.private import is_without_home, lock_folder, write_private_file
 from videostat.providers import PROVIDERS
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class ConfigFile(NamedTuple):
         return None
 
 
-class Kind(NamedTuple):
+class Rule(NamedTuple):
     """What a value may be; `parse` raises TypeError, ValueError or RuntimeError for all but what it `means`."""
 
     parse: Callable[[Any], Any]
@@ -170,42 +170,42 @@ def _key(value: str) -> str:
 _ANY = re.compile(r".*", re.DOTALL)
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d"
 _WITHOUT = "without spaces, quotes, line breaks, control or non-ASCII characters"
-KEY = Kind(_key, f"a key {_WITHOUT}")
-SECRET = Kind(_key, f"a secret {_WITHOUT}")
-BASE_URL = Kind(_base_url, "an address like https://gateway.example.com/prefix, without user, password or query")
+KEY = Rule(_key, f"a key {_WITHOUT}")
+SECRET = Rule(_key, f"a secret {_WITHOUT}")
+BASE_URL = Rule(_base_url, "an address like https://gateway.example.com/prefix, without user, password or query")
 
-_TABLE = Kind(partial(_instance, dict), "a table")
-DURATION = Kind(
+_TABLE = Rule(partial(_instance, dict), "a table")
+DURATION = Rule(
     lambda value: parse_duration(str(value)), "a duration: 90 (seconds), 45s, 10m, 1h30m or 7d, ten years at most"
 )
 _FILE = {"defaults": _TABLE, "providers": _TABLE}
 _DEFAULTS = {
     "timeout": DURATION,
     "interval": DURATION,
-    "output_dir": Kind(_folder, "the path of a folder"),
-    "name": Kind(partial(_matching, _TEXT), "a template like {provider}-{id}.{ext}"),
-    "parallel": Kind(lambda value: _between(1, 32, _instance(int, value)), "a whole number from 1 to 32"),
-    "history": Kind(partial(_instance, bool), "true or false"),
-    "allow_private": Kind(partial(_instance, bool), "true or false"),
+    "output_dir": Rule(_folder, "the path of a folder"),
+    "name": Rule(partial(_matching, _TEXT), "a template like {provider}-{id}.{ext}"),
+    "parallel": Rule(lambda value: _between(1, 32, _instance(int, value)), "a whole number from 1 to 32"),
+    "history": Rule(partial(_instance, bool), "true or false"),
+    "allow_private": Rule(partial(_instance, bool), "true or false"),
 }
 _SECTION = {
-    "type": Kind(_service, f"one of {', '.join(PROVIDERS)}"),
+    "type": Rule(_service, f"one of {', '.join(PROVIDERS)}"),
     "base_url": BASE_URL,
     "api_key": KEY,
-    "api_key_command": Kind(_command, "a command and its arguments"),
+    "api_key_command": Rule(_command, "a command and its arguments"),
     "webhook_secret": SECRET,
-    "max_requests_per_second": Kind(partial(_between, 0.001, 1000), "a number from 0.001 to 1000"),
+    "max_requests_per_second": Rule(partial(_between, 0.001, 1000), "a number from 0.001 to 1000"),
 }
 
 
-def parse(where: str, value: object, kind: Kind) -> Any:
+def parse_value(where: str, value: object, rule: Rule) -> Any:
     """What the value means; raises ConfigError, which says where it stands and never what it is."""
     try:
-        return kind.parse(value)
+        return rule.parse(value)
     except _Unfit as error:
-        raise ConfigError(f"{where} must be {kind.means}: it {error}") from None
+        raise ConfigError(f"{where} must be {rule.means}: it {error}") from None
     except (TypeError, ValueError, RuntimeError):
-        raise ConfigError(f"{where} must be {kind.means}") from None
+        raise ConfigError(f"{where} must be {rule.means}") from None
 
 
 def read_config(path: Path, *, must_exist: bool) -> ConfigFile:
@@ -247,26 +247,26 @@ def _ensure_home(path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def lock_file(path: Path) -> Iterator[None]:
     """Keep others from writing this file between our reading and writing it; raises ConfigError."""
     _ensure_home(path)
     try:
-        with locked_folder(path.parent):
+        with lock_folder(path.parent):
             yield
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}") from None
 
 
-def _parse_table(path: Path, prefix: str, table: Mapping[str, Any], kinds: Mapping[str, Kind]) -> dict[str, Any]:
+def _parse_table(path: Path, prefix: str, table: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, Any]:
     for key in table:
-        if key not in kinds:
-            raise ConfigError(f"{path}: {prefix}{key} is not known", hint=suggest(key, kinds))
-    return {key: parse(f"{path}: {prefix}{key}", value, kinds[key]) for key, value in table.items()}
+        if key not in rules:
+            raise ConfigError(f"{path}: {prefix}{key} is not known", hint=suggest(key, rules))
+    return {key: parse_value(f"{path}: {prefix}{key}", value, rules[key]) for key, value in table.items()}
 
 
-def _parse_sections(path: Path, tables: Mapping[str, Any], kinds: Mapping[str, Kind]) -> dict[str, dict[str, Any]]:
+def _parse_sections(path: Path, tables: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, dict[str, Any]]:
     return {
-        name: _parse_table(path, f"providers.{name}.", parse(f"{path}: providers.{name}", section, _TABLE), kinds)
+        name: _parse_table(path, f"providers.{name}.", parse_value(f"{path}: providers.{name}", section, _TABLE), rules)
         for name, section in tables.get("providers", {}).items()
     }
 
@@ -274,10 +274,10 @@ def _parse_sections(path: Path, tables: Mapping[str, Any], kinds: Mapping[str, K
 def _check_name(path: Path, name: str, service: str | None) -> None:
     where = f"{path}: providers.{name}"
     if name not in PROVIDERS:
-        parse(
+        parse_value(
             where,
             name,
-            Kind(partial(_matching, _NAME), "named with lower-case letters, digits and hyphens, at most 64"),
+            Rule(partial(_matching, _NAME), "named with lower-case letters, digits and hyphens, at most 64"),
         )
         if not service:
             raise ConfigError(

@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from videostat.config.file import KEY, parse
+from videostat.config.file import KEY, parse_value
 from videostat.errors import ConfigError, KeyMissing, VideostatError
 
 if TYPE_CHECKING:
@@ -29,19 +29,19 @@ class Keys:
     """Keep the key of each key group, or the error instead of it. `find` looks for one in what `read_anew` reads."""
 
     def __init__(self, find: Callable[[str], Key], read_anew: Callable[[], None]) -> None:
-        self._find = find
+        self._find_key = find
         self._read_anew = read_anew
         self._keys: dict[str, Key | VideostatError] = {}
         self._renewed: set[str] = set()
         self._lock = threading.Lock()
 
-    def key(self, group: str) -> Key:
+    def find(self, group: str) -> Key:
         """Look for the key once, at the first call; raises KeyMissing or ConfigError."""
         # One lock for all accounts: two key commands must not ask for a passphrase at the same time.
         with self._lock:
             if group not in self._keys:
                 try:
-                    self._keys[group] = self._find(group)
+                    self._keys[group] = self._find_key(group)
                 except VideostatError as error:
                     self._keys[group] = error
         found = self._keys[group]
@@ -64,13 +64,13 @@ class Keys:
             self._renewed.add(group)
             try:
                 self._read_anew()
-                found = self._find(group)
+                found = self._find_key(group)
             except VideostatError:
                 return False
             self._keys[group] = found
         return found.value != refused.value
 
-    def worked(self, group: str, key: Key) -> None:
+    def confirm(self, group: str, key: Key) -> None:
         """Let a key that works be renewed again when it is refused later."""
         if group in self._renewed:
             with self._lock:
@@ -117,7 +117,7 @@ def ask_command(group: str, command: tuple[str, ...], timeout: float) -> str:
             output = printed.read(_LONGEST_OUTPUT).decode("utf-8", "replace")
             if output.strip():
                 try:
-                    return str(parse(f"what api_key_command holds for {group}", output, KEY))
+                    return str(parse_value(f"what api_key_command holds for {group}", output, KEY))
                 except ConfigError as error:
                     raise ConfigError(str(error), hint=hint or error.hint) from None
             problem = "printed nothing"

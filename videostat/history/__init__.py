@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from videostat.errors import UsageError
 from videostat.history.database import SUBMITTED, Database
-from videostat.history.record import VOLATILE, Seen, from_row, from_seconds, key, to_row, to_seconds
+from videostat.history.record import VOLATILE, Record, from_row, from_seconds, key, to_row, to_seconds
 from videostat.models import Job, JobRef, State
-from videostat.private import is_without_home, user_folder
+from videostat.private import find_user_folder, is_without_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -92,10 +92,10 @@ class Which(Enum):
     MISSING = auto()
 
 
-def default_path() -> Path:
+def locate_history() -> Path:
     from platformdirs import user_state_path
 
-    return user_folder(user_state_path) / "history.db"
+    return find_user_folder(user_state_path) / "history.db"
 
 
 class History:
@@ -158,7 +158,7 @@ class History:
             self._file.write([(_FORGET_BEFORE, [before])])
         return count
 
-    def jobs(
+    def find_jobs(
         self,
         *,
         which: Which = Which.ALL,
@@ -167,7 +167,7 @@ class History:
         since: datetime | None = None,
         heard_since: datetime | None = None,
         limit: int | None = None,
-    ) -> Iterator[Seen]:
+    ) -> Iterator[Record]:
         """Yield jobs, the last submitted first. Raises UsageError if there is a history that cannot be read.
 
         `heard_since`: only those that the service has answered about since then; one that was never answered counts
@@ -181,7 +181,7 @@ class History:
         rows = chain.from_iterable(map(self._without_file, pages) if missing else pages)
         return self._readable(islice(rows, limit))
 
-    def _readable(self, rows: Iterable[Row]) -> Iterator[Seen]:
+    def _readable(self, rows: Iterable[Row]) -> Iterator[Record]:
         damaged = 0
         for row in rows:
             try:
@@ -191,44 +191,44 @@ class History:
         if damaged:
             self._warn(f"the history has damaged records, which were passed over: {damaged}")
 
-    def file(self, ref: JobRef) -> Path | None:
+    def find_file(self, ref: JobRef) -> Path | None:
         """Where the job's video was saved last; None where that is not known."""
         with suppress(UsageError):
             for row in self._file.read(_FILE, (ref.provider, ref.id)) if self._file else ():
                 return Path(os.fsdecode(row["file"]))
         return None
 
-    def owner(self, file: Path) -> JobRef | None:
+    def find_owner(self, file: Path) -> JobRef | None:
         """Return the job whose video was saved to this file last; None where that is not known."""
         with suppress(UsageError):
             for row in self._file.read(_OWNER, (os.fsencode(file.absolute()),)) if self._file else ():
                 return JobRef(row["provider"], row["id"])
         return None
 
-    def last(self, ref: JobRef) -> Seen | None:
+    def find_job(self, ref: JobRef) -> Record | None:
         """Return what is known of one job; None where nothing is."""
         with suppress(UsageError):
             for row in self._file.read(_LAST, (ref.provider, ref.id)) if self._file else ():
                 return next(self._readable([row]), None)
         return None
 
-    def answered_since(self, base_url: str, since: datetime) -> set[JobRef]:
+    def find_answered(self, base_url: str, since: datetime) -> set[JobRef]:
         """Return the jobs that the service at this address has answered about since then."""
         with suppress(UsageError):
             rows = self._file.read(_ANSWERED, (base_url, to_seconds(since))) if self._file else []
             return {JobRef(row["provider"], row["id"]) for row in rows}
         return set()
 
-    def moment(self, ref: JobRef) -> datetime | None:
+    def find_moment(self, ref: JobRef) -> datetime | None:
         """Return when the job ended, else was submitted, else was first seen here; None for one that is not known."""
         with suppress(UsageError, TypeError, ValueError, OverflowError):
             for row in self._file.read(_MOMENT, (ref.provider, ref.id)) if self._file else ():
                 return from_seconds(row["moment"])
         return None
 
-    def ids(self, provider: str, limit: int) -> Iterator[str]:
+    def find_ids(self, provider: str, limit: int) -> Iterator[str]:
         """Give the newest ids; raises UsageError as `jobs` does."""
-        return (seen.job.ref.id for seen in self.jobs(provider=provider, limit=limit))
+        return (seen.job.ref.id for seen in self.find_jobs(provider=provider, limit=limit))
 
     def close(self) -> None:
         """Write what is not written yet, or say which jobs are not recorded."""

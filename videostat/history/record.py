@@ -32,7 +32,7 @@ _DATES = {name for name in _STORED if "datetime" in str(Job.__annotations__[name
 VOLATILE = {"answer", "answered_at"}
 
 
-class Seen(NamedTuple):
+class Record(NamedTuple):
     """A job as this machine knows it, and when it last saw it, in UTC."""
 
     job: Job
@@ -93,7 +93,7 @@ def _text(foreign: str | None) -> str | None:
     return foreign and _QUERY.sub("?", foreign[:_MAX_TEXT]).encode(errors="replace").decode()
 
 
-def from_row(row: Row) -> Seen:
+def from_row(row: Row) -> Record:
     file = row["file"]
     known: dict[str, Any] = {
         name: datetime.fromisoformat(value) if name in _DATES else value
@@ -110,7 +110,7 @@ def from_row(row: Row) -> Seen:
         saved=Saved(file=Path(os.fsdecode(file)), bytes=row["bytes"] or 0) if file else None,
         problem=Gone(row["error"] or "it has expired or was deleted", sure=True) if row["gone"] else None,
     )
-    return Seen(job, from_seconds(row["last_seen"]))
+    return Record(job, from_seconds(row["last_seen"]))
 
 
 def _stored(answer: str | None) -> dict[str, Any]:

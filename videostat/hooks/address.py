@@ -76,7 +76,7 @@ def make_path() -> str:
     return f"/{secrets.token_urlsafe(16)}"
 
 
-def public_url(base: str, path: str) -> str:
+def join_url(base: str, path: str) -> str:
     """Return the address that a service is given: the path behind the base, which may end in it already."""
     base = base.rstrip("/")
     return base if urlsplit(base).path.endswith(path) else base + path

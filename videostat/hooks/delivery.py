@@ -37,7 +37,7 @@ class Delivery:
             return None
 
 
-def signature(secret: str, body: bytes) -> str:
+def sign(secret: str, body: bytes) -> str:
     """Return the HMAC-SHA256 of the raw body in lower-case hexadecimal digits.
 
     https://docs.jogg.ai/api-reference/v2/API%20Documentation/WebhookIntegration
@@ -45,7 +45,7 @@ def signature(secret: str, body: bytes) -> str:
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def possible_senders(delivery: Delivery, locks: Mapping[str, tuple[str | None, str | None]]) -> set[str]:
+def find_senders(delivery: Delivery, locks: Mapping[str, tuple[str | None, str | None]]) -> set[str]:
     """Return the accounts that can have sent this: those without a secret, and those whose secret signed it.
 
     `locks`: each account's signature header in lower case and its secret. Empty: nobody we know has sent it.
@@ -56,12 +56,12 @@ def possible_senders(delivery: Delivery, locks: Mapping[str, tuple[str | None, s
         if secret is None
         or header is None
         or hmac.compare_digest(
-            signature(secret, delivery.body).encode(), delivery.headers.get(header, "").encode("utf-8", "replace")
+            sign(secret, delivery.body).encode(), delivery.headers.get(header, "").encode("utf-8", "replace")
         )
     }
 
 
-def mentioned(delivery: Delivery, ids: Collection[str]) -> list[str]:
+def find_ids(delivery: Delivery, ids: Collection[str]) -> list[str]:
     """Return those of the ids that are a string in the delivery's JSON or query, each once.
 
     What the field is called does not matter: that differs between services, and between one service's versions.

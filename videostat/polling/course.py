@@ -75,7 +75,10 @@ class Found(NamedTuple):
 
 def read(answer: Answer, provider: Provider, endpoint: Endpoint, job_id: str) -> Found:
     """Say what an answer means, and whether that is sure."""
-    codes = [*refusals.codes(answer.body), *(f"{answer.status} {code}" for code in refusals.codes(answer.body))]
+    codes = [
+        *refusals.read_codes(answer.body),
+        *(f"{answer.status} {code}" for code in refusals.read_codes(answer.body)),
+    ]
     documented = next((provider.codes[code] for code in codes if code in provider.codes), None)
     if answer.status in REDIRECT:
         return Found(Meaning.FOREIGN)
@@ -96,24 +99,24 @@ def _by_word(
     body: object, provider: Provider, endpoint: Endpoint, job_id: str, documented: Meaning | None
 ) -> Found | None:
     if endpoint.is_video:
-        body = reading.unwrapped(body)
+        body = reading.unwrap(body)
         if not isinstance(body, dict) or documented:
             return None
-        names_url = reading.video_urls(body) or any(key in body for key in reading.URL_KEYS)
+        names_url = reading.find_video_urls(body) or any(key in body for key in reading.URL_KEYS)
         return Found(Meaning.SUCCESS, sure=True, task=body) if names_url else None
     task = reading.find_task(body)
     if task is None:
         return None
-    state, sure = reading.state(reading.word(task), provider.words)
+    state, sure = reading.read_state(reading.read_word(task), provider.words)
     # A code around the task, or beside a word that is not the service's own, says that there is no such answer.
-    if documented and not (sure and task is reading.unwrapped(body)):
+    if documented and not (sure and task is reading.unwrap(body)):
         return None
-    told = reading.text(task.get(provider.own_id)) if provider.own_id else None
+    told = reading.read_text(task.get(provider.own_id)) if provider.own_id else None
     if told is not None and told != job_id:
         return Found(Meaning.FOREIGN)
     meaning = OF_WORDS.get(state, Meaning.RUNNING)
     # A word that only the shared table knows is a success if there is a video.
-    return Found(meaning, sure or (meaning is Meaning.SUCCESS and bool(reading.video_urls(task))), task)
+    return Found(meaning, sure or (meaning is Meaning.SUCCESS and bool(reading.find_video_urls(task))), task)
 
 
 def is_ok(answer: Answer) -> bool:
@@ -125,7 +128,7 @@ def refuse(answer: Answer, provider: Provider, meaning: Meaning, job_id: str, *,
     """Build the error that an answer without a job stands for."""
     # A word about a job is none about a list.
     meaning = Meaning.FOREIGN if meaning in OF_WORDS.values() else meaning
-    error = refusals.refusal(answer, meaning, sure=sure, job_id=job_id, hints=provider.hints)
+    error = refusals.make_refusal(answer, meaning, sure=sure, job_id=job_id, hints=provider.hints)
     if isinstance(error, Unreadable):
         error.about_job = answer.status in ABOUT_THE_JOB
     return error

@@ -158,7 +158,7 @@ class Group:
             self._troubled(ref, meaning, now, floor, least, is_turn=is_turn)
         if is_turn and self.mode is not Mode.OPEN:
             self.turns += 1
-            self.pause = Backoff(least, LONGEST_PAUSE).after(self.pause)
+            self.pause = Backoff(least, LONGEST_PAUSE).lengthen(self.pause)
             self._turn_at = now + self.pause
 
     def _refused(self, ref: JobRef, now: float, floor: float, *, is_turn: bool) -> None:

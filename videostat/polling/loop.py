@@ -259,7 +259,7 @@ class Loop(Sender):
 
     def _back_off(self, task: Task, error: VideostatError) -> Job:
         floor, asked = task.target.polling.floor, getattr(error, "retry_after", None) or 0
-        task.pause = Backoff(max(floor, 1), LONGEST_PAUSE).after(task.pause)
+        task.pause = Backoff(max(floor, 1), LONGEST_PAUSE).lengthen(task.pause)
         task.held_until = self._clock.monotonic() + asked
         return self._retry(task, max(task.pause * (1 + self._jitter()) / 2, floor, asked), error)
 

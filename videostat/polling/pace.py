@@ -87,6 +87,6 @@ class Gate:
         if wait is None:
             if sent_at <= self._paused_at:
                 return  # under way when the pause began: it knows nothing of the pause's length
-            self._pause = wait = Backoff(least, LONGEST_PAUSE).after(self._pause)
+            self._pause = wait = Backoff(least, LONGEST_PAUSE).lengthen(self._pause)
         self.limit, self._paused_at = error, now
         self.paused_until = max(self.paused_until, now + wait + jitter)

@@ -57,15 +57,15 @@ SHORTEST_ANNOUNCED = 8  # a shorter `id` is a row's number
 def parse_job(ref: JobRef, task: Mapping[str, Any]) -> Job:
     return Job(
         ref=ref,
-        progress=reading.percent(task.get("progress")),
-        duration=reading.length(task.get("duration")),
-        resolution=reading.text(task.get("resolution")),
-        created_at=reading.first(reading.time, task, CREATED),
-        started_at=reading.time(task.get("start_time")),
-        completed_at=reading.first(reading.time, task, COMPLETED),
-        error=reading.first(reading.text, task, FAILURE),
-        error_code=reading.text(reading.dig(task, "error", "code")),
-        extra=reading.keep(task, "action"),
+        progress=reading.read_percent(task.get("progress")),
+        duration=reading.read_seconds(task.get("duration")),
+        resolution=reading.read_text(task.get("resolution")),
+        created_at=reading.read_first(reading.read_time, task, CREATED),
+        started_at=reading.read_time(task.get("start_time")),
+        completed_at=reading.read_first(reading.read_time, task, COMPLETED),
+        error=reading.read_first(reading.read_text, task, FAILURE),
+        error_code=reading.read_text(reading.dig(task, "error", "code")),
+        extra=reading.pick(task, "action"),
     )
 
 
@@ -74,7 +74,7 @@ def read_announcement(delivery: object) -> str | None:
 
     The gateway itself sends none, its resellers do, each in its own shape: https://docs.kie.ai/veo3-api/generate-veo-3-video-callbacks
     """
-    found = reading.first(reading.text, delivery, ANNOUNCED)
+    found = reading.read_first(reading.read_text, delivery, ANNOUNCED)
     return found if found and len(found) >= SHORTEST_ANNOUNCED and JobRef.is_id(found) else None
 
 
@@ -90,7 +90,7 @@ PROVIDER = Provider(
     words=WORDS,
     codes=CODES,
     hints=HINTS,
-    created=reading.created(("task_id",), ("id",), ("data", "task_id"), ("data", "id")),
+    created=reading.make_id_reader(("task_id",), ("id",), ("data", "task_id"), ("data", "id")),
     polling=Polling(every=(5, 10), floor=5, usual=180, quickest=60),
     webhook=Webhook(read_announcement),
 )

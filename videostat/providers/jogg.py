@@ -48,41 +48,41 @@ HINTS = {
 
 
 def parse_job(ref: JobRef, task: Mapping[str, Any]) -> Job:
-    error, error_code = reading.failure(task.get("error"))
+    error, error_code = reading.read_failure(task.get("error"))
     return Job(
         ref=ref,
-        progress=reading.percent(task.get("progress")),
-        message=reading.text(task.get("message")),
-        title=reading.text(task.get("title")),
-        thumbnail_url=reading.url(task.get("thumbnail_url")) or reading.url(task.get("cover_url")),
-        duration=reading.length(task.get("duration", task.get("video_duration"))),
-        resolution=reading.text(task.get("resolution")),
-        credits=reading.number(task.get("deducted_credit")),
-        created_at=reading.time(task.get("created_at")),
-        completed_at=reading.time(task.get("completed_at")),
-        estimated_time=reading.length(task.get("estimated_time")),
+        progress=reading.read_percent(task.get("progress")),
+        message=reading.read_text(task.get("message")),
+        title=reading.read_text(task.get("title")),
+        thumbnail_url=reading.read_url(task.get("thumbnail_url")) or reading.read_url(task.get("cover_url")),
+        duration=reading.read_seconds(task.get("duration", task.get("video_duration"))),
+        resolution=reading.read_text(task.get("resolution")),
+        credits=reading.read_number(task.get("deducted_credit")),
+        created_at=reading.read_time(task.get("created_at")),
+        completed_at=reading.read_time(task.get("completed_at")),
+        estimated_time=reading.read_seconds(task.get("estimated_time")),
         error=error,
-        error_code=error_code or reading.text(task.get("error_code")),
+        error_code=error_code or reading.read_text(task.get("error_code")),
     )
 
 
 def parse_page(provider: str, body: object) -> Page | None:
     data = reading.dig(body, "data")
-    if not isinstance(data, dict) or reading.text(reading.dig(body, "code")) != "0":
+    if not isinstance(data, dict) or reading.read_text(reading.dig(body, "code")) != "0":
         return None
     rows = data.get("projects", data.get("videos", ...))
     if rows is None:  # Go's empty list
         rows = []
     if not isinstance(rows, list):
         return None
-    total = reading.number(data.get("total"))
+    total = reading.read_number(data.get("total"))
     named = ((_id(row), row) for row in rows)
     return Page(
         # A row that names no job, or says nothing of it, must not hide the others.
         jobs=tuple(
-            reading.settled(parse_job(JobRef(provider, found), row), row, WORDS)
+            reading.apply_state(parse_job(JobRef(provider, found), row), row, WORDS)
             for found, row in named
-            if found and reading.word(row)
+            if found and reading.read_word(row)
         ),
         total=None if total is None else int(total),
         rows=len(rows),
@@ -90,7 +90,7 @@ def parse_page(provider: str, body: object) -> Page | None:
 
 
 def _id(row: object) -> str | None:
-    found = reading.first(reading.text, row, (("project_id",), ("id",)))
+    found = reading.read_first(reading.read_text, row, (("project_id",), ("id",)))
     return found if found and JobRef.is_id(found) else None
 
 
@@ -99,10 +99,10 @@ def read_announcement(kind: str, delivery: object) -> str | None:
 
     https://docs.jogg.ai/api-reference/v2/API%20Documentation/WebhookIntegration
     """
-    event = reading.text(reading.dig(delivery, "event"))
+    event = reading.read_text(reading.dig(delivery, "event"))
     if event not in {f"generated_{kind}_success", f"generated_{kind}_failed"}:
         return None
-    found = reading.first(reading.text, delivery, (("data", "project_id"), ("data", "video_id")))
+    found = reading.read_first(reading.read_text, delivery, (("data", "project_id"), ("data", "video_id")))
     return found if found and JobRef.is_id(found) else None
 
 
@@ -127,7 +127,7 @@ PROJECT = Provider(
     vague=frozenset({"40000"}),
     own_id="project_id",
     hints=HINTS,
-    created=reading.created(("data", "project_id"), ("data", "id")),
+    created=reading.make_id_reader(("data", "project_id"), ("data", "id")),
     retention={State.SUCCEEDED: timedelta(days=30), State.FAILED: timedelta(days=7), State.QUEUED: timedelta(days=1)},
     webhook=_webhook("video"),
 )
@@ -138,7 +138,7 @@ AVATAR = replace(
     title="JoggAI avatar videos",
     job=Endpoint("/v2/avatar_video/{id}", parse_job),
     own_id="video_id",
-    created=reading.created(("data", "video_id"), ("data", "id")),
+    created=reading.make_id_reader(("data", "video_id"), ("data", "id")),
     listing=None,
     webhook=_webhook("avatar_video"),
 )
@@ -149,7 +149,7 @@ PRODUCT = replace(
     title="JoggAI product videos",
     job=Endpoint("/v2/product_video/{id}", parse_job),
     own_id=None,
-    created=reading.created(("data", "product_video_id"), ("data", "video_id"), ("data", "id")),
+    created=reading.make_id_reader(("data", "product_video_id"), ("data", "video_id"), ("data", "id")),
     listing=Listing("/v2/product_videos", size_param="page_size", max_size=100, parse=parse_page),
     # These take 10 to 20 minutes.
     polling=replace(PROJECT.polling, timeout=1800, usual=900, quickest=600),

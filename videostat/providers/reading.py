@@ -89,19 +89,19 @@ def dig(value: object, *path: str | int) -> object:
     return value
 
 
-def first(read: Callable[[object], T | None], value: object, paths: tuple[tuple[str | int, ...], ...]) -> T | None:
+def read_first(read: Callable[[object], T | None], value: object, paths: tuple[tuple[str | int, ...], ...]) -> T | None:
     """Read the first of these places that holds something readable."""
     return next((found for path in paths if (found := read(dig(value, *path))) is not None), None)
 
 
-def text(value: object) -> str | None:
+def read_text(value: object) -> str | None:
     """Read a text with something in it; whole numbers count, services write codes and ids as either."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value) if abs(value) < _HUGE else None  # which str() may refuse to write
     return value.strip() or None if isinstance(value, str) else None
 
 
-def number(value: object) -> float | None:
+def read_number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -111,21 +111,21 @@ def number(value: object) -> float | None:
     return read if math.isfinite(read) else None
 
 
-def length(value: object) -> float | None:
+def read_seconds(value: object) -> float | None:
     """Read a length of time, in seconds."""
-    read = number(value)
+    read = read_number(value)
     return read if read is not None and read >= 0 else None
 
 
-def percent(value: object) -> float | None:
+def read_percent(value: object) -> float | None:
     """Read 0-100, from a number or from text such as "45%"."""
-    read = number(value.strip().removesuffix("%") if isinstance(value, str) else value)
+    read = read_number(value.strip().removesuffix("%") if isinstance(value, str) else value)
     return None if read is None else min(max(read, 0.0), 100.0)
 
 
-def time(value: object) -> datetime | None:
+def read_time(value: object) -> datetime | None:
     """Read ISO 8601 (UTC where it does not say), Unix seconds or Unix milliseconds; 0 is "not yet"."""
-    seconds = number(value)
+    seconds = read_number(value)
     try:
         if seconds is not None:
             read = datetime.fromtimestamp(seconds / 1000 if seconds > _MILLISECONDS else seconds, UTC)
@@ -140,7 +140,7 @@ def time(value: object) -> datetime | None:
     return read if _EARLIEST < read < _LATEST else None
 
 
-def url(value: object) -> str | None:
+def read_url(value: object) -> str | None:
     """Read an http or https URL with a host, or one that begins with "/", which the client puts after the base URL."""
     value = value.strip(" \t\r\n") if isinstance(value, str) else value
     if not isinstance(value, str) or not re.fullmatch(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+", value):
@@ -154,13 +154,13 @@ def url(value: object) -> str | None:
     return value if is_whole or is_relative else None
 
 
-def video_urls(task: object) -> tuple[tuple[str, ...], ...]:
+def find_video_urls(task: object) -> tuple[tuple[str, ...], ...]:
     """Find the addresses of each video of a task: of the first one all places that may hold it, in order.
 
     An address that a list holds beside the first is a further video, and not another place of the first.
     """
-    levels = [task, *(inner for key in ENVELOPES if isinstance(inner := unwrapped(dig(task, key)), dict))]
-    places = [found for level in levels for path in VIDEO if (found := _urls(unwrapped(dig(level, *path))))]
+    levels = [task, *(inner for key in ENVELOPES if isinstance(inner := unwrap(dig(task, key)), dict))]
+    places = [found for level in levels for path in VIDEO if (found := _urls(unwrap(dig(level, *path))))]
     first = tuple(dict.fromkeys(found[0] for found in places))
     further = dict.fromkeys(url for found in places for url in found[1:] if url not in first)
     return (first, *((url,) for url in further)) if first else ()
@@ -170,20 +170,20 @@ def _urls(value: object, depth: int = 3) -> list[str]:
     if isinstance(value, list) and depth:
         return [found for each in value[:100] for found in _urls(each, depth - 1)[:1]]
     if isinstance(value, dict) and depth:
-        return next((found for key in URL_KEYS if (found := _urls(unwrapped(value.get(key)), depth - 1))), [])
-    address = url(value)
+        return next((found for key in URL_KEYS if (found := _urls(unwrap(value.get(key)), depth - 1))), [])
+    address = read_url(value)
     return [address] if address else []
 
 
-def elsewhere(value: object, depth: int = 6) -> str | None:
+def find_foreign_url(value: object, depth: int = 6) -> str | None:
     """Find the first address of any kind that an answer holds anywhere, also `gs://` and `s3://`."""
     if isinstance(value, str):
         return value.strip() if re.match(r"\s*(https?|gs|s3|oss|cos|tos)://[^\s]", value) else None
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return next((found for each in inner if depth and (found := elsewhere(each, depth - 1))), None)
+    return next((found for each in inner if depth and (found := find_foreign_url(each, depth - 1))), None)
 
 
-def unwrapped(value: object) -> object:
+def unwrap(value: object) -> object:
     """Return what stands in a text of JSON, and the only entry of a list."""
     if isinstance(value, str) and value.lstrip()[:1] in {"{", "["} and len(value) < _LONGEST_JSON:
         try:
@@ -193,7 +193,7 @@ def unwrapped(value: object) -> object:
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
-def word(task: object) -> str | None:
+def read_word(task: object) -> str | None:
     """Return the service's word about a task, as it is."""
     words = (dig(task, key) for key in STATUS)
     return next((each for each in words if isinstance(each, str) and each.strip()), None)
@@ -205,47 +205,51 @@ def find_task(body: object, depth: int = 4) -> dict[str, Any] | None:
     Around a task there may be envelopes with a word of their own, such as "success". An object with an id is a task,
     and not an envelope; but a success around a task that has not succeeded is believed of neither.
     """
-    body = unwrapped(body)
+    body = unwrap(body)
     if not isinstance(body, dict):
         return None
     found = (find_task(body.get(key), depth - 1) for key in ENVELOPES if depth)
     inner = next((each for each in found if each is not None), None)
-    own = word(body)
-    if own is None or (inner is not None and not any(text(body.get(key)) for key in IDS)):
+    own = read_word(body)
+    if own is None or (inner is not None and not any(read_text(body.get(key)) for key in IDS)):
         return inner
-    if inner is not None and known_state(own) is State.SUCCEEDED and known_state(word(inner)) is not State.SUCCEEDED:
+    if (
+        inner is not None
+        and match_state(own) is State.SUCCEEDED
+        and match_state(read_word(inner)) is not State.SUCCEEDED
+    ):
         return inner
     return body
 
 
-def known_state(word: str | None, words: Mapping[str, State] = WORDS) -> State:
+def match_state(word: str | None, words: Mapping[str, State] = WORDS) -> State:
     """Return our state for their word, whatever its case."""
     return words.get(re.sub(r"[\s-]+", "_", (word or "").strip().casefold()), State.UNKNOWN)
 
 
-def state(word: str | None, own: Mapping[str, State]) -> tuple[State, bool]:
+def read_state(word: str | None, own: Mapping[str, State]) -> tuple[State, bool]:
     """Return our state for their word, by the provider's own table, else the shared one; and whether that is sure."""
-    found = known_state(word, own)
-    shared = known_state(word) if found is State.UNKNOWN else found
+    found = match_state(word, own)
+    shared = match_state(word) if found is State.UNKNOWN else found
     return shared, found is shared
 
 
-def settled(job: Job, task: Mapping[str, Any], own: Mapping[str, State]) -> Job:
+def apply_state(job: Job, task: Mapping[str, Any], own: Mapping[str, State]) -> Job:
     """Give a job the state that its task's word gives it, and only what goes with that state."""
-    status = word(task)
-    found, sure = state(status, own)
+    status = read_word(task)
+    found, sure = read_state(status, own)
     job = replace(job, status=status, state=found, sure=sure)
     if found is State.SUCCEEDED:
-        return with_video(job, task)
+        return add_video(job, task)
     return job if found is State.FAILED else replace(job, error=None, error_code=None)
 
 
-def with_video(job: Job, task: Mapping[str, Any]) -> Job:
+def add_video(job: Job, task: Mapping[str, Any]) -> Job:
     """Give a succeeded job its addresses; where there is none, `error` says why, or what was there instead."""
-    (first, *others), *further = video_urls(task) or (("",),)
+    (first, *others), *further = find_video_urls(task) or (("",),)
     reason = None
     if not first:
-        foreign = elsewhere(task)
+        foreign = find_foreign_url(task)
         job = replace(job, error=None) if (job.error or "").startswith("data:") else job
         reason = job.error or (foreign and f"it names another address: {foreign.partition('?')[0]}")
     return replace(
@@ -258,18 +262,18 @@ def with_video(job: Job, task: Mapping[str, Any]) -> Job:
     )
 
 
-def keep(task: Mapping[str, Any], *names: str) -> dict[str, object]:
+def pick(task: Mapping[str, Any], *names: str) -> dict[str, object]:
     """Return these fields of a task, where they hold a text or a number."""
-    return {name: task[name] for name in names if text(task.get(name)) is not None}
+    return {name: task[name] for name in names if read_text(task.get(name)) is not None}
 
 
-def created(*paths: tuple[str, ...]) -> Callable[[object], str | None]:
+def make_id_reader(*paths: tuple[str, ...]) -> Callable[[object], str | None]:
     """Return a reader of the id in an answer to a create call."""
-    return lambda body: first(text, unwrapped(body), paths)
+    return lambda body: read_first(read_text, unwrap(body), paths)
 
 
-def failure(error: object) -> tuple[str | None, str | None]:
+def read_failure(error: object) -> tuple[str | None, str | None]:
     """Read text and code of an `error`, which may be a text, an object, or an empty object."""
     if isinstance(error, dict):
-        return text(error.get("message")), text(error.get("code"))
-    return text(error), None
+        return read_text(error.get("message")), read_text(error.get("code"))
+    return read_text(error), None

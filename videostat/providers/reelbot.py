@@ -43,22 +43,22 @@ HINTS = {
 
 
 def parse_job(ref: JobRef, task: Mapping[str, Any]) -> Job:
-    error, error_code = reading.failure(task.get("error"))
-    message, updated_at = reading.text(task.get("message")), reading.time(task.get("updatedAt"))
-    is_over = reading.known_state(reading.word(task), WORDS).is_terminal
+    error, error_code = reading.read_failure(task.get("error"))
+    message, updated_at = reading.read_text(task.get("message")), reading.read_time(task.get("updatedAt"))
+    is_over = reading.match_state(reading.read_word(task), WORDS).is_terminal
     return Job(
         ref=ref,
         message=message,
-        created_at=reading.time(task.get("createdAt")),
+        created_at=reading.read_time(task.get("createdAt")),
         completed_at=updated_at if is_over else None,
         error=error or message,
         error_code=error_code,
-        extra=reading.keep(task, "outputKey", *(() if is_over else ("updatedAt",))),
+        extra=reading.pick(task, "outputKey", *(() if is_over else ("updatedAt",))),
     )
 
 
 def parse_video(ref: JobRef, body: Mapping[str, Any]) -> Job:
-    return Job(ref=ref, expires_at=reading.first(reading.time, body, (("expiresAt",), ("data", "expiresAt"))))
+    return Job(ref=ref, expires_at=reading.read_first(reading.read_time, body, (("expiresAt",), ("data", "expiresAt"))))
 
 
 PROVIDER = Provider(
@@ -75,7 +75,7 @@ PROVIDER = Provider(
     codes=CODES,
     vague=frozenset({"VALIDATION_ERROR"}),
     hints=HINTS,
-    created=reading.created(("projectId",), ("data", "projectId"), ("id",)),
+    created=reading.make_id_reader(("projectId",), ("data", "projectId"), ("id",)),
     # "Every 3-5 s, at most 10 minutes, no backoff needed"; 60 looks a minute and key.
     polling=Polling(every=(3, 5), floor=3, usual=180, quickest=60),
     max_requests_per_second=1,

@@ -20,7 +20,7 @@ from videostat.errors import (
     VideostatError,
 )
 from videostat.providers.base import Meaning
-from videostat.providers.reading import dig, first, text, time, unwrapped
+from videostat.providers.reading import dig, read_first, read_text, read_time, unwrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,13 +49,13 @@ _REFUSALS: Mapping[Meaning, tuple[type[VideostatError], str]] = {
 }
 
 
-def codes(body: object) -> list[str]:
+def read_codes(body: object) -> list[str]:
     """Return the service's codes for what went wrong, the most telling first."""
-    body = unwrapped(body)
-    return [found for path in CODES if (found := text(dig(body, *path))) and found.lower() not in NO_ERRORS]
+    body = unwrap(body)
+    return [found for path in CODES if (found := read_text(dig(body, *path))) and found.lower() not in NO_ERRORS]
 
 
-def refusal(
+def make_refusal(
     answer: Answer,
     meaning: Meaning,
     *,
@@ -65,12 +65,14 @@ def refusal(
 ) -> VideostatError:
     """Return the error that an answer without a job stands for."""
     kind, sentence = _REFUSALS[meaning]
-    body = unwrapped(answer.body)
-    code = next((each for path in CODES[:4] if (each := text(dig(body, *path))) and each in codes(body)), None)
-    message = first(text, body, MESSAGES)
-    if meaning is Meaning.FOREIGN and isinstance(body, dict) and not codes(body):
+    body = unwrap(answer.body)
+    code = next(
+        (each for path in CODES[:4] if (each := read_text(dig(body, *path))) and each in read_codes(body)), None
+    )
+    message = read_first(read_text, body, MESSAGES)
+    if meaning is Meaning.FOREIGN and isinstance(body, dict) and not read_codes(body):
         message = "it has no status of a job"
-    request_id = first(text, body, REQUEST_IDS)
+    request_id = read_first(read_text, body, REQUEST_IDS)
     status = f"HTTP {answer.status}" if answer.status else None
     details = ", ".join(filter(None, (code, status, request_id and f"request {request_id}")))
     hint = (hints or {}).get(meaning)
@@ -89,14 +91,14 @@ def _content(answer: Answer) -> str:
 
 def retry_after(answer: Answer, *, is_limit: bool) -> float | None:
     """Return the first readable hint, in seconds from the answer's Date; neither past nor more than a day away."""
-    now = time(_http_date(answer.headers.get("date"))) or answer.received_at
+    now = read_time(_http_date(answer.headers.get("date"))) or answer.received_at
     resets = (*(dig(answer.body, *path) for path in RESETS), answer.headers.get("x-ratelimit-reset"))
     waits = (_wait(answer.retry_after), *((_until(reset, now) for reset in resets) if is_limit else ()))
     return next((wait for wait in waits if wait is not None), None)
 
 
 def _until(moment: object, now: datetime) -> float | None:
-    found = time(moment)
+    found = read_time(moment)
     return _wait((found - now).total_seconds()) if found and found > _A_LENGTH else None
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from videostat.history.record import Seen
+    from videostat.history.record import Record
     from videostat.models import Job
     from videostat.render.columns import Cell
 
@@ -79,7 +79,7 @@ def _days_left(job: Job, retention: Mapping[State, timedelta], now: datetime) ->
 SEEN = ("PROVIDER", "ID", "STATE", "SEEN", "SIZE", "RESULT")
 
 
-def seen_row(seen: Seen, now: datetime) -> list[Cell]:
+def seen_row(seen: Record, now: datetime) -> list[Cell]:
     job = seen.job
     return [
         job.ref.provider,

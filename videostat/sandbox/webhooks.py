@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from videostat.errors import VideostatError
-from videostat.hooks.delivery import signature
+from videostat.hooks.delivery import sign
 from videostat.polling.agenda import Agenda
 from videostat.sandbox.jogg import announcement
 from videostat.transport import Transport
@@ -117,7 +117,7 @@ class Webhooks:
         headers = {
             "User-Agent": "JoggAI-Webhook/2.0",
             "X-Webhook-Event": delivery.content["event"],
-            "X-Webhook-Signature": signature(delivery.secret, body),
+            "X-Webhook-Signature": sign(delivery.secret, body),
         }
         status = None
         with suppress(VideostatError, ValueError):  # what cannot be reached, and what is no address

@@ -77,24 +77,24 @@ def download(
     transfer: Transfer,
     overwrite: bool = False,
     slot: AbstractContextManager[object] = NO_SLOT,
-    worked: set[str] | None = None,
+    known_hosts: set[str] | None = None,
 ) -> Saved:
     """Save the video, going on where an earlier run stopped; one that is already there is skipped.
 
     `deadline` is on the monotonic clock, inf for none. `slot` is held while bytes may come, and not while the file
-    settles. `worked`: the hosts that have sent something in this run.
+    settles. `known_hosts`: the hosts that have sent something in this run.
     NotSaved, with the cause, where downloading again may help; what is final in `resolve` passes through.
     """
     try:
         with translate_disk_errors(destination):
-            if saved := destination.saved(overwrite=overwrite):
+            if saved := destination.find_saved(overwrite=overwrite):
                 remove_orphan(destination)
                 return saved
             with _wait_for_part(destination, clock, sleep, deadline) as part:
                 # Another process may have finished it before we had the lock.
-                if saved := destination.saved(overwrite=overwrite):
+                if saved := destination.find_saved(overwrite=overwrite):
                     return saved
-                attempt = Attempt(part, open, clock, deadline, transfer, set() if worked is None else worked)
+                attempt = Attempt(part, open, clock, deadline, transfer, set() if known_hosts is None else known_hosts)
                 with _tell_what_is_kept(part), translate_disk_errors(destination):
                     saved = _Download(attempt, source, sleep, rng, slot).run()
     except VideostatError:
@@ -272,7 +272,7 @@ class _Download:
 
     def _pause(self, problem: Retryable) -> None:
         """Wait before the next try; raises NotSaved where no time is left for that, or too much of it is asked for."""
-        self.pause = BETWEEN_TRIES.after(self.pause)
+        self.pause = BETWEEN_TRIES.lengthen(self.pause)
         asked = problem.retry_after or 0
         longest = LONGEST_LIMIT if isinstance(problem, RateLimited) else LONGEST_RETRY_AFTER
         if asked > longest:

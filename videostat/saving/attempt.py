@@ -94,7 +94,7 @@ class Unfit(NotSaved):
 class Attempt:
     """One request for the rest of the video, and the check of the whole file.
 
-    `worked`: the hosts that have sent something in this run.
+    `known_hosts`: the hosts that have sent something in this run.
     """
 
     part: Part
@@ -102,7 +102,7 @@ class Attempt:
     clock: Clock
     deadline: float
     transfer: Transfer
-    worked: set[str] = field(default_factory=set)
+    known_hosts: set[str] = field(default_factory=set)
 
     def fetch(self, url: str) -> tuple[int, bool]:
         """Bring the rest of the video; return how many bytes were there already, and whether its end is known.
@@ -130,12 +130,12 @@ class Attempt:
             headers |= {"Range": f"bytes={part.size}-", "If-Range": part.version.validator}
         try:
             with self.open(url, headers) as body:
-                self.worked.add(host)
+                self.known_hosts.add(host)
                 resumed, total = self._take(body, asked="Range" in headers)
                 return resumed, total is not None or body.end_is_known
         except Untrusted as error:
             # One node of a balancer may have a bad certificate, and a hotel's portal comes and goes.
-            if host in self.worked:
+            if host in self.known_hosts:
                 raise Unreachable(str(error), hint=error.hint) from error
             raise Unfit(f"not saved: {error}", hint=error.hint or DOWNLOAD_AGAIN) from error
 

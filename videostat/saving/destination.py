@@ -91,7 +91,7 @@ class Destination:
             )
         return cls(ref, file, is_exact=True, is_known=file.absolute() == known)
 
-    def file(self, extension: str) -> Path:
+    def name_file(self, extension: str) -> Path:
         return self.path if self.is_exact else Path(f"{self.path}.{extension}")
 
     @property
@@ -108,7 +108,7 @@ class Destination:
         """Name a file for what came and cannot be proven whole."""
         return Path(f"{self.path}.unproven-{number}.part")
 
-    def further(self, number: int) -> Self:
+    def with_number(self, number: int) -> Self:
         """Return where the job's second, third ... video goes: an id has neither blanks nor brackets."""
         ending = self.path.suffix if self.is_exact else ""
         return replace(self, path=self.path.with_name(f"{self.path.name.removesuffix(ending)} ({number}){ending}"))
@@ -116,25 +116,25 @@ class Destination:
     def reserve(self) -> None:
         """Leave an empty part where there is no video yet: a later run sees by it that this one was not finished."""
         with suppress(OSError):
-            if not any(os.path.lexists(self.file(extension)) for extension in EXTENSIONS):
+            if not any(os.path.lexists(self.name_file(extension)) for extension in EXTENSIONS):
                 os.close(os.open(self.part, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666))
 
-    def all_saved(self) -> Saved | None:
+    def find_all_saved(self) -> Saved | None:
         """Return the job's videos that are there, all of them; raises NotSaved as `saved` does."""
-        found = [self.saved()]
+        found = [self.find_saved()]
         for number in count(2):
-            place = self.further(number)
+            place = self.with_number(number)
             if os.path.lexists(place.part):
                 return None
-            if not (saved := place.saved()):
+            if not (saved := place.find_saved()):
                 break
             found.append(saved)
         return join_saved([saved for saved in found if saved]) if found[0] else None
 
-    def saved(self, *, overwrite: bool = False) -> Saved | None:
+    def find_saved(self, *, overwrite: bool = False) -> Saved | None:
         """The whole video that is already there and is to stay; NotSaved if anything else has its name."""
         with translate_disk_errors(self):
-            for file in map(self.file, EXTENSIONS):
+            for file in map(self.name_file, EXTENSIONS):
                 status = regular_file(file)
                 # An empty one is a placeholder, such as mktemp leaves.
                 if overwrite or not status or not status.st_size:
@@ -179,7 +179,7 @@ def _obstacle(folder: Path) -> Path | None:
 
 def _is_saved(destination: Destination, *, overwrite: bool) -> bool:
     with suppress(NotSaved):
-        return destination.saved(overwrite=overwrite) is not None
+        return destination.find_saved(overwrite=overwrite) is not None
     return False
 
 

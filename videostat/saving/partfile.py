@@ -143,7 +143,7 @@ class Part:
 
     def publish(self, extension: str) -> Path:
         """Give it its final name; it has been checked."""
-        file = self._destination.file(extension)
+        file = self._destination.name_file(extension)
         regular_file(file)
         try:
             os.fsync(self.fd)
