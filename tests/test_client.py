@@ -168,20 +168,20 @@ def test_an_order_is_posted_and_its_answer_given_as_it_is(make: Callable[..., An
 def test_an_address_is_asked_for_anew(make: Callable[..., Any], name: str, said: object, url: str) -> None:
     client, transport = make(said)
     old = Job(ref=JobRef(name, "a1"), state=State.SUCCEEDED, video_url="https://cdn.example/old")
-    assert client.link(old, timeout=60).url == url
+    assert client.fetch_link(old, timeout=60).url == url
     assert len(transport.asked) == 1
 
 
 def test_an_address_that_there_is_no_more_means_not_saved(make: Callable[..., Any]) -> None:
     client, _ = make({"status": "SUCCESS"})
     with pytest.raises(NotSaved, match="gives no address for its video"):
-        client.link(Job(ref=JobRef("doubao", "a1"), state=State.SUCCEEDED))
+        client.fetch_link(Job(ref=JobRef("doubao", "a1"), state=State.SUCCEEDED))
 
 
 def test_a_refusal_is_told_where_a_fresh_address_was_wanted(make: Callable[..., Any]) -> None:
     client, _ = make((400, {"code": "task_not_exist"}))
     with pytest.raises(NotFound):
-        client.link(Job(ref=JobRef("doubao", "a1"), state=State.SUCCEEDED))
+        client.fetch_link(Job(ref=JobRef("doubao", "a1"), state=State.SUCCEEDED))
 
 
 def test_a_fresh_address_is_not_asked_for_under_the_floor_nor_in_a_pause(make: Callable[..., Any]) -> None:
@@ -189,9 +189,9 @@ def test_a_fresh_address_is_not_asked_for_under_the_floor_nor_in_a_pause(make: C
     client, transport = make(said, said)
     client.clock = clock = Clock(speed=50)
     job = Job(ref=JobRef("doubao", "a1"), state=State.SUCCEEDED)
-    client.link(job, timeout=60)
+    client.fetch_link(job, timeout=60)
     before = clock.monotonic()
-    client.link(job, timeout=60)
+    client.fetch_link(job, timeout=60)
     assert clock.monotonic() - before >= PROVIDERS["doubao"].polling.floor * 0.9
     assert len(transport.asked) == 2
 
@@ -274,9 +274,9 @@ def test_a_video_is_opened_with_the_key_for_its_own_origin(make: Callable[..., A
 def test_a_page_is_asked_for_by_number_and_size(make: Callable[..., Any]) -> None:
     said = {"code": 0, "data": {"projects": [{"project_id": "p1", "status": "pending"}], "total": 41}}
     client, transport = make(said, said)
-    page = client.page("jogg", 3)
+    page = client.fetch_page("jogg", 3)
     assert ([job.ref for job in page.jobs], page.total) == ([JobRef("jogg", "p1")], 41)
-    client.page("jogg", 1, size=7)
+    client.fetch_page("jogg", 1, size=7)
     assert [asked[2] for asked in transport.asked] == [
         "/v2/projects?page=3&limit=100",
         "/v2/projects?page=1&limit=7",
@@ -286,7 +286,7 @@ def test_a_page_is_asked_for_by_number_and_size(make: Callable[..., Any]) -> Non
 def test_a_service_without_a_list_is_told_from_the_history(make: Callable[..., Any]) -> None:
     client, transport = make()
     with pytest.raises(UsageError) as raised:
-        client.page("reelbot", 1)
+        client.fetch_page("reelbot", 1)
     assert "videostat history" in str(raised.value.hint)
     assert transport.asked == []
 

@@ -165,7 +165,7 @@ def test_keys_that_are_given_come_before_all_others(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("VIDEOSTAT_JOGG_API_KEY", "of-the-environment")
     monkeypatch.setenv("REELBOT_API_KEY", "of-the-environment-too")
     client = Client(keys={"jogg-avatar": "of-the-program"})
-    assert [client.account(name).find_key().value for name in ("jogg", "jogg-product", "reelbot")] == [
+    assert [client.get_account(name).find_key().value for name in ("jogg", "jogg-product", "reelbot")] == [
         "of-the-program",
         "of-the-program",
         "of-the-environment-too",
@@ -412,7 +412,7 @@ def test_a_link_is_asked_anew(sandbox: Sandbox) -> None:
     client = Client()
     (job,) = wait(client, ["reelbot:demo-done"])
     before = len(sandbox.requests)
-    assert client.link(job).url.startswith("http")
+    assert client.fetch_link(job).url.startswith("http")
     assert [request.path for request in sandbox.requests][before:] == ["/reelbot/api/v1/video/download/demo-done"]
 
 

@@ -42,4 +42,4 @@ def look(name: str) -> Link | float | None:
         assert_type(next(one), Job)
         assert_type(next(several), Job)
         assert_type(save(name, "clip.mp4").file, Path)
-        return client.link(job)
+        return client.fetch_link(job)

@@ -1,4 +1,4 @@
-"""Run the poll loop on threads; `wait` and `save` are the library's way in."""
+"""Wait for jobs and save their videos: the functions `wait` and `save` of the library."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from videostat.history import History
     from videostat.models import Saved
 
-# A file may reach its place a little later than its job ends: so long after the end, or else after the beginning.
-FRESH = timedelta(minutes=15)
-RECENT = timedelta(hours=1)
+# A video may appear at its URL a little after its job has ended. So long a 404 is believed to be temporary.
+FRESH = timedelta(minutes=15)  # since the end of the job
+RECENT = timedelta(hours=1)  # since its beginning, if the end is unknown
 
 
 def wait(
@@ -45,15 +45,15 @@ def wait(
     interval: float | None = None,
     on_change: Callable[[Job], object] | None = None,
 ) -> Iterator[Job]:
-    """Yield each job as it ends, in the order they end; `job.exit_code` tells how.
+    """Yield each job when it ends; `job.exit_code` tells how it ended.
 
-    `jobs`: one job or several, each a Job, a JobRef or "PROVIDER:ID". `timeout`: seconds for all of them, 0 for ever,
-    None as long as the slowest of their services advises; jobs still running then have a TimedOut problem.
-    `interval`: seconds between two looks at a job, never less than its service allows. `on_change` is called with a
-    job whenever something new is known of it, its end included, while the caller waits for the next job.
+    `jobs`: one job or several, each a Job, a JobRef or "PROVIDER:ID". `timeout`: seconds for all of them; 0 waits for
+    ever, None waits as long as the slowest service advises. A job that still runs then has a TimedOut problem.
+    `interval`: seconds between two looks at a job, but never less than its service allows. `on_change`: called with a
+    job when something new is known of it, its end included.
 
-    Raises at the call: TypeError, UsageError for what is not a job or a duration, ConfigError for an unknown account.
-    Whatever else goes wrong with a job is its `problem`, a missing key too.
+    Raises at the call TypeError, UsageError for a wrong job or duration, and ConfigError for an unknown account. Any
+    other error, a missing key too, is the `problem` of its job.
     """
     if not isinstance(client, Client):
         raise TypeError(f"wait() takes a Client and then the jobs, not {type(client).__name__}")
@@ -61,10 +61,10 @@ def wait(
         raise TypeError(f"on_change is a function of a job, not {type(on_change).__name__}")
     refs = [JobRef.of(job) for job in ([jobs] if isinstance(jobs, Job | JobRef | str) else jobs)]
     for ref in refs:
-        client.account(ref.provider)
+        client.get_account(ref.provider)
     for name, seconds in (("timeout", timeout), ("interval", interval)):
         _check_seconds(name, seconds)
-    options = PollOptions(timeout=advised_timeout(client, refs) if timeout is None else timeout, interval=interval)
+    options = PollOptions(timeout=find_longest_timeout(client, refs) if timeout is None else timeout, interval=interval)
     return _wait(run(client, refs, {}, options, inbox=SimpleQueue(), clock=client.clock), on_change or (lambda _: None))
 
 
@@ -93,22 +93,21 @@ def _check_seconds(name: str, seconds: float | None) -> None:
 def save(
     job: Job | JobRef | str, to: str | os.PathLike[str], *, client: Client | None = None, overwrite: bool = False
 ) -> Saved:
-    """Save the video of a job that has succeeded, whole and checked, and say where it is.
+    """Save the complete video of a succeeded job, and return where it is.
 
-    `job`: a Job, a JobRef or "PROVIDER:ID"; a Job that has its video's URL is not asked for again. `to`: a file if it
-    has an extension or is one, else a folder, which is made if it is missing. In a folder the file is named
-    PROVIDER-ID.EXT, and a video that is there already is not fetched again. `overwrite`: replace what is there.
-    Without a client it reads config.toml and the environment.
+    `job`: a Job, a JobRef or "PROVIDER:ID". A Job with a video URL is not fetched again. `to`: a file if it has an
+    extension or exists as a file, otherwise a folder, which is created if it is missing. In a folder the file is named
+    PROVIDER-ID.EXT. A video that is already saved is not fetched again. `overwrite`: replace an existing file.
+    `client`: without one, config.toml and the environment are read.
 
-    Raises TypeError, UsageError for what is not a job or a place, NotReady, JobFailed, NotSaved, and the rest of
-    errors.py.
+    Raises TypeError, UsageError for a wrong job or place, NotReady, JobFailed, NotSaved, or another VideostatError.
     """
     ref = JobRef.of(job)
-    destination = _destination(ref, os.fspath(to))
+    destination = _choose_destination(ref, os.fspath(to))
     if client is None:
         with Client() as client_of_its_own:
             return save(job, to, client=client_of_its_own, overwrite=overwrite)
-    client.account(ref.provider)
+    client.get_account(ref.provider)
     ensure_writable([destination], overwrite=overwrite)
     if not overwrite and (saved := destination.find_all_saved()):
         return saved
@@ -126,7 +125,7 @@ def save(
     return cast("Saved", saving.save(job).saved)
 
 
-def _destination(ref: JobRef, to: str) -> Destination:
+def _choose_destination(ref: JobRef, to: str) -> Destination:
     if not to or "\0" in to:
         raise UsageError(f"{to!a} is no place to save to", hint="Name a file, such as clip.mp4, or a folder.")
     path = Path(to)
@@ -137,7 +136,7 @@ def _destination(ref: JobRef, to: str) -> Destination:
 
 
 def _look(client: Client, ref: JobRef, clock: Clock) -> Job:
-    """Look at a job as `videostat status` does, a few times if need be; raises its problem."""
+    """Look at a job as `videostat status` does, a few times if necessary; raises its problem."""
     options = PollOptions(attempts=ATTEMPTS)
     *_, job = filter(None, run(client, [ref], {}, options, inbox=SimpleQueue(), clock=clock))
     if job.problem:
@@ -147,11 +146,11 @@ def _look(client: Client, ref: JobRef, clock: Clock) -> Job:
 
 @dataclass(kw_only=True)
 class Saving:
-    """Save jobs' videos; a view reads `transfers` meanwhile. `deadline` is on the monotonic clock.
+    """The videos of a run, which are saved one by one. A view reads `transfers` meanwhile.
 
-    `dated` gives the destination anew when the job's own date is known, where names have a date.
-    `recent`: the jobs that were submitted, or else first seen here, within the last hour. `worked`: the hosts that have
-    sent something in this run.
+    `deadline`: monotonic seconds. `dated`: makes the destination of a job with its own date, if file names have a date.
+    `recent`: jobs that were submitted, or first seen here, within the last hour. `worked`: hosts that have sent data
+    in this run.
     """
 
     client: Client
@@ -166,29 +165,29 @@ class Saving:
     worked: set[str] = field(default_factory=set)
 
     def note_recent(self, history: History) -> None:
-        """Learn which jobs are new here; call it when they are in the history, from the thread that has it."""
+        """Read from the history which jobs are recent. Add the jobs first, and call this in the history's thread."""
         with suppress(UsageError):
             self.recent = {seen.job.ref for seen in history.find_jobs(since=self.clock.now() - RECENT)}
             if not self.recent and not any(history.find_jobs(limit=1)):
                 self.recent = set(self.destinations)
 
-    def already(self) -> Iterable[Job]:
-        """The jobs whose videos are there: they have succeeded, and nobody need be asked."""
+    def find_saved(self) -> Iterable[Job]:
+        """Yield the jobs whose videos are already saved, as succeeded."""
         for ref, destination in self.destinations.items():
             saved = None
-            # What is in the way ends one job, when its turn comes, and not the others.
+            # A file in the way ends only its own job, when its turn comes.
             with suppress(NotSaved):
                 saved = None if self.overwrite else destination.find_all_saved()
             if saved:
-                # What the service has said of it before is shown again.
+                # The answer shows what the service has said of the job before.
                 seen = self.history.find_job(ref) if self.history else None
                 known = seen.job if seen else Job(ref=ref)
                 yield replace(known, state=State.SUCCEEDED, saved=saved, problem=None)
 
     def save(self, job: Job, slot: AbstractContextManager[object] = NO_SLOT) -> Job:
-        """Save the job's video, or all of several, holding the slot while bytes come.
+        """Save all videos of the job, and hold the slot during each transfer.
 
-        Raises the first problem when each has been tried.
+        Raises the first problem, after each video has been tried.
         """
         if job.saved:
             return job
@@ -218,12 +217,12 @@ class Saving:
     ) -> Saved:
         transfer = self.transfers.setdefault(job.ref, Transfer(destination.path.name))
         transfer.name = destination.path.name
-        provider = self.client.account(job.ref.provider).provider
+        provider = self.client.get_account(job.ref.provider).provider
         source = Source(
             link=link,
-            resolve=lambda: self.client.link(job, number, timeout=self.deadline - self.clock.monotonic()),
+            resolve=lambda: self.client.fetch_link(job, number, timeout=self.deadline - self.clock.monotonic()),
             floor=provider.polling.floor,
-            # Where another endpoint gives the address, it has a quota of its own.
+            # An endpoint that gives only URLs has a low quota.
             most_links=2 if provider.video else 3,
             is_fresh=self._is_fresh(job),
         )
@@ -242,16 +241,16 @@ class Saving:
         )
 
     def _is_fresh(self, job: Job) -> bool:
-        """Tell whether the job is so young that its video may not be where it is to be yet."""
+        """Tell whether the job is so young that its video may not be at its URL yet."""
         now = self.clock.now()
         if job.completed_at:
             return now - job.completed_at <= FRESH
         return now - job.created_at <= RECENT if job.created_at else job.ref in self.recent
 
 
-def advised_timeout(client: Client, refs: Iterable[JobRef]) -> float:
-    """Return the longest wait that the jobs' services advise, in seconds."""
-    return max((client.account(ref.provider).provider.polling.timeout for ref in refs), default=0)
+def find_longest_timeout(client: Client, refs: Iterable[JobRef]) -> float:
+    """Return the longest timeout in seconds that the services of these jobs advise."""
+    return max((client.get_account(ref.provider).provider.polling.timeout for ref in refs), default=0)
 
 
 def run(
@@ -265,14 +264,14 @@ def run(
     saved: Mapping[JobRef, Job] = MappingProxyType({}),
     worked: Collection[JobRef] = (),
 ) -> Iterator[Job | None]:
-    """Yield what poll() yields, with looks and further steps carried out on threads, which end with the generator."""
+    """Run poll() with threads for its steps, and yield what it yields. The threads end with the generator."""
     all_steps = {Phase.LOOK: client.look, Phase.URL: client.look, **steps}
     workers = Workers(inbox.put)
 
     def take(phase: Phase, job: Job) -> Reply:
         try:
             return Reply(job.ref, all_steps[phase](job))
-        except Exception as error:  # noqa: BLE001 - the loop tells ours from bugs, in the thread that listens
+        except Exception as error:  # noqa: BLE001 - the loop raises it again unless it is a VideostatError
             return Reply(job.ref, error)
 
     def submit(phase: Phase, job: Job) -> None:
@@ -281,13 +280,13 @@ def run(
         except Unreachable as error:
             inbox.put(Reply(job.ref, error))
 
-    targets = [replace(target, saved=saved.get(target.ref)) for target in client.targets(refs, worked)]
+    targets = [replace(target, saved=saved.get(target.ref)) for target in client.make_targets(refs, worked)]
     jobs = poll(targets, submit, inbox, clock, options, groups=client.groups)
-    return _closing(
-        workers, (job and with_next_look(job, client.account(job.ref.provider).provider.polling) for job in jobs)
+    return _close_after(
+        workers, (job and with_next_look(job, client.get_account(job.ref.provider).provider.polling) for job in jobs)
     )
 
 
-def _closing(workers: Workers[Message], jobs: Iterator[Job | None]) -> Iterator[Job | None]:
+def _close_after(workers: Workers[Message], jobs: Iterator[Job | None]) -> Iterator[Job | None]:
     with closing(workers):
         yield from jobs

@@ -39,10 +39,10 @@ class Service:
         self._problem = problem
         self._account = SimpleNamespace(provider=PROVIDERS[provider])
 
-    def account(self, name: str) -> SimpleNamespace:
+    def get_account(self, name: str) -> SimpleNamespace:
         return self._account
 
-    def link(self, job: Job, number: int, *, timeout: float) -> Link:
+    def fetch_link(self, job: Job, number: int, *, timeout: float) -> Link:
         self.asked.append(number)
         if self._problem:
             raise self._problem
@@ -96,7 +96,7 @@ def test_all_videos_of_a_job_are_saved(
 def test_the_second_is_found_by_the_next_run(tmp_path: Path) -> None:
     with FaultServer(VIDEOS[0]) as one, FaultServer(VIDEOS[1]) as two:
         saving(in_folder(tmp_path), Service(one.url, two.url)).save(job(one.url, two.url))
-    (found,) = saving(in_folder(tmp_path), Service()).already()
+    (found,) = saving(in_folder(tmp_path), Service()).find_saved()
     assert found.saved
     assert [file.name for file in found.saved.files] == ["jogg-a1.mp4", "jogg-a1 (2).mp4"]
     assert (found.saved.bytes, found.saved.skipped) == (100_000, True)
@@ -115,7 +115,7 @@ def test_one_that_fails_stops_no_other_and_is_loaded_by_the_next_run(tmp_path: P
         assert service.asked == [2]
         assert names(tmp_path) == ["jogg-a1 (2).part", "jogg-a1 (3).mp4", "jogg-a1.mp4"]
         # The first is there: without the second, that is not all of the job.
-        assert [*saving(in_folder(tmp_path), service).already()] == []
+        assert [*saving(in_folder(tmp_path), service).find_saved()] == []
         saved = saving(in_folder(tmp_path), service).save(job(*urls)).saved
     assert names(tmp_path) == ["jogg-a1 (2).mp4", "jogg-a1 (3).mp4", "jogg-a1.mp4"]
     assert saved
@@ -129,7 +129,7 @@ def test_a_refused_key_leaves_a_sign_of_what_is_left(tmp_path: Path) -> None:
         with pytest.raises(KeyRefused):
             saving(in_folder(tmp_path), service).save(job(one.url, two.url, one.url))
     assert names(tmp_path) == ["jogg-a1 (2).part", "jogg-a1 (3).part", "jogg-a1.mp4"]
-    assert [*saving(in_folder(tmp_path), service).already()] == []
+    assert [*saving(in_folder(tmp_path), service).find_saved()] == []
 
 
 def test_another_job_cannot_have_the_name_of_a_second_video(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_overwriting_asks_for_each_again(tmp_path: Path) -> None:
     with FaultServer(VIDEOS[0]) as one, FaultServer(VIDEOS[1]) as two:
         for _ in range(2):
             step = saving(in_folder(tmp_path), Service(), overwrite=True)
-            assert [*step.already()] == []
+            assert [*step.find_saved()] == []
             step.save(job(one.url, two.url))
     assert (len(one.requests), len(two.requests)) == (2, 2)
 

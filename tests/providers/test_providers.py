@@ -50,7 +50,7 @@ def parse(provider: Provider, endpoint: str, answer: Answer, job_id: str = ID) -
     """Read an answer as the client does."""
     job = Job(ref=JobRef(provider.name, job_id), needs_url=endpoint == "video")
     client = Client(Settings(Path("none"), {provider.key_variable: "key", **GATEWAY}), cast("Transport", Says(answer)))
-    return client.page(provider.name, 1) if endpoint == "listing" else client.look(job)
+    return client.fetch_page(provider.name, 1) if endpoint == "listing" else client.look(job)
 
 
 @dataclass

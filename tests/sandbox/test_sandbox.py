@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from fakes import api_answer
 
-from videostat.client import understand
+from videostat.client.answers import understand
 from videostat.clock import Clock
 from videostat.errors import Gone, KeyRefused, NotFound, OutOfCredit, RateLimited, UsageError, VideostatError
 from videostat.models import Job, JobRef, State

@@ -540,7 +540,7 @@ def job_or_our_exception(asking: Client, name: str) -> None:
             assert isinstance(asking.look(look), Job)
     if PROVIDERS[name].listing:
         with suppress(VideostatError):
-            asking.page(name, 1)
+            asking.fetch_page(name, 1)
 
 
 @every_provider

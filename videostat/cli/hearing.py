@@ -87,7 +87,7 @@ class Hearing:
     def expect(self, refs: Iterable[JobRef]) -> None:
         """Hear what is said about these jobs."""
         for ref in refs:
-            account = self._client.account(ref.provider)
+            account = self._client.get_account(ref.provider)
             self._lock(account)
             self._groups[ref] = account.key_group
             self._refs[ref.id].append(ref)

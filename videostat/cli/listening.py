@@ -32,7 +32,7 @@ class Listening(Hearing):
     """A receiver whose deliveries become jobs."""
 
     def __init__(self, session: Session, names: list[str], address: Address) -> None:
-        accounts = {name: session.client.account(name) for name in names}
+        accounts = {name: session.client.get_account(name) for name in names}
         for name, account in accounts.items():
             if not account.provider.webhook:
                 raise UsageError(f"{name} documents no webhooks", hint="It is polled: videostat wait --unfinished")
@@ -92,7 +92,7 @@ class Listening(Hearing):
             if not account.provider.listing:
                 continue
             try:
-                jobs = self._client.page(name, 1).jobs
+                jobs = self._client.fetch_page(name, 1).jobs
             except VideostatError as error:
                 self._notes.put(f"the list of {name} could not be read, and is tried again in 10 minutes: {error}")
                 continue

@@ -51,11 +51,11 @@ def wait_options(
     seconds = defaults.timeout if timeout is None else read_duration(timeout)
     between = defaults.interval if interval is None else read_duration(interval)
     for name in dict.fromkeys(ref.provider for ref in refs):
-        floor = session.client.account(name).provider.polling.floor
+        floor = session.client.get_account(name).provider.polling.floor
         if between is not None and between < floor and not quiet:
             say(f"videostat: {name} allows one look every {floor:g}s: using that")
     if seconds is None:
-        seconds = waiting.advised_timeout(session.client, refs)
+        seconds = waiting.find_longest_timeout(session.client, refs)
     return PollOptions(timeout=seconds, interval=between)
 
 
@@ -68,7 +68,7 @@ def worst_exit_code(codes: Iterable[ExitCode]) -> ExitCode:
 
 def usual_times(session: Session, refs: Iterable[JobRef]) -> dict[JobRef, float]:
     """Return how many seconds each job usually takes, by its service's own figures."""
-    return {ref: session.client.account(ref.provider).provider.polling.usual for ref in refs}
+    return {ref: session.client.get_account(ref.provider).provider.polling.usual for ref in refs}
 
 
 def age(job: Job, now: datetime) -> float:
@@ -140,7 +140,7 @@ class Run:
         if self.saving:
             self.saving.note_recent(history)
         steps = self._steps()
-        saved = {job.ref: job for job in self.saving.already()} if self.saving else {}
+        saved = {job.ref: job for job in self.saving.find_saved()} if self.saving else {}
         fresh = self._seen_lately(accounts)
         for ref, seen in fresh.items():
             self.session.client.keep_floor(ref, age(seen, clock.now()))
@@ -193,7 +193,7 @@ class Run:
             self.view.show_output([clean(line, longest=None) for line in lines])
 
     def _account(self, ref: JobRef) -> Account:
-        return self.session.client.account(ref.provider)
+        return self.session.client.get_account(ref.provider)
 
     def _usual(self, ref: JobRef) -> float:
         return self._account(ref).provider.polling.usual
@@ -212,7 +212,7 @@ class Run:
         for newcomer in newcomers:
             newcomer.recorded.set()
         refs = [each.ref for each in newcomers if not self._is_handed_on(each.ref)]
-        for target in self.session.client.targets(refs, worked) if refs else ():
+        for target in self.session.client.make_targets(refs, worked) if refs else ():
             self.hearing.inbox.put(target)
 
     def _is_handed_on(self, ref: JobRef) -> bool:

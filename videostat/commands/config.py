@@ -163,7 +163,7 @@ def _try_key(account: str, config: Path | None) -> None:
             for line in error_lines(error, f"the key is stored, but {account}"):
                 say(line)
         else:
-            say(f"It works at {this.client.account(account).base_url}.")
+            say(f"It works at {this.client.get_account(account).base_url}.")
 
 
 def _piped() -> str:
@@ -226,7 +226,7 @@ def check(
                 values = (name, sources.get(name), error is None, error and str(error), error and error.hint, codes[-1])
                 show_lines([json_text(dict(zip(CHECKED, values, strict=True)), names)])
             elif not error:
-                base_url = this.client.account(name).base_url
+                base_url = this.client.get_account(name).base_url
                 show_lines([f"{name}: the key from {sources[name]} works at {base_url}"])
     return worst_exit_code(codes)
 

@@ -44,7 +44,7 @@ def list_(
     names = choose_fields(fields, json_names())
     line = choose_line(json=json, quiet=quiet, bare=bare_id, names=names)
     with session(config, keep=not no_history, debug=debug) as this:
-        account = this.client.account(provider)
+        account = this.client.get_account(provider)
         retention = account.provider.retention
         # A choice among the jobs may have to look at many for a few.
         wanted = None if everything or state or since else limit

@@ -1,4 +1,4 @@
-"""Ask services about jobs: Provider + Account + Transport -> Job."""
+"""Fetch jobs, lists and videos from services, with the account and key that the settings give."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
-from ipaddress import ip_address
 from itertools import count
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 
+from videostat.client.answers import complete_urls, understand
 from videostat.clock import Backoff, Clock
 from videostat.config import Settings, load
 from videostat.errors import (
@@ -42,15 +41,18 @@ if TYPE_CHECKING:
     from videostat.config import Account
     from videostat.config.keys import Key
     from videostat.models import Link
-    from videostat.providers.base import Answer, Page, Provider
+    from videostat.providers.base import Answer, Page
     from videostat.transport import Body
 
 PAGE_ATTEMPTS = 3
-BETWEEN_PAGES = Backoff(first=1, longest=30)  # seconds; somebody is looking at the screen
+BETWEEN_PAGES = Backoff(first=1, longest=30)  # seconds; a person waits for the list
 
 
 class Client:
-    """Ask about jobs, list them and open their videos; one may be shared by all threads."""
+    """Fetch jobs, list them and open their videos. All threads may share one client.
+
+    `groups`: what the jobs of each key have met, so that all waits of this client share its rates and pauses.
+    """
 
     def __init__(
         self,
@@ -60,10 +62,9 @@ class Client:
         *,
         keys: Mapping[str, str] | None = None,
     ) -> None:
-        """Read config.toml and the environment, and take a transport and a clock of its own, where none are given.
+        """Read config.toml and the environment, unless `settings` are given. Raises ConfigError.
 
-        `keys`: API keys by account, as in {"jogg": "..."}; they come before all that is configured. Raises ConfigError.
-        `groups`: what each key has met, so that all waits of this client share its rates and pauses.
+        `keys`: API keys by account, as in {"jogg": "..."}; they are used before any configured key.
         """
         if not isinstance(settings, Settings | None):
             raise TypeError('settings are what config.load() returns; keys are given as keys={"jogg": "..."}')
@@ -90,34 +91,32 @@ class Client:
         """Close the connections that are open."""
         self._transport.close()
 
-    def account(self, name: str) -> Account:
-        """Return the account of that name; raises ConfigError for an unknown one and for a missing base URL."""
+    def get_account(self, name: str) -> Account:
+        """Return the account with this name; raises ConfigError if it is unknown or has no base URL."""
         return self._account(name)
 
     def job(self, job: Job | JobRef | str) -> Job:
-        """Fetch the whole job, its video's URL included: one request, two where the service keeps the URL elsewhere.
+        """Fetch the job with its video's URL.
 
-        `job`: a JobRef or "PROVIDER:ID". Raises whatever errors.py draws.
+        That is one request, or two where the service gives the URL at another endpoint. `job`: a Job, a JobRef or
+        "PROVIDER:ID". Raises VideostatError.
         """
         found = self.look(Job(ref=JobRef.of(job)))
         return self.look(found) if found.needs_url else found
 
     def look(self, job: Job) -> Job:
-        """The job as it is now, by one request: its URL, if that is all that is missing.
-
-        Raises whatever errors.py draws.
-        """
-        account = self.account(job.ref.provider)
+        """Fetch the job with one request; if only its video's URL is missing, fetch that. Raises VideostatError."""
+        account = self.get_account(job.ref.provider)
         provider, key = account.provider, account.find_key()
         endpoint = provider.video if job.needs_url and provider.video else provider.job
         try:
             answer = self._transport.ask(
-                "GET", account.base_url, endpoint.path.format(id=job.ref.id), _auth(account, key)
+                "GET", account.base_url, endpoint.path.format(id=job.ref.id), _make_auth_header(account, key)
             )
         except Redirected as error:
             if not endpoint.is_video or not reading.read_url(error.location):
                 raise
-            # The download step may also redirect to the file: its address goes without the key.
+            # The endpoint of the URL may redirect to the file itself. The key is not sent there.
             return replace(job, state=State.SUCCEEDED, video_url=error.location, needs_url=False)
         try:
             found = understand(answer, job, provider)
@@ -126,11 +125,11 @@ class Client:
                 raise KeyChanged(f"{error}; there is another key now") from error
             raise
         account.confirm_key(key)
-        return with_whole_urls(found, account.base_url)
+        return complete_urls(found, account.base_url)
 
-    def targets(self, refs: Iterable[JobRef], worked: Collection[JobRef] = ()) -> list[Target]:
-        """What the poll loop must know of each job; `worked` were answered on an earlier day, at the same address."""
-        accounts = {ref: self.account(ref.provider) for ref in refs}
+    def make_targets(self, refs: Iterable[JobRef], worked: Collection[JobRef] = ()) -> list[Target]:
+        """Return the targets for the poll loop; `worked` are jobs that the same address answered on an earlier day."""
+        accounts = {ref: self.get_account(ref.provider) for ref in refs}
         names = {ref.provider for ref in worked}
         groups = {account.key_group for account in accounts.values() if {account.name, account.key_group} & names}
         return [
@@ -148,30 +147,30 @@ class Client:
         ]
 
     def keep_floor(self, ref: JobRef, seconds: float) -> None:
-        """Let the floor of a job run from a look so many seconds ago, which another process has made."""
-        group = self.groups.setdefault(self.account(ref.provider).key_group, Group())
+        """Count the floor of a job from a look that another process made so many seconds ago."""
+        group = self.groups.setdefault(self.get_account(ref.provider).key_group, Group())
         with group.lock:
             group.heard_at.setdefault(ref, self.clock.monotonic() - seconds)
 
-    def link(self, job: Job, number: int = 1, *, timeout: float = math.inf) -> Link:
-        """Fetch a fresh address of a succeeded job's video, of several that of this number.
+    def fetch_link(self, job: Job, number: int = 1, *, timeout: float = math.inf) -> Link:
+        """Fetch a new URL of a succeeded job's video; `number` chooses among several, from 1.
 
-        Its looks keep to the floor and the pauses of all others.
-        A job that runs again is waited for, `timeout` seconds; infinity is as long as one look takes. Raises what the
-        job ends with, and NotSaved where there is no address any more.
+        The looks keep to the floor and the pauses that hold for all jobs. If the job runs again, wait for it for
+        `timeout` seconds; with infinity, look a few times only. Raises the problem with which the job ends, and
+        NotSaved if the service gives no URL any more.
         """
-        account = self.account(job.ref.provider)
+        account = self.get_account(job.ref.provider)
         wanted = replace(job, video_url=None, needs_url=account.provider.video is not None)
         inbox: SimpleQueue[Message] = SimpleQueue()
 
         def submit(_: Phase, job: Job) -> None:
             try:
                 inbox.put(Reply(job.ref, self.look(job)))
-            except Exception as error:  # noqa: BLE001 - the loop raises again what is not ours
+            except Exception as error:  # noqa: BLE001 - the loop raises it again unless it is a VideostatError
                 inbox.put(Reply(job.ref, error))
 
         options = PollOptions(attempts=ATTEMPTS) if math.isinf(timeout) else PollOptions(timeout=max(timeout, 1e-3))
-        targets = [replace(target, known=wanted) for target in self.targets([job.ref])]
+        targets = [replace(target, known=wanted) for target in self.make_targets([job.ref])]
         polled = poll(targets, submit, inbox, self.clock, options, groups=self.groups)
         (ended,) = (found for found in polled if found and found.ended)
         if ended.problem:
@@ -181,15 +180,15 @@ class Client:
         return ended.links[number - 1]
 
     def check(self, name: str) -> str:
-        """Prove the key by one cheap request, and say where it was found; raises what is wrong."""
-        account = self.account(name)
+        """Prove the key with one cheap request, and return where it was found; raises VideostatError if it fails."""
+        account = self.get_account(name)
         try:
             if account.provider.listing:
-                self.page(name, 1, size=1)
+                self.fetch_page(name, 1, size=1)
             else:
                 self.look(Job(ref=JobRef(name, "videostat-check")))
         except NotFound as error:
-            # Only the service's own code says that it has read the key; any server has a 404.
+            # Only an error code of the service shows that it has read the key. Any server can answer 404.
             if not error.sure or error.code in account.provider.vague:
                 raise ServiceError(f"nothing proves the key: {error}", hint=error.hint, code=error.code) from error
         except Unreadable as error:
@@ -197,9 +196,12 @@ class Client:
             raise
         return account.find_key().source
 
-    def page(self, name: str, number: int, size: int | None = None) -> Page:
-        """One page of what the service lists, from 1, the newest jobs first; raises UsageError if it lists none."""
-        account = self.account(name)
+    def fetch_page(self, name: str, number: int, size: int | None = None) -> Page:
+        """Fetch one page of the service's list, newest jobs first; raises UsageError if the service has no list.
+
+        `number`: from 1. `size`: jobs on a page.
+        """
+        account = self.get_account(name)
         listing = account.provider.listing
         if listing is None:
             raise UsageError(
@@ -207,150 +209,89 @@ class Client:
                 hint=f"What this machine has seen: videostat history --provider {name}",
             )
         path, key = f"{listing.path}?page={number}&{listing.size_param}={size or listing.max_size}", account.find_key()
-        answer = self._transport.ask("GET", account.base_url, path, _auth(account, key))
+        answer = self._transport.ask("GET", account.base_url, path, _make_auth_header(account, key))
         page = listing.parse(name, answer.body) if course.is_ok(answer) else None
         if page is None:
-            raise self._no_page(account, key, answer)
+            raise self._refuse_page(account, key, answer)
         account.confirm_key(key)
-        jobs = (with_whole_urls(replace(job, seen_at=answer.received_at), account.base_url) for job in page.jobs)
+        jobs = (complete_urls(replace(job, seen_at=answer.received_at), account.base_url) for job in page.jobs)
         return replace(page, jobs=tuple(jobs))
 
-    def _no_page(self, account: Account, key: Key, answer: Answer) -> VideostatError:
+    def _refuse_page(self, account: Account, key: Key, answer: Answer) -> VideostatError:
         meaning, sure, _ = course.read(answer, account.provider, account.provider.job, "")
         error = course.refuse(answer, account.provider, meaning, "ID", sure=sure)
         if isinstance(error, KeyRefused) and account.renew_key(key):
             return KeyChanged(f"{error}; there is another key now")
         if isinstance(error, NotFound):
-            # A list has no id that could be missing.
+            # A list has no id, so "no such job" means something else here.
             return ServiceError(f"the service refuses to list: {error}", code=error.code)
         return error
 
     def list_jobs(
         self, name: str, sleep: Callable[[float], None] = time.sleep, wanted: int | None = None
     ) -> Iterator[tuple[Job, int | None]]:
-        """Yield each job of the service's list once, with the total the service claims.
+        """Yield each job of the service's list once, with the total number that the service claims.
 
-        `wanted`: how many will be taken, None for all; a page is no longer than that. Pages are asked for as they are
-        needed. Jobs created meanwhile push others to the next page, where they are skipped. A page that fails for a
-        while is asked for again, `sleep` waits between. Raises what `page` raises.
+        `wanted`: how many jobs the caller needs, None for all. A page is fetched when its first job is needed. New jobs
+        push others to the next page; those are skipped there. A page that fails is fetched again, after a pause with
+        `sleep`. Raises the errors of `fetch_page`.
         """
         seen: set[JobRef] = set()
-        listing = self.account(name).provider.listing
+        listing = self.get_account(name).provider.listing
         size = min(wanted or listing.max_size, listing.max_size) if listing else 1
         for number in count(1):
             try:
-                found = self._page_with_retries(name, number, size, sleep)
+                found = self._fetch_page_with_retries(name, number, size, sleep)
             except (NotFound, ServiceError):
-                # It may take no more than its documentation shows.
+                # The service may refuse a page that is longer than the one in its documentation.
                 if number > 1 or listing is None or size <= listing.documented_size:
                     raise
                 size = listing.documented_size
-                found = self._page_with_retries(name, number, size, sleep)
+                found = self._fetch_page_with_retries(name, number, size, sleep)
             fresh = {job.ref: job for job in found.jobs if job.ref not in seen}
             seen.update(fresh)
             for job in fresh.values():
                 yield job, found.total
-            # A total may be wrong either way, and a page shorter than was asked for may be the longest there is: both
-            # together are the end, and a page without news whatever they say.
+            # The total may be wrong, and the service may shorten its pages. Both signs together mean the end, and so
+            # does a page without a new job.
             is_last = found.rows < size and found.total is not None and len(seen) >= found.total
             if is_last or not found.rows or (found.jobs and not fresh):
                 return
 
-    def _page_with_retries(self, name: str, number: int, size: int, sleep: Callable[[float], None]) -> Page:
+    def _fetch_page_with_retries(self, name: str, number: int, size: int, sleep: Callable[[float], None]) -> Page:
         pause = 0.0
         for _ in range(1, PAGE_ATTEMPTS):
             try:
-                return self.page(name, number, size)
+                return self.fetch_page(name, number, size)
             except Retryable as error:
                 pause = BETWEEN_PAGES.lengthen(pause)
                 wait = pause if error.retry_after is None else error.retry_after
                 if wait > BETWEEN_PAGES.longest:
                     raise
                 sleep(wait)
-        return self.page(name, number, size)
+        return self.fetch_page(name, number, size)
 
     def knock(self, url: str, nonce: str) -> int:
-        """Post a delivery to an address that should be ours, and return the HTTP status; raises what is wrong."""
+        """Post a delivery to our own public address, and return the HTTP status; raises VideostatError."""
         site, slashes, rest = url.partition("://")
         host, slash, path = rest.partition("/")
         return self._transport.ask("POST", site + slashes + host, slash + path, {}, body={"knock": nonce}).status
 
     def submit(self, name: str, path: str, body: Mapping[str, Any]) -> object:
-        """Order a video; the service's answer, as it is."""
-        account = self.account(name)
-        return self._transport.ask("POST", account.base_url, path, _auth(account, account.find_key()), body=body).body
+        """Submit a job, and return the body of the service's answer."""
+        account = self.get_account(name)
+        return self._transport.ask(
+            "POST", account.base_url, path, _make_auth_header(account, account.find_key()), body=body
+        ).body
 
     def open(self, ref: JobRef, url: str, headers: Mapping[str, str]) -> Body:
-        """A job's video, from the address the service gave."""
-        account = self.account(ref.provider)
-        return self._transport.open(url, headers, base_url=account.base_url, auth=_auth(account, account.find_key()))
+        """Open a job's video at the URL that the service gave; raises VideostatError."""
+        account = self.get_account(ref.provider)
+        return self._transport.open(
+            url, headers, base_url=account.base_url, auth=_make_auth_header(account, account.find_key())
+        )
 
 
-def understand(answer: Answer, job: Job, provider: Provider) -> Job:
-    """The job as an answer to a look at it says; raises what errors.py draws. Pure."""
-    endpoint = provider.video if job.needs_url and provider.video else provider.job
-    meaning, sure, task = course.read(answer, provider, endpoint, job.ref.id)
-    if task is None:
-        raise course.refuse(answer, provider, meaning, job.ref.id, sure=sure)
-    found = replace(endpoint.parse(job.ref, task), seen_at=answer.received_at)
-    if endpoint.is_video:
-        return _with_video(job, reading.add_video(found, task))
-    found = replace(reading.apply_state(found, task, provider.words), sure=sure)
-    kept, since = provider.retention.get(found.state), found.completed_at or found.created_at
-    found = replace(found, kept_until=since + kept if since and kept else None)
-    return replace(found, needs_url=True, error=None) if provider.video and found.state is State.SUCCEEDED else found
-
-
-def with_whole_urls(job: Job, base_url: str) -> Job:
-    """The job with addresses that can be asked: what a gateway writes about itself is read as its base URL.
-
-    A public address comes before one that had to be corrected.
-    """
-    urls = [(url, _whole(url, base_url)) for url in (job.video_url, *job.alternative_urls) if url]
-    first, *others = dict.fromkeys(whole for _, whole in sorted(urls, key=lambda each: each[0] != each[1])) or [None]
-    return replace(
-        job,
-        video_url=first,
-        alternative_urls=tuple(each for each in others if each),
-        further_urls=tuple(_whole(url, base_url) for url in job.further_urls),
-        thumbnail_url=job.thumbnail_url and _whole(job.thumbnail_url, base_url),
-    )
-
-
-def _whole(url: str, base_url: str) -> str:
-    base = urlsplit(base_url)
-    home = f"{base.scheme}://{base.netloc}"
-    if url.startswith("/"):
-        return f"{base.scheme}:{url}" if url.startswith("//") else home + url
-    parts = urlsplit(url)
-    is_lost = _is_loopback(parts.hostname) and not _is_loopback(base.hostname)
-    is_home = parts.hostname == base.hostname and parts.scheme == "http" and base.scheme == "https"
-    if is_lost or (is_home and parts.netloc.rpartition(":")[2] in {parts.netloc, "80", "443"}):
-        return home + url.partition("://")[2][len(parts.netloc) :]
-    return url
-
-
-def _is_loopback(host: str | None) -> bool:
-    try:
-        address = ip_address(host or "")
-    except ValueError:
-        return (host or "").rstrip(".").endswith("localhost")
-    return address.is_loopback or address.is_unspecified
-
-
-def _with_video(job: Job, found: Job) -> Job:
-    return replace(
-        job,
-        state=State.SUCCEEDED,
-        video_url=found.video_url,
-        alternative_urls=found.alternative_urls,
-        further_urls=found.further_urls,
-        expires_at=found.expires_at,
-        seen_at=found.seen_at,
-        needs_url=False,
-    )
-
-
-def _auth(account: Account, key: Key) -> dict[str, str]:
+def _make_auth_header(account: Account, key: Key) -> dict[str, str]:
     auth = account.provider.auth
     return {auth.header: auth.prefix + key.value}
