@@ -20,7 +20,7 @@ from videostat.errors import JobFailed, NotReady, NotSaved, Unreachable, UsageEr
 from videostat.models import Job, JobRef, Link, State
 from videostat.polling import poll
 from videostat.polling.options import ATTEMPTS, Message, Phase, PollOptions, Reply
-from videostat.polling.pace import with_next_look
+from videostat.polling.pace import add_next_look
 from videostat.polling.workers import Workers
 from videostat.saving import NO_SLOT, Source, Transfer, download
 from videostat.saving.destination import Destination, ensure_writable, join_saved
@@ -283,7 +283,7 @@ def run(
     targets = [replace(target, saved=saved.get(target.ref)) for target in client.make_targets(refs, worked)]
     jobs = poll(targets, submit, inbox, clock, options, groups=client.groups)
     return _close_after(
-        workers, (job and with_next_look(job, client.get_account(job.ref.provider).provider.polling) for job in jobs)
+        workers, (job and add_next_look(job, client.get_account(job.ref.provider).provider.polling) for job in jobs)
     )
 
 

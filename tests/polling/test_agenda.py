@@ -11,21 +11,21 @@ def test_what_is_due_comes_in_the_order_of_its_time() -> None:
     agenda = Agenda[str]()
     for entry, due in [("b", 2), ("a", 1), ("c", 3)]:
         agenda.put(entry, due)
-    assert agenda.next_due() == 1
+    assert agenda.get_next_due() == 1
     assert [*agenda.take_due(2)] == ["a", "b"]
-    assert (agenda.next_due(), "c" in agenda, "a" in agenda) == (3, True, False)
+    assert (agenda.get_next_due(), "c" in agenda, "a" in agenda) == (3, True, False)
 
 
 def test_an_empty_agenda_has_nothing_due() -> None:
     agenda = Agenda[str]()
-    assert (agenda.next_due(), agenda.due("a"), [*agenda.take_due(math.inf)]) == (math.inf, math.inf, [])
+    assert (agenda.get_next_due(), agenda.get_due("a"), [*agenda.take_due(math.inf)]) == (math.inf, math.inf, [])
 
 
 def test_a_new_time_replaces_the_old_one() -> None:
     agenda = Agenda[str]()
     agenda.put("a", 1)
     agenda.put("a", 5)
-    assert (agenda.next_due(), [*agenda.take_due(4)], [*agenda.take_due(5)]) == (5, [], ["a"])
+    assert (agenda.get_next_due(), [*agenda.take_due(4)], [*agenda.take_due(5)]) == (5, [], ["a"])
 
 
 def test_an_entry_is_brought_forward_and_never_put_off() -> None:
@@ -34,7 +34,7 @@ def test_an_entry_is_brought_forward_and_never_put_off() -> None:
     agenda.bring_forward("a", 4)
     agenda.bring_forward("a", 7)
     agenda.bring_forward("b", 1)
-    assert (agenda.due("a"), "b" in agenda) == (4, False)
+    assert (agenda.get_due("a"), "b" in agenda) == (4, False)
 
 
 def test_what_was_removed_is_not_due() -> None:
@@ -42,4 +42,4 @@ def test_what_was_removed_is_not_due() -> None:
     agenda.put("a", 1)
     agenda.remove("a")
     agenda.remove("b")
-    assert (agenda.next_due(), [*agenda.take_due(1)]) == (math.inf, [])
+    assert (agenda.get_next_due(), [*agenda.take_due(1)]) == (math.inf, [])

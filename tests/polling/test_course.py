@@ -35,7 +35,16 @@ from videostat.errors import (
 )
 from videostat.models import Job, JobRef, State
 from videostat.polling import course
-from videostat.polling.course import Ending, Past, Step, at_deadline, decide, meaning_of, next_phase, settle
+from videostat.polling.course import (
+    Ending,
+    Past,
+    Step,
+    choose_next_phase,
+    classify_outcome,
+    decide,
+    describe_end_at_deadline,
+    settle,
+)
 from videostat.polling.options import Phase
 from videostat.providers import PROVIDERS
 from videostat.providers.base import Meaning
@@ -269,14 +278,14 @@ def test_what_is_unsure_is_foreign_once_this_key_or_job_was_answered(
     ],
 )
 def test_each_error_has_a_meaning(kind: type[VideostatError], meaning: Meaning) -> None:
-    assert meaning_of(kind("oh", sure=True) if kind is not Redirected else kind("oh"))[0] is meaning
+    assert classify_outcome(kind("oh", sure=True) if kind is not Redirected else kind("oh"))[0] is meaning
 
 
 def test_no_class_of_the_error_tree_is_without_a_meaning() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, VideostatError)]
     for kind in kinds:
         error = kind(2) if kind is errors.Interrupted else kind("oh")
-        assert isinstance(meaning_of(error)[0], Meaning)
+        assert isinstance(classify_outcome(error)[0], Meaning)
 
 
 @pytest.mark.parametrize(
@@ -289,14 +298,14 @@ def test_no_class_of_the_error_tree_is_without_a_meaning() -> None:
     ],
 )
 def test_what_is_known_of_a_job_says_where_it_goes(known: dict[str, Any], phase: Phase | None) -> None:
-    assert next_phase(replace(JOB, **known), Phase.LOOK, (Phase.SAVE, Phase.EXEC)) is phase
+    assert choose_next_phase(replace(JOB, **known), Phase.LOOK, (Phase.SAVE, Phase.EXEC)) is phase
 
 
 def test_a_job_with_a_video_walks_through_the_steps() -> None:
     job, steps = replace(JOB, state=State.SUCCEEDED, video_url="https://x/v"), (Phase.SAVE, Phase.EXEC)
-    assert next_phase(job, Phase.URL, steps) is Phase.SAVE
-    assert next_phase(job, Phase.SAVE, steps) is Phase.EXEC
-    assert next_phase(job, Phase.EXEC, steps) is next_phase(job, Phase.LOOK, ()) is None
+    assert choose_next_phase(job, Phase.URL, steps) is Phase.SAVE
+    assert choose_next_phase(job, Phase.SAVE, steps) is Phase.EXEC
+    assert choose_next_phase(job, Phase.EXEC, steps) is choose_next_phase(job, Phase.LOOK, ()) is None
 
 
 DONE, FAILED = replace(JOB, state=State.SUCCEEDED, status="x"), replace(JOB, state=State.FAILED, status="x", sure=False)
@@ -321,13 +330,13 @@ KEY, BUSY, LIMIT = KeyRefused("no", sure=True), ServerError("oh"), RateLimited("
     ],
 )
 def test_at_the_deadline_the_first_row_that_fits_is_told_and_nothing_is_sure(end: Ending, code: int) -> None:
-    job = at_deadline(end)
+    job = describe_end_at_deadline(end)
     assert code in {int(job.exit_code), 9 if job.state is State.SUCCEEDED else None}
     assert job.problem is None or not job.problem.sure
 
 
 def test_a_job_that_was_answered_tells_its_trouble_at_the_deadline() -> None:
-    job = at_deadline(Ending(JOB, answered=True, trouble=BUSY))
+    job = describe_end_at_deadline(Ending(JOB, answered=True, trouble=BUSY))
     assert job.exit_code is ExitCode.TIMEOUT
     assert "the last look: oh" in str(job.problem)
 

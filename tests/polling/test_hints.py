@@ -31,7 +31,7 @@ from hypothesis import strategies as st
 from videostat.errors import Interrupted, RateLimited, ServerError
 from videostat.models import Job, State
 from videostat.polling.groups import Group, Mode
-from videostat.polling.hints import Hearsay, SleepDetector
+from videostat.polling.hints import Announcements, SleepDetector
 from videostat.polling.options import Door, Hint, Phase, PollOptions
 from videostat.polling.task import Task
 from videostat.providers.base import Polling
@@ -339,12 +339,12 @@ def test_no_look_is_put_off_beyond_the_deadline() -> None:
 def test_no_look_of_an_account_in_trouble_is_brought_forward() -> None:
     group, (target,) = Group(), targets(["a"])
     task = Task(target, group, Job(ref=target.ref))
-    hearsay, tasks = Hearsay(), {target.ref: task}
-    assert hearsay.heed(hint("a"), tasks, 1) == [task]
+    announcements, tasks = Announcements(), {target.ref: task}
+    assert announcements.receive(hint("a"), tasks, 1) == [task]
     group.mode = Mode.TROUBLE
-    assert hearsay.heed(hint("a"), tasks, 2) == []
+    assert announcements.receive(hint("a"), tasks, 2) == []
     group.mode, task.trouble = Mode.OPEN, ServerError("down")
-    assert hearsay.heed(hint("a"), tasks, 3) == []
+    assert announcements.receive(hint("a"), tasks, 3) == []
     assert task.hinted_at == 3
 
 

@@ -9,7 +9,7 @@ from videostat import errors
 from videostat.models import Job, State
 from videostat.polling.course import COURSE
 from videostat.polling.options import PollOptions
-from videostat.polling.pace import with_next_look
+from videostat.polling.pace import add_next_look
 from videostat.providers.base import Meaning
 
 OUTCOMES: dict[Meaning, State | type[errors.VideostatError]] = {
@@ -60,7 +60,7 @@ def test_each_row_says_what_is_true_of_the_next_look(row: tuple[object, ...], lo
                 assert job.poll_after is not None
                 assert job.poll_after >= JOGG.floor
             elif not isinstance(job.problem, errors.Stopped | errors.Unreachable):
-                told = with_next_look(job, JOGG)
+                told = add_next_look(job, JOGG)
                 assert told.retryable is can_help(meaning, sure=is_sure and getattr(job.problem, "sure", job.sure))
                 assert (told.poll_after is not None) == bool(told.retryable)
                 assert (told.poll_after or JOGG.floor) >= JOGG.floor
@@ -83,4 +83,4 @@ def test_the_next_look_is_welcome_after_the_pause_that_the_service_asks_for(
     problem: errors.VideostatError, seconds: float | None
 ) -> None:
     job = Job(ref=ref("a"), state=State.RUNNING, problem=problem, ended=True)
-    assert with_next_look(job, JOGG).poll_after == seconds
+    assert add_next_look(job, JOGG).poll_after == seconds

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from videostat.errors import RateLimited
 from videostat.models import Job, JobRef
 from videostat.polling.groups import Group, Lane, Mode
-from videostat.polling.pace import Gate, between_looks, until_next_look
+from videostat.polling.pace import Gate, choose_next_look, find_interval_range
 from videostat.providers.base import Meaning, Polling
 
 REF = JobRef("one", "a")
@@ -30,11 +30,11 @@ REF = JobRef("one", "a")
 def test_a_wish_replaces_the_advice_but_not_the_floor(
     polling: Polling, interval: float | None, span: tuple[float, float]
 ) -> None:
-    assert between_looks(polling, interval) == span
+    assert find_interval_range(polling, interval) == span
 
 
 def test_advice_below_the_floor_is_raised_to_it() -> None:
-    assert between_looks(Polling(every=(1, 8), floor=4, usual=60), None) == (4, 8)
+    assert find_interval_range(Polling(every=(1, 8), floor=4, usual=60), None) == (4, 8)
 
 
 @given(
@@ -48,8 +48,8 @@ def test_the_next_look_is_never_under_the_floor_and_in_the_range_or_at_the_advis
     polling: Polling, interval: float | None, age: float | None, estimate: float | None, jitter: float
 ) -> None:
     born = None if age is None else EPOCH - timedelta(seconds=age)
-    wait = until_next_look(Job(ref=REF, created_at=born, estimated_time=estimate), polling, interval, EPOCH, jitter)
-    low, high = between_looks(polling, interval)
+    wait = choose_next_look(Job(ref=REF, created_at=born, estimated_time=estimate), polling, interval, EPOCH, jitter)
+    low, high = find_interval_range(polling, interval)
     assert wait >= polling.floor
     assert low <= wait <= high + 1e-6 or (
         age is not None and wait == pytest.approx(max(polling.first - age, polling.floor))
@@ -67,18 +67,18 @@ def test_a_job_younger_than_the_quickest_is_looked_at_when_its_age_has_doubled_o
     age: float | None, wait: float
 ) -> None:
     born = None if age is None else EPOCH - timedelta(seconds=age)
-    assert until_next_look(Job(ref=REF, created_at=born), EARLY_BIRD, None, EPOCH, 0.5) == wait
+    assert choose_next_look(Job(ref=REF, created_at=born), EARLY_BIRD, None, EPOCH, 0.5) == wait
 
 
 @pytest.mark.parametrize(("estimate", "wait"), [(3, 10), (20, 20), (500, 30)])
 def test_an_early_look_too_is_brought_forward_or_back_by_an_estimate(estimate: float, wait: float) -> None:
     job = Job(ref=REF, created_at=EPOCH - timedelta(seconds=100), estimated_time=estimate)
-    assert until_next_look(job, EARLY_BIRD, None, EPOCH, 0.5) == wait
+    assert choose_next_look(job, EARLY_BIRD, None, EPOCH, 0.5) == wait
 
 
 def test_who_wishes_an_interval_has_it_from_the_start() -> None:
     job = Job(ref=REF, created_at=EPOCH - timedelta(seconds=100))
-    assert until_next_look(job, EARLY_BIRD, 20, EPOCH, 0.5) == 20
+    assert choose_next_look(job, EARLY_BIRD, 20, EPOCH, 0.5) == 20
 
 
 @pytest.mark.parametrize(("is_watched", "wait"), [(True, 12.5), (False, 30)])
@@ -87,7 +87,7 @@ def test_a_job_that_somebody_watches_is_looked_at_as_often_as_its_documents_say(
     wait: float,
 ) -> None:
     young = Job(ref=REF, created_at=EPOCH - timedelta(seconds=40))
-    assert until_next_look(young, EARLY_BIRD, None, EPOCH, 0.5, is_watched=is_watched) == wait
+    assert choose_next_look(young, EARLY_BIRD, None, EPOCH, 0.5, is_watched=is_watched) == wait
 
 
 def test_an_empty_lane_never_opens() -> None:
@@ -99,13 +99,13 @@ def test_a_lane_opens_when_gate_width_and_pause_allow() -> None:
     lane = Lane[str](gate)
     lane.ready.extend("abc")
     assert lane.opens_at == -math.inf
-    lane.sent(lane.ready.popleft(), 100)
+    lane.on_sent(lane.ready.popleft(), 100)
     assert lane.opens_at == 105
-    gate.limited(RateLimited("x", retry_after=20), 100, 102, 10, 0.5)
+    gate.on_rate_limit(RateLimited("x", retry_after=20), 100, 102, 10, 0.5)
     assert lane.opens_at == 122.5
-    lane.sent(lane.ready.popleft(), 123)
+    lane.on_sent(lane.ready.popleft(), 123)
     assert lane.opens_at == math.inf
-    lane.left("a")
+    lane.free_place("a")
     assert lane.opens_at == 128
 
 
@@ -113,29 +113,29 @@ def test_two_lanes_share_a_gate() -> None:
     gate = Gate(width=1, spacing=5)
     one, two = Lane[str](gate), Lane[str](gate)
     two.ready.append("b")
-    one.sent("a", 100)
+    one.on_sent("a", 100)
     assert two.opens_at == math.inf
-    one.left("a")
+    one.free_place("a")
     assert two.opens_at == 105
 
 
 def test_a_pause_is_never_made_shorter() -> None:
     gate = Gate(width=9)
-    gate.limited(RateLimited("x", retry_after=20), 0, 1, 10, 0)
-    gate.limited(RateLimited("y", retry_after=5), 0, 2, 10, 0)
+    gate.on_rate_limit(RateLimited("x", retry_after=20), 0, 1, 10, 0)
+    gate.on_rate_limit(RateLimited("y", retry_after=5), 0, 2, 10, 0)
     assert gate.paused_until == 21
 
 
 def hear(group: Group, name: str, meaning: Meaning, now: float, *, sure: bool = False, answer: bool = False) -> None:
-    group.heard(JobRef("one", name), meaning, now, sure=sure, is_answer=answer, floor=10, least=10)
+    group.on_answer(JobRef("one", name), meaning, now, sure=sure, is_answer=answer, floor=10, least=10)
 
 
 def test_until_the_first_answer_one_request_is_in_flight_and_a_second_after_5_s() -> None:
     group = Group(left=9)
     assert group.opens_at == -math.inf
-    group.sent(JobRef("one", "a"), 100)
+    group.on_sent(JobRef("one", "a"), 100)
     assert group.opens_at == 105
-    group.sent(JobRef("one", "b"), 105)
+    group.on_sent(JobRef("one", "b"), 105)
     assert group.opens_at == math.inf
     hear(group, "b", Meaning.RUNNING, 106, sure=True, answer=True)
     assert group.opens_at == -math.inf

@@ -51,7 +51,7 @@ def poll(
         yield from loop.start(targets, groups)
         while loop.tasks or options.stays:
             loop.send()
-            item = clock.wait(inbox, loop.until_next_event())
+            item = clock.wait(inbox, loop.count_seconds_to_next_event())
             match item:
                 case int():
                     yield from loop.end_all(Interrupted(item))
@@ -62,7 +62,7 @@ def poll(
                 case Reply():
                     yield from loop.receive(item)
                 case Hint() | Door():
-                    loop.heed(item)
+                    loop.apply_hint(item)
             if loop.is_tick(item):
                 yield None
                 # Not before the inbox is empty: what is in it came in time, even if its turn comes late.

@@ -25,7 +25,7 @@ class Agenda(Generic[T]):
     def __contains__(self, entry: T) -> bool:
         return entry in self._due
 
-    def due(self, entry: T) -> float:
+    def get_due(self, entry: T) -> float:
         """Return when an entry is due, infinity if it is not here."""
         return self._due.get(entry, (math.inf, 0))[0]
 
@@ -37,14 +37,14 @@ class Agenda(Generic[T]):
 
     def bring_forward(self, entry: T, due: float) -> None:
         """Make an entry due at this time, if it is here and would be due later."""
-        if due < self.due(entry) < math.inf:
+        if due < self.get_due(entry) < math.inf:
             self.put(entry, due)
 
     def remove(self, entry: T) -> None:
         """Drop an entry, if it is here."""
         self._due.pop(entry, None)
 
-    def next_due(self) -> float:
+    def get_next_due(self) -> float:
         """Return the earliest time, infinity if there is none."""
         while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][:2]:
             heappop(self._heap)
@@ -52,7 +52,7 @@ class Agenda(Generic[T]):
 
     def take_due(self, now: float) -> Iterator[T]:
         """Remove and yield what is due, the earliest first."""
-        while self.next_due() <= now and self._heap:
+        while self.get_next_due() <= now and self._heap:
             entry = heappop(self._heap)[2]
             del self._due[entry]
             yield entry

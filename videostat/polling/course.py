@@ -82,7 +82,7 @@ def read(answer: Answer, provider: Provider, endpoint: Endpoint, job_id: str) ->
     documented = next((provider.codes[code] for code in codes if code in provider.codes), None)
     if answer.status in REDIRECT:
         return Found(Meaning.FOREIGN)
-    if answer.status in OK and (found := _by_word(answer.body, provider, endpoint, job_id, documented)):
+    if answer.status in OK and (found := _read_state_word(answer.body, provider, endpoint, job_id, documented)):
         return found
     if documented in OF_CODES:
         return Found(documented, sure=True)
@@ -95,7 +95,7 @@ def read(answer: Answer, provider: Provider, endpoint: Endpoint, job_id: str) ->
     return Found(Meaning.FOREIGN)
 
 
-def _by_word(
+def _read_state_word(
     body: object, provider: Provider, endpoint: Endpoint, job_id: str, documented: Meaning | None
 ) -> Found | None:
     if endpoint.is_video:
@@ -134,7 +134,7 @@ def refuse(answer: Answer, provider: Provider, meaning: Meaning, job_id: str, *,
     return error
 
 
-def meaning_of(outcome: Job | VideostatError) -> tuple[Meaning, bool]:
+def classify_outcome(outcome: Job | VideostatError) -> tuple[Meaning, bool]:
     """Say what an outcome means, and whether that is sure."""
     if isinstance(outcome, Job):
         return OF_WORDS.get(outcome.state, Meaning.RUNNING), outcome.sure
@@ -229,7 +229,7 @@ def is_answer(meaning: Meaning, *, sure: bool) -> bool:
     )
 
 
-def next_phase(job: Job, phase: Phase, steps: tuple[Phase, ...]) -> Phase | None:
+def choose_next_phase(job: Job, phase: Phase, steps: tuple[Phase, ...]) -> Phase | None:
     """Say where a job goes that has succeeded; None is its end."""
     if job.needs_url:
         return Phase.URL
@@ -258,19 +258,19 @@ class Ending(NamedTuple):
     others: frozenset[int] = frozenset()
 
 
-def at_deadline(end: Ending) -> Job:
+def describe_end_at_deadline(end: Ending) -> Job:
     """Say how a job has ended that the deadline has reached."""
     late = TimedOut("not finished at the deadline" + (f"; the last look: {end.trouble}" if end.trouble else ""))
     silent = errors.Unreachable(f"no answer until the deadline{f', but {end.trouble}' if end.trouble else ''}")
     candidates: Iterable[tuple[object, Job, VideostatError | None]] = (
         (end.job.state is State.SUCCEEDED, end.job, end.trouble or (late if end.job.needs_url else None)),
         (end.doubt and end.doubt.state is State.SUCCEEDED, end.doubt or end.job, None),
-        (end.refusal, end.job, _unsure(end.refusal)),
+        (end.refusal, end.job, _make_unsure(end.refusal)),
         (end.doubt, end.doubt or end.job, None),
         (end.answered, end.job, late),
         (isinstance(end.trouble, errors.RateLimited), end.job, end.trouble),
         (not end.asked and (end.group_answered or not end.others), end.job, late),
-        (not end.asked, end.job, _with_code(min(end.others, default=ExitCode.UNKNOWN))),
+        (not end.asked, end.job, _make_error_for_code(min(end.others, default=ExitCode.UNKNOWN))),
         (isinstance(end.trouble, errors.Retryable | errors.Untrusted), end.job, end.trouble),
         (True, end.job, silent),
     )
@@ -278,7 +278,7 @@ def at_deadline(end: Ending) -> Job:
     return job if problem is None else replace(job, problem=problem)
 
 
-def _unsure(error: VideostatError | None) -> VideostatError | None:
+def _make_unsure(error: VideostatError | None) -> VideostatError | None:
     """The same error, which is not recorded."""
     if error is None or not error.sure:
         return error
@@ -286,7 +286,7 @@ def _unsure(error: VideostatError | None) -> VideostatError | None:
     return type(error)(str(error), **known)
 
 
-def _with_code(code: int) -> VideostatError:
+def _make_error_for_code(code: int) -> VideostatError:
     kinds = {ExitCode.KEY: errors.KeyRefused, ExitCode.CREDIT: errors.OutOfCredit, ExitCode.GONE: errors.NotFound}
     kind = next((kind for of, kind in kinds.items() if of == code), errors.Unreachable)
     return kind("not asked until the deadline: no other job of this account was answered")

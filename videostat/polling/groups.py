@@ -44,11 +44,11 @@ class Lane(Generic[T]):
             return math.inf
         return max(self.gate.opens_at, self.group.opens_at if self.group else -math.inf)
 
-    def sent(self, entry: T, now: float) -> None:
+    def on_sent(self, entry: T, now: float) -> None:
         self.in_flight.add(entry)
-        self.gate.sent(now)
+        self.gate.on_sent(now)
 
-    def left(self, entry: T) -> None:
+    def free_place(self, entry: T) -> None:
         """Free the place of what has been answered or given up."""
         if entry in self.in_flight:
             self.in_flight.remove(entry)
@@ -125,18 +125,18 @@ class Group:
     def is_in_row(self, ref: JobRef) -> bool:
         return ref in self._row
 
-    def sent(self, ref: JobRef, now: float) -> None:
+    def on_sent(self, ref: JobRef, now: float) -> None:
         self._sent[ref] = now
         if self.mode is not Mode.OPEN:
             self._turn_of = ref
 
-    def gave_up(self, ref: JobRef, now: float) -> None:
+    def on_given_up(self, ref: JobRef, now: float) -> None:
         """Forget a request that nobody waits for any more."""
         self._sent.pop(ref, None)
         if self._turn_of == ref:
             self._turn_of, self._turn_at = None, max(now, self._turn_at)
 
-    def heard(
+    def on_answer(
         self, ref: JobRef, meaning: Meaning, now: float, *, sure: bool, is_answer: bool, floor: float, least: float
     ) -> None:
         """Learn from an answer to one job; `floor` and `least`, the shortest interval, are its service's."""
@@ -153,22 +153,22 @@ class Group:
             if sure or self.mode is Mode.REFUSED:
                 self.mode, self.pause = Mode.OPEN, 0
         elif meaning in REFUSALS and (meaning is not Meaning.MISSING or not self.ever):
-            self._refused(ref, now, floor, is_turn=is_turn)
+            self._on_refusal(ref, now, floor, is_turn=is_turn)
         elif meaning in TROUBLES:
-            self._troubled(ref, meaning, now, floor, least, is_turn=is_turn)
+            self._on_trouble(ref, meaning, now, floor, least, is_turn=is_turn)
         if is_turn and self.mode is not Mode.OPEN:
             self.turns += 1
             self.pause = Backoff(least, LONGEST_PAUSE).lengthen(self.pause)
             self._turn_at = now + self.pause
 
-    def _refused(self, ref: JobRef, now: float, floor: float, *, is_turn: bool) -> None:
+    def _on_refusal(self, ref: JobRef, now: float, floor: float, *, is_turn: bool) -> None:
         if self.mode is Mode.REFUSED and is_turn:
             self.mode, self._row, self.pause = Mode.OPEN, [], 0
             self.verdict = (now, self.trouble) if self.trouble else None
-        elif self._in_a_row(ref, REFUSALS) >= THREE and self.mode is not Mode.REFUSED:
+        elif self._count_in_row(ref, REFUSALS) >= THREE and self.mode is not Mode.REFUSED:
             self.mode, self.pause, self._turn_at = Mode.REFUSED, floor, now + floor
 
-    def _troubled(
+    def _on_trouble(
         self, ref: JobRef, meaning: Meaning, now: float, floor: float, least: float, *, is_turn: bool
     ) -> None:
         if meaning is Meaning.FOREIGN:
@@ -177,10 +177,10 @@ class Group:
         if self.mode is Mode.REFUSED and is_turn:
             self.mode = Mode.OPEN
         is_long = not self.answered or now - self._answered_at >= floor
-        if self._in_a_row(ref, TROUBLES) >= min(THREE, self.left) and is_long and self.mode is Mode.OPEN:
+        if self._count_in_row(ref, TROUBLES) >= min(THREE, self.left) and is_long and self.mode is Mode.OPEN:
             self.mode, self.pause, self._turn_at, self.turns = Mode.TROUBLE, least, now + least, 0
 
-    def _in_a_row(self, ref: JobRef, kind: set[Meaning]) -> int:
+    def _count_in_row(self, ref: JobRef, kind: set[Meaning]) -> int:
         if self._row_of != kind:
             self._row, self._row_of = [], frozenset(kind)
         self._row = [*(each for each in self._row if each != ref), ref][-THREE:]

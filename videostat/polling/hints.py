@@ -31,14 +31,14 @@ FRAME = 0.5  # seconds between two ticks, and to the end after the deadline, whi
 
 
 @dataclass(slots=True)
-class Hearsay:
+class Announcements:
     """What the hints of a run were worth, for each key group."""
 
     is_door_open: bool = False
     _is_told: dict[str, bool] = field(default_factory=dict)
     _ticked_at: float = -math.inf
 
-    def heed(self, message: Hint | Door, tasks: Mapping[JobRef, Task], now: float) -> list[Task]:
+    def receive(self, message: Hint | Door, tasks: Mapping[JobRef, Task], now: float) -> list[Task]:
         """Take in a message, and return the jobs to be looked at earlier: all, if no hint can have come in."""
         if isinstance(message, Door):
             is_shut = self.is_door_open and not message.is_open
@@ -49,16 +49,16 @@ class Hearsay:
             task.hinted_at = now
         return free_to_ask(hinted)
 
-    def wait(self, task: Task, usual: float, interval: float | None, now: float) -> float:
+    def choose_wait(self, task: Task, usual: float, interval: float | None, now: float) -> float:
         """Return the seconds until the next look: longer where ends are announced, the floor if one just was."""
         if task.job.state.is_terminal:
             return usual
         task.ran_at = task.sent_at
         if task.sent_at < task.hinted_at:
             return task.target.polling.floor
-        return max(usual, self.longest_wait(task, interval, now))
+        return max(usual, self.choose_longest_wait(task, interval, now))
 
-    def learn(self, task: Task) -> bool:
+    def learn_end(self, task: Task) -> bool:
         """Learn from a job that a look has found ended, and return whether its key group announces ends only now.
 
         A job that was over before the wait began says nothing.
@@ -78,7 +78,7 @@ class Hearsay:
         self._ticked_at = now
         return now < deadline or now >= deadline + FRAME
 
-    def longest_wait(self, task: Task, interval: float | None, now: float) -> float:
+    def choose_longest_wait(self, task: Task, interval: float | None, now: float) -> float:
         """Return the seconds between two looks that no hint wakes; 0 where the usual pace holds."""
         is_running = task.answered and task.doubt is None and not task.job.state.is_terminal
         can_be_heard = self.is_door_open and task.target.announces and now - task.hinted_at >= AFTER_HINT

@@ -25,9 +25,9 @@ from videostat.models import DOWNLOAD_AGAIN, NOT_SAVED_IN_TIME, Job, State
 from videostat.polling import course
 from videostat.polling.course import Step
 from videostat.polling.groups import PATIENCE, Group, Mode
-from videostat.polling.hints import Hearsay, SleepDetector, free_to_ask
+from videostat.polling.hints import Announcements, SleepDetector, free_to_ask
 from videostat.polling.options import ATTEMPTS, Door, Hint, Phase
-from videostat.polling.pace import LONGEST_PAUSE, between_looks
+from videostat.polling.pace import LONGEST_PAUSE, find_interval_range
 from videostat.polling.sending import LAST_LOOK, Sender
 from videostat.polling.task import Task
 from videostat.providers.base import Meaning
@@ -46,7 +46,7 @@ class Loop(Sender):
     """
 
     _codes: dict[str, set[int]] = field(default_factory=dict)
-    _hearsay: Hearsay = field(default_factory=Hearsay)
+    _announcements: Announcements = field(default_factory=Announcements)
     _sleep: SleepDetector = field(default_factory=SleepDetector)
 
     def start(self, targets: Iterable[Target], groups: dict[str, Group]) -> Iterator[Job]:
@@ -57,7 +57,7 @@ class Loop(Sender):
         now, begun = self._clock.monotonic(), []
         for target in {target.ref: target for target in targets}.values():
             if target.ref in self.tasks:
-                self.heed(Hint((target.ref,)))
+                self.apply_hint(Hint((target.ref,)))
                 continue
             group = self._groups[target.key_group] = groups.setdefault(target.key_group, Group())
             if not group.left:
@@ -67,12 +67,12 @@ class Loop(Sender):
             task = self.tasks[target.ref] = Task(target, group, job, worked=target.worked, joined_at=now)
             if target.saved:
                 task.phase = Phase.SAVE
-                begun.append(self._next(task))
+                begun.append(self._start_next_phase(task))
             else:
                 group.left += 1
                 task.phase = Phase.URL if job.needs_url else Phase.LOOK
-                if task.ready_at() > now:
-                    self._looks.put(task, task.ready_at())
+                if task.ready_at > now:
+                    self._looks.put(task, task.ready_at)
                 else:
                     self._queue(task)
         yield from self._emit(begun)
@@ -82,44 +82,44 @@ class Loop(Sender):
         task = self.tasks.get(reply.ref)
         if task is None:
             return
-        self._lane(task).left(task)
+        self._get_lane(task).free_place(task)
         outcome = reply.outcome
         if not isinstance(outcome, Job | VideostatError):
             raise outcome
         if not task.phase.is_request:
-            yield from self._emit(self._stepped(task, outcome))
+            yield from self._emit(self._on_step_done(task, outcome))
         elif isinstance(outcome, KeyChanged | UsageError | KeyMissing):
-            yield from self._emit(self._not_asked(task, outcome))
+            yield from self._emit(self._on_request_not_sent(task, outcome))
         else:
-            yield from self._emit(self._heard(task, outcome))
+            yield from self._emit(self._on_answer(task, outcome))
 
-    def heed(self, message: Hint | Door) -> None:
+    def apply_hint(self, message: Hint | Door) -> None:
         """Bring looks forward as hints say."""
-        self._hasten(self._hearsay.heed(message, self.tasks, self._clock.monotonic()))
+        self._bring_forward(self._announcements.receive(message, self.tasks, self._clock.monotonic()))
 
-    def _hasten(self, tasks: Iterable[Task]) -> None:
+    def _bring_forward(self, tasks: Iterable[Task]) -> None:
         """Bring looks forward, never under the floor; the gate of each lane keeps its pause."""
         now = self._clock.monotonic()
         for task in tasks:
-            self._looks.bring_forward(task, max(now, task.ready_at()))
+            self._looks.bring_forward(task, max(now, task.ready_at))
 
     def is_tick(self, item: Message | None) -> bool:
         """Return whether the caller has a turn after this message: when none came, and now and then between hints."""
-        return self._hearsay.is_tick(item, self._clock.monotonic(), self._deadline)
+        return self._announcements.is_tick(item, self._clock.monotonic(), self._deadline)
 
     def wake(self) -> Iterator[Job]:
         """Queue the looks that are due, and end the jobs whose time is over."""
         now = self._clock.monotonic()
         if self._sleep.was_asleep(self._clock.now().timestamp(), now):
-            self._hasten(free_to_ask(self.tasks.values()))
+            self._bring_forward(free_to_ask(self.tasks.values()))
         for task in self._looks.take_due(now):
             self._queue(task)
         for task in self._time_limits.take_due(now):
             if task.phase.is_request and self._waits:
-                yield self._end(task, self._silent(task))
+                yield self._end(task, self._make_silence_error(task))
             elif task.phase.is_request:
                 known, silent = task.trouble, Unreachable(f"no answer within {self._options.time_limit:g} s")
-                if task in self._lane(task).in_flight:
+                if task in self._get_lane(task).in_flight:
                     task.learn(silent, now, waits=False)
                 yield self._end(task, known or silent)
         for group in self._groups.values():
@@ -136,7 +136,7 @@ class Loop(Sender):
             if task.phase is Phase.SAVE:
                 yield self._end(task, TimedOut("not finished at the deadline"))
             else:
-                ended = course.at_deadline(task.ending(*self._codes.get(task.target.key_group, ())))
+                ended = course.describe_end_at_deadline(task.make_ending(*self._codes.get(task.target.key_group, ())))
                 task.job = replace(ended, problem=None)
                 yield self._end(task, ended.problem)
 
@@ -149,10 +149,10 @@ class Loop(Sender):
         if any(job.ended and self._options.stop_when(job) for job in jobs):
             yield from self.end_all(Stopped("the wait was stopped early"), lambda task: task.phase is not Phase.EXEC)
 
-    def _not_asked(self, task: Task, error: VideostatError) -> list[Job]:
+    def _on_request_not_sent(self, task: Task, error: VideostatError) -> list[Job]:
         """Apply what kept a request from being sent, or an answer to a key that is no longer in use."""
         now = self._clock.monotonic()
-        task.group.gave_up(task.target.ref, now)
+        task.group.on_given_up(task.target.ref, now)
         if isinstance(error, KeyMissing):
             return self.end_all(error, lambda one: one.group is task.group and one.phase.is_request)
         if isinstance(error, KeyChanged):
@@ -161,23 +161,23 @@ class Loop(Sender):
             return [self._retry(task, task.target.polling.floor, error)]
         return [self._end(task, error)]
 
-    def _heard(self, task: Task, outcome: Job | VideostatError) -> list[Job]:
+    def _on_answer(self, task: Task, outcome: Job | VideostatError) -> list[Job]:
         """Apply the answer to a look."""
         now, group = self._clock.monotonic(), task.group
         with group.lock:
             mode = group.mode
             meaning, step = task.learn(outcome, now, waits=self._waits)
             if meaning is not Meaning.LIMIT:
-                self._lane(task).gate.answered(task.sent_at)
+                self._get_lane(task).gate.on_answer(task.sent_at)
         if task.answered and self._waits:
             self._time_limits.remove(task)
         if mode is not Mode.OPEN and group.mode is Mode.OPEN:
-            self._hasten(self._waiting(group))
+            self._bring_forward(self._find_waiting(group))
         if isinstance(outcome, Job):
-            return self._answered(task, outcome, step)
-        return self._refused(task, outcome, step)
+            return self._on_job(task, outcome, step)
+        return self._on_error(task, outcome, step)
 
-    def _refused(self, task: Task, outcome: VideostatError, step: Step) -> list[Job]:
+    def _on_error(self, task: Task, outcome: VideostatError, step: Step) -> list[Job]:
         """Apply an answer that says nothing of how the job stands."""
         now, group, polling = self._clock.monotonic(), task.group, task.target.polling
         if step is Step.END_ALL:
@@ -188,73 +188,73 @@ class Loop(Sender):
         if step is Step.END:
             return [self._end(task, outcome)]
         if step is Step.PAUSE and isinstance(outcome, RateLimited):
-            return self._pause(task, outcome)
+            return self._on_rate_limit(task, outcome)
         if step in {Step.GO_ON, Step.ASK_AGAIN}:
-            least, _ = between_looks(polling, self._options.interval)
+            least, _ = find_interval_range(polling, self._options.interval)
             return [self._retry(task, least if step is Step.GO_ON else polling.floor, outcome)]
         is_alone = step is Step.FOR_A_WHILE and course.is_about_job(outcome)
         if self._waits and is_alone and task not in self._time_limits:
             self._time_limits.put(task, now + PATIENCE)
         return [self._back_off(task, outcome)]
 
-    def _answered(self, task: Task, job: Job, step: Step) -> list[Job]:
+    def _on_job(self, task: Task, job: Job, step: Step) -> list[Job]:
         """Apply what the service says of a job."""
         if not job.sure and job.state.is_terminal and step is not Step.END and self._waits:
             # What only the shared table knows is asked once more, and told as what it was.
             task.job = replace(task.job, status=job.status, message=job.message)
         else:
             task.job = job
-        if step is Step.END and not (self._waits and job.state is State.SUCCEEDED and task.looks_again()):
-            if self._hearsay.learn(task):
+        if step is Step.END and not (self._waits and job.state is State.SUCCEEDED and task.may_look_again()):
+            if self._announcements.learn_end(task):
                 self._put_off(task.target.key_group)
-            return [self._next(task)]
+            return [self._start_next_phase(task)]
         if not self._waits:
             return [self._end(task)]
         is_doubt = step is Step.ASK_AGAIN
-        wait = task.target.polling.floor if is_doubt else self._hearing_wait(task)
+        wait = task.target.polling.floor if is_doubt else self._choose_wait(task)
         self._schedule(task, wait)
         return [replace(task.job, poll_after=wait)]
 
-    def _hearing_wait(self, task: Task) -> float:
-        usual, now = self._until_next_look(task), self._clock.monotonic()
-        return self._hearsay.wait(task, usual, self._options.interval, now)
+    def _choose_wait(self, task: Task) -> float:
+        usual, now = self._choose_next_look(task), self._clock.monotonic()
+        return self._announcements.choose_wait(task, usual, self._options.interval, now)
 
     def _put_off(self, key_group: str) -> None:
         """Put off the planned looks of a key group that has just announced its first end."""
         now = self._clock.monotonic()
         for task in free_to_ask(self.tasks.values()):
-            wait = self._hearsay.longest_wait(task, self._options.interval, now)
+            wait = self._announcements.choose_longest_wait(task, self._options.interval, now)
             due = min(task.sent_at + wait, self._deadline - LAST_LOOK)
-            if wait and task.target.key_group == key_group and self._looks.due(task) < due:
+            if wait and task.target.key_group == key_group and self._looks.get_due(task) < due:
                 self._schedule(task, due - now)
 
-    def _stepped(self, task: Task, outcome: Job | VideostatError) -> list[Job]:
+    def _on_step_done(self, task: Task, outcome: Job | VideostatError) -> list[Job]:
         """Apply what came of saving or of a command; a step of our own is not repeated."""
         if isinstance(outcome, Job):
             task.job = outcome
-            return [self._next(task)]
+            return [self._start_next_phase(task)]
         return [self._end(task, outcome)]
 
-    def _next(self, task: Task) -> Job:
+    def _start_next_phase(self, task: Task) -> Job:
         """Send a job that has succeeded on its way."""
-        phase = course.next_phase(task.job, task.phase, self._options.steps)
+        phase = course.choose_next_phase(task.job, task.phase, self._options.steps)
         if phase is None or (phase is Phase.URL and not self._options.wants_urls):
             return self._end(task)
         task.group.left -= task.phase.is_request and not phase.is_request
         task.phase = phase
-        lane = self._lane(task)
-        if lane.gate.paused_until >= self._time_limits.due(task):
+        lane = self._get_lane(task)
+        if lane.gate.paused_until >= self._time_limits.get_due(task):
             return self._end(task, lane.gate.limit)
         self._queue(task)
         return task.job
 
-    def _pause(self, task: Task, limit: RateLimited) -> list[Job]:
-        lane, polling, now = self._lane(task), task.target.polling, self._clock.monotonic()
-        least, _ = between_looks(polling, self._options.interval)
-        lane.gate.limited(limit, task.sent_at, now, least, self._jitter())
+    def _on_rate_limit(self, task: Task, limit: RateLimited) -> list[Job]:
+        lane, polling, now = self._get_lane(task), task.target.polling, self._clock.monotonic()
+        least, _ = find_interval_range(polling, self._options.interval)
+        lane.gate.on_rate_limit(limit, task.sent_at, now, least, self._jitter())
         wait = lane.gate.paused_until - now
         if not self._waits and wait >= self._options.time_limit:
-            return self.end_all(limit, lambda one: self._lane(one) is lane and one not in lane.in_flight)
+            return self.end_all(limit, lambda one: self._get_lane(one) is lane and one not in lane.in_flight)
         return [self._retry(task, max(wait, polling.floor), limit)]
 
     def _back_off(self, task: Task, error: VideostatError) -> Job:
@@ -265,7 +265,7 @@ class Loop(Sender):
 
     def _retry(self, task: Task, wait: float, error: VideostatError) -> Job:
         """Ask again after `wait` seconds, unless the job has used up its attempts or its time limit."""
-        is_late = not self._waits and self._clock.monotonic() + wait >= self._time_limits.due(task)
+        is_late = not self._waits and self._clock.monotonic() + wait >= self._time_limits.get_due(task)
         if task.attempts == self._options.attempts or is_late:
             return self._end(task, error)
         self._schedule(task, wait)
@@ -276,10 +276,10 @@ class Loop(Sender):
         self._looks.remove(task)
         self._time_limits.remove(task)
         # Nobody listens to what may still come: its place is free.
-        self._lane(task).left(task)
+        self._get_lane(task).free_place(task)
         if task.phase.is_request:
             task.group.left -= 1
-            task.group.gave_up(task.target.ref, self._clock.monotonic())
+            task.group.on_given_up(task.target.ref, self._clock.monotonic())
         job = task.job
         if job.state is State.SUCCEEDED and isinstance(problem, Retryable | TimedOut):
             is_late = task.phase is Phase.SAVE and isinstance(problem, TimedOut)
@@ -292,7 +292,7 @@ class Loop(Sender):
         if task.asked and job.exit_code:
             self._codes.setdefault(task.target.key_group, set()).add(job.exit_code)
         is_over = problem is None and job.state.is_terminal
-        return job if is_over else replace(job, poll_after=self._until_next_look(task) if problem is None else None)
+        return job if is_over else replace(job, poll_after=self._choose_next_look(task) if problem is None else None)
 
     def _end_group(self, group: Group, now: float) -> list[Job]:
         """End what a verdict, two minutes without an answer, or the patience of one look leaves no hope for."""
@@ -307,10 +307,12 @@ class Loop(Sender):
             if verdict and task.joined_at <= at:
                 ended.append(self._end(task, verdict))
             elif is_over:
-                ended.append(self._end(task, self._silent(task) if self._waits else task.trouble or group.trouble))
+                ended.append(
+                    self._end(task, self._make_silence_error(task) if self._waits else task.trouble or group.trouble)
+                )
         return ended
 
-    def _silent(self, task: Task) -> VideostatError:
+    def _make_silence_error(self, task: Task) -> VideostatError:
         return Unreachable(
             f"no answer of the service at {task.target.address} in {PATIENCE // 60} minutes"
             + (f", but {task.trouble}" if task.trouble else ""),

@@ -20,13 +20,13 @@ LONGEST_EARLY_WAIT = 30
 IN_FLIGHT = 32  # more workers on one key group never made it faster
 
 
-def between_looks(polling: Polling, interval: float | None) -> tuple[float, float]:
+def find_interval_range(polling: Polling, interval: float | None) -> tuple[float, float]:
     """Return the least and the most seconds, as the service advises or the person wishes, but never below the floor."""
     low, high = polling.every if interval is None else (interval, interval)
     return max(low, polling.floor), max(high, polling.floor)
 
 
-def until_next_look(
+def choose_next_look(
     job: Job, polling: Polling, interval: float | None, now: datetime, jitter: float, *, is_watched: bool = False
 ) -> float:
     """Return the seconds for which a running job is left alone; `jitter` is 0 to 1."""
@@ -34,7 +34,7 @@ def until_next_look(
     # Further in the future than that is no disagreement of clocks: the service writes another time zone.
     if abs(age) < polling.first:
         return max(polling.first - age, polling.floor)
-    low, high = between_looks(polling, interval)
+    low, high = find_interval_range(polling, interval)
     wait = low + (high - low) * jitter
     if interval is None and not is_watched:
         # Until the quickest are done, when its age has doubled: so no more requests are made than the services' own
@@ -43,7 +43,7 @@ def until_next_look(
     return wait if job.estimated_time is None else min(max(job.estimated_time, low), max(high, wait))
 
 
-def with_next_look(job: Job, polling: Polling) -> Job:
+def add_next_look(job: Job, polling: Polling) -> Job:
     """Say of an ended job when the next look is welcome, where asking again can help, and only there."""
     if not job.ended or not job.retryable:
         return replace(job, poll_after=None) if job.ended else job
@@ -72,16 +72,16 @@ class Gate:
         """Return when the next request may go out; never, while all of the width is in use."""
         return max(self._next_at, self.paused_until) if self.in_flight < self.width else math.inf
 
-    def sent(self, now: float) -> None:
+    def on_sent(self, now: float) -> None:
         self.in_flight += 1
         self._next_at = now + self.spacing
 
-    def answered(self, sent_at: float) -> None:
+    def on_answer(self, sent_at: float) -> None:
         """Forget how long the last pause was, if what was sent after it is answered."""
         if sent_at > self._paused_at:
             self._pause = 0
 
-    def limited(self, error: RateLimited, sent_at: float, now: float, least: float, jitter: float) -> None:
+    def on_rate_limit(self, error: RateLimited, sent_at: float, now: float, least: float, jitter: float) -> None:
         """Pause: as long as the service says, else longer than the last time, `least` at first."""
         wait = error.retry_after
         if wait is None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from videostat.polling.agenda import Agenda
 from videostat.polling.groups import Group, Lane, Mode
 from videostat.polling.options import Phase
-from videostat.polling.pace import IN_FLIGHT, Gate, until_next_look
+from videostat.polling.pace import IN_FLIGHT, Gate, choose_next_look
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ class Sender:
             return
         for group in self._groups.values():
             with group.lock:
-                if self._turn_at(group) <= now:
+                if self._find_turn_time(group) <= now:
                     self._send(self._choose(group, now), now)
         for lane in self._lanes.values():
             while True:
@@ -64,28 +64,28 @@ class Sender:
 
     def _send(self, task: Task, now: float) -> None:
         self._looks.remove(task)
-        self._lane(task).sent(task, now)
+        self._get_lane(task).on_sent(task, now)
         task.sent_at, task.asked, task.is_ready = now, True, False
         task.attempts += 1
         if task.phase.is_request:
             task.turns += task.group.mode is not Mode.OPEN
-            task.group.sent(task.target.ref, now)
+            task.group.on_sent(task.target.ref, now)
         if not self._waits and task not in self._time_limits:
             self._time_limits.put(task, now + self._options.time_limit)
         self._submit(task.phase, task.job)
 
     def _queue(self, task: Task) -> None:
         task.is_ready = True
-        self._lane(task).ready.append(task)
+        self._get_lane(task).ready.append(task)
 
-    def until_next_event(self) -> float:
+    def count_seconds_to_next_event(self) -> float:
         """Return the seconds until something is due or may be sent."""
         due = min(
             self._deadline,
-            self._looks.next_due(),
-            self._time_limits.next_due(),
+            self._looks.get_next_due(),
+            self._time_limits.get_next_due(),
             *(lane.opens_at for lane in self._lanes.values()),
-            *(min(self._turn_at(group), self._gives_up_at(group)) for group in self._groups.values()),
+            *(min(self._find_turn_time(group), self._find_end_of_patience(group)) for group in self._groups.values()),
         )
         return due - self._clock.monotonic()
 
@@ -93,7 +93,7 @@ class Sender:
     def _waits(self) -> bool:
         return self._options.attempts is None
 
-    def _lane(self, task: Task) -> Lane[Task]:
+    def _get_lane(self, task: Task) -> Lane[Task]:
         is_request, target = task.phase.is_request, task.target
         key = (target.key_group if is_request else "", task.phase)
         if key not in self._lanes:
@@ -109,12 +109,12 @@ class Sender:
         due, last = now + wait, self._deadline - LAST_LOOK
         if due > last >= now + task.target.polling.floor:
             due = last
-        again = max(due, self._lane(task).gate.paused_until) - now
+        again = max(due, self._get_lane(task).gate.paused_until) - now
         task.job = replace(task.job, asked_again_at=self._clock.now() + timedelta(seconds=again))
         self._looks.put(task, due)
 
-    def _until_next_look(self, task: Task) -> float:
-        return until_next_look(
+    def _choose_next_look(self, task: Task) -> float:
+        return choose_next_look(
             task.job,
             task.target.polling,
             self._options.interval,
@@ -125,25 +125,28 @@ class Sender:
 
     # A group in trouble
 
-    def _waiting(self, group: Group) -> list[Task]:
+    def _find_waiting(self, group: Group) -> list[Task]:
         return [
             task
             for task in self.tasks.values()
-            if task.group is group and task.phase.is_request and task not in self._lane(task).in_flight
+            if task.group is group and task.phase.is_request and task not in self._get_lane(task).in_flight
         ]
 
-    def _ready_at(self, task: Task) -> float:
-        return max(task.ready_at(), self._lane(task).gate.opens_at)
+    def _find_ready_time(self, task: Task) -> float:
+        return max(task.ready_at, self._get_lane(task).gate.opens_at)
 
-    def _turn_at(self, group: Group) -> float:
+    def _find_turn_time(self, group: Group) -> float:
         """Return when one job of a group in trouble is asked; the last time 2 s before the deadline."""
         if group.turn_at == math.inf:
             return math.inf
-        ready, last = min(map(self._ready_at, self._waiting(group)), default=math.inf), self._deadline - LAST_LOOK
+        ready, last = (
+            min(map(self._find_ready_time, self._find_waiting(group)), default=math.inf),
+            self._deadline - LAST_LOOK,
+        )
         turn = min(group.turn_at, last) if self._clock.monotonic() <= last else group.turn_at
         return max(turn, ready)
 
-    def _gives_up_at(self, group: Group) -> float:
+    def _find_end_of_patience(self, group: Group) -> float:
         """Return when the jobs of an address that never worked end; never, if none of them is still to be asked."""
         at = group.gives_up_at if self._waits else math.inf
         is_wanted = at < math.inf and any(one.group is group and one.phase.is_request for one in self.tasks.values())
@@ -151,7 +154,7 @@ class Sender:
 
     def _choose(self, group: Group, now: float) -> Task:
         """Choose who asks for all: another one each time, one that was answered first, one that was not refused."""
-        ready = [task for task in self._waiting(group) if self._ready_at(task) <= now]
+        ready = [task for task in self._find_waiting(group) if self._find_ready_time(task) <= now]
         is_refused = group.mode is Mode.REFUSED
         return min(
             ready,

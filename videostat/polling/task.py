@@ -51,6 +51,7 @@ class Task:
     joined_at: float = 0
     seen: dict[Meaning, float] = field(default_factory=dict)
 
+    @property
     def ready_at(self) -> float:
         """Return when the floor and a Retry-After allow the next look."""
         floor = self.group.heard_at.get(self.target.ref, -math.inf) + self.target.polling.floor
@@ -58,7 +59,7 @@ class Task:
 
     def learn(self, outcome: Job | VideostatError, now: float, *, waits: bool) -> tuple[Meaning, course.Step]:
         """Take in an outcome, tell the group of it, and return what it means and what to do."""
-        meaning, sure = course.meaning_of(outcome)
+        meaning, sure = course.classify_outcome(outcome)
         group, polling = self.group, self.target.polling
         meaning = course.settle(meaning, sure=sure, key_answered=group.answered, job_answered=self.answered)
         is_answer = course.is_answer(meaning, sure=sure)
@@ -66,7 +67,7 @@ class Task:
         self._remember(outcome, meaning, now, sure=sure, is_answer=is_answer and meaning is not Meaning.MISSING)
         if isinstance(outcome, VideostatError):
             group.trouble = outcome
-        group.heard(
+        group.on_answer(
             self.target.ref,
             meaning,
             now,
@@ -111,14 +112,14 @@ class Task:
         if not isinstance(outcome, VideostatError) and not sure and outcome.state.is_terminal:
             self.doubt = outcome
 
-    def looks_again(self) -> bool:
+    def may_look_again(self) -> bool:
         """Return whether a success without a video is looked at once more, and count that."""
         if self.job.needs_url or self.job.video_url or self.job.saved:
             return False
         self.without_url += 1
         return self.without_url <= WITHOUT_URL
 
-    def ending(self, *codes: int) -> course.Ending:
+    def make_ending(self, *codes: int) -> course.Ending:
         """Return what is known of it at the deadline; `codes` are its group's."""
         limit = next((gate.limit for gate in self.group.gates.values() if gate.limit), None)
         return course.Ending(

@@ -103,7 +103,7 @@ class Webhooks:
     def _run(self) -> None:
         agenda: Agenda[Delivery] = Agenda()
         while True:
-            item = self.clock.wait(self._inbox, agenda.next_due() - self.clock.now().timestamp())
+            item = self.clock.wait(self._inbox, agenda.get_next_due() - self.clock.now().timestamp())
             if self._is_over:
                 return
             if item:
