@@ -1,9 +1,9 @@
-"""Poll jobs until they end: send what is due, hear what comes back, apply what the course decides.
+"""Poll jobs until they end: send due requests, receive the replies, and do what the course decides.
 
-Knows neither HTTP nor the screen. The modules, in the order in which a job meets them: `options` (what is asked for),
-`task` (what is known of one job), `sending` (what is due, and may be sent), `groups` (what a key has met) and `pace`
-(how fast a service may be asked), `hints` (what webhooks have announced), `workers` (threads that do the steps),
-`loop` (what comes back), `course` (what it means, and what to do).
+This package knows neither HTTP nor the screen. Its modules, in the order in which a job meets them: `options` (input
+and messages), `task` (the state of one job), `sending` (which requests are due and allowed), `groups` (what the jobs of
+one key have met), `pace` (how often a service is asked), `hints` (what webhooks announce), `workers` (threads for the
+steps), `loop` (what follows a reply), `course` (the table that decides).
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ def poll(
     groups: dict[str, Group] | None = None,
     jitter: Callable[[], float] = random.random,
 ) -> Iterator[Job | None]:
-    """Yield a Job for every answer, and None on every idle tick, which is the moment to draw.
+    """Yield a Job for every answer, and None several times a second, when a view can draw.
 
-    The last Job of each target has `ended=True`. The problem of a job that has not ended is a passing one.
+    The last Job of each target has `ended=True`. A `problem` of an earlier one is temporary.
 
-    `submit` starts a step and returns; its outcome is put into `inbox` as a Reply, by any thread. A number in the
-    inbox is a signal: every job ends, interrupted. An exception that is not a VideostatError is raised again here.
-    A Hint wakes looks, a Door says whether hints can come in, a Target is one job more.
-    `groups`: what the key groups have met before, shared by all polls of one client.
+    `submit` starts a step and returns at once. Any thread then puts the outcome into `inbox` as a Reply. The inbox
+    also takes a Hint (look at these jobs now), a Door (whether hints can come in), a Target (one more job) and a
+    signal's number, which ends all jobs as interrupted. `groups`: what the key groups have met before, shared by all
+    polls of one client. Raises again each exception of a step that is not a VideostatError.
     """
     loop = Loop(submit, clock, options, jitter, clock.monotonic() + (options.timeout or math.inf))
     groups = {} if groups is None else groups
@@ -65,9 +65,9 @@ def poll(
                     loop.apply_hint(item)
             if loop.is_tick(item):
                 yield None
-                # Not before the inbox is empty: what is in it came in time, even if its turn comes late.
+                # Only when the inbox is empty: an answer in it came in time, even if it is read late.
                 yield from loop.end_at_deadline()
             yield from loop.wake()
     finally:
-        # Whoever leaves early leaves no place taken.
+        # A caller who stops early must not leave places of the shared gates taken.
         loop.end_all(Stopped("the wait was left"))

@@ -1,4 +1,4 @@
-"""Keep what is due when. Times are monotonic seconds."""
+"""An agenda: entries, each with the time at which it is due, in monotonic seconds."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ T = TypeVar("T", bound="Hashable")
 
 
 class Agenda(Generic[T]):
-    """Entries and the time each is due. An entry has one time: a new one replaces the old."""
+    """Entries with the time at which each is due. A new time of an entry replaces the old one."""
 
     def __init__(self) -> None:
         self._due: dict[T, tuple[float, int]] = {}
-        # What was replaced or removed stays in the heap until it comes to the top.
+        # A replaced or removed time stays in the heap until it comes to the top.
         self._heap: list[tuple[float, int, T]] = []
         self._order = count()
 
@@ -26,7 +26,7 @@ class Agenda(Generic[T]):
         return entry in self._due
 
     def get_due(self, entry: T) -> float:
-        """Return when an entry is due, infinity if it is not here."""
+        """Return when an entry is due; infinity if it is not in the agenda."""
         return self._due.get(entry, (math.inf, 0))[0]
 
     def put(self, entry: T, due: float) -> None:
@@ -36,22 +36,22 @@ class Agenda(Generic[T]):
         heappush(self._heap, (due, order, entry))
 
     def bring_forward(self, entry: T, due: float) -> None:
-        """Make an entry due at this time, if it is here and would be due later."""
+        """Make an entry due at this time, if it is due later now."""
         if due < self.get_due(entry) < math.inf:
             self.put(entry, due)
 
     def remove(self, entry: T) -> None:
-        """Drop an entry, if it is here."""
+        """Remove an entry, if it is in the agenda."""
         self._due.pop(entry, None)
 
     def get_next_due(self) -> float:
-        """Return the earliest time, infinity if there is none."""
+        """Return the earliest time; infinity if the agenda is empty."""
         while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][:2]:
             heappop(self._heap)
         return self._heap[0][0] if self._heap else math.inf
 
     def take_due(self, now: float) -> Iterator[T]:
-        """Remove and yield what is due, the earliest first."""
+        """Remove and yield the entries that are due, the earliest first."""
         while self.get_next_due() <= now and self._heap:
             entry = heappop(self._heap)[2]
             del self._due[entry]

@@ -1,11 +1,11 @@
-"""Decide what an answer means, and whether to go on asking. Pure: no clock, no queue, no HTTP.
+"""Decide what an answer means and what to do next. Everything here is pure: no clock, no queue, no HTTP.
 
-Two questions. *What is so*: `read` gives the meaning of an answer, and whether it is sure. Sure means that the service
-said it in a word or code that it documents; only that is recorded of a job. *Do we go on*: `decide` looks the meaning
-up in `COURSE`, together with what has happened before. The client calls `read`, where a provider's tables and an answer
-meet; the poll loop calls `decide`, and knows neither. No other place compares the status of an API's answer.
+The client calls `read`, which returns the meaning of an answer and whether it is sure. It is sure if the service said
+it in a word or code that it documents. Only a sure answer is recorded. The poll loop calls `decide`, which looks up the
+next step in the table `COURSE` by the meaning and by what has happened before. No other module compares the HTTP status
+of an API's answer.
 
-An outcome travels as what it is for everybody else: a Job, or an error of errors.py, whose `sure` is the second half.
+Between the two, an answer travels as a Job or as a VideostatError; both have the field `sure`.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ if TYPE_CHECKING:
 
     from videostat.providers.base import Answer, Endpoint, Provider
 
-SURE = 20  # seconds; a fresh id can take that long to be known
-SIGHTINGS = 3  # answers that are not the service's, until one sentence says so
+SURE = 20  # seconds; a service may need so long until it knows a new id
+SIGHTINGS = 3  # answers that are not the service's, before the user is told
 
-# --- What an answer means. A word about the job comes first, then a documented code, then the first row that fits.
+# --- What an answer means: a word about the job decides first, then a documented code, then the first matching row.
 
 OF_WORDS = {State.SUCCEEDED: Meaning.SUCCESS, State.FAILED: Meaning.FAILED}  # any other word: running
 
 OF_CODES = {Meaning.MISSING, Meaning.GONE, Meaning.RUNNING, Meaning.KEY, Meaning.CREDIT, Meaning.BROKEN}
 
-# Meaning, the statuses that have it, whether only a JSON object counts, and what undocumented codes have in their name.
+# Each row: a meaning, the HTTP statuses that have it, whether the body must be a JSON object, and parts of the names of
+# undocumented codes that have it.
 OF_STATUSES: tuple[tuple[Meaning, set[int], bool, tuple[str, ...]], ...] = (
     (Meaning.LIMIT, {429}, False, ("rate_limit", "ratelimit", "too_many_requests")),
     (Meaning.BUSY, {408, 409, 423, 425, 444, 499, *range(500, 600)}, False, ("timeout", "unavailable", "overloaded")),
@@ -44,12 +45,12 @@ OF_STATUSES: tuple[tuple[Meaning, set[int], bool, tuple[str, ...]], ...] = (
     (Meaning.MISSING, {404, 410}, True, ()),
 )
 REFUSALS = {Meaning.KEY, Meaning.CREDIT, Meaning.MISSING}
-FINAL = (errors.Untrusted,)  # a redirect or a bad certificate: not what passes, where nothing ever worked
+FINAL = (errors.Untrusted,)  # a redirect or a bad certificate does not go away by waiting
 REDIRECT = range(300, 400)
 OK = range(200, 300)
-ABOUT_THE_JOB = {400, 404, 410, 422, *OK}  # a foreign answer with one of these may be this job's alone
+ABOUT_THE_JOB = {400, 404, 410, 422, *OK}  # a foreign answer with one of these may concern only this job
 
-# What an outcome means that is no answer, or was told by an error.
+# What each error means.
 OF_ERRORS: Mapping[type[VideostatError], Meaning] = {
     errors.KeyRefused: Meaning.KEY,
     errors.OutOfCredit: Meaning.CREDIT,
@@ -66,7 +67,7 @@ OF_ERRORS: Mapping[type[VideostatError], Meaning] = {
 
 
 class Found(NamedTuple):
-    """What an answer means, whether that is sure, and the task that it is about, where a word says so."""
+    """The meaning of an answer, whether it is sure, and the task in its body if a word gave the meaning."""
 
     meaning: Meaning
     sure: bool = False
@@ -74,7 +75,7 @@ class Found(NamedTuple):
 
 
 def read(answer: Answer, provider: Provider, endpoint: Endpoint, job_id: str) -> Found:
-    """Say what an answer means, and whether that is sure."""
+    """Find out what an answer means, and whether that is sure."""
     codes = [
         *refusals.read_codes(answer.body),
         *(f"{answer.status} {code}" for code in refusals.read_codes(answer.body)),
@@ -108,25 +109,25 @@ def _read_state_word(
     if task is None:
         return None
     state, sure = reading.read_state(reading.read_word(task), provider.words)
-    # A code around the task, or beside a word that is not the service's own, says that there is no such answer.
+    # A documented error code wins over a word, unless it stands in the task itself beside a word of the service's own.
     if documented and not (sure and task is reading.unwrap(body)):
         return None
-    told = reading.read_text(task.get(provider.own_id)) if provider.own_id else None
-    if told is not None and told != job_id:
+    named = reading.read_text(task.get(provider.own_id)) if provider.own_id else None
+    if named is not None and named != job_id:
         return Found(Meaning.FOREIGN)
     meaning = OF_WORDS.get(state, Meaning.RUNNING)
-    # A word that only the shared table knows is a success if there is a video.
+    # A success word of the shared table is sure if a video comes with it.
     return Found(meaning, sure or (meaning is Meaning.SUCCESS and bool(reading.find_video_urls(task))), task)
 
 
 def is_ok(answer: Answer) -> bool:
-    """Whether an answer can be a list."""
+    """Tell whether an answer can be a list."""
     return answer.status in OK
 
 
 def refuse(answer: Answer, provider: Provider, meaning: Meaning, job_id: str, *, sure: bool) -> VideostatError:
-    """Build the error that an answer without a job stands for."""
-    # A word about a job is none about a list.
+    """Build the error for an answer that describes no job."""
+    # In the answer to a list, a word about a job has no meaning.
     meaning = Meaning.FOREIGN if meaning in OF_WORDS.values() else meaning
     error = refusals.make_refusal(answer, meaning, sure=sure, job_id=job_id, hints=provider.hints)
     if isinstance(error, Unreadable):
@@ -135,32 +136,32 @@ def refuse(answer: Answer, provider: Provider, meaning: Meaning, job_id: str, *,
 
 
 def classify_outcome(outcome: Job | VideostatError) -> tuple[Meaning, bool]:
-    """Say what an outcome means, and whether that is sure."""
+    """Return the meaning of a job or error, and whether it is sure."""
     if isinstance(outcome, Job):
         return OF_WORDS.get(outcome.state, Meaning.RUNNING), outcome.sure
     return next(OF_ERRORS[kind] for kind in type(outcome).__mro__ if kind in OF_ERRORS), outcome.sure
 
 
-# --- Whether to go on.
+# --- What to do next.
 
 
 class Step(Enum):
-    """What the command does with a job."""
+    """What happens to a job next."""
 
-    GO_ON = auto()  # ask again when it is due
-    ASK_AGAIN = auto()  # once more, as soon as the floor allows
-    BACK_OFF = auto()  # again and again, with growing pauses
-    FOR_A_WHILE = auto()  # the same, for two minutes
-    PAUSE = auto()  # the endpoint rests
+    GO_ON = auto()  # look again at the usual time
+    ASK_AGAIN = auto()  # look once more, as soon as the floor allows
+    BACK_OFF = auto()  # look again after growing pauses
+    FOR_A_WHILE = auto()  # the same, but for two minutes only
+    PAUSE = auto()  # send nothing to this endpoint for some time
     END = auto()
-    END_ALL = auto()  # with all jobs of the key group
+    END_ALL = auto()  # end all jobs of the key group
 
 
 class Past(NamedTuple):
-    """What is known when an answer comes.
+    """What has happened before an answer.
 
-    `worked`: for a foreign answer, this job or this account was ever answered; for any other, the account.
-    `confirmed`: said before, or the command only looks. `final`: no other job will be answered either.
+    `worked`: the account was answered before; for a foreign answer about one job, that job was. `confirmed`: the same
+    meaning came before, or the command looks only once. `final`: the other jobs cannot be answered either.
     """
 
     worked: bool = False
@@ -169,9 +170,9 @@ class Past(NamedTuple):
 
 
 _ANY = None
-# The first row whose columns fit; None fits everything.
+# The first row that matches decides; None matches everything.
 COURSE: tuple[tuple[Meaning, bool | None, bool | None, bool | None, bool | None, Step], ...] = (
-    # meaning, sure, worked, confirmed, final, what the command does
+    # meaning, sure, worked, confirmed, final, next step
     (Meaning.RUNNING, _ANY, _ANY, _ANY, _ANY, Step.GO_ON),
     (Meaning.GONE, _ANY, _ANY, _ANY, _ANY, Step.END),
     (Meaning.BROKEN, _ANY, _ANY, _ANY, _ANY, Step.END),
@@ -202,7 +203,7 @@ COURSE: tuple[tuple[Meaning, bool | None, bool | None, bool | None, bool | None,
 
 
 def decide(meaning: Meaning, past: Past, *, sure: bool) -> Step:
-    """Look up what the command does."""
+    """Look up the next step in the table."""
     facts = (sure, *past)
     return next(
         step
@@ -212,25 +213,28 @@ def decide(meaning: Meaning, past: Past, *, sure: bool) -> Step:
 
 
 def settle(meaning: Meaning, *, sure: bool, key_answered: bool, job_answered: bool) -> Meaning:
-    """Take an unsure refusal for a foreign answer where this key, an unsure "missing" where this job was answered."""
+    """Turn an unsure refusal into a foreign answer if the key was answered before.
+
+    The same holds for an unsure "no such job" if that job was answered before.
+    """
     answered = job_answered if meaning is Meaning.MISSING else key_answered
     return Meaning.FOREIGN if meaning in REFUSALS and not sure and answered else meaning
 
 
 def is_about_job(outcome: Job | VideostatError) -> bool:
-    """Whether a foreign answer may be this job's alone."""
+    """Tell whether a foreign answer may concern only this job."""
     return isinstance(outcome, NotFound) or (isinstance(outcome, Unreadable) and outcome.about_job)
 
 
 def is_answer(meaning: Meaning, *, sure: bool) -> bool:
-    """Whether the service has spoken about the job: then its address and key work."""
+    """Tell whether the service itself has answered about the job, which proves its address and key."""
     return meaning in {Meaning.RUNNING, Meaning.SUCCESS, Meaning.FAILED, Meaning.GONE} or (
         meaning is Meaning.MISSING and sure
     )
 
 
 def choose_next_phase(job: Job, phase: Phase, steps: tuple[Phase, ...]) -> Phase | None:
-    """Say where a job goes that has succeeded; None is its end."""
+    """Return the next phase of a succeeded job; None if it has ended."""
     if job.needs_url:
         return Phase.URL
     if job.state is not State.SUCCEEDED or not (job.video_url or job.saved):
@@ -238,14 +242,14 @@ def choose_next_phase(job: Job, phase: Phase, steps: tuple[Phase, ...]) -> Phase
     return (*steps, None)[steps.index(phase) + 1 if phase in steps else 0]
 
 
-# --- What is told at the deadline: the first row that fits. Nothing of it is recorded.
+# --- How a job ends at the deadline: the first matching row decides. Nothing of it is recorded.
 
 
 class Ending(NamedTuple):
     """What is known of a job at the deadline.
 
-    `refusal`: the last one that was sure. `doubt`: what an unsure word said. `trouble`: what its last look met.
-    `others`: the codes of its group. `answered`, `group_answered`: in this run.
+    `refusal`: the last sure one. `doubt`: the job as an unsure word describes it. `trouble`: the error of the last look.
+    `others`: exit codes of other jobs of the group. `answered`, `group_answered`: in this run.
     """
 
     job: Job
@@ -259,7 +263,7 @@ class Ending(NamedTuple):
 
 
 def describe_end_at_deadline(end: Ending) -> Job:
-    """Say how a job has ended that the deadline has reached."""
+    """Describe how a job ends when its deadline is over."""
     late = TimedOut("not finished at the deadline" + (f"; the last look: {end.trouble}" if end.trouble else ""))
     silent = errors.Unreachable(f"no answer until the deadline{f', but {end.trouble}' if end.trouble else ''}")
     candidates: Iterable[tuple[object, Job, VideostatError | None]] = (
@@ -279,7 +283,7 @@ def describe_end_at_deadline(end: Ending) -> Job:
 
 
 def _make_unsure(error: VideostatError | None) -> VideostatError | None:
-    """The same error, which is not recorded."""
+    """Copy an error as an unsure one, so that it is not recorded."""
     if error is None or not error.sure:
         return error
     known: dict[str, Any] = {"hint": error.hint, "code": error.code}

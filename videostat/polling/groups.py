@@ -1,6 +1,6 @@
-"""Keep what the jobs of one key have met, and the queues in which they stand. Times are monotonic seconds.
+"""What the jobs of one key have met, and the queues before its gates. Times are monotonic seconds.
 
-A Group belongs to a client: all waits of one process share it, from any thread.
+A Group belongs to a client. All waits of one process share it, from any thread.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SECOND_CONTACT = 5  # seconds that the first look may take before a second one goes out
-THREE = 3  # jobs in a row that meet the same speak of the key group
-REMEMBERED = 1000  # jobs whose last answer is remembered for their floor
-PATIENCE = 120  # seconds with an address that has never worked
+SECOND_CONTACT = 5  # seconds without an answer to the first look, before a second look is sent
+IN_A_ROW = 3  # different jobs in a row that meet the same trouble: it concerns the whole key group
+REMEMBERED = 1000  # jobs whose last answer is remembered, because of their floor
+PATIENCE = 120  # seconds until an address that has never worked is given up
 
 
 @dataclass(slots=True, eq=False)
 class Lane(Generic[T]):
-    """Keep a queue before a gate."""
+    """A queue before a gate."""
 
     gate: Gate
     group: Group | None = None
@@ -39,7 +39,7 @@ class Lane(Generic[T]):
 
     @property
     def opens_at(self) -> float:
-        """Return when the next in the queue may go out: never, while the queue is empty."""
+        """Return when the next entry may be sent; infinity while the queue is empty."""
         if not self.ready:
             return math.inf
         return max(self.gate.opens_at, self.group.opens_at if self.group else -math.inf)
@@ -49,18 +49,18 @@ class Lane(Generic[T]):
         self.gate.on_sent(now)
 
     def free_place(self, entry: T) -> None:
-        """Free the place of what has been answered or given up."""
+        """Free the place of an entry that was answered or given up."""
         if entry in self.in_flight:
             self.in_flight.remove(entry)
             self.gate.in_flight -= 1
 
 
 class Mode(Enum):
-    """Tell how a key group is asked: freely, or one job at a time."""
+    """How a key group is asked."""
 
-    OPEN = auto()
-    TROUBLE = auto()
-    REFUSED = auto()
+    OPEN = auto()  # freely
+    TROUBLE = auto()  # one job at a time, because its service is in trouble
+    REFUSED = auto()  # one job at a time, because its key or its jobs were refused
 
 
 REFUSALS = {Meaning.KEY, Meaning.CREDIT, Meaning.MISSING}
@@ -69,11 +69,11 @@ TROUBLES = {Meaning.BUSY, Meaning.FOREIGN}
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """Remember what the jobs of one key have met: what three different jobs in a row meet concerns them all.
+    """What the jobs of one key have met. Trouble that three different jobs in a row meet concerns all jobs.
 
-    `ever`: the account has worked, now or on an earlier day. `answered`: in this process. `left`: jobs still waited
-    for. `verdict`: the end of all jobs that were there at that time. `refusals`: the first of each kind, which is told
-    once for all.
+    `ever`: the account has worked, in this process (`answered`) or on an earlier day. `left`: how many jobs are still
+    waited for. `verdict`: a time, and the error that ends all jobs from before it. `heard_at`: when each job was last
+    answered. `refusals`: the first refusal of each kind, which the other jobs repeat.
     """
 
     ever: bool = False
@@ -100,7 +100,7 @@ class Group:
 
     @property
     def opens_at(self) -> float:
-        """Return when a request may go out freely: one until the first answer, a second if that takes long."""
+        """Return when a request may be sent freely: one at first, a second if no answer comes, then all."""
         if self.mode is not Mode.OPEN:
             return math.inf
         if self.answered or not self._sent:
@@ -109,16 +109,16 @@ class Group:
 
     @property
     def turn_at(self) -> float:
-        """Return when the one job that asks for all of a group in trouble may do so."""
+        """Return when one job of a group in trouble may ask for all others."""
         return math.inf if self.mode is Mode.OPEN or self._turn_of else self._turn_at
 
     @property
     def gives_up_at(self) -> float:
-        """Return when an address that has never worked is no longer asked."""
+        """Return when an address that has never worked is given up."""
         return math.inf if self.ever or self.answered else self._foreign_since + PATIENCE
 
     def begin_anew(self) -> None:
-        """Forget trouble whose end nobody has waited for; pauses and what was answered stay known."""
+        """Forget the trouble of an earlier wait, but not the pauses and answers."""
         self.mode, self.pause, self.verdict, self.sightings, self.turns = Mode.OPEN, 0, None, 0, 0
         self._foreign_since, self._row = math.inf, []
 
@@ -131,7 +131,7 @@ class Group:
             self._turn_of = ref
 
     def on_given_up(self, ref: JobRef, now: float) -> None:
-        """Forget a request that nobody waits for any more."""
+        """Forget a request whose job was given up."""
         self._sent.pop(ref, None)
         if self._turn_of == ref:
             self._turn_of, self._turn_at = None, max(now, self._turn_at)
@@ -139,7 +139,7 @@ class Group:
     def on_answer(
         self, ref: JobRef, meaning: Meaning, now: float, *, sure: bool, is_answer: bool, floor: float, least: float
     ) -> None:
-        """Learn from an answer to one job; `floor` and `least`, the shortest interval, are its service's."""
+        """Learn from an answer to one job; `floor` and `least`, the shortest interval, are those of its service."""
         self._sent.pop(ref, None)
         if len(self.heard_at) > self._most_remembered:
             self.heard_at = {each: at for each, at in self.heard_at.items() if now - at < LONGEST_PAUSE}
@@ -165,7 +165,7 @@ class Group:
         if self.mode is Mode.REFUSED and is_turn:
             self.mode, self._row, self.pause = Mode.OPEN, [], 0
             self.verdict = (now, self.trouble) if self.trouble else None
-        elif self._count_in_row(ref, REFUSALS) >= THREE and self.mode is not Mode.REFUSED:
+        elif self._count_in_row(ref, REFUSALS) >= IN_A_ROW and self.mode is not Mode.REFUSED:
             self.mode, self.pause, self._turn_at = Mode.REFUSED, floor, now + floor
 
     def _on_trouble(
@@ -177,11 +177,11 @@ class Group:
         if self.mode is Mode.REFUSED and is_turn:
             self.mode = Mode.OPEN
         is_long = not self.answered or now - self._answered_at >= floor
-        if self._count_in_row(ref, TROUBLES) >= min(THREE, self.left) and is_long and self.mode is Mode.OPEN:
+        if self._count_in_row(ref, TROUBLES) >= min(IN_A_ROW, self.left) and is_long and self.mode is Mode.OPEN:
             self.mode, self.pause, self._turn_at, self.turns = Mode.TROUBLE, least, now + least, 0
 
     def _count_in_row(self, ref: JobRef, kind: set[Meaning]) -> int:
         if self._row_of != kind:
             self._row, self._row_of = [], frozenset(kind)
-        self._row = [*(each for each in self._row if each != ref), ref][-THREE:]
+        self._row = [*(each for each in self._row if each != ref), ref][-IN_A_ROW:]
         return len(self._row)

@@ -1,6 +1,6 @@
-"""Poll less where a service announces the ends of its jobs, and only as long as it does.
+"""Poll less often while a service announces the ends of its jobs by webhooks.
 
-A hint wakes a look and proves nothing. What is counted is whether the looks find what the hints have said.
+A hint causes a look and proves nothing. Only a look that finds the announced end shows that announcements work.
 """
 
 from __future__ import annotations
@@ -19,27 +19,25 @@ if TYPE_CHECKING:
     from videostat.polling.options import Message
     from videostat.polling.task import Task
 
-# Seconds between two looks, where ends are announced: until the service has announced one, and since then. At 300 s
-# and 2 % of lost deliveries a job costs 2.2 requests, at 120 s 3.3; the longest delay is this.
+# Seconds between two looks while hints can come in: before the service has announced an end, and afterwards. The second
+# is also the longest delay after a lost delivery. With 2 % lost a job costs 2.2 requests at 300 s, and 3.3 at 120 s.
 UNTIL_HEARD = 60
 ONCE_HEARD = 300
-# For so long after a hint the usual pace holds: the service's answer may lag behind its announcement.
-AFTER_HINT = 60
-# A wall clock that is so much ahead of the monotonic one since a moment ago: the machine was asleep, and heard nothing.
-ASLEEP = 30
-FRAME = 0.5  # seconds between two ticks, and to the end after the deadline, while hints pour in
+AFTER_HINT = 60  # seconds of the usual pace after a hint, because an answer may lag behind its announcement
+ASLEEP = 30  # seconds by which the wall clock overtakes the monotonic one if the machine was asleep
+FRAME = 0.5  # seconds between two ticks during a flood of hints, and from the deadline to the end
 
 
 @dataclass(slots=True)
 class Announcements:
-    """What the hints of a run were worth, for each key group."""
+    """Which key groups announce the ends of their jobs, as far as looks have shown."""
 
     is_door_open: bool = False
     _is_told: dict[str, bool] = field(default_factory=dict)
     _ticked_at: float = -math.inf
 
     def receive(self, message: Hint | Door, tasks: Mapping[JobRef, Task], now: float) -> list[Task]:
-        """Take in a message, and return the jobs to be looked at earlier: all, if no hint can have come in."""
+        """Take in a message, and return the jobs to look at now: the hinted ones, or all when the door closes."""
         if isinstance(message, Door):
             is_shut = self.is_door_open and not message.is_open
             self.is_door_open = message.is_open
@@ -50,7 +48,7 @@ class Announcements:
         return free_to_ask(hinted)
 
     def choose_wait(self, task: Task, usual: float, interval: float | None, now: float) -> float:
-        """Return the seconds until the next look: longer where ends are announced, the floor if one just was."""
+        """Return the seconds until the next look: more if ends are announced, the floor right after a hint."""
         if task.job.state.is_terminal:
             return usual
         task.ran_at = task.sent_at
@@ -59,9 +57,9 @@ class Announcements:
         return max(usual, self.choose_longest_wait(task, interval, now))
 
     def learn_end(self, task: Task) -> bool:
-        """Learn from a job that a look has found ended, and return whether its key group announces ends only now.
+        """Learn from a job that a look has found ended; return whether this is its group's first announced end.
 
-        A job that was over before the wait began says nothing.
+        A job that had ended before the wait began shows nothing.
         """
         if task.phase is not Phase.LOOK or task.ran_at == math.inf:
             return False
@@ -70,7 +68,7 @@ class Announcements:
         return is_told and not before
 
     def is_tick(self, item: Message | None, now: float, deadline: float) -> bool:
-        """Return whether the caller has a turn: when nothing came, and now and then while hints pour in."""
+        """Return whether the view may draw now: if no message came, and every half second during a flood of hints."""
         if item is None or item == NUDGE:
             return True
         if not isinstance(item, Hint) or now - self._ticked_at < FRAME:
@@ -79,7 +77,7 @@ class Announcements:
         return now < deadline or now >= deadline + FRAME
 
     def choose_longest_wait(self, task: Task, interval: float | None, now: float) -> float:
-        """Return the seconds between two looks that no hint wakes; 0 where the usual pace holds."""
+        """Return the seconds between two looks without a hint; 0 means the usual pace."""
         is_running = task.answered and task.doubt is None and not task.job.state.is_terminal
         can_be_heard = self.is_door_open and task.target.announces and now - task.hinted_at >= AFTER_HINT
         if not (is_running and can_be_heard) or interval is not None:
@@ -88,13 +86,13 @@ class Announcements:
 
 
 def free_to_ask(tasks: Iterable[Task]) -> list[Task]:
-    """Return the jobs whose look may be brought forward: those that no trouble holds back."""
+    """Return the jobs whose look may come earlier: those without trouble of their own or of their group."""
     return [task for task in tasks if task.phase.is_request and task.trouble is None and task.group.mode is Mode.OPEN]
 
 
 @dataclass(slots=True)
 class SleepDetector:
-    """Tells whether the machine was asleep between two calls."""
+    """Finds out whether the machine was asleep between two calls."""
 
     _lead: float = math.inf
 

@@ -1,4 +1,4 @@
-"""Hear what comes back from the steps of all jobs, and do what the course decides."""
+"""The loop's reactions: receive the outcome of each step, and do what the course decides."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Loop(Sender):
-    """Begin with jobs, apply each reply to its job and its key group, and end the jobs that are over.
+    """All jobs of a poll. It starts them, applies each reply to its job and key group, and ends them.
 
-    `_codes`: the exit codes with which jobs of a key group have ended.
+    `_codes`: the exit codes with which jobs of each key group have ended.
     """
 
     _codes: dict[str, set[int]] = field(default_factory=dict)
@@ -50,9 +50,9 @@ class Loop(Sender):
     _sleep: SleepDetector = field(default_factory=SleepDetector)
 
     def start(self, targets: Iterable[Target], groups: dict[str, Group]) -> Iterator[Job]:
-        """Queue the first step of each job; yield those whose video is saved already.
+        """Queue the first step of each job; yield those whose video is already saved.
 
-        A job that is waited for already is looked at earlier, as after a hint.
+        A job that is already waited for gets an earlier look, as after a hint.
         """
         now, begun = self._clock.monotonic(), []
         for target in {target.ref: target for target in targets}.values():
@@ -78,7 +78,7 @@ class Loop(Sender):
         yield from self._emit(begun)
 
     def receive(self, reply: Reply) -> Iterator[Job]:
-        """Apply what came of a step; drop the late reply of a job that has ended."""
+        """Apply the outcome of a step; drop it if its job has ended."""
         task = self.tasks.get(reply.ref)
         if task is None:
             return
@@ -94,21 +94,21 @@ class Loop(Sender):
             yield from self._emit(self._on_answer(task, outcome))
 
     def apply_hint(self, message: Hint | Door) -> None:
-        """Bring looks forward as hints say."""
+        """Bring forward the looks at the hinted jobs."""
         self._bring_forward(self._announcements.receive(message, self.tasks, self._clock.monotonic()))
 
     def _bring_forward(self, tasks: Iterable[Task]) -> None:
-        """Bring looks forward, never under the floor; the gate of each lane keeps its pause."""
+        """Make looks due now, or when the floor allows. The gate of each lane still keeps its pause."""
         now = self._clock.monotonic()
         for task in tasks:
             self._looks.bring_forward(task, max(now, task.ready_at))
 
     def is_tick(self, item: Message | None) -> bool:
-        """Return whether the caller has a turn after this message: when none came, and now and then between hints."""
+        """Return whether the caller may draw after this message, or None for no message."""
         return self._announcements.is_tick(item, self._clock.monotonic(), self._deadline)
 
     def wake(self) -> Iterator[Job]:
-        """Queue the looks that are due, and end the jobs whose time is over."""
+        """Queue the looks that are due, and end the jobs whose time limit is over."""
         now = self._clock.monotonic()
         if self._sleep.was_asleep(self._clock.now().timestamp(), now):
             self._bring_forward(free_to_ask(self.tasks.values()))
@@ -126,11 +126,11 @@ class Loop(Sender):
             yield from self._end_group(group, now)
 
     def end_at_deadline(self) -> Iterator[Job]:
-        """End the jobs whose deadline is over."""
+        """End all jobs if the deadline is over."""
         if self._clock.monotonic() < self._deadline:
             return
         self._deadline = math.inf
-        # The deadline is for the services: a command that is due has the video it waited for.
+        # A job whose command is due has its video, so the deadline does not end it.
         late = [task for task in self.tasks.values() if task.phase is not Phase.EXEC]
         for task in sorted(late, key=lambda one: not one.asked):
             if task.phase is Phase.SAVE:
@@ -141,7 +141,7 @@ class Loop(Sender):
                 yield self._end(task, ended.problem)
 
     def end_all(self, problem: VideostatError, which: Callable[[Task], bool] = lambda _: True) -> list[Job]:
-        """End all jobs, or those chosen, because of this problem."""
+        """End all jobs, or those for which `which` is true, with this problem."""
         return [self._end(task, problem) for task in [*self.tasks.values()] if which(task)]
 
     def _emit(self, jobs: list[Job]) -> Iterator[Job]:
@@ -150,7 +150,7 @@ class Loop(Sender):
             yield from self.end_all(Stopped("the wait was stopped early"), lambda task: task.phase is not Phase.EXEC)
 
     def _on_request_not_sent(self, task: Task, error: VideostatError) -> list[Job]:
-        """Apply what kept a request from being sent, or an answer to a key that is no longer in use."""
+        """Apply an error that kept a request from being sent, or an answer to a replaced key."""
         now = self._clock.monotonic()
         task.group.on_given_up(task.target.ref, now)
         if isinstance(error, KeyMissing):
@@ -178,7 +178,7 @@ class Loop(Sender):
         return self._on_error(task, outcome, step)
 
     def _on_error(self, task: Task, outcome: VideostatError, step: Step) -> list[Job]:
-        """Apply an answer that says nothing of how the job stands."""
+        """Apply an answer that does not describe the job."""
         now, group, polling = self._clock.monotonic(), task.group, task.target.polling
         if step is Step.END_ALL:
             group.verdict = (now, outcome)
@@ -198,9 +198,9 @@ class Loop(Sender):
         return [self._back_off(task, outcome)]
 
     def _on_job(self, task: Task, job: Job, step: Step) -> list[Job]:
-        """Apply what the service says of a job."""
+        """Apply an answer that describes the job."""
         if not job.sure and job.state.is_terminal and step is not Step.END and self._waits:
-            # What only the shared table knows is asked once more, and told as what it was.
+            # A word that only the shared table knows is confirmed first; until then the old state is shown.
             task.job = replace(task.job, status=job.status, message=job.message)
         else:
             task.job = job
@@ -229,14 +229,14 @@ class Loop(Sender):
                 self._schedule(task, due - now)
 
     def _on_step_done(self, task: Task, outcome: Job | VideostatError) -> list[Job]:
-        """Apply what came of saving or of a command; a step of our own is not repeated."""
+        """Apply the outcome of saving or of a command, which is not repeated."""
         if isinstance(outcome, Job):
             task.job = outcome
             return [self._start_next_phase(task)]
         return [self._end(task, outcome)]
 
     def _start_next_phase(self, task: Task) -> Job:
-        """Send a job that has succeeded on its way."""
+        """Move a succeeded job to its next phase, or end it."""
         phase = course.choose_next_phase(task.job, task.phase, self._options.steps)
         if phase is None or (phase is Phase.URL and not self._options.wants_urls):
             return self._end(task)
@@ -264,7 +264,7 @@ class Loop(Sender):
         return self._retry(task, max(task.pause * (1 + self._jitter()) / 2, floor, asked), error)
 
     def _retry(self, task: Task, wait: float, error: VideostatError) -> Job:
-        """Ask again after `wait` seconds, unless the job has used up its attempts or its time limit."""
+        """Plan another look after `wait` seconds, or end the job if its attempts or its time limit are used up."""
         is_late = not self._waits and self._clock.monotonic() + wait >= self._time_limits.get_due(task)
         if task.attempts == self._options.attempts or is_late:
             return self._end(task, error)
@@ -275,7 +275,7 @@ class Loop(Sender):
         del self.tasks[task.target.ref]
         self._looks.remove(task)
         self._time_limits.remove(task)
-        # Nobody listens to what may still come: its place is free.
+        # An answer that still comes is dropped, so its place is free now.
         self._get_lane(task).free_place(task)
         if task.phase.is_request:
             task.group.left -= 1
@@ -295,7 +295,7 @@ class Loop(Sender):
         return job if is_over else replace(job, poll_after=self._choose_next_look(task) if problem is None else None)
 
     def _end_group(self, group: Group, now: float) -> list[Job]:
-        """End what a verdict, two minutes without an answer, or the patience of one look leaves no hope for."""
+        """End the jobs of a group after a verdict, after two minutes without an answer, or after the last attempt."""
         at, verdict = group.verdict or (-math.inf, None)
         ended: list[Job] = []
         is_over = (

@@ -1,4 +1,4 @@
-"""Define the inputs of the poll loop and the messages it hears."""
+"""The inputs of the poll loop, and the messages that it receives."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from videostat.models import Job, JobRef
     from videostat.providers.base import Polling
 
-ATTEMPTS = 3  # of a command that only looks
+ATTEMPTS = 3  # looks of a command that does not wait
 
 
 class Phase(StrEnum):
-    """Name one step on a job's way: two that ask the service, then two of our own."""
+    """A phase of a job: two that send a request to the service, then two that work here."""
 
     LOOK = "look"
     URL = "url"
@@ -31,12 +31,11 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Name a job to poll, how its service wants to be asked, and the key group whose limits it shares.
+    """A job to poll, how often its service wants to be asked, and the key group whose limits it shares.
 
-    `saved`: the job, if its video is already on disk: the service is not asked, the later steps follow at once.
-    `known`: what is known of the job, where that is something. `address`: where the service is, in words for a person.
-    `worked`, `account_worked`: this job, its account was answered there on an earlier day.
-    `announces`: the service has webhooks.
+    `saved`: the job, if its video is already on disk; then the service is not asked. `known`: the job as it is known
+    already. `address`: the service's address, for messages. `worked`, `account_worked`: this job or its account was
+    answered there on an earlier day. `announces`: the service has webhooks.
     """
 
     ref: JobRef
@@ -53,7 +52,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Tell what came of a step: the job as it is now, or the error."""
+    """The outcome of a step: the job as it is now, or the error."""
 
     ref: JobRef
     outcome: Job | Exception
@@ -61,36 +60,35 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Somebody says that something happened to these jobs."""
+    """A claim by anybody that something has happened to these jobs."""
 
     refs: tuple[JobRef, ...]
 
 
-# Wakes the loop itself, which then gives its caller a turn.
+# Wakes the loop, so that the caller gets a turn.
 NUDGE = Hint(())
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Whether deliveries can come in, as far as we know: we have just tried it from outside."""
+    """Whether deliveries can come in, as a test from outside has just shown."""
 
     is_open: bool
 
 
-# What the loop hears; a Target is one job more, a number is a signal.
+# What the loop receives. A Target is one more job, a number is a signal.
 Message = Reply | Target | Hint | Door | int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollOptions:
-    """Say how long and how often to poll, in seconds.
+    """How long and how often to poll, in seconds.
 
-    `timeout`: for everything; 0 is no limit. `interval`: between looks, in place of the service's own.
-    `attempts`: look at most this many times instead of waiting, within `time_limit` for each job.
-    `steps`: the phases that follow a success. `parallel`: how many videos are saved at once.
-    `wants_urls`: whether a success that names no URL is asked for it.
-    `stop_when`: a job that ended like this ends all others. `is_watched`: a person looks at a live screen now.
-    `stays`: goes on without jobs too, until a signal.
+    `timeout`: for all jobs; 0 is no limit. `interval`: between two looks at a job, instead of the service's own.
+    `attempts`: look at most so many times instead of waiting, and at most `time_limit` seconds for each job.
+    `steps`: the phases after a success. `parallel`: how many videos are saved at once. `wants_urls`: fetch the URL of a
+    success that has none. `stop_when`: a job for which this is true ends all others. `is_watched`: whether a person is
+    watching a live screen. `stays`: continue without jobs until a signal.
     """
 
     timeout: float = 0

@@ -1,4 +1,4 @@
-"""Decide how fast a service may be asked: times between two looks, gates, pauses. Times are monotonic seconds."""
+"""How often a service may be asked: intervals between looks, gates and pauses. Times are monotonic seconds."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 
 LONGEST_PAUSE = 60
 LONGEST_EARLY_WAIT = 30
-IN_FLIGHT = 32  # more workers on one key group never made it faster
+IN_FLIGHT = 32  # requests of one key group at once; more were never faster
 
 
 def find_interval_range(polling: Polling, interval: float | None) -> tuple[float, float]:
-    """Return the least and the most seconds, as the service advises or the person wishes, but never below the floor."""
+    """Return the least and the most seconds between two looks, as the user or else the service wants.
+
+    Both are at least the floor.
+    """
     low, high = polling.every if interval is None else (interval, interval)
     return max(low, polling.floor), max(high, polling.floor)
 
@@ -29,22 +32,22 @@ def find_interval_range(polling: Polling, interval: float | None) -> tuple[float
 def choose_next_look(
     job: Job, polling: Polling, interval: float | None, now: datetime, jitter: float, *, is_watched: bool = False
 ) -> float:
-    """Return the seconds for which a running job is left alone; `jitter` is 0 to 1."""
+    """Return the seconds until the next look at a running job; `jitter` is 0 to 1."""
     age = (now - job.created_at).total_seconds() if job.created_at else math.inf
-    # Further in the future than that is no disagreement of clocks: the service writes another time zone.
+    # A creation time further in the future comes from another time zone, not from a wrong clock.
     if abs(age) < polling.first:
         return max(polling.first - age, polling.floor)
     low, high = find_interval_range(polling, interval)
     wait = low + (high - low) * jitter
     if interval is None and not is_watched:
-        # Until the quickest are done, when its age has doubled: so no more requests are made than the services' own
-        # sample loops make (tests/benchmarks/economy.py). On a live screen a row would stand still for that long.
+        # While even the quickest jobs still run, look when the age has doubled. This keeps the requests below those of
+        # the services' own sample loops (tests/benchmarks/economy.py). A row on a live screen would stand still.
         wait = max(wait, min(age, polling.quickest - age, LONGEST_EARLY_WAIT))
     return wait if job.estimated_time is None else min(max(job.estimated_time, low), max(high, wait))
 
 
 def add_next_look(job: Job, polling: Polling) -> Job:
-    """Say of an ended job when the next look is welcome, where asking again can help, and only there."""
+    """Set `poll_after` of an ended job if another look can help, and clear it otherwise."""
     if not job.ended or not job.retryable:
         return replace(job, poll_after=None) if job.ended else job
     asked = getattr(job.problem, "retry_after", None) or 0
@@ -53,9 +56,9 @@ def add_next_look(job: Job, polling: Polling) -> Job:
 
 @dataclass(slots=True, eq=False)
 class Gate:
-    """Hold a limit: at most `width` requests at once, `spacing` seconds between two, none in a pause.
+    """A limit of an endpoint: `width` requests at once, `spacing` seconds between two, none during a pause.
 
-    `limit`: the reason of the last pause.
+    `limit`: the error that began the last pause.
     """
 
     width: int
@@ -69,7 +72,7 @@ class Gate:
 
     @property
     def opens_at(self) -> float:
-        """Return when the next request may go out; never, while all of the width is in use."""
+        """Return when the next request may be sent; infinity while the whole width is in use."""
         return max(self._next_at, self.paused_until) if self.in_flight < self.width else math.inf
 
     def on_sent(self, now: float) -> None:
@@ -77,16 +80,16 @@ class Gate:
         self._next_at = now + self.spacing
 
     def on_answer(self, sent_at: float) -> None:
-        """Forget how long the last pause was, if what was sent after it is answered."""
+        """Reset the length of the pause, if the answered request was sent after the last pause began."""
         if sent_at > self._paused_at:
             self._pause = 0
 
     def on_rate_limit(self, error: RateLimited, sent_at: float, now: float, least: float, jitter: float) -> None:
-        """Pause: as long as the service says, else longer than the last time, `least` at first."""
+        """Pause as long as the service says, otherwise longer than the last time, from `least` seconds on."""
         wait = error.retry_after
         if wait is None:
             if sent_at <= self._paused_at:
-                return  # under way when the pause began: it knows nothing of the pause's length
+                return  # it was sent before the pause began, so it says nothing of the pause's length
             self._pause = wait = Backoff(least, LONGEST_PAUSE).lengthen(self._pause)
         self.limit, self._paused_at = error, now
         self.paused_until = max(self.paused_until, now + wait + jitter)

@@ -1,8 +1,7 @@
-"""Send what is due: the jobs that have not ended, and when each may be asked about.
+"""Send the requests that are due and allowed. Times are monotonic seconds.
 
-Each job goes through phases; each phase of each key group is a lane with a queue and a gate of its own, so that
-ReelBot's 30 URLs an hour never stall its looks. A key group in trouble is asked one job at a time; `_choose` says
-which. Times are monotonic seconds.
+Each phase of each key group is a lane with its own queue and gate, so that ReelBot's limit of 30 URLs an hour never
+delays its looks. A key group in trouble is asked one job at a time, and `_choose` says which.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ if TYPE_CHECKING:
     from videostat.polling.task import Task
 
 LAST_LOOK = 2  # seconds before the deadline
-_FREE = Group()  # what steps of our own share, which no key group holds back
+_FREE = Group()  # the group of the phases that ask no service, which is always open
 
 
 @dataclass(slots=True, eq=False)
 class Sender:
-    """Keep the jobs that have not ended, and submit a step of each when it is due and its limits allow it."""
+    """The jobs that have not ended. It submits the next step of each when it is due and allowed."""
 
     _submit: Callable[[Phase, Job], None]
     _clock: Clock
@@ -45,7 +44,7 @@ class Sender:
     _time_limits: Agenda[Task] = field(default_factory=Agenda)
 
     def send(self) -> None:
-        """Submit everything that lanes and groups let through now."""
+        """Submit each step that its lane and its group allow now."""
         now = self._clock.monotonic()
         if now >= self._deadline:
             return
@@ -79,7 +78,7 @@ class Sender:
         self._get_lane(task).ready.append(task)
 
     def count_seconds_to_next_event(self) -> float:
-        """Return the seconds until something is due or may be sent."""
+        """Return the seconds until a step is due or may be sent."""
         due = min(
             self._deadline,
             self._looks.get_next_due(),
@@ -104,7 +103,7 @@ class Sender:
         return self._lanes[key]
 
     def _schedule(self, task: Task, wait: float) -> None:
-        """Ask again after `wait` seconds, or at the last look before the deadline if the floor allows that."""
+        """Plan the next look after `wait` seconds; if the deadline comes first, just before it, above the floor."""
         now = self._clock.monotonic()
         due, last = now + wait, self._deadline - LAST_LOOK
         if due > last >= now + task.target.polling.floor:
@@ -136,7 +135,7 @@ class Sender:
         return max(task.ready_at, self._get_lane(task).gate.opens_at)
 
     def _find_turn_time(self, group: Group) -> float:
-        """Return when one job of a group in trouble is asked; the last time 2 s before the deadline."""
+        """Return when the next job of a group in trouble is asked; the last time is 2 s before the deadline."""
         if group.turn_at == math.inf:
             return math.inf
         ready, last = (
@@ -147,13 +146,13 @@ class Sender:
         return max(turn, ready)
 
     def _find_end_of_patience(self, group: Group) -> float:
-        """Return when the jobs of an address that never worked end; never, if none of them is still to be asked."""
+        """Return when the jobs of an address that never worked end; infinity if none of them asks any more."""
         at = group.gives_up_at if self._waits else math.inf
         is_wanted = at < math.inf and any(one.group is group and one.phase.is_request for one in self.tasks.values())
         return at if is_wanted else math.inf
 
     def _choose(self, group: Group, now: float) -> Task:
-        """Choose who asks for all: another one each time, one that was answered first, one that was not refused."""
+        """Choose the job that asks for its group: one that was not refused, had few turns, and was answered before."""
         ready = [task for task in self._find_waiting(group) if self._find_ready_time(task) <= now]
         is_refused = group.mode is Mode.REFUSED
         return min(

@@ -1,4 +1,4 @@
-"""Keep what is known of one job on its way."""
+"""The state of one job while it is waited for."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ if TYPE_CHECKING:
     from videostat.polling.groups import Group
     from videostat.polling.options import Target
 
-WITHOUT_URL = 3  # more looks at a success that names no video
+WITHOUT_URL = 3  # further looks at a succeeded job whose answer has no video
 
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """Remember what a job is doing, and what has happened since its last good answer. Times are monotonic seconds.
+    """A job, its phase, and what has happened since its last good answer. Times are monotonic seconds.
 
-    `worked`, `answered`: ever, and in this run. `refusal`: the last that was sure. `doubt`: what an unsure word says.
-    `held_until`: the end of a Retry-After. `seen`: when each meaning came first. `turns`: asked for all of its group.
-    `hinted_at`: the last hint came. `ran_at`: the last look went out that found it running.
-    `is_ready`: queued; what has been sent out of turn stays in the queue, and is passed over there.
+    `worked`: it was answered, in this run (`answered`) or on an earlier day. `asked`: a request was sent. `is_ready`:
+    it is queued; a task that was sent out of turn stays in the queue and is skipped there. `trouble`: the error of the
+    last look. `refusal`: the last sure refusal. `doubt`: the job as an unsure word describes it. `turns`: how often it
+    asked for its whole group. `held_until`: the end of a Retry-After. `hinted_at`: time of the last hint. `ran_at`:
+    when the last look was sent that found it running. `seen`: when each meaning came first.
     """
 
     target: Target
@@ -53,12 +54,12 @@ class Task:
 
     @property
     def ready_at(self) -> float:
-        """Return when the floor and a Retry-After allow the next look."""
+        """Return when the floor and the last Retry-After allow the next look."""
         floor = self.group.heard_at.get(self.target.ref, -math.inf) + self.target.polling.floor
         return max(floor, self.held_until)
 
     def learn(self, outcome: Job | VideostatError, now: float, *, waits: bool) -> tuple[Meaning, course.Step]:
-        """Take in an outcome, tell the group of it, and return what it means and what to do."""
+        """Learn from an outcome, together with the group; return its meaning and the next step."""
         meaning, sure = course.classify_outcome(outcome)
         group, polling = self.group, self.target.polling
         meaning = course.settle(meaning, sure=sure, key_answered=group.answered, job_answered=self.answered)
@@ -99,7 +100,7 @@ class Task:
             self.worked = self.answered = True
             self.trouble = self.refusal = None
             self.pause, self.held_until = 0, -math.inf
-            # "Not ready" says how the job stands, and yet a command that only looks does not ask for ever.
+            # "Not ready" is an answer, but a command that looks only once must not look for ever.
             self.attempts = self.attempts if isinstance(outcome, VideostatError) else 0
             self.seen = {each: at for each, at in self.seen.items() if each is meaning}
         elif isinstance(outcome, VideostatError):
@@ -113,14 +114,14 @@ class Task:
             self.doubt = outcome
 
     def may_look_again(self) -> bool:
-        """Return whether a success without a video is looked at once more, and count that."""
+        """Count a look at a succeeded job, and return whether another may find its missing video."""
         if self.job.needs_url or self.job.video_url or self.job.saved:
             return False
         self.without_url += 1
         return self.without_url <= WITHOUT_URL
 
     def make_ending(self, *codes: int) -> course.Ending:
-        """Return what is known of it at the deadline; `codes` are its group's."""
+        """Return what is known of the job at the deadline; `codes` are the exit codes of its group."""
         limit = next((gate.limit for gate in self.group.gates.values() if gate.limit), None)
         return course.Ending(
             job=self.job,

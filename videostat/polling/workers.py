@@ -1,4 +1,4 @@
-"""Run steps on daemon threads. concurrent.futures would join its own at exit."""
+"""Threads for the steps of jobs. They are daemons, because concurrent.futures would wait for its threads at exit."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Outcome = TypeVar("Outcome")
 
 
 class Workers(Generic[Outcome]):
-    """A pool that starts a thread only when none is idle: never more threads than steps in flight.
+    """A pool of threads. It starts a thread only if no other is idle.
 
-    `deliver` gets the outcome of each step, in the step's thread.
+    `deliver` is called with the outcome of each step, in the thread of the step.
     """
 
     def __init__(self, deliver: Callable[[Outcome], object]) -> None:
@@ -29,14 +29,14 @@ class Workers(Generic[Outcome]):
         self._has_threads = self._is_closed = False
 
     def submit(self, step: Callable[[], Outcome]) -> None:
-        """Start a step, or queue it where the system gives no further thread; raises Unreachable if it gave none."""
+        """Start a step. If the system refuses another thread, queue it; if it refuses the first, raise Unreachable."""
         with self._lock:
             if self._idle > 0 or not self._start():
                 self._idle -= 1
         self._steps.put(step)
 
     def close(self) -> None:
-        """End the threads, each after the step it is in; what is queued is dropped."""
+        """End each thread after its current step, and drop the queued steps."""
         self._is_closed = True
         self._steps.put(None)
 
@@ -53,9 +53,9 @@ class Workers(Generic[Outcome]):
     def _run(self) -> None:
         while (step := self._steps.get()) and not self._is_closed:
             outcome = step()
-            # First, or the step that the outcome leads to would start another thread.
+            # Before the delivery, or the step that follows it would start another thread.
             with self._lock:
                 self._idle += 1
             self._deliver(outcome)
-        # For the next thread.
+        # Wake the next thread, which ends too.
         self._steps.put(None)
