@@ -248,7 +248,7 @@ def choose_next_phase(job: Job, phase: Phase, steps: tuple[Phase, ...]) -> Phase
 class Ending(NamedTuple):
     """What is known of a job at the deadline.
 
-    `refusal`: the last sure one. `doubt`: the job as an unsure word describes it. `trouble`: the error of the last look.
+    `refusal`: the last sure one. `doubt`: the job as an unsure word describes it. `trouble`: the last look's error.
     `others`: exit codes of other jobs of the group. `answered`, `group_answered`: in this run.
     """
 

@@ -45,6 +45,7 @@ class Lane(Generic[T]):
         return max(self.gate.opens_at, self.group.opens_at if self.group else -math.inf)
 
     def on_sent(self, entry: T, now: float) -> None:
+        """Count an entry that was just sent."""
         self.in_flight.add(entry)
         self.gate.on_sent(now)
 
@@ -123,9 +124,11 @@ class Group:
         self._foreign_since, self._row = math.inf, []
 
     def is_in_row(self, ref: JobRef) -> bool:
+        """Tell whether the job is one of the last in a row that met trouble."""
         return ref in self._row
 
     def on_sent(self, ref: JobRef, now: float) -> None:
+        """Remember a request that was just sent."""
         self._sent[ref] = now
         if self.mode is not Mode.OPEN:
             self._turn_of = ref

@@ -97,5 +97,6 @@ class SleepDetector:
     _lead: float = math.inf
 
     def was_asleep(self, wall: float, monotonic: float) -> bool:
+        """Tell whether the wall clock has overtaken the monotonic one since the last call; both in seconds."""
         before, self._lead = self._lead, wall - monotonic
         return self._lead - before > ASLEEP

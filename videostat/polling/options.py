@@ -26,6 +26,7 @@ class Phase(StrEnum):
 
     @property
     def is_request(self) -> bool:
+        """Tell whether the phase sends a request to the service."""
         return self in {Phase.LOOK, Phase.URL}
 
 

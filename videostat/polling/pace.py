@@ -76,6 +76,7 @@ class Gate:
         return max(self._next_at, self.paused_until) if self.in_flight < self.width else math.inf
 
     def on_sent(self, now: float) -> None:
+        """Count a request that was just sent."""
         self.in_flight += 1
         self._next_at = now + self.spacing
 
