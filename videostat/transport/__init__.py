@@ -96,9 +96,8 @@ class Transport:
                 content = b"" if location else _read(response)
             text = _decode_text(content, auth)
             decoded = _parse_json(text)
-            self._write_trace(
-                f"< {response.status_code} {start}", response.headers, auth, text if decoded is None else decoded
-            )
+            shown = text if decoded is None else decoded
+            self._write_trace(f"< {response.status_code} {start}", response.headers, auth, shown)
             if location:
                 raise _make_redirect_error(base_url, path, redact_key(location, auth))
         now, headers = self._now(), _redact_headers(response, auth)
