@@ -343,8 +343,8 @@ def test_a_history_that_cannot_be_written_is_told_once_and_the_work_is_done(
     got = videostat("download", "jogg", "proj_done_1", "proj_done_2")
     assert got.code == 0
     assert len(files(tmp_path)) == 2
-    assert got.stderr.count("; it is tried again") == 1
-    assert got.stderr.count("the history could not be written: it does not know jogg proj_done_1, ") == 1
+    assert got.stderr.count("; videostat will try again") == 1
+    assert got.stderr.count("the history could not be written: these jobs are not recorded: jogg proj_done_1, ") == 1
 
 
 def test_a_name_can_have_the_date_on_which_the_job_ended(videostat: Videostat, tmp_path: Path) -> None:

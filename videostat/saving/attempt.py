@@ -130,7 +130,7 @@ class Attempt:
         try:
             with self.open(url, headers) as body:
                 self.known_hosts.add(host)
-                resumed, total = self._handle_answer(body, asked="Range" in headers)
+                resumed, total = self._handle_answer(body, wants_range="Range" in headers)
                 return resumed, total is not None or body.end_is_known
         except Untrusted as error:
             # Retry if the host has worked before: one server of a load balancer may have a bad certificate.
@@ -143,8 +143,8 @@ class Attempt:
         if self.clock.monotonic() >= self.deadline:
             raise NotSaved(NOT_SAVED_IN_TIME, hint=DOWNLOAD_AGAIN)
 
-    def _handle_answer(self, body: Body, *, asked: bool) -> tuple[int, int | None]:
-        """Save the body of a response. `asked`: a range was requested.
+    def _handle_answer(self, body: Body, *, wants_range: bool) -> tuple[int, int | None]:
+        """Save the body of a response. `wants_range`: a range was requested.
 
         Returns the number of bytes that were there before, and the total, None if unknown.
         """
@@ -153,16 +153,16 @@ class Attempt:
         match status:
             case 200 | 203:
                 return self._start_over(body, read_length(headers))
-            case 206 if asked and self._continues_part(body):
+            case 206 if wants_range and self._continues_part(body):
                 return self._append(self._read_pieces(body), self.part.version.total)
             case 206 if length := _read_whole_length(headers):
                 return self._start_over(body, length)
-            case 206 if not asked and "content-range" not in headers:
+            case 206 if not wants_range and "content-range" not in headers:
                 # Without Content-Range, the part may be incomplete.
                 return self._start_over(body, None)
-            case 416 if asked and self._continues_part(body):
+            case 416 if wants_range and self._continues_part(body):
                 return self._append(iter(()), self.part.version.total)
-            case 206 | 416 if asked or status == 206:  # noqa: PLR2004
+            case 206 | 416 if wants_range or status == 206:  # noqa: PLR2004
                 self._discard()
                 raise Unreadable("the server sent a different part of the video than requested")
         raise Unfit(f"not saved: the server answered {status}", hint=DOWNLOAD_AGAIN)
