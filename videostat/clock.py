@@ -48,7 +48,10 @@ class Clock:
         time.sleep(seconds / self._speed)
 
     def wait(self, inbox: SimpleQueue[T], seconds: float) -> T | None:
-        """Return the next item, or None after `seconds` (at most 0.25 real seconds) or at WAKE_UP."""
+        """Return the next item, or None when the time is up. It waits at most 0.25 real seconds.
+
+        WAKE_UP ends the wait too.
+        """
         try:
             # Four times a second, so that the live view is redrawn and a missed signal is noticed.
             item = inbox.get(timeout=min(max(seconds / self._speed, 0), 0.25))

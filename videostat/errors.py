@@ -62,11 +62,11 @@ class ExitCode(IntEnum):
 
 
 class VideostatError(Exception):
-    """An error with a message for the user, a hint about what to type, and the service's own code.
+    """Base class: an error with a message for the user.
 
-    `name` and `exit_code` are public. `is_retryable`: the same command may succeed later. `sure`: the service used a
-    documented word or code; only such errors are recorded in the history. `about_job`: the error concerns one job,
-    other jobs of the same account may still be answered.
+    `name` and `exit_code` are public. `hint`: what to type next. `code`: the service's own code.
+    `is_retryable`: the same command may succeed later. `about_job`: other jobs of the account may still be answered.
+    `sure`: the service used a documented word or code. Only such errors are recorded in the history.
     """
 
     name = "bug"

@@ -83,7 +83,7 @@ class JobRef:
 
     @classmethod
     def of(cls, job: Job | JobRef | str) -> JobRef:
-        """Return the name of a job, given as Job, JobRef or PROVIDER:ID. Raises TypeError and UsageError."""
+        """Return the name of a job. Raises TypeError, and UsageError for a bad PROVIDER:ID."""
         match job:
             case JobRef():
                 return job
@@ -101,9 +101,9 @@ class JobRef:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The URL of a video, and other URLs that may hold the same video.
+    """The URL of a video, and alternatives.
 
-    The repr hides URLs because they may be signed.
+    `others` may have the same video. The repr hides URLs because they may be signed.
     """
 
     url: str = field(repr=False)
@@ -113,9 +113,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """The saved video of a job. If the job has several videos, `more` has the others and all numbers are sums.
+    """The saved video of a job.
 
-    `resumed`: the bytes that an earlier attempt had left. `skipped`: the video was already on disk.
+    `more`: the other files of a job with several videos; all numbers are sums then.
+    `resumed`: the bytes that an earlier attempt had saved. `skipped`: the video was already on disk.
     """
 
     file: Path
@@ -238,8 +239,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a job, as shown in JSON, `--fields`, `--exec`, the history and the README.
+    """One field in which a job is shown.
 
+    It appears in JSON, `--fields`, `--exec`, the history and the README.
     `about` describes the field. `read` returns its value, which `to_json` converts.
     """
 
@@ -257,7 +259,7 @@ def _read_saved(name: str, job: Job) -> object:
 
 
 def to_json(value: object) -> object:
-    """Convert a field's value to JSON: times to ISO 8601, infinity and NaN to null."""
+    """Convert a field's value to JSON. Times become ISO 8601, infinity and NaN null."""
     match value:
         case datetime():
             return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -43,13 +43,13 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 def make_private_folder(folder: Path) -> None:
-    """Create a folder and its missing parents with mode 0700; existing ones keep their mode. Raises OSError."""
+    """Create a folder and its missing parents with mode 0700. Raises OSError."""
     for each in reversed([folder, *folder.parents]):
         each.mkdir(mode=0o700, exist_ok=True)
 
 
 def create_private_file(path: Path) -> None:
-    """Create an empty file with mode 0600 in a private folder, unless it exists. Raises OSError."""
+    """Create an empty file with mode 0600, unless it exists. Raises OSError."""
     make_private_folder(path.parent)
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

@@ -141,7 +141,7 @@ class Settings:
         self.warnings += self._warn_of_plain_http()
 
     def _read(self, read: Callable[[Path], ConfigFile], path: Path, *, must_exist: bool) -> ConfigFile:
-        """Read a file. If it cannot be opened and the user has not named it, warn once and use an empty one."""
+        """Read a file. One that cannot be opened is an error only if the user has named it."""
         try:
             return read(path)
         except CannotOpen as error:
@@ -304,7 +304,7 @@ def _name_variable(group: str, key: str) -> str:
 
 
 def _strip_paths(base_url: str, paths: Iterable[str]) -> str:
-    """Remove the paths of endpoints from the end of a base URL: people paste `.../v1` or a whole endpoint."""
+    """Remove endpoint paths from a base URL. People paste `.../v1` or a whole endpoint."""
     scheme, _, rest = base_url.partition("://")
     host, *parts = rest.split("/")
     for path in paths:

@@ -75,7 +75,7 @@ class Keys:
         return found.value != refused.value
 
     def confirm(self, group: str, key: Key) -> None:
-        """Note that a key works, so that it can be renewed if it is refused later."""
+        """Record that a key works. It can then be renewed again."""
         if group in self._renewed:
             with self._lock:
                 if self._keys.get(group) == key:
@@ -83,7 +83,7 @@ class Keys:
 
 
 def mask(key: str) -> str:
-    """Return four stars, and the last four characters of a key with at least 16."""
+    """Return four stars, and the last four characters of a long key."""
     is_long = len(key) >= 16  # noqa: PLR2004  # four characters of a shorter key would be too many
     return "****" + (key[-4:] if is_long and key.isprintable() else "")
 

@@ -195,14 +195,14 @@ class History:
             self._warn(f"skipped {damaged} damaged {'record' if damaged == 1 else 'records'} of the history")
 
     def find_file(self, ref: JobRef) -> Path | None:
-        """Return the file to which a job's video was last saved, None if unknown."""
+        """Find the file to which a job's video was last saved."""
         with suppress(UsageError):
             for row in self._file.read(_FILE, (ref.provider, ref.id)) if self._file else ():
                 return Path(os.fsdecode(row["file"]))
         return None
 
     def find_owner(self, file: Path) -> JobRef | None:
-        """Return the job whose video was last saved to this file, None if unknown."""
+        """Find the job whose video was last saved to a file."""
         with suppress(UsageError):
             for row in self._file.read(_OWNER, (os.fsencode(file.absolute()),)) if self._file else ():
                 return JobRef(row["provider"], row["id"])
@@ -216,14 +216,14 @@ class History:
         return None
 
     def find_answered(self, base_url: str, since: datetime) -> set[JobRef]:
-        """Return the jobs about which the service at this address has answered since then."""
+        """Find the jobs about which a service has answered since then."""
         with suppress(UsageError):
             rows = self._file.read(_ANSWERED, (base_url, to_seconds(since))) if self._file else []
             return {JobRef(row["provider"], row["id"]) for row in rows}
         return set()
 
     def find_moment(self, ref: JobRef) -> datetime | None:
-        """Return when a job ended, was submitted or was first seen (the first that is known), None if unknown."""
+        """Return when a job ended, or was submitted, or was first seen. None for an unknown job."""
         with suppress(UsageError, TypeError, ValueError, OverflowError):
             for row in self._file.read(_MOMENT, (ref.provider, ref.id)) if self._file else ():
                 return from_seconds(row["moment"])
@@ -273,7 +273,7 @@ class History:
                 values |= {"submitted": page[-1]["submitted"], "rowid": page[-1]["rowid"]}
 
     def _keep_missing(self, page: list[Row]) -> list[Row]:
-        """Return the full rows of the jobs whose file is missing. Reading all rows in full would take twice as long."""
+        """Read the full rows of jobs whose file is missing. Reading all in full takes twice as long."""
         missing = [str(row["rowid"]) for row in page if not _is_there(row["file"])]
         whole = f"SELECT {_COLUMNS} FROM job WHERE rowid IN ({','.join(missing)}) {_NEWEST}"  # noqa: S608 - only numbers are inserted
         return self._file.read(whole, {}) if self._file and missing else []

@@ -77,7 +77,7 @@ class Database:
         self._db: sqlite3.Connection | None = None
 
     def write(self, statements: Sequence[tuple[str, Sequence[Values]]]) -> None:
-        """Execute each statement for each of its rows in one transaction, and flush it to the disk."""
+        """Execute statements in one transaction and flush it. Each statement runs once per row."""
 
         def execute(db: sqlite3.Connection) -> sqlite3.Cursor:
             cursor = db.execute("BEGIN IMMEDIATE")

@@ -80,6 +80,6 @@ def make_path() -> str:
 
 
 def join_url(base: str, path: str) -> str:
-    """Append the path to the public base URL, unless the base already ends with it."""
+    """Append the path to a public base URL that does not end with it."""
     base = base.rstrip("/")
     return base if urlsplit(base).path.endswith(path) else base + path

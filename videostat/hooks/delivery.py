@@ -63,7 +63,7 @@ def find_senders(delivery: Delivery, locks: Mapping[str, tuple[str | None, str |
 
 
 def find_ids(delivery: Delivery, ids: Collection[str]) -> list[str]:
-    """Return the ids that are a string in the delivery's JSON or query, each once.
+    """Find the ids among the strings of a delivery's JSON or query.
 
     The names of the fields do not matter, because they differ between services and versions.
     """
@@ -72,7 +72,7 @@ def find_ids(delivery: Delivery, ids: Collection[str]) -> list[str]:
 
 
 def _iter_strings(delivery: Delivery) -> Iterator[str]:
-    """Yield the values of the query, then the strings of the JSON, the outermost first."""
+    """Yield the values of the query and the strings of the JSON, outermost first."""
     yield from (value for _, value in parse_qsl(delivery.query, max_num_fields=None))
     level: deque[object] = deque([delivery.content])
     while level:

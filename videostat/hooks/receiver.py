@@ -215,7 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
         return hmac.compare_digest(self._target[0].encode(), self.server.path)
 
     def _find_refusal(self) -> HTTPStatus | None:
-        """Return the status for a request whose body must not be read, None if it may be."""
+        """Return the status that refuses a request, None if its body may be read."""
         lengths = self.headers.get_all("Content-Length", [])
         is_chunked = "Transfer-Encoding" in self.headers
         if not self._is_hook:

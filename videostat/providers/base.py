@@ -69,7 +69,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list. `total`: the jobs on all pages. `rows`: the rows of this page, also the unreadable ones."""
+    """One page of a list.
+
+    `total`: the jobs on all pages. `rows`: the rows of this page, also the unreadable ones.
+    """
 
     jobs: tuple[Job, ...]
     total: int | None
@@ -78,10 +81,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A GET endpoint that lists jobs, with the parameters `page` (from 1) and `size_param`.
+    """A GET endpoint that lists jobs.
 
+    Its parameters are `page`, from 1, and `size_param`. `documented_size`: the page size in the service's own example.
     `parse` receives the provider's name and the body, and returns None if there is no list in it.
-    `documented_size`: the page size in the service's own example.
     """
 
     path: str

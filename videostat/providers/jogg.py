@@ -110,7 +110,7 @@ def _read_id(row: object) -> str | None:
 
 
 def read_announcement(kind: str, delivery: object) -> str | None:
-    """Return the id of the job in a delivery, None if it is of another kind.
+    """Return the id of the job in a delivery, None for another kind.
 
     https://docs.jogg.ai/api-reference/v2/API%20Documentation/WebhookIntegration
     """

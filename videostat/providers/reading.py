@@ -119,13 +119,13 @@ def read_seconds(value: object) -> float | None:
 
 
 def read_percent(value: object) -> float | None:
-    """Read a percentage from 0 to 100, from a number or a text such as "45%"."""
+    """Read a percentage, 0 to 100, from a number or from "45%"."""
     read = read_number(value.strip().removesuffix("%") if isinstance(value, str) else value)
     return None if read is None else min(max(read, 0.0), 100.0)
 
 
 def read_time(value: object) -> datetime | None:
-    """Read a time from ISO 8601 (in UTC without a zone), Unix seconds or Unix milliseconds. 0 means None."""
+    """Read a time from ISO 8601, Unix seconds or Unix milliseconds. The default zone is UTC; 0 means None."""
     seconds = read_number(value)
     try:
         if seconds is not None:
@@ -142,7 +142,7 @@ def read_time(value: object) -> datetime | None:
 
 
 def read_url(value: object) -> str | None:
-    """Read an http or https URL with a host, or a path that begins with "/" (relative to the base URL)."""
+    """Read a whole http or https URL, or a path relative to the base URL."""
     value = value.strip(" \t\r\n") if isinstance(value, str) else value
     if not isinstance(value, str) or not re.fullmatch(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+", value):
         return None
@@ -177,7 +177,7 @@ def _read_urls(value: object, depth: int = 3) -> list[str]:
 
 
 def find_foreign_url(value: object, depth: int = 6) -> str | None:
-    """Find the first URL of any kind in an answer, such as `gs://` and `s3://`."""
+    """Find the first URL of any kind, such as `gs://`, in an answer."""
     if isinstance(value, str):
         return value.strip() if re.match(r"\s*(https?|gs|s3|oss|cos|tos)://[^\s]", value) else None
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -185,7 +185,7 @@ def find_foreign_url(value: object, depth: int = 6) -> str | None:
 
 
 def unwrap(value: object) -> object:
-    """Decode a text that contains JSON, and replace a list of one entry by that entry."""
+    """Decode JSON in a text, and replace a list of one entry by that entry."""
     if isinstance(value, str) and value.lstrip()[:1] in {"{", "["} and len(value) < _LONGEST_JSON:
         try:
             value = json.loads(value)
@@ -229,14 +229,14 @@ def match_state(word: str | None, words: Mapping[str, State] = WORDS) -> State:
 
 
 def read_state(word: str | None, own: Mapping[str, State]) -> tuple[State, bool]:
-    """Return the state for a service's word, and whether the provider's own table `own` has that word."""
+    """Find the state for a service's word. It is sure if the provider's own table has the word."""
     found = match_state(word, own)
     shared = match_state(word) if found is State.UNKNOWN else found
     return shared, found is shared
 
 
 def apply_state(job: Job, task: Mapping[str, Any], own: Mapping[str, State]) -> Job:
-    """Set a job's state from its task, and its videos or its error to match."""
+    """Set the state of a job from its task, and its videos or its error."""
     status = read_word(task)
     found, sure = read_state(status, own)
     job = replace(job, status=status, state=found, sure=sure)
@@ -264,17 +264,17 @@ def add_video(job: Job, task: Mapping[str, Any]) -> Job:
 
 
 def pick_fields(task: Mapping[str, Any], *names: str) -> dict[str, object]:
-    """Return the named fields of a task that are a text or a number."""
+    """Return those fields of a task that are a text or a number."""
     return {name: task[name] for name in names if read_text(task.get(name)) is not None}
 
 
 def make_id_reader(*paths: tuple[str, ...]) -> Callable[[object], str | None]:
-    """Make a function that reads the id in the answer to a request that creates a job."""
+    """Make a function that reads the id of a new job in an answer."""
     return lambda body: read_first(read_text, unwrap(body), paths)
 
 
 def read_failure(error: object) -> tuple[str | None, str | None]:
-    """Read the message and the code of an `error`, which may be a text or an object."""
+    """Read the message and the code of an error, a text or an object."""
     if isinstance(error, dict):
         return read_text(error.get("message")), read_text(error.get("code"))
     return read_text(error), None

@@ -68,7 +68,7 @@ def parse_job(ref: JobRef, task: Mapping[str, Any]) -> Job:
 
 
 def parse_video(ref: JobRef, body: Mapping[str, Any]) -> Job:
-    """Read the expiry of a video's URL; the URL itself is found like that of any video."""
+    """Read the expiry of a video's URL. `reading` finds the URL itself."""
     return Job(ref=ref, expires_at=read_first(read_time, body, (("expiresAt",), ("data", "expiresAt"))))
 
 

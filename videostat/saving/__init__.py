@@ -213,7 +213,7 @@ class _Download:
         return self.waiting[0]
 
     def _count_try(self) -> None:
-        """Count a failed attempt, and reset the other counters if the file has grown."""
+        """Count a failed attempt. If the file has grown, reset the other counters."""
         self.tries += 1
         if (size := self.attempt.part.size) > self.furthest:
             self.furthest, self.grown_at = size, self.attempt.clock.monotonic()
@@ -258,7 +258,7 @@ class _Download:
             self._look_later(problems[0])
 
     def _look_later(self, problem: Retryable) -> None:
-        """Wait for a new video to appear at its URL; ask for a new URL of any other video."""
+        """Wait until a new video appears at its URL. For any other video, ask for a new URL."""
         pause = next(self.looks, None) if self.source.is_fresh else None
         if pause is not None:
             self._sleep(pause, problem)
@@ -275,7 +275,7 @@ class _Download:
         self._use_link(None)
 
     def _pause(self, problem: Retryable) -> None:
-        """Wait before the next try. Raises NotSaved if the time is up or the server asks for too long a pause."""
+        """Wait before the next try. Raises NotSaved if the pause would be too long."""
         self.pause = BETWEEN_TRIES.lengthen(self.pause)
         asked = problem.retry_after or 0
         longest = LONGEST_LIMIT if isinstance(problem, RateLimited) else LONGEST_RETRY_AFTER

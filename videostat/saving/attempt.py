@@ -52,12 +52,13 @@ class Body(Protocol):
 
     @property
     def end_is_known(self) -> bool:
-        """Whether HTTP has confirmed the end, by the length or by the last chunk. Valid after the last read."""
+        """Whether HTTP has confirmed the end. Valid after the last read."""
 
     def read1(self, size: int, /) -> bytes:
-        """Return at most `size` raw bytes as soon as some arrive, b"" at the end or when the connection closes.
+        """Return the next raw bytes, at most `size`, as soon as some arrive.
 
-        Raises Unreachable for network errors, timeouts and a broken chunked body, after all received bytes.
+        b"" means the end or a closed connection. Raises Unreachable for network errors, timeouts and a broken chunked
+        body, but only after it has returned all received bytes.
         """
 
     def __enter__(self) -> Self: ...
@@ -100,7 +101,7 @@ class Unfit(NotSaved):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt to download the rest of a video, and the check of the whole file.
+    """One request for the rest of a video, and the check of the file.
 
     `known_hosts`: the hosts that have answered in this run.
     """
@@ -189,7 +190,7 @@ class Attempt:
         return self._append(chain([bytes(head)], pieces), total)
 
     def _continues_part(self, body: Body) -> bool:
-        """Return whether the response continues the part exactly, or confirms that it is complete."""
+        """Return whether the response continues the part, or confirms that it is complete."""
         headers, size, version = body.headers, self.part.size, self.part.version
         content_range = headers.get("content-range", "").lower()
         if body.status == 416:  # noqa: PLR2004  Range Not Satisfiable
@@ -285,7 +286,7 @@ def _ensure_answered(body: Body) -> None:
 
 
 def _read_whole_length(headers: Mapping[str, str]) -> int | None:
-    """Return the length of a range response that has the whole video, as some servers send; else None."""
+    """Return the length of a range response with the whole video, else None. Some servers send one."""
     length = read_length(headers)
     whole = length and headers.get("content-range", "").lower() == f"bytes 0-{length - 1}/{length}"
     return length if whole else None

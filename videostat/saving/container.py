@@ -79,12 +79,12 @@ def name_content(head: bytes) -> Content:
 
 
 def may_be_result(head: bytes) -> bool:
-    """Return whether a service may have made this as the result of a job, judged by the first bytes."""
+    """Return whether these first bytes may belong to the result of a job."""
     return is_video_start(head[:HEAD_BYTES]) or name_content(head).is_result
 
 
 def inspect(fd: int) -> VideoFile:
-    """Check that a file is a whole video. Raises NotAVideo, whose message names the content."""
+    """Check that a file is a whole video. Raises NotAVideo with the name of the content."""
     reader = Reader(fd)
     head = reader.read(0, HEAD_BYTES)
     if not is_video_start(head):

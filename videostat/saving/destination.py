@@ -120,7 +120,7 @@ class Destination:
         return replace(self, path=self.path.with_name(f"{self.path.name.removesuffix(ending)} ({number}){ending}"))
 
     def reserve(self) -> None:
-        """Create an empty part if there is no video yet, so that a later run knows that this one did not finish."""
+        """Create an empty part if there is no video yet. It tells a later run that this one did not finish."""
         with suppress(OSError):
             if not any(os.path.lexists(self.name_file(extension)) for extension in EXTENSIONS):
                 os.close(os.open(self.part, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666))
@@ -138,9 +138,9 @@ class Destination:
         return join_saved([saved for saved in found if saved]) if found[0] else None
 
     def find_saved(self, *, overwrite: bool = False) -> Saved | None:
-        """Return the saved video if it is whole, None if there is none or `overwrite` is set.
+        """Find the saved video, None if there is none or `overwrite` is set.
 
-        Raises NotSaved if another file has its name.
+        Raises NotSaved if another file, or a broken one, has its name.
         """
         with translate_disk_errors(self):
             for file in map(self.name_file, EXTENSIONS):
@@ -169,7 +169,7 @@ def join_saved(videos: Sequence[Saved]) -> Saved:
 
 
 def ensure_writable(destinations: Iterable[Destination], *, overwrite: bool) -> None:
-    """Raise UsageError if a video cannot be saved in its folder, before it is downloaded."""
+    """Raise UsageError if a folder cannot be written to. Call this before the downloads."""
     find_obstacle = cache(_find_obstacle)
     for destination in destinations:
         folder = destination.path.absolute().parent
@@ -181,7 +181,7 @@ def ensure_writable(destinations: Iterable[Destination], *, overwrite: bool) -> 
 
 
 def _find_obstacle(folder: Path) -> Path | None:
-    """Return the path that prevents writing to a folder: the folder or its nearest existing parent."""
+    """Return the path that prevents writing: the folder or its nearest existing parent."""
     there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
     return None if os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK) else there  # noqa: PTH112  as above
 
@@ -193,7 +193,7 @@ def _is_saved(destination: Destination, *, overwrite: bool) -> bool:
 
 
 def ensure_distinct(destinations: Iterable[Destination]) -> None:
-    """Raise UsageError if two jobs would use the same file, also on a disk that ignores case or Unicode forms."""
+    """Raise UsageError if two jobs would use the same file. Some disks ignore case and Unicode forms."""
     seen: dict[str, Destination] = {}
     for each in destinations:
         key = unicodedata.normalize("NFC", str(each.path).casefold())
@@ -258,7 +258,7 @@ def translate_disk_errors(destination: Destination) -> Iterator[None]:
 
 
 def stat_regular_file(path: Path) -> os.stat_result | None:
-    """Return the status of a regular file, None if it does not exist. Raises NotSaved for anything else."""
+    """Return the status of a file, None without one. Raises NotSaved if it is not a regular file."""
     try:
         status = path.lstat()
     except FileNotFoundError:

@@ -129,6 +129,6 @@ def _read_element(reader: Reader, offset: int, end: int) -> _Element | None:
 
 
 def _measure_width(header: bytes, offset: int) -> int:
-    """Return the number of bytes of the variable-length number at an offset, 0 if there is none."""
+    """Return the length in bytes of the number at an offset, 0 without one."""
     first = header[offset] if offset < len(header) else 0
     return 9 - first.bit_length() if first else 0

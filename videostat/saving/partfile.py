@@ -37,8 +37,9 @@ class Busy(NotSaved):
 
 
 class Part:
-    """The locked `.part` file of a download, and a side-car with the version of its bytes.
+    """The locked `.part` file of a download, with its side-car.
 
+    The side-car records the version of the bytes.
     As a context manager, it removes what a later run cannot use. `kept`: files with received bytes that are not
     provably a whole video. Disks without locks or fsync are used without them.
     """
@@ -78,7 +79,7 @@ class Part:
                 os.close(self.fd)
 
     def ensure_room(self, total: int) -> None:
-        """Raise NotSaved if the disk has no room for a video of `total` bytes."""
+        """Raise NotSaved if the disk has no room for `total` bytes."""
         try:
             disk = os.fstatvfs(self.fd)
         except OSError:
@@ -118,7 +119,7 @@ class Part:
             self.version = Version("", version.total, version.digest)
 
     def set_aside(self) -> bool:
-        """Keep a file that is not provably whole under another name, and start with an empty part.
+        """Rename a file that is not provably whole, and start with an empty part.
 
         At most two files of different lengths are kept per job. Returns whether one of this length existed before.
         """

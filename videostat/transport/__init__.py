@@ -200,7 +200,7 @@ class Body:
         self.retry_after = read_retry_after(self.headers, now)
 
     def read1(self, size: int) -> bytes:
-        """Return at most `size` bytes as soon as some arrive, b"" at the end. Raises Unreachable."""
+        """Return the next bytes, at most `size`. b"" means the end. Raises Unreachable."""
         with translate_errors(self._url):
             self._deadline.allow(READ_SECONDS)
             # read() and readinto() would lose the last bytes when the connection is cut.
@@ -226,7 +226,7 @@ def _prepare_account(base_url: str, auth: tuple[tuple[str, str], ...]) -> Reques
 
 
 def _quote_target(url: str) -> str:
-    """Return a URL's path and query unchanged, but quote the characters that HTTP forbids."""
+    """Return path and query of a URL. Only characters that HTTP forbids are quoted."""
     written = _PATH_AND_QUERY.match(url)
     return _QUOTED.sub(lambda found: quote(found[0]), written[1] or "/") if written else ""
 

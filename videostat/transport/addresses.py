@@ -41,7 +41,7 @@ def is_private(address: str) -> bool:
 def find_media_addresses(
     resolve: Resolve, homes: Collection[str], scheme: str, host: str, port: int, *, allow_private: bool
 ) -> list[str]:
-    """Resolve a video's host and return its addresses, if videos may come from them.
+    """Resolve a video's host and check that its addresses are allowed.
 
     https is allowed from public addresses, and with `allow_private` from all. http is allowed only from private ones.
     Local proxies such as Clash and Surge give every name an address in 198.18.0.0/15. Such an address is allowed if one

@@ -79,7 +79,7 @@ class Adapter(HTTPAdapter):
         """Do nothing. requests would load and trust its own certificates for every connection."""
 
     def request_url(self, request: Any, proxies: Any) -> Target:
-        """Return the URL for urllib3, with the unchanged form to send and the deadline."""
+        """Return the URL for urllib3, with the form to send and the deadline."""
         url = super().request_url(request, proxies)
         target = Target(url)
         target.raw = url.removesuffix(request.path_url) + request.target if request.target else url
@@ -146,7 +146,7 @@ class Session(requests.Session):
 
 
 def find_proxies(site: str) -> dict[str, str]:
-    """Return the proxies that the environment names for a site, as requests expects them. Raises InvalidProxyURL."""
+    """Return the proxies for a site from the environment, as requests expects them. Raises InvalidProxyURL."""
     proxies = get_environ_proxies(site)
     proxy = select_proxy(site, proxies)
     if not proxy:

@@ -50,7 +50,7 @@ def format_line(start: str, headers: Mapping[str, str], auth: Mapping[str, str],
 
 @contextmanager
 def hide_queries() -> Iterator[None]:
-    """Remove URL queries from the log lines of urllib3 while the block runs, in this thread."""
+    """Hide URL queries in the log lines of urllib3, in this thread."""
     before = _is_asking.set(True)
     try:
         yield
@@ -68,7 +68,7 @@ logging.getLogger("urllib3.connectionpool").addFilter(_hide_queries_in)
 
 
 def make_printable(line: str) -> str:
-    """Escape the control characters that could move the cursor or hide text in a terminal."""
+    """Escape characters that could move the cursor or hide text."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
 
 
