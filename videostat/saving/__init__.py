@@ -132,7 +132,7 @@ def _mention_kept_files(part: Part) -> Iterator[None]:
         raise NotSaved(f"{error}; the received bytes are kept as {files}", hint=error.hint, code=error.code) from error
 
 
-class _NoAddressError(Exception):
+class _NoUrlError(Exception):
     """The service has no URL at the moment."""
 
     def __init__(self, problem: Retryable) -> None:
@@ -159,7 +159,7 @@ class _Download:
     link: Link | None = None
     links: int = 0
     asked_at: float = -math.inf
-    looks: Iterator[int] = field(default_factory=lambda: iter(FRESH_PAUSES))
+    fresh_pauses: Iterator[int] = field(default_factory=lambda: iter(FRESH_PAUSES))
     is_missing: bool = False
     tries: int = 0
     furthest: int = 0
@@ -176,14 +176,14 @@ class _Download:
             try:
                 with self.slot:
                     attempt.ensure_in_time()
-                    resumed, end_is_known = attempt.fetch(self._find_address())
+                    resumed, end_is_known = attempt.fetch(self._find_url())
                 extension = attempt.check(end_is_known=end_is_known)
-            except _NoAddressError as none:
+            except _NoUrlError as none:
                 self._count_try()
                 self._pause(none.problem)
             except Unfit as problem:
                 self._count_try()
-                self._drop_address(problem)
+                self._drop_url(problem)
             except Retryable as problem:
                 self._count_try()
                 self._handle_problem(problem)
@@ -196,11 +196,11 @@ class _Download:
         if link:
             self.links += 1
 
-    def _find_address(self) -> str:
-        """Return the URL to try. Raises _NoAddressError if the service has none at the moment."""
+    def _find_url(self) -> str:
+        """Return the URL to try. Raises _NoUrlError if the service has none at the moment."""
         expires_at = self.link and self.link.expires_at
         if expires_at and self.attempt.clock.now() + EXPIRY_MARGIN >= expires_at:
-            self._renew_link(Refused("the video's URL has expired"))
+            self._drop_link(Refused("the video's URL has expired"))
         if self.link is None:
             early = self.asked_at + self.source.floor - self.attempt.clock.monotonic()
             if early > 0:
@@ -209,7 +209,7 @@ class _Download:
             try:
                 self._use_link(self.source.resolve())
             except Retryable as problem:
-                raise _NoAddressError(problem) from problem
+                raise _NoUrlError(problem) from problem
         return self.waiting[0]
 
     def _count_try(self) -> None:
@@ -219,7 +219,7 @@ class _Download:
             self.furthest, self.grown_at = size, self.attempt.clock.monotonic()
             self.unreadable, self.pause, self.is_missing = 0, 0, False
 
-    def _drop_address(self, problem: NotSaved) -> None:
+    def _drop_url(self, problem: NotSaved) -> None:
         """Remove a URL for the rest of the download."""
         self.unfit = self.unfit or problem
         self.waiting.popleft()
@@ -233,7 +233,7 @@ class _Download:
         if isinstance(problem, Unreadable):
             self.unreadable += 1
             if self.unreadable == UNREADABLE_TRIES:
-                return self._drop_address(_make_error(str(problem), problem.hint))
+                return self._drop_url(_make_error(str(problem), problem.hint))
             return self._pause(problem)
         if self.attempt.part.size and not isinstance(problem, Missing | Refused):
             return self._pause(problem)
@@ -251,25 +251,25 @@ class _Download:
         refusal = next((each for each in problems if isinstance(each, Refused)), None)
         trouble = next((each for each in problems if not isinstance(each, Refused | Missing)), None)
         if refusal:
-            self._renew_link(refusal)
+            self._drop_link(refusal)
         elif trouble:
             self._pause(trouble)
         else:
-            self._look_later(problems[0])
+            self._handle_missing(problems[0])
 
-    def _look_later(self, problem: Retryable) -> None:
+    def _handle_missing(self, problem: Retryable) -> None:
         """Wait until a new video appears at its URL. For any other video, ask for a new URL."""
-        pause = next(self.looks, None) if self.source.is_fresh else None
+        pause = next(self.fresh_pauses, None) if self.source.is_fresh else None
         if pause is not None:
             self._sleep(pause, problem)
         elif self.is_missing:
             raise self.unfit or _make_error(str(problem), _LATER if self.source.is_fresh else _GONE)
         else:
             self.is_missing = True
-            self._renew_link(problem)
+            self._drop_link(problem)
 
-    def _renew_link(self, problem: Retryable) -> None:
-        """Drop the link, so that the service is asked for a new one. Raises NotSaved after the last link."""
+    def _drop_link(self, problem: Retryable) -> None:
+        """Drop the link, so that a new one is requested. Raises NotSaved after the last link."""
         if self.links >= self.source.most_links:
             raise self.unfit or _make_error(str(problem), _GONE)
         self._use_link(None)

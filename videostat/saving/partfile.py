@@ -39,9 +39,9 @@ class Busy(NotSaved):
 class Part:
     """The locked `.part` file of a download, with its side-car.
 
-    The side-car records the version of the bytes.
-    As a context manager, it removes what a later run cannot use. `kept`: files with received bytes that are not
-    provably a whole video. Disks without locks or fsync are used without them.
+    The side-car records the version of the bytes. As a context manager, it removes what a later run cannot use. Disks
+    without locks or fsync are used without them.
+    `kept`: files with received bytes that are not provably a whole video.
     """
 
     def __init__(self, destination: Destination, sleep: Callable[[float], object] = time.sleep) -> None:
