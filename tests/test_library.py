@@ -86,7 +86,7 @@ def test_a_missing_key_is_the_problem_of_its_job() -> None:
     ("job", "error", "sentence"),
     [
         ("jogg", UsageError, "'jogg' is not PROVIDER:ID"),
-        ("nowhere:1", ConfigError, "'nowhere' is no service"),
+        ("nowhere:1", ConfigError, "unknown service or account 'nowhere'"),
         ("jogg:a/b", UsageError, "'a/b' is not a job id"),
         ("doubao:1", ConfigError, "doubao needs a base URL"),
         (["jogg:1", 2], TypeError, "a job is a Job, a JobRef or 'PROVIDER:ID', not int"),
@@ -175,11 +175,15 @@ def test_keys_that_are_given_come_before_all_others(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("keys", "error", "sentence"),
     [
-        ({"joggg": "k"}, ConfigError, "'joggg' is no service"),
-        ({"jogg": "two words"}, ConfigError, "the key that was given for jogg must be a key without spaces"),
-        ({"jogg": ""}, ConfigError, "the key that was given for jogg must be"),
-        ({"jogg": None}, ConfigError, "the key that was given for jogg must be"),
-        ({"jogg": "one", "jogg-avatar": "two"}, ConfigError, "jogg-avatar shares the key of jogg, and two were given"),
+        ({"joggg": "k"}, ConfigError, "unknown service or account 'joggg'"),
+        ({"jogg": "two words"}, ConfigError, "the given key of jogg must be a key without spaces"),
+        ({"jogg": ""}, ConfigError, "the given key of jogg must be"),
+        ({"jogg": None}, ConfigError, "the given key of jogg must be"),
+        (
+            {"jogg": "one", "jogg-avatar": "two"},
+            ConfigError,
+            "jogg-avatar shares its key with jogg, but two keys were given",
+        ),
         ("jogg", TypeError, "keys are a mapping .*, not str"),
     ],
 )
@@ -245,7 +249,7 @@ def test_a_video_that_is_there_is_not_fetched_again(sandbox: Sandbox, tmp_path: 
     assert (again.file, again.skipped) == (first.file, True)
     assert len(sandbox.requests) == asked
     assert not save("jogg:demo-done", tmp_path, overwrite=True).skipped
-    with pytest.raises(NotSaved, match="is there already"):
+    with pytest.raises(NotSaved, match="already exists"):
         save("jogg:demo-done", first.file)
 
 
@@ -295,8 +299,8 @@ def test_a_job_that_is_known_to_have_failed_is_not_asked_for(sandbox: Sandbox, t
         ("jogg:proj_1", "a" * 300 + ".mp4", NotSaved, "File name too long"),
         ("jogg:proj_1", None, TypeError, "NoneType"),
         (5, "clip.mp4", TypeError, "a job is"),
-        ("nowhere:1", "clip.mp4", ConfigError, "'nowhere' is no service"),
-        ("jogg:proj_1", f"{__file__}/clip.mp4", UsageError, "nothing can be saved"),
+        ("nowhere:1", "clip.mp4", ConfigError, "unknown service or account 'nowhere'"),
+        ("jogg:proj_1", f"{__file__}/clip.mp4", UsageError, "cannot save in"),
         ("jogg:proj_1", "clip.mp4", KeyMissing, "no key"),
     ],
 )

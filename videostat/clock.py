@@ -1,4 +1,4 @@
-"""Tell the time, wait, read and write durations, and grow the pause between two tries."""
+"""Time: the clock, durations as text, and pauses between retries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# In an inbox, what only ends a wait: no signal has this number.
+# An inbox item that only ends the wait. No signal has this number.
 WAKE_UP = 0
 
 _SECONDS = {"bare": 1, "d": 86400, "h": 3600, "m": 60, "s": 1}
@@ -22,12 +22,12 @@ _NUMBER = r"\d{1,9}(?:\.\d{1,20})?"
 _DURATION = re.compile(
     rf"(?P<bare>{_NUMBER})|(?=\d)" + "".join(rf"(?:(?P<{unit}>{_NUMBER}){unit})?" for unit in "dhms"), re.ASCII
 )
-# Ten years: now plus, or minus, a duration must still be a date.
+# Ten years: now plus or minus a duration must still be a valid date.
 _LONGEST = 3650 * 86400
 
 
 class Clock:
-    """Wall time, monotonic time and waiting, in seconds; with `speed` 30, half a minute passes in one second."""
+    """Wall time, monotonic time and sleeping, in seconds. With `speed=30`, half a minute takes one real second."""
 
     def __init__(self, speed: float = 1) -> None:
         self._speed = speed
@@ -35,19 +35,25 @@ class Clock:
         self._began_at = datetime.now(UTC)
 
     def monotonic(self) -> float:
+        """Return the seconds since the clock was made."""
         return (time.monotonic() - self._began) * self._speed
 
     def now(self) -> datetime:
-        # Not from the monotonic clock: that one stands still while the computer is asleep.
+        """Return the current date and time, in UTC."""
+        # The monotonic clock would be wrong: it stops while the computer sleeps.
         return self._began_at + (datetime.now(UTC) - self._began_at) * self._speed
 
     def sleep(self, seconds: float) -> None:
+        """Sleep for this many seconds of the clock."""
         time.sleep(seconds / self._speed)
 
     def wait(self, inbox: SimpleQueue[T], seconds: float) -> T | None:
-        """Return the next item, or None after `seconds`, at most after a quarter of a real second, and at a wake-up."""
+        """Return the next item, or None when the time is up. It waits at most 0.25 real seconds.
+
+        WAKE_UP ends the wait too.
+        """
         try:
-            # Four times a second, whatever happens: for the live view, and for a signal that did not wake us.
+            # Four times a second, so that the live view is redrawn and a missed signal is noticed.
             item = inbox.get(timeout=min(max(seconds / self._speed, 0), 0.25))
         except queue.Empty:
             return None
@@ -56,18 +62,18 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """The pause between two tries, in seconds: it doubles, from `first` to `longest`."""
+    """Pauses between retries, in seconds: each is twice the last, from `first` to `longest`."""
 
     first: float
     longest: float
 
     def lengthen(self, pause: float) -> float:
-        """Return the pause that follows this one; 0 stands for none yet."""
+        """Return the pause after this one. Pass 0 for the first."""
         return max(self.first, min(pause * 2, self.longest))
 
 
 def to_local(moment: datetime) -> datetime:
-    """Return the same moment in the time of this place; in UTC where TZ names a zone that cannot be."""
+    """Convert a moment to local time; leave it in UTC if the time zone in TZ is not valid."""
     try:
         return moment.astimezone()
     except (ValueError, OverflowError):
@@ -75,7 +81,7 @@ def to_local(moment: datetime) -> datetime:
 
 
 def parse_duration(text: str) -> float:
-    """Read seconds from `90`, `45s`, `10m`, `1h30m` or `7d`, ten years at most. Raises ValueError."""
+    """Parse `90`, `45s`, `10m`, `1h30m` or `7d` into seconds, at most ten years. Raises ValueError."""
     match = _DURATION.fullmatch(text)
     if not match:
         raise ValueError(text)
@@ -86,8 +92,8 @@ def parse_duration(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """Write seconds as one would type them: 45s, 3m12s, 1h05m."""
-    if 0 < seconds < 0.5:  # noqa: PLR2004 - what would be written as 0, which is none, or for ever
+    """Format seconds in the form that people type: 45s, 3m12s, 1h05m."""
+    if 0 < seconds < 0.5:  # noqa: PLR2004 - would be rounded to 0s, which means no time or no limit
         return "<1s"
     minutes, rest = divmod(round(seconds), 60)
     if not minutes:

@@ -1,33 +1,33 @@
-"""Everything that can go wrong, and what the shell is told.
+"""All errors of videostat, each with its name and exit code.
 
     VideostatError
-    ├── UsageError            2    the command line cannot be carried out
-    │   └── ConfigError       2    nor can the configuration
+    ├── UsageError            2    the command line is not valid
+    │   └── ConfigError       2    the configuration is not valid
     ├── KeyRefused            3    three jobs in a row mean the key
     │   └── KeyMissing        3
     ├── OutOfCredit           4
-    ├── ServiceError          6    the service refuses, and asking again will not help
-    ├── Untrusted             6    a certificate or address we must not follow
+    ├── ServiceError          6    the service refuses the request for good
+    ├── Untrusted             6    a certificate, redirect or address that must not be followed
     │   └── Redirected        6
     ├── JobFailed             5    there is no video to save
-    ├── NotFound              7    believed after 20 seconds
+    ├── NotFound              7    final once the service has repeated it after 20 seconds
     ├── Gone                  7    expired, or deleted
-    ├── NotSaved              9    the video exists, its file does not: download again
+    ├── NotSaved              9    the video exists but was not saved: download again
     ├── ExecFailed           10
-    ├── OutputClosed        141    whoever read our stdout is gone
+    ├── OutputClosed        141    the reader of stdout has gone
     ├── Stopped                    the wait ended before the job did
     │   ├── TimedOut        124
     │   └── Interrupted     128 + signal
-    └── Retryable                  asked again until the deadline
+    └── Retryable                  retried until the deadline
         ├── RateLimited       4
         ├── ServerError       6
         ├── Unreachable       6
-        │   └── NoConnection  6    the service has not even seen the request
+        │   └── NoConnection  6    the request never reached the service
         ├── Unreadable        6    an answer that is not what the service documents
-        ├── KeyChanged        6    the request bore a key that is no longer in use
+        ├── KeyChanged        6    the request used a key that has been replaced
         └── NotReady          8
 
-A job that *failed* is a result, not an error: see models.State. Only `save`, which has no other result, raises it.
+A failed job is a result (see models.State). Only the library's `save` raises JobFailed for it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """What the process tells its caller; public, never renumbered."""
+    """Exit codes of the command. They are public and never change."""
 
     OK = 0
     BUG = 1
@@ -62,11 +62,11 @@ class ExitCode(IntEnum):
 
 
 class VideostatError(Exception):
-    """Something that a person must be told: a plain sentence, a hint that says what to type, the service's own code.
+    """Base class: an error with a message for the user.
 
-    `name` and `exit_code` are public. `is_retryable`: the same command can work later. `sure`: the service said it in
-    a word or code that it documents; only that is recorded of a job. `about_job`: it is this job's alone, and the next
-    one of its account may well be answered.
+    `name` and `exit_code` are public. `hint`: what to type next. `code`: the service's own code.
+    `is_retryable`: the same command may succeed later. `about_job`: other jobs of the account may still be answered.
+    `sure`: the service used a documented word or code. Only such errors are recorded in the history.
     """
 
     name = "bug"
@@ -81,30 +81,30 @@ class VideostatError(Exception):
         self.sure = sure
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle without `__init__`, whose parameters differ from class to class and are not `args`."""
+        """Support pickling: skip `__init__`, whose parameters differ between the classes."""
         return type(self).__new__, (type(self), *self.args), vars(self)
 
 
 class UsageError(VideostatError):
-    """The command line cannot be carried out."""
+    """The command line is not valid."""
 
     name, exit_code = "usage_error", ExitCode.USAGE
 
 
 class ConfigError(UsageError):
-    """The configuration cannot be used."""
+    """The configuration is not valid."""
 
     name = "config_error"
 
 
 class KeyRefused(VideostatError):
-    """The service refuses the key."""
+    """The service refused the API key."""
 
     name, exit_code = "key_refused", ExitCode.KEY
 
 
 class KeyMissing(KeyRefused):
-    """No key is configured, or it cannot be read."""
+    """No API key is configured, or it cannot be read."""
 
     name = "key_missing"
 
@@ -116,7 +116,7 @@ class OutOfCredit(VideostatError):
 
 
 class ServiceError(VideostatError):
-    """The service refuses the request, and asking again will not help."""
+    """The service refused the request; asking again will not help."""
 
     name, exit_code = "service_error", ExitCode.UNKNOWN
 
@@ -134,7 +134,7 @@ class JobFailed(VideostatError):
 
 
 class Redirected(Untrusted):
-    """The service sends us to another address; `location` is the whole of it."""
+    """The service redirects to another address; `location` is the full URL."""
 
     name = "redirected"
     location = ""
@@ -153,31 +153,31 @@ class Gone(VideostatError):
 
 
 class NotSaved(VideostatError):
-    """The video exists, its file does not: download again."""
+    """The video exists but was not saved; downloading again may work."""
 
     name, exit_code, is_retryable = "not_saved", ExitCode.NOT_SAVED, True
 
 
 class ExecFailed(VideostatError):
-    """The person's own command failed."""
+    """The command given with --exec failed."""
 
     name, exit_code = "exec_failed", ExitCode.EXEC
 
 
 class OutputClosed(VideostatError):
-    """Nobody reads stdout any more."""
+    """The reader of stdout has closed it."""
 
     name, exit_code = "output_closed", ExitCode.BROKEN_PIPE
 
 
 class Stopped(VideostatError):
-    """The wait ended before the job, which goes on at the service."""
+    """The wait ended first; the job continues at the service."""
 
     name, exit_code, is_retryable = "stopped", ExitCode.RUNNING, True
 
 
 class TimedOut(Stopped):
-    """The timeout was reached first."""
+    """The timeout was reached before the job ended."""
 
     name, exit_code = "timed_out", ExitCode.TIMEOUT
 
@@ -193,7 +193,7 @@ class Interrupted(Stopped):
 
 
 class Retryable(VideostatError):
-    """Trouble that may pass; `retry_after` is in seconds, None where the service gave no hint."""
+    """A problem that may pass. `retry_after` is in seconds, None if the service gave no hint."""
 
     name, exit_code, is_retryable = "retryable", ExitCode.UNKNOWN, True
 
@@ -211,13 +211,13 @@ class Retryable(VideostatError):
 
 
 class RateLimited(Retryable):
-    """The service asks us to slow down."""
+    """The service limits the rate of requests."""
 
     name, exit_code = "rate_limited", ExitCode.CREDIT
 
 
 class ServerError(Retryable):
-    """The service has trouble of its own."""
+    """The service failed with an internal error."""
 
     name = "server_error"
 
@@ -241,7 +241,7 @@ class Unreadable(Retryable):
 
 
 class KeyChanged(Retryable):
-    """The request bore a key that is no longer in use."""
+    """The request used a key that has been replaced meanwhile."""
 
     name = "key_changed"
 
@@ -253,7 +253,7 @@ class NotReady(Retryable):
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Return a hint that names the nearest of the known words, or else all of them."""
+    """Return a hint with the closest known word, or with all of them."""
     from difflib import get_close_matches
 
     known = list(known)

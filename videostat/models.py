@@ -1,4 +1,4 @@
-"""Define the values that everything speaks in: a job, its state, and the fields in which it is shown."""
+"""Jobs, their states, and the fields that show a job to the user."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from videostat.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-# The transfer and the wait say the same: which of them notices first is chance.
+# Used by the download and by the wait: either may notice the timeout first.
 NOT_SAVED_IN_TIME = "not saved: the timeout was reached first"
 DOWNLOAD_AGAIN = "Do not generate it again: run the same command again."
 
-# What a video is called in its folder, where nobody says otherwise.
+# The default file name of a video.
 DEFAULT_NAME = "{provider}-{id}.{ext}"
 
-# What asking again cannot change, where the service itself has said it.
+# Errors that stay true when the service has documented them: asking again cannot change them.
 _FINAL = (KeyRefused, OutOfCredit, NotFound, Gone)
 
-# The ids the services hand out, and nothing that could leave a folder or a URL path.
+# All ids that the services use. An id must not be able to leave a folder or a URL path.
 _ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9._~=+:-]{1,512}", re.ASCII)
-_SHOWN = 60  # characters of what is no id
+_SHOWN = 60  # characters of an invalid id in a message
 
 
 class State(StrEnum):
-    """Where a job stands, in our words; the service's own word is Job.status."""
+    """The state of a job in videostat's words; Job.status has the service's own word."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -53,12 +53,13 @@ class State(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
+        """Whether the job has succeeded or failed."""
         return self in {State.SUCCEEDED, State.FAILED}
 
 
 @dataclass(frozen=True, slots=True)
 class JobRef:
-    """A job's name: the provider or account as it was typed, and the service's id."""
+    """The name of a job: the provider or account as typed, and the service's id."""
 
     provider: str
     id: str
@@ -74,7 +75,7 @@ class JobRef:
 
     @classmethod
     def parse(cls, text: str) -> JobRef:
-        """Split PROVIDER:ID at its first colon; raises UsageError."""
+        """Split PROVIDER:ID at the first colon. Raises UsageError."""
         provider, colon, job_id = text.partition(":")
         if not colon:
             raise UsageError(f"{text!a} is not PROVIDER:ID")
@@ -82,7 +83,7 @@ class JobRef:
 
     @classmethod
     def of(cls, job: Job | JobRef | str) -> JobRef:
-        """Return the name of a job, however it is given; raises TypeError, and UsageError for a bad PROVIDER:ID."""
+        """Return the name of a job. Raises TypeError, and UsageError for a bad PROVIDER:ID."""
         match job:
             case JobRef():
                 return job
@@ -94,12 +95,16 @@ class JobRef:
 
     @staticmethod
     def is_id(text: str) -> bool:
+        """Return whether a text can be a job id."""
         return _ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Where the video is, for a while, and other places that may hold it; a URL may be signed, so it is in no repr."""
+    """The URL of a video, and alternatives.
+
+    `others` may have the same video. The repr hides URLs because they may be signed.
+    """
 
     url: str = field(repr=False)
     expires_at: datetime | None = None
@@ -108,9 +113,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """A job's video on disk, and where it has several, `more`; the numbers are of all of them.
+    """The saved video of a job.
 
-    `resumed` counts the bytes that an earlier attempt had left.
+    `more`: the other files of a job with several videos; all numbers are sums then.
+    `resumed`: the bytes that an earlier attempt had saved. `skipped`: the video was already on disk.
     """
 
     file: Path
@@ -122,19 +128,20 @@ class Saved:
 
     @property
     def files(self) -> tuple[Path, ...]:
+        """All saved files of the job."""
         return (self.file, *self.more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What is known of a job; `FIELDS` describes each part. Durations are seconds, times are in UTC.
+    """All that is known about a job. `FIELDS` describes most fields. Durations are in seconds, times in UTC.
 
-    `needs_url`: the service hands out the video's URL at another endpoint, which has not been asked yet.
-    `kept_until`: when the service deletes the video. `asked_again_at`: when the next look at a running job is due.
-    `problem`: why the state could not be learnt, the wait ended early, or the video is not on disk.
-    `ended`: nothing more will happen to this job in this run. `sure`: the state is the service's own documented word;
-    only then is it recorded.
-    `alternative_urls`: other places that may hold the same video. `further_urls`: further videos of the job.
+    `needs_url`: the video's URL must still be requested from another endpoint.
+    `asked_again_at`: when the service will be asked about this job again, None if nothing is planned.
+    `problem`: why the state is unknown, why the wait ended early, or why the video was not saved.
+    `ended`: nothing more will happen to this job in this run.
+    `sure`: the service used a documented word for the state. Only such states are recorded in the history.
+    `alternative_urls`: other URLs of the same video. `further_urls`: the job's second and later videos.
     """
 
     ref: JobRef
@@ -170,6 +177,7 @@ class Job:
 
     @property
     def exit_code(self) -> ExitCode:
+        """The exit code for this job alone."""
         if self.problem:
             return self.problem.exit_code
         if self.state is State.FAILED:
@@ -180,18 +188,18 @@ class Job:
 
     @property
     def news(self) -> tuple[object, ...]:
-        """Return what makes a change that is told: not an estimate, which differs at every look."""
+        """The fields whose changes are reported. Estimates change at every answer and are left out."""
         return self.state, self.status, self.progress, self.message, type(self.problem), self.saved, self.ended
 
     @property
     def terminal(self) -> bool:
-        """Whether the service has said its last word about the job."""
+        """Whether the service's answer about this job is final."""
         is_refused = isinstance(self.problem, NotFound | Gone) and self.problem.sure
         return self.state.is_terminal or (is_refused and not self._is_asked_again)
 
     @property
     def retryable(self) -> bool | None:
-        """Whether asking again can help; None where there is nothing left to ask for."""
+        """Whether asking again can help; None if nothing is left to ask."""
         if self._is_asked_again:
             return True
         if self.problem:
@@ -207,7 +215,7 @@ class Job:
 
     @property
     def hint(self) -> str | None:
-        """What to type next."""
+        """The command to type next, None if nothing is left to do."""
         if self.problem and self.problem.hint:
             return self.problem.hint
         command = {
@@ -222,7 +230,7 @@ class Job:
 
     @property
     def links(self) -> tuple[Link, ...]:
-        """Say where each of the job's videos is."""
+        """The link of each video of the job."""
         if not self.video_url:
             return ()
         first = Link(self.video_url, self.expires_at, self.alternative_urls)
@@ -231,9 +239,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field in which a job is shown: in JSON, in `--fields`, in `--exec`, in the history and in the README.
+    """One field in which a job is shown.
 
-    `read` returns a JSON value, or a datetime, Path or float that the writer turns into one.
+    It appears in JSON, `--fields`, `--exec`, the history and the README.
+    `about` describes the field. `read` returns its value, which `to_json` converts.
     """
 
     name: str
@@ -241,16 +250,16 @@ class Field:
     read: Callable[[Job], object]
 
 
-def _attribute(name: str, about: str) -> Field:
+def _make_field(name: str, about: str) -> Field:
     return Field(name, about, attrgetter(name))
 
 
-def _saved(name: str, job: Job) -> object:
+def _read_saved(name: str, job: Job) -> object:
     return getattr(job.saved, name) if job.saved else None
 
 
 def to_json(value: object) -> object:
-    """Return a field's value as JSON has it: times in ISO 8601, no number that is not finite."""
+    """Convert a field's value to JSON. Times become ISO 8601, infinity and NaN null."""
     match value:
         case datetime():
             return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -265,26 +274,26 @@ def to_json(value: object) -> object:
     return value
 
 
-# The JSON fields, in their order. Public: names and order stay.
+# The JSON fields in their order. Names and order are public and never change.
 FIELDS = (
-    Field("provider", "what was typed: the provider or account", lambda job: job.ref.provider),
+    Field("provider", "the provider or account, as typed", lambda job: job.ref.provider),
     Field("id", "the service's id of the job", lambda job: job.ref.id),
-    _attribute("state", "queued, running, succeeded, failed or unknown"),
-    _attribute("status", "the service's own word for the state"),
-    _attribute("progress", "percent, 0-100"),
-    _attribute("message", "what the service says about the job now"),
-    _attribute("title", "the job's title"),
-    _attribute("video_url", "where the video is; it may be signed and expire"),
-    _attribute("thumbnail_url", "where a picture of the video is"),
-    _attribute("expires_at", "when `video_url` stops to work"),
-    _attribute("kept_until", "when the service deletes the video, by its documented retention"),
-    _attribute("duration", "the video's length"),
-    _attribute("resolution", "the video's resolution, in the service's words"),
-    _attribute("credits", "what the video cost, in the service's credits"),
-    _attribute("created_at", "when the job was submitted"),
-    _attribute("started_at", "when the service began to work on it"),
-    _attribute("completed_at", "when it ended"),
-    _attribute("estimated_time", "how long it will still take, as the service estimates"),
+    _make_field("state", "queued, running, succeeded, failed or unknown"),
+    _make_field("status", "the service's own word for the state"),
+    _make_field("progress", "percent, 0-100"),
+    _make_field("message", "what the service says about the job now"),
+    _make_field("title", "the job's title"),
+    _make_field("video_url", "the URL of the video; it may be signed and expire"),
+    _make_field("thumbnail_url", "the URL of a picture of the video"),
+    _make_field("expires_at", "when `video_url` expires"),
+    _make_field("kept_until", "when the service deletes the video, by its documented retention"),
+    _make_field("duration", "the video's length"),
+    _make_field("resolution", "the video's resolution, in the service's words"),
+    _make_field("credits", "what the video cost, in the service's credits"),
+    _make_field("created_at", "when the job was submitted"),
+    _make_field("started_at", "when the service began to work on it"),
+    _make_field("completed_at", "when it ended"),
+    _make_field("estimated_time", "the service's estimate of the time that is left"),
     Field("error", "what went wrong", lambda job: str(job.problem) if job.problem else job.error),
     Field(
         "error_code",
@@ -294,23 +303,21 @@ FIELDS = (
     Field("file", "the saved video; the first, if there are several", lambda job: job.saved and job.saved.file),
     Field("files", "all saved videos of the job", lambda job: [job.saved.file, *job.saved.more] if job.saved else None),
     Field("exit_code", "the exit code of this job alone", lambda job: int(job.exit_code)),
-    _attribute("retryable", "whether asking again can help; null where there is nothing left to ask for"),
-    _attribute("terminal", "whether the service has said its last word about the job"),
-    _attribute("hint", "what to type next"),
-    _attribute("poll_after", "seconds until the next look is welcome"),
-    _attribute("seen_at", "when the service said this"),
-    Field(
-        "extra", "documented fields that have no place here, by the service's own names", lambda job: dict(job.extra)
-    ),
+    _make_field("retryable", "whether asking again can help; null if nothing is left to ask"),
+    _make_field("terminal", "whether the service's answer about the job is final"),
+    _make_field("hint", "what to type next"),
+    _make_field("poll_after", "seconds until the service may be asked again"),
+    _make_field("seen_at", "when the service gave this answer"),
+    Field("extra", "other documented fields, under the service's own names", lambda job: dict(job.extra)),
 )
 
-# Where videos are saved, these follow.
+# The fields that follow when videos are saved.
 SAVING_FIELDS = tuple(
-    Field(name, about, partial(_saved, name))
+    Field(name, about, partial(_read_saved, name))
     for name, about in (
         ("bytes", "the size of the saved video"),
-        ("resumed", "how many of them an earlier attempt had left"),
-        ("skipped", "whether the video was there already"),
-        ("retries", "how many attempts failed before"),
+        ("resumed", "how many of these bytes an earlier attempt had saved"),
+        ("skipped", "whether the video was already on disk"),
+        ("retries", "how many attempts failed before this one"),
     )
 )

@@ -14,21 +14,24 @@ if TYPE_CHECKING:
 
 
 def find_user_folder(find: Callable[[str], Path]) -> Path:
-    """Return this person's folder for videostat, as a function of platformdirs gives it; below `~` without a home."""
+    """Return the user's videostat folder from a platformdirs function; `~/videostat` if there is no home."""
     try:
         return find("videostat")
-    except RuntimeError:  # of pathlib: no HOME, and no entry in passwd
+    except RuntimeError:  # from pathlib: HOME is not set and passwd has no entry
         return Path("~") / "videostat"
 
 
 def is_without_home(path: Path) -> bool:
-    """Tell whether the path begins in a home folder that is not known."""
+    """Return whether the path begins with `~` because the home folder is unknown."""
     return path.parts[:1] == ("~",)
 
 
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Keep other processes out that lock the same folder, where the disk can; create it. Raises OSError."""
+    """Lock a folder against other videostat processes while the block runs.
+
+    The folder is created if needed. A disk that has no locks is used without one. Raises OSError.
+    """
     make_private_folder(folder)
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -40,22 +43,22 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 def make_private_folder(folder: Path) -> None:
-    """Create the folder and its missing parents with mode 0700; existing ones keep theirs. Raises OSError."""
+    """Create a folder and its missing parents with mode 0700. Raises OSError."""
     for each in reversed([folder, *folder.parents]):
         each.mkdir(mode=0o700, exist_ok=True)
 
 
 def create_private_file(path: Path) -> None:
-    """Create an empty file with mode 0600 in a private folder; an existing one stays as it is. Raises OSError."""
+    """Create an empty file with mode 0600, unless it exists. Raises OSError."""
     make_private_folder(path.parent)
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def write_private_file(path: Path, text: str) -> None:
-    """Put a file in place whole, with mode 0600, in a private folder, whatever the umask. Raises OSError.
+    """Write a file atomically with mode 0600 in a private folder. Raises OSError.
 
-    A symbolic link at the path stays, and the file that it leads to is written: people keep such files elsewhere.
+    If the path is a symbolic link, the link stays and its target is written: people keep such files elsewhere.
     """
     path = Path(os.path.realpath(path))
     make_private_folder(path.parent)

@@ -164,7 +164,7 @@ def test_a_path_of_ones_own_is_not_repeated(videostat: Videostat, port: int) -> 
     [
         (["--listen", "http"], "'http' is not [HOST:]PORT[/PATH]"),
         (["--listen", ""], "'' is not [HOST:]PORT[/PATH]"),
-        (["--listen", "0.0.0.0:8080/short"], "its path needs 16 characters at least"),
+        (["--listen", "0.0.0.0:8080/short"], "its path needs at least 16 characters"),
         (["--listen", "0", "--url", "http://a.example"], "'http://a.example' does not begin with https://"),
         (["--listen", "0", "--url", "a.example"], "does not begin with https://"),
         (["--listen", "0", "--url", ""], "does not begin with https://"),

@@ -240,7 +240,7 @@ def test_a_bad_line_is_named_by_its_number_and_nothing_is_asked(
         (["jog", "x"], "Did you mean jogg?"),
         (["Jogg", "x"], "Did you mean jogg?"),
         (["youtube", "x"], "Known are jogg, "),
-        ([":x"], "'' is no service"),
+        ([":x"], "unknown service or account ''"),
         (["jogg"], "which job of jogg?"),
         (["proj_1"], "'proj_1' is not a known service or account"),
         (["jogg:a", "proj_1"], "its service comes first, as in: jogg ID"),
@@ -330,7 +330,7 @@ def test_history_of_an_account_that_is_configured_no_more_is_passed_over(
     videostat("status", "eu:task_stuck", "jogg:proj_stuck", "--config", config)
     got = videostat("status", "--unfinished")
     assert asked(got.rows) == [("jogg", "proj_stuck")]
-    assert got.stderr.startswith("videostat: passed over 1 job of eu: 'eu' is no service")
+    assert got.stderr.startswith("videostat: passed over 1 job of eu: unknown service or account 'eu'")
 
 
 def test_history_of_an_account_without_its_address_does_not_keep_the_others_from_being_asked(

@@ -154,7 +154,7 @@ def test_a_key_that_is_not_used_is_told(videostat: Videostat) -> None:
 def test_a_key_that_cannot_be_one_is_refused_unseen(videostat: Videostat, folder: Path, given: str) -> None:
     got = videostat("config", "set-key", "jogg", stdin=given)
     assert (got.code, got.stdout) == (2, "")
-    assert got.stderr.startswith("videostat: what was given must be a key")
+    assert got.stderr.startswith("videostat: the given text must be a key")
     assert not given.strip() or given.strip() not in got.stderr
     assert not (folder / "credentials.toml").exists()
 
@@ -162,7 +162,7 @@ def test_a_key_that_cannot_be_one_is_refused_unseen(videostat: Videostat, folder
 @pytest.mark.parametrize(
     ("argv", "stdin", "sentence"),
     [
-        (["nobody"], KEY, "'nobody' is no service"),
+        (["nobody"], KEY, "unknown service or account 'nobody'"),
         ([], KEY, "ACCOUNT"),
         (["jogg", KEY], "", "videostat: "),
         (["jogg"], None, "stdin is closed"),
@@ -438,7 +438,7 @@ def test_the_strongest_source_reaches_the_wire(
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("timeout = ", "is not TOML"),
+        ("timeout = ", "is not valid TOML"),
         ('[defaults]\ntimeout = "soon"', "defaults.timeout must be a duration"),
         ("[defaults]\ntimout = 5", "Did you mean timeout?"),
         ("[default]", "Did you mean defaults?"),

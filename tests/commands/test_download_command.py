@@ -127,8 +127,8 @@ def test_a_file_of_that_name_is_no_proof_and_is_not_touched(
     (tmp_path / name).write_text("hi\n")
     got = videostat(*command.split(), "--json", "jogg", "proj_done")
     assert (got.code, got.objects[0]["file"], got.objects[0]["exit_code"]) == (9, None, 9)
-    assert f"{name} is there already" in got.stderr
-    assert "--overwrite replaces it, or choose another name." in got.stderr
+    assert f"{name} already exists" in got.stderr
+    assert "Replace it with --overwrite, or choose another name." in got.stderr
     assert not [request for request in sandbox.requests if request.path.endswith(".mp4")]
     assert files(tmp_path) == [name]
     assert (tmp_path / name).read_text() == "hi\n"
@@ -141,7 +141,9 @@ def test_a_typed_name_that_is_taken_is_told_before_any_request(
     (tmp_path / "clip.mp4").write_text("hi\n")
     got = videostat(command, "-o", "clip.mp4", "jogg", "proj_done")
     assert (got.code, got.stdout) == (2, "")
-    assert got.stderr == ("videostat: clip.mp4 is there already\n  --overwrite replaces it, or choose another name.\n")
+    assert got.stderr == (
+        "videostat: clip.mp4 already exists\n  Replace it with --overwrite, or choose another name.\n"
+    )
     assert not sandbox.requests
     assert (tmp_path / "clip.mp4").read_text() == "hi\n"
 
@@ -175,7 +177,7 @@ def test_what_is_in_the_way_ends_its_own_job_alone(videostat: Videostat, tmp_pat
         got = videostat(*command, "--json", "jogg", "proj_done_1", "proj_done_2")
         assert got.code == 9
         assert {answer["id"]: answer["exit_code"] for answer in got.objects} == {"proj_done_1": 9, "proj_done_2": 0}
-        assert "is in the way" in got.stderr
+        assert "is not a regular file" in got.stderr
 
 
 @pytest.mark.parametrize("folder", ["file", "file/below", "dangling", "dangling/below"])
@@ -186,7 +188,7 @@ def test_a_folder_that_cannot_be_is_told_before_any_request(
     (tmp_path / "dangling").symlink_to("nowhere")
     got = videostat("wait", "--output-dir", folder, "jogg", "proj_done")
     assert (got.code, got.stdout) == (2, "")
-    assert "is no folder that you may write to\n  Choose another with --output-dir." in got.stderr
+    assert "is not a folder that you may write to\n  Choose another with --output-dir." in got.stderr
     assert not sandbox.requests
 
 
@@ -217,9 +219,9 @@ def test_a_folder_that_goes_wrong_meanwhile_is_9(videostat: Videostat, tmp_path:
         (["--exec", "", "jogg", "a"], "--exec is given no command"),
         (["-o", "clip.mp4", "--name", "{id}.{ext}", "jogg", "a"], "both say what the file is called"),
         (["--name", "x.{ext}", "jogg", "a"], "has no {id}"),
-        (["--name", "../{id}.{ext}", "jogg", "a"], "would leave the folder"),
+        (["--name", "../{id}.{ext}", "jogg", "a"], "contains a folder"),
         (["--name", "{id}.mp4", "jogg", "a"], "does not end in .{ext}"),
-        (["--name", "{title}-{id}.{ext}", "jogg", "a"], "unknown field, {title}"),
+        (["--name", "{title}-{id}.{ext}", "jogg", "a"], "unknown field {title}"),
         (["--name", "{id}.{ext}", "jogg:a", "doubao:a"], "would be saved to the same file"),
         (["jogg", "a", "A"], "would be saved to the same file"),
         (["--parallel", "0", "jogg", "a"], "--parallel"),
@@ -341,8 +343,8 @@ def test_a_history_that_cannot_be_written_is_told_once_and_the_work_is_done(
     got = videostat("download", "jogg", "proj_done_1", "proj_done_2")
     assert got.code == 0
     assert len(files(tmp_path)) == 2
-    assert got.stderr.count("; it is tried again") == 1
-    assert got.stderr.count("the history could not be written: it does not know jogg proj_done_1, ") == 1
+    assert got.stderr.count("; videostat will try again") == 1
+    assert got.stderr.count("the history could not be written: these jobs are not recorded: jogg proj_done_1, ") == 1
 
 
 def test_a_name_can_have_the_date_on_which_the_job_ended(videostat: Videostat, tmp_path: Path) -> None:
@@ -383,7 +385,7 @@ def test_a_film_that_the_history_knows_as_another_jobs_is_never_already_saved(
     assert (got.code, got.stdout) == (2, "")
     assert got.stderr == (
         f"videostat: eu-jogg proj_done would be saved to {first.lines[0]}, and that is the video of jogg proj_done\n"
-        "  --overwrite replaces it, or choose another name.\n"
+        "  Replace it with --overwrite, or choose another name.\n"
     )
     assert not sandbox.requests
     after = (tmp_path / first.lines[0]).stat()
@@ -415,7 +417,7 @@ def test_a_name_without_the_provider_is_no_proof_where_no_history_says_whose_it_
     before = (tmp_path / "proj_done_1.mp4").stat()
     got = videostat(*argv, "proj_done_1", "proj_done_2")
     assert (got.code, [answer["exit_code"] for answer in got.objects]) == (9, [9, 0])
-    assert "proj_done_1.mp4 is there already" in got.stderr
+    assert "proj_done_1.mp4 already exists" in got.stderr
     assert (tmp_path / "proj_done_1.mp4").stat().st_mtime_ns == before.st_mtime_ns
 
 

@@ -217,7 +217,7 @@ def test_a_missing_base_url_is_told_with_its_config_key_and_its_variable(
 )
 def test_an_unknown_name_gets_the_nearest_one(configure: Callable[..., Settings], typed: str, nearest: str) -> None:
     settings = configure(f"[providers.eu-gateway]\n{GATEWAY}")
-    with pytest.raises(ConfigError, match=f"'{typed}' is no service, and no account") as caught:
+    with pytest.raises(ConfigError, match=f"unknown service or account '{typed}'") as caught:
         settings.get_account(typed)
     assert caught.value.hint == f"Did you mean {nearest}?"
     assert caught.value.exit_code is ExitCode.USAGE
@@ -332,22 +332,22 @@ def test_a_key_command_does_not_eat_the_jobs_that_are_piped_in(configure: Callab
 # --- keys that cannot be keys
 
 UNUSABLE = {
-    f"{CANARY} {CANARY}": "has a blank in it",
+    f"{CANARY} {CANARY}": "contains a space",
     f"{CANARY}\n{CANARY}": "has 2 lines",
     f"{CANARY}\r\n\nuser: me\n": "has 3 lines",
     f"'{CANARY}'": "is in quotes",
     f'"{CANARY}"': "is in quotes",
     f"\u201c{CANARY}\u201d": "is in quotes",
-    f"it's-{CANARY}": "has a quote in it",
-    f"{CANARY}\x1b[2J": "has a control character in it",
-    f"{CANARY}\x7f": "has a control character in it",
-    f"{CANARY}é": "has a character in it that is no ASCII",
-    f"{CANARY}\u200b": "has a character in it that is no ASCII",
+    f"it's-{CANARY}": "contains a quote",
+    f"{CANARY}\x1b[2J": "contains a control character",
+    f"{CANARY}\x7f": "contains a control character",
+    f"{CANARY}é": "contains a non-ASCII character",
+    f"{CANARY}\u200b": "contains a non-ASCII character",
     f"JOGG_API_KEY={CANARY}": "is NAME=KEY",
     f"export JOGG_API_KEY={CANARY}": "is NAME=KEY",
     f"x-api-key: {CANARY}": "is a whole header",
     f'{{"key": "{CANARY}"}}': "is JSON",
-    f"-----BEGIN PRIVATE KEY-----\n{CANARY}": "is a private key's or certificate's text",
+    f"-----BEGIN PRIVATE KEY-----\n{CANARY}": "is a private key or a certificate",
     "$JOGG_API_KEY": "is the name of a variable",
     "${JOGG_API_KEY}": "is the name of a variable",
 }
@@ -405,7 +405,9 @@ def test_an_unusable_key_in_a_variable_is_refused_unseen(
     configure: Callable[..., Settings], variable: str, key: str
 ) -> None:
     settings = configure(**{variable: key})
-    with pytest.raises(ConfigError, match=f"{variable} holds for jogg must be a key without") as caught:
+    with pytest.raises(
+        ConfigError, match=f"in environment variable {variable} for jogg must be a key without"
+    ) as caught:
         settings.get_account("jogg").find_key()
     assert CANARY not in told(caught.value)
     assert str(shown(settings, "jogg", "api_key")[0]).isprintable()
@@ -417,7 +419,7 @@ def test_an_unusable_key_from_a_command_is_refused_unseen(
 ) -> None:
     (tmp_path / "key").write_bytes(key.encode())
     account = configure(f'[providers.jogg]\napi_key_command = "cat {tmp_path}/key"').get_account("jogg")
-    with pytest.raises(ConfigError, match="api_key_command holds for jogg must be a key without") as caught:
+    with pytest.raises(ConfigError, match="the output of api_key_command for jogg must be a key without") as caught:
         account.find_key()
     assert CANARY not in told(caught.value)
 
@@ -648,12 +650,12 @@ def test_a_bad_variable_of_one_account_does_not_stop_another(configure: Callable
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("[default]", "default is not known", "Did you mean defaults?"),
-        ('[defaults]\n"" = 1', "defaults. is not known", "Known are"),
-        ("[jogg]", "jogg is not known", "Known are defaults, providers."),
-        ("[defaults]\ntime_out = 1", "defaults.time_out is not known", "Did you mean timeout?"),
-        ("[providers.jogg]\napi_kye = 1", "providers.jogg.api_kye is not known", "Did you mean api_key?"),
-        ("[providers.jogg]\nbase_ulr = 1", "providers.jogg.base_ulr is not known", "Did you mean base_url?"),
+        ("[default]", "unknown setting default", "Did you mean defaults?"),
+        ('[defaults]\n"" = 1', "unknown setting defaults.", "Known are"),
+        ("[jogg]", "unknown setting jogg", "Known are defaults, providers."),
+        ("[defaults]\ntime_out = 1", "unknown setting defaults.time_out", "Did you mean timeout?"),
+        ("[providers.jogg]\napi_kye = 1", "unknown setting providers.jogg.api_kye", "Did you mean api_key?"),
+        ("[providers.jogg]\nbase_ulr = 1", "unknown setting providers.jogg.base_ulr", "Did you mean base_url?"),
         ("defaults = 1", "defaults must be a table", None),
         ("providers = []", "providers must be a table", None),
         ("[[providers.jogg]]", "providers.jogg must be a table", None),
@@ -694,7 +696,7 @@ def test_a_bad_variable_of_one_account_does_not_stop_another(configure: Callable
             )
             for value in values
         ),
-        ("[providers.jog]", "providers.jog is no service, and has no type", "Did you mean jogg?"),
+        ("[providers.jog]", "providers.jog is not a service and has no type", "Did you mean jogg?"),
         ("[providers.Jogg]\ntype='jogg'", "providers.Jogg must be named with lower-case letters", None),
         ("[providers.-x]\ntype='jogg'", "providers.-x must be named with", None),
         ("[providers.'a.b']\ntype='jogg'", "providers.a.b must be named with", None),
@@ -704,13 +706,13 @@ def test_a_bad_variable_of_one_account_does_not_stop_another(configure: Callable
         ("[providers.jogg-avatar]", "providers.jogg-avatar shares its key with jogg", "[providers.jogg]"),
         ("[providers.jogg-avatar]\ntype='doubao'", "providers.jogg-avatar shares its key with jogg", None),
         ("[providers.jogg]\ntype='doubao'", "is named after one service and has the type of another", "Rename"),
-        ("[providers.doubao]\nwebhook_secret='x'", "doubao.webhook_secret is of no use: ", "--listen"),
-        (f"[providers.x]\nwebhook_secret='x'\n{GATEWAY}", "x.webhook_secret is of no use: ", "--listen"),
-        ("[defaults]\ntimeout = 10m", "is not TOML: .*line 2", None),
-        ("[defaults]\n[defaults]", "is not TOML: .*line 2", None),
-        (f"\n\n[providers.jogg]\napi_key = {CANARY}", "is not TOML: .*line 4", None),
-        (f'[providers.jogg]\napi_key = "{CANARY}\n', "is not TOML: .*line 2", None),
-        ("a = " + "9" * 5000, "is not TOML: ", None),
+        ("[providers.doubao]\nwebhook_secret='x'", "doubao.webhook_secret has no effect: ", "--listen"),
+        (f"[providers.x]\nwebhook_secret='x'\n{GATEWAY}", "x.webhook_secret has no effect: ", "--listen"),
+        ("[defaults]\ntimeout = 10m", "is not valid TOML: .*line 2", None),
+        ("[defaults]\n[defaults]", "is not valid TOML: .*line 2", None),
+        (f"\n\n[providers.jogg]\napi_key = {CANARY}", "is not valid TOML: .*line 4", None),
+        (f'[providers.jogg]\napi_key = "{CANARY}\n', "is not valid TOML: .*line 2", None),
+        ("a = " + "9" * 5000, "is not valid TOML: ", None),
         ("a = " + "[" * 100_000, "nested too deeply", None),
     ],
 )
@@ -720,7 +722,7 @@ def test_a_bad_config_file_is_named_with_the_place_and_what_was_meant(
     with pytest.raises(ConfigError) as caught:
         configure(text)
     assert str(tmp_path / "config.toml") in str(caught.value)
-    assert re.search(message if "is not TOML" in message else re.escape(message), str(caught.value))
+    assert re.search(message if "is not valid TOML" in message else re.escape(message), str(caught.value))
     assert "\n" not in str(caught.value)
     assert hint is None or hint in str(caught.value.hint)
     assert CANARY not in told(caught.value)
@@ -734,10 +736,10 @@ def test_a_section_may_say_the_type_that_its_name_says(configure: Callable[..., 
 @pytest.mark.parametrize(
     ("stored", "message"),
     [
-        ("[defaults]", "defaults is not known"),
-        ('[providers.jogg]\nbase_url = "http://x"', "providers.jogg.base_url is not known"),
+        ("[defaults]", "unknown setting defaults"),
+        ('[providers.jogg]\nbase_url = "http://x"', "unknown setting providers.jogg.base_url"),
         ("[providers.jogg]\napi_key = 1", "providers.jogg.api_key must be a key"),
-        ("nonsense", "is not TOML"),
+        ("nonsense", "is not valid TOML"),
     ],
 )
 def test_a_bad_credentials_file_is_named(
@@ -754,7 +756,7 @@ def test_a_kept_key_outlives_its_section(configure: Callable[..., Settings]) -> 
 
 def test_a_file_that_is_not_utf8_is_told_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_bytes(b'[defaults]\nname = "\xff"')
-    with pytest.raises(ConfigError, match=r"config\.toml is not UTF-8 text"):
+    with pytest.raises(ConfigError, match=r"config\.toml is not valid UTF-8"):
         load(tmp_path / "config.toml", {})
 
 
@@ -869,7 +871,7 @@ def test_a_key_can_be_kept_before_the_base_url_is_known(configure: Callable[...,
 
 
 def test_no_key_is_kept_for_an_unknown_account(configure: Callable[..., Settings]) -> None:
-    with pytest.raises(ConfigError, match="'jog' is no service"):
+    with pytest.raises(ConfigError, match="unknown service or account 'jog'"):
         configure().set_key("jog", CANARY)
 
 
@@ -880,7 +882,7 @@ def test_a_command_for_a_shell_is_told_that_there_is_none(configure: Callable[..
     account = configure(f'[providers.jogg]\napi_key_command = "{command}"').get_account("jogg")
     with pytest.raises(VideostatError) as caught:
         account.find_key()
-    assert "There is no shell here" in str(caught.value.hint)
+    assert "runs without a shell" in str(caught.value.hint)
 
 
 def test_a_key_command_may_leave_an_agent_running(configure: Callable[..., Settings]) -> None:
@@ -951,7 +953,7 @@ def test_without_a_home_nothing_is_configured_and_nothing_written(
     monkeypatch.setattr("platformdirs.user_config_path", unknown)
     settings = load(None, {"JOGG_API_KEY": "k"})
     assert settings.get_account("jogg").find_key().value == "k"
-    assert settings.warnings == ["there is no home folder, as HOME is not set: no configuration and no history"]
+    assert settings.warnings == ["HOME is not set, so there is no configuration and no history"]
     with pytest.raises(ConfigError, match="there is no home folder to write to"):
         settings.set_key("jogg", "k")
     with pytest.raises(ConfigError, match="there is no home folder to write to"):

@@ -530,7 +530,7 @@ def test_a_file_it_cannot_use_is_said_once_and_left_as_it_is(path: Path, harm: A
         history.update(Job(ref=REF, state=State.RUNNING, status="processing"), LATER)
 
     warning, lost = warnings
-    assert lost == "the history could not be written: it does not know jogg a, jogg b"
+    assert lost == "the history could not be written: these jobs are not recorded: jogg a, jogg b"
     assert warning.startswith(f"the history {path} cannot be used: {reason}")
     assert "\n" not in warning
     assert path.read_bytes() == before
@@ -564,8 +564,8 @@ def test_a_place_that_cannot_be_written_is_said_once(tmp_path: Path, place: str,
 
     reason = reason.format(here=tmp_path)
     assert warnings == [
-        f"the history {tmp_path / place} cannot be used: {reason}; it is tried again",
-        "the history could not be written: it does not know jogg proj_1",
+        f"the history {tmp_path / place} cannot be used: {reason}; videostat will try again",
+        "the history could not be written: these jobs are not recorded: jogg proj_1",
     ]
     with suppress(UsageError):  # where something is there that is no history
         assert list(history.find_jobs()) == []
@@ -582,8 +582,8 @@ def test_a_file_that_stays_locked_is_said_once_with_what_is_lost(path: Path) -> 
             history.add([JobRef("jogg", "b")], NOW)
 
     assert warnings == [
-        f"the history {path} cannot be used: database is locked; it is tried again",
-        "the history could not be written: it does not know jogg a, jogg b",
+        f"the history {path} cannot be used: database is locked; videostat will try again",
+        "the history could not be written: these jobs are not recorded: jogg a, jogg b",
     ]
     assert ids(path) == ["proj_1"]
 
@@ -601,7 +601,7 @@ def test_a_file_that_was_locked_for_a_while_has_lost_nothing(path: Path) -> None
         history.update(Job(ref=REF, state=State.RUNNING, status="processing"), LATER)
         assert ids(path, which=Which.UNSAVED) == ["a"]
 
-    assert warnings == [f"the history {path} cannot be used: database is locked; it is tried again"]
+    assert warnings == [f"the history {path} cannot be used: database is locked; videostat will try again"]
     assert recall(path).job.state is State.RUNNING
 
 
@@ -631,8 +631,8 @@ def test_a_full_disk_is_said_once_and_loses_nothing_that_was_kept(path: Path) ->
 
     assert errors == ""
     warning, lost = output.splitlines()
-    assert warning == f"the history {path} cannot be used: disk I/O error; it is tried again"
-    assert lost.startswith("the history could not be written: it does not know jogg 0-0, jogg 0-1, ")
+    assert warning == f"the history {path} cannot be used: disk I/O error; videostat will try again"
+    assert lost.startswith("the history could not be written: these jobs are not recorded: jogg 0-0, jogg 0-1, ")
     assert lost.endswith(" and 39,990 more")
     assert ids(path) == ["proj_1"]
 
@@ -720,7 +720,7 @@ def test_a_damaged_record_is_passed_over_and_told(path: Path, damage: str) -> No
     told: list[str] = []
     with closing(History(path, warn=told.append)) as history:
         assert [seen.job.ref.id for seen in history.find_jobs()] == ["proj_2"]
-    assert told == ["the history has damaged records, which were passed over: 1"]
+    assert told == ["skipped 1 damaged record of the history"]
 
 
 # --- two facts: that a job has ended at the service, and where its video was saved

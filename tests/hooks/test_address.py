@@ -53,7 +53,7 @@ def test_anything_else_is_one_sentence(text: str) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "192.168.1.2", "videos.example.com", "8.8.8.8"])
 @pytest.mark.parametrize("path", ["/", "/hooks", "/" + "x" * 15])
 def test_beyond_loopback_a_path_must_be_hard_to_guess(host: str, path: str) -> None:
-    with pytest.raises(UsageError, match="its path needs 16 characters at least") as caught:
+    with pytest.raises(UsageError, match="its path needs at least 16 characters") as caught:
         parse_address(f"{host}:8080{path}")
     assert re.search(r"--listen \S+:8080/[\w-]{22}$", str(caught.value.hint))
     assert parse_address(f"{host}:8080/{'x' * 16}")

@@ -356,7 +356,7 @@ def test_each_meaning_without_a_job_is_an_error(meaning: Meaning, kind: type[Vid
         (answer(502, content_type="text/html; charset=utf-8"), "text/html (HTTP 502)"),
         (answer(502), "an empty answer (HTTP 502)"),
         (answer(502, []), "JSON of type list (HTTP 502)"),
-        (answer(200, {}), "it has no status of a job (HTTP 200)"),
+        (answer(200, {}), "it has no job status (HTTP 200)"),
     ],
 )
 def test_without_a_message_the_kind_of_answer_is_told(got: Answer, words: str) -> None:

@@ -115,8 +115,8 @@ def test_the_view_follows_the_terminal_and_not_the_colour(
         (ended(RUNNING, Interrupted(2)), []),
         (ended(RUNNING, NotFound("no such job")), ["videostat: jogg proj_1: no such job"]),
         (
-            ended(DONE, NotSaved("the disk is full", hint="Make room.")),
-            ["videostat: jogg proj_1: the disk is full", "  Make room."],
+            ended(DONE, NotSaved("the disk is full", hint="Free some space.")),
+            ["videostat: jogg proj_1: the disk is full", "  Free some space."],
         ),
         (ended(SAVED, ExecFailed("play failed")), ["videostat: jogg proj_1: play failed"]),
         (ended(RUNNING, KeyRefused("the key was refused")), ["videostat: jogg: the key was refused"]),

@@ -26,7 +26,7 @@ from faults import (
 )
 
 from videostat.errors import NotReady, NotSaved, RateLimited, Untrusted
-from videostat.saving import LOCK_PATIENCE, NOT_YET
+from videostat.saving import FRESH_PAUSES, LOCK_PATIENCE
 from videostat.saving.partfile import Busy, Part
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def serves(body: bytes) -> Fault:
 )
 def test_a_fresh_file_is_looked_for_at_the_same_address_for_three_minutes(tmp_path: Path, fault: Fault) -> None:
     clock = FakeClock()
-    with FaultServer(VIDEO, *[fault] * len(NOT_YET)) as server:
+    with FaultServer(VIDEO, *[fault] * len(FRESH_PAUSES)) as server:
         saved = save(server.url, in_folder(tmp_path), clock=clock, resolve=pytest.fail, is_fresh=True)
     assert saved.file.read_bytes() == VIDEO.body
     assert clock.pauses == [2, 5, 10, 20, 30, 30, 30, 30, 23]
@@ -60,7 +60,7 @@ def test_a_fresh_file_is_looked_for_at_the_same_address_for_three_minutes(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("is_fresh", "requests", "hint"), [(True, 11, "in some minutes"), (False, 2, "may have expired")]
+    ("is_fresh", "requests", "hint"), [(True, 11, "in a few minutes"), (False, 2, "may have expired")]
 )
 def test_one_that_does_not_come_has_one_new_address(tmp_path: Path, is_fresh: bool, requests: int, hint: str) -> None:  # noqa: FBT001  a case
     with FaultServer(VIDEO, *[answers(404)] * 99) as server:
@@ -274,7 +274,7 @@ def test_a_run_that_makes_no_progress_is_not_waited_for(tmp_path: Path) -> None:
     clock.sleep = sleep  # type: ignore[method-assign]
     with Part(in_folder(tmp_path)) as part:
         part.append(box(b"ftyp"))
-        with pytest.raises(NotSaved, match="another videostat is saving it"):
+        with pytest.raises(NotSaved, match="another videostat process is saving it"):
             save("http://127.0.0.1:9/", in_folder(tmp_path), clock=clock)
     assert grown
     assert 60 + LOCK_PATIENCE - 5 < clock.time - began < 60 + LOCK_PATIENCE + 5

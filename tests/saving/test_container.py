@@ -13,8 +13,8 @@ from faults import box, mp4, webm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videostat.saving.container import NAMING, begins_like_a_film, inspect, name_content
-from videostat.saving.film import Film, NoFilm
+from videostat.saving.container import NAMING_BYTES, inspect, is_video_start, name_content
+from videostat.saving.video import NotAVideo, VideoFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,22 +53,22 @@ def track(handler: bytes, *tables: bytes) -> bytes:
     return box(b"trak", box(b"mdia", box(b"hdlr", bytes(8) + handler + bytes(12)) + minf))
 
 
-def inspected(tmp_path: Path, content: bytes) -> Film | str:
+def inspected(tmp_path: Path, content: bytes) -> VideoFile | str:
     """Return what it is, or why it is no film."""
     path = tmp_path / "video"
     path.write_bytes(content)
     with path.open("rb") as file:
         try:
             return inspect(file.fileno())
-        except NoFilm as problem:
+        except NotAVideo as problem:
             return str(problem)
 
 
 @pytest.mark.parametrize("film", FILMS, ids=lambda path: path.name)
 def test_a_film_of_a_real_muxer_is_accepted_whole(tmp_path: Path, film: Path) -> None:
     extension = {".m4v": "mp4", ".3gp": "mp4"}.get(film.suffix, film.suffix[1:])
-    expected = Film(extension, proves_its_end=film.name not in ENDLESS)
-    assert begins_like_a_film(film.read_bytes()[:12])
+    expected = VideoFile(extension, end_is_proven=film.name not in ENDLESS)
+    assert is_video_start(film.read_bytes()[:12])
     assert inspected(tmp_path, film.read_bytes()) == expected
 
 
@@ -82,8 +82,8 @@ def test_a_film_of_a_real_muxer_is_never_accepted_cut(tmp_path: Path, film: Path
         for at in range(len(content) - 1, -1, -1):
             file.truncate(at)
             try:
-                accepted += [at] if inspect(file.fileno()).proves_its_end else []
-            except NoFilm:
+                accepted += [at] if inspect(file.fileno()).end_is_proven else []
+            except NotAVideo:
                 continue
     assert set(accepted) <= {whole}
 
@@ -108,58 +108,61 @@ def test_what_is_no_film_is_named(tmp_path: Path, other: Path) -> None:
         "cover.png": "PNG image",
         "error.json": "JSON document",
         "error.xml": "XML document",
-        "header-alone.mp4": "a film's header without its pictures",
-        "init-segment.mp4": "a film's header without its pictures",
+        "header-alone.mp4": "a video header without media data",
+        "init-segment.mp4": "a video header without media data",
         "page-behind-ebml.webm": "an EBML file that is neither WebM nor Matroska",
         "page.html": "web page",
         "playlist.m3u8": "playlist (HLS)",
         "playlist.mpd": "playlist (DASH)",
-        "segment.m4s": "a film's segment without its beginning",
-        "sound-in.mp4": "audio without pictures",
-        "sound-in.webm": "audio without pictures",
-        "sound.m4a": "audio without pictures",
+        "segment.m4s": "a video segment without its start",
+        "sound-in.mp4": "audio without video",
+        "sound-in.webm": "audio without video",
+        "sound.m4a": "audio without video",
         "sound.mp3": "MP3 audio",
         "sound.ogg": "Ogg file",
         "sound.wav": "WAV audio",
-        "zeros-behind-ebml.webm": "the first bytes of a film, and then something else",
+        "zeros-behind-ebml.webm": "the start of a video, followed by other data",
     }
     assert inspected(tmp_path, content) == said[other.name]
-    if not begins_like_a_film(content[:12]):
-        assert name_content(content[:NAMING]).name == said[other.name]
+    if not is_video_start(content[:12]):
+        assert name_content(content[:NAMING_BYTES]).name == said[other.name]
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=lambda path: path.name)
 def test_what_somebody_may_have_paid_for_is_told_from_a_page(other: Path) -> None:
     content = other.read_bytes()
-    is_result = begins_like_a_film(content[:12]) or name_content(content[:NAMING]).is_result
+    is_result = is_video_start(content[:12]) or name_content(content[:NAMING_BYTES]).is_result
     assert is_result == (other.suffix not in {".jpg", ".png", ".html", ".xml", ".json", ".m3u8", ".mpd"})
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (mp4(500), Film("mp4", proves_its_end=True)),
-        (mp4(500, brand=b"qt  "), Film("mov", proves_its_end=True)),
-        (FTYP + box(b"mdat", b"1") + MOOV, Film("mp4", proves_its_end=True)),
-        (FTYP + MOOV + struct.pack(">I4sQ", 1, b"mdat", 19) + b"abc", Film("mp4", proves_its_end=True)),
-        (FTYP + MOOV + struct.pack(">I4s", 0, b"mdat") + b"to the end", Film("mp4", proves_its_end=False)),
-        (FTYP + MOOV + box(b"mdat", b"1") + struct.pack(">I4s", 0, b"free"), Film("mp4", proves_its_end=False)),
-        (FTYP + MOOV + FRAGMENT, Film("mp4", proves_its_end=False)),
-        (FTYP + FRAGMENTED_MOOV + FRAGMENT, Film("mp4", proves_its_end=False)),
-        (FTYP + MOOV + FRAGMENT + box(b"mfra"), Film("mp4", proves_its_end=True)),
-        (FTYP + MOOV + FRAGMENT + box(b"mfra") + b"\r\n", Film("mp4", proves_its_end=False)),
-        (mp4(500) + b"abc", Film("mp4", proves_its_end=False)),
-        (mp4(500) + bytes(64), Film("mp4", proves_its_end=False)),
-        (mp4(500) + b"ID3\x04 and a song", Film("mp4", proves_its_end=False)),
-        (mp4(500) + struct.pack(">I4s", 99, b"\x01\x02\x03\x04"), Film("mp4", proves_its_end=False)),
-        (FTYP + box(b"beam", b"1") + mp4(500), Film("mp4", proves_its_end=True)),
-        (FTYP + box(b"moov", track(b"soun") + track(b"vide")) + box(b"mdat", b"1"), Film("mp4", proves_its_end=True)),
-        (webm(), Film("webm", proves_its_end=True)),
-        (webm() + b"more", Film("webm", proves_its_end=False)),
-        (webm(is_live=True), Film("webm", proves_its_end=False)),
+        (mp4(500), VideoFile("mp4", end_is_proven=True)),
+        (mp4(500, brand=b"qt  "), VideoFile("mov", end_is_proven=True)),
+        (FTYP + box(b"mdat", b"1") + MOOV, VideoFile("mp4", end_is_proven=True)),
+        (FTYP + MOOV + struct.pack(">I4sQ", 1, b"mdat", 19) + b"abc", VideoFile("mp4", end_is_proven=True)),
+        (FTYP + MOOV + struct.pack(">I4s", 0, b"mdat") + b"to the end", VideoFile("mp4", end_is_proven=False)),
+        (FTYP + MOOV + box(b"mdat", b"1") + struct.pack(">I4s", 0, b"free"), VideoFile("mp4", end_is_proven=False)),
+        (FTYP + MOOV + FRAGMENT, VideoFile("mp4", end_is_proven=False)),
+        (FTYP + FRAGMENTED_MOOV + FRAGMENT, VideoFile("mp4", end_is_proven=False)),
+        (FTYP + MOOV + FRAGMENT + box(b"mfra"), VideoFile("mp4", end_is_proven=True)),
+        (FTYP + MOOV + FRAGMENT + box(b"mfra") + b"\r\n", VideoFile("mp4", end_is_proven=False)),
+        (mp4(500) + b"abc", VideoFile("mp4", end_is_proven=False)),
+        (mp4(500) + bytes(64), VideoFile("mp4", end_is_proven=False)),
+        (mp4(500) + b"ID3\x04 and a song", VideoFile("mp4", end_is_proven=False)),
+        (mp4(500) + struct.pack(">I4s", 99, b"\x01\x02\x03\x04"), VideoFile("mp4", end_is_proven=False)),
+        (FTYP + box(b"beam", b"1") + mp4(500), VideoFile("mp4", end_is_proven=True)),
+        (
+            FTYP + box(b"moov", track(b"soun") + track(b"vide")) + box(b"mdat", b"1"),
+            VideoFile("mp4", end_is_proven=True),
+        ),
+        (webm(), VideoFile("webm", end_is_proven=True)),
+        (webm() + b"more", VideoFile("webm", end_is_proven=False)),
+        (webm(is_live=True), VideoFile("webm", end_is_proven=False)),
     ],
 )
-def test_a_whole_film_is_told_by_its_content(tmp_path: Path, content: bytes, expected: Film) -> None:
+def test_a_whole_film_is_told_by_its_content(tmp_path: Path, content: bytes, expected: VideoFile) -> None:
     assert inspected(tmp_path, content) == expected
 
 
@@ -204,7 +207,7 @@ def test_what_is_no_whole_film_is_not_taken_for_one(tmp_path: Path, content: byt
 def test_a_cut_anywhere_is_never_proof_of_the_end(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
     for content in (mp4(5_000), webm()):
         film = inspected(tmp_path_factory.getbasetemp(), content[:cut])
-        assert isinstance(film, str) or not film.proves_its_end
+        assert isinstance(film, str) or not film.end_is_proven
 
 
 @settings(max_examples=50, deadline=None)
@@ -212,7 +215,7 @@ def test_a_cut_anywhere_is_never_proof_of_the_end(tmp_path_factory: pytest.TempP
 def test_any_bytes_are_judged_without_an_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     for head in (b"", FTYP, FTYP + MOOV, b"\x1aE\xdf\xa3", webm()[:15], webm(is_live=True)[:40]):
         inspected(tmp_path_factory.getbasetemp(), head + content)
-        begins_like_a_film(content)
+        is_video_start(content)
         name_content(content)
 
 
@@ -228,7 +231,7 @@ def test_a_file_of_nothing_but_headers_takes_bounded_time_and_memory(
 ) -> None:
     (tmp_path / "video").write_bytes(content())
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-    with (tmp_path / "video").open("rb") as file, pytest.raises(NoFilm, match="more than 1,000,000 parts"):
+    with (tmp_path / "video").open("rb") as file, pytest.raises(NotAVideo, match="more than 1,000,000 parts"):
         inspect(file.fileno())
     assert time.process_time() - began < 10
     # On macOS it is in bytes, here in KiB: a million remembered parts would take 100 MiB.

@@ -27,31 +27,31 @@ def test_a_template_names_the_file_inside_the_folder(template: str, expected: st
 @pytest.mark.parametrize(
     ("template", "why"),
     [
-        ("../{id}.{ext}", "leave the folder"),
-        ("/tmp/{id}.{ext}", "leave the folder"),
-        ("..\\{id}.{ext}", "leave the folder"),
-        ("{title}-{id}.{ext}", "unknown field, {title}"),
+        ("../{id}.{ext}", "contains a folder"),
+        ("/tmp/{id}.{ext}", "contains a folder"),
+        ("..\\{id}.{ext}", "contains a folder"),
+        ("{title}-{id}.{ext}", "unknown field {title}"),
         ("{id.__class__}.{ext}", "unknown field"),
         ("{id[0]}.{ext}", "unknown field"),
         ("{}.{ext}", "unknown field"),
         ("{id!r}.{ext}", "a format"),
         ("{id:>99999999}.{ext}", "a format"),
-        ("{id", "cannot be read"),
-        ("{id}}.{ext}", "cannot be read"),
+        ("{id", "is not valid"),
+        ("{id}}.{ext}", "is not valid"),
         ("clip.{ext}", "has no {id}"),
         ("{id}", "does not end in .{ext}"),
         ("{id}.mp4", "does not end in .{ext}"),
         ("{ext}-{id}.{ext}", "does not end in .{ext}"),
-        ("-{id}.{ext}", "not a file name on every disk"),
-        (" {id}.{ext}", "not a file name on every disk"),
-        ("{id}:stream.{ext}", "not a file name on every disk"),
-        ("{id}\n.{ext}", "not a file name on every disk"),
-        ("{id}\x1b[2J.{ext}", "not a file name on every disk"),
-        ("{id}\u202e.{ext}", "not a file name on every disk"),
-        ("{id}\udcff.{ext}", "not a file name on every disk"),
-        ("{{{id}}}.{ext}", "not a file name on every disk"),
-        ("{id}?.{ext}", "not a file name on every disk"),
-        ("aux.{id}.{ext}", "Windows keeps"),
+        ("-{id}.{ext}", "not a valid file name on all systems"),
+        (" {id}.{ext}", "not a valid file name on all systems"),
+        ("{id}:stream.{ext}", "not a valid file name on all systems"),
+        ("{id}\n.{ext}", "not a valid file name on all systems"),
+        ("{id}\x1b[2J.{ext}", "not a valid file name on all systems"),
+        ("{id}\u202e.{ext}", "not a valid file name on all systems"),
+        ("{id}\udcff.{ext}", "not a valid file name on all systems"),
+        ("{{{id}}}.{ext}", "not a valid file name on all systems"),
+        ("{id}?.{ext}", "not a valid file name on all systems"),
+        ("aux.{id}.{ext}", "reserved name on Windows"),
     ],
 )
 def test_a_bad_template_is_wrong_usage_and_says_why(template: str, why: str) -> None:
@@ -136,9 +136,9 @@ def test_a_video_under_any_of_its_names_counts_as_saved(tmp_path: Path, extensio
 def test_what_has_the_name_and_is_no_whole_video_is_not_taken_for_one(tmp_path: Path, content: bytes) -> None:
     where = in_folder(tmp_path)
     where.name_file("webm").write_bytes(content)
-    with pytest.raises(NotSaved, match=r"jogg-a1\.webm is there already, and is not a whole video") as caught:
+    with pytest.raises(NotSaved, match=r"jogg-a1\.webm already exists and is not a whole video") as caught:
         where.find_saved()
-    assert caught.value.hint == "--overwrite replaces it, or choose another name."
+    assert caught.value.hint == "Replace it with --overwrite, or choose another name."
     assert where.find_saved(overwrite=True) is None
 
 
@@ -146,9 +146,9 @@ def test_what_has_the_name_and_is_no_whole_video_is_not_taken_for_one(tmp_path: 
 def test_a_typed_name_that_is_taken_is_nobodys_video(tmp_path: Path, content: bytes) -> None:
     where = Destination.from_path(REF, tmp_path / "clip.mp4")
     where.path.write_bytes(content)
-    with pytest.raises(NotSaved, match=r"clip\.mp4 is there already\Z") as caught:
+    with pytest.raises(NotSaved, match=r"clip\.mp4 already exists\Z") as caught:
         where.find_saved()
-    assert caught.value.hint == "--overwrite replaces it, or choose another name."
+    assert caught.value.hint == "Replace it with --overwrite, or choose another name."
     assert where.find_saved(overwrite=True) is None
 
 

@@ -156,8 +156,8 @@ def test_a_video_that_has_no_room_is_not_begun(tmp_path: Path, monkeypatch: pyte
     disk(monkeypatch, 49_999)
     with FaultServer(VIDEO) as server, pytest.raises(NotSaved) as caught:
         save(server.url, in_folder(tmp_path))
-    assert str(caught.value) == f"not saved: the video has 50.0 kB, and {tmp_path} has room for 50.0 kB"
-    assert caught.value.hint == "Make room, then run the same command."
+    assert str(caught.value) == f"not saved: the video needs 50.0 kB, but {tmp_path} has only 50.0 kB free"
+    assert caught.value.hint == "Free some space, then run the same command."
     assert (len(server.requests), names(tmp_path)) == (1, [])
 
 

@@ -60,7 +60,7 @@ from videostat.errors import (
     VideostatError,
 )
 from videostat.models import Link
-from videostat.saving import LONGEST_LIMIT, LONGEST_RETRY_AFTER, PATIENCE, SENSELESS_TRIES, Transfer
+from videostat.saving import LONGEST_LIMIT, LONGEST_RETRY_AFTER, PATIENCE, UNREADABLE_TRIES, Transfer
 from videostat.saving.attempt import PIECE
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def test_a_video_that_is_there_is_skipped_without_a_request(tmp_path: Path, exte
 def test_a_file_that_is_not_ours_is_left_alone_and_nothing_is_sent(tmp_path: Path, where: Destination) -> None:
     where = replace(where, path=tmp_path / where.path)
     where.name_file("mp4").write_bytes(b"hi\n")
-    with FaultServer(VIDEO) as server, pytest.raises(NotSaved, match="is there already"):
+    with FaultServer(VIDEO) as server, pytest.raises(NotSaved, match="already exists"):
         save(server.url, where)
     assert server.requests == []
     assert names(tmp_path) == [where.name_file("mp4").name]
@@ -164,7 +164,7 @@ def test_what_is_no_plain_file_is_never_overwritten(
     overwrite: bool,  # noqa: FBT001  a case
 ) -> None:
     make(tmp_path / "jogg-a1.webm")
-    with FaultServer(VIDEO) as server, pytest.raises(NotSaved, match="in the way"):
+    with FaultServer(VIDEO) as server, pytest.raises(NotSaved, match="is not a regular file"):
         save(server.url, in_folder(tmp_path), overwrite=overwrite)
     assert server.requests == []
     assert names(tmp_path) == ["jogg-a1.webm"]
@@ -175,7 +175,7 @@ def test_a_folder_laid_in_the_way_during_the_transfer_is_left_alone(tmp_path: Pa
         (tmp_path / "jogg-a1.mp4").mkdir()
         return honest(request, video)
 
-    with FaultServer(VIDEO, mkdir_then) as server, pytest.raises(NotSaved, match="in the way"):
+    with FaultServer(VIDEO, mkdir_then) as server, pytest.raises(NotSaved, match="is not a regular file"):
         save(server.url, in_folder(tmp_path))
     assert part(tmp_path) == VIDEO.body
 
@@ -191,7 +191,7 @@ def test_the_second_of_two_that_save_one_file_is_refused_and_the_first_is_whole(
 
     with FaultServer(VIDEO, meanwhile) as server:
         saved = save(server.url, in_folder(tmp_path))
-    assert refusals == ["not saved: another videostat is saving it"]
+    assert refusals == ["not saved: another videostat process is saving it"]
     assert saved.file.read_bytes() == VIDEO.body
 
 
@@ -334,7 +334,7 @@ def test_a_length_that_is_none_says_nothing(tmp_path: Path, length: str) -> None
             assert save("https://x", in_folder(tmp_path), open=lambda url, headers, pieces=pieces: pieces).bytes
         except NotSaved as error:
             assert not is_saved
-            assert "nothing proves it whole" in str(error)  # noqa: PT017  one of the two
+            assert "so it may be incomplete" in str(error)  # noqa: PT017  one of the two
         (tmp_path / "jogg-a1.mp4").unlink(missing_ok=True)
 
 
@@ -407,7 +407,7 @@ def test_a_video_that_proves_nothing_is_saved_if_the_last_chunk_came(tmp_path: P
 
 @pytest.mark.parametrize("video", [FRAGMENTED, webm(is_live=True)])
 def test_without_a_known_end_a_video_that_proves_nothing_is_kept_and_not_saved(tmp_path: Path, video: bytes) -> None:
-    with FaultServer(Video(video), unmeasured) as server, pytest.raises(NotSaved, match="nothing proves it whole"):
+    with FaultServer(Video(video), unmeasured) as server, pytest.raises(NotSaved, match="so it may be incomplete"):
         save(server.url, in_folder(tmp_path))
     assert len(server.requests) == 1
     assert names(tmp_path) == ["jogg-a1.unproven-1.part"]
@@ -470,7 +470,7 @@ def test_without_a_deadline_each_video_has_its_own(tmp_path: Path) -> None:
 def test_an_answer_without_sense_is_asked_for_once_more(tmp_path: Path, fault: Fault) -> None:
     with FaultServer(VIDEO, *[fault] * 9) as server, pytest.raises(NotSaved):
         save(server.url, in_folder(tmp_path), resolve=pytest.fail)
-    assert len(server.requests) == SENSELESS_TRIES
+    assert len(server.requests) == UNREADABLE_TRIES
     assert names(tmp_path) == []
 
 
@@ -908,7 +908,7 @@ def test_two_processes_on_one_file_leave_it_whole(tmp_path: Path) -> None:
         first = child(server.url, str(tmp_path))
         until(lambda: bool(server.requests))
         second = child(server.url, str(tmp_path))
-        assert "another videostat is saving it" in second.communicate()[1]
+        assert "another videostat process is saving it" in second.communicate()[1]
         release.set()
         assert first.communicate()[0] == "50000 0 False\n"
         assert child(server.url, str(tmp_path)).communicate()[0] == "50000 0 True\n"
@@ -929,7 +929,7 @@ def test_a_full_disk_is_told_and_the_part_kept_for_the_next_run(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("number", "hint"), [(errno.ENOSPC, "Make room"), (errno.EDQUOT, "Make room"), (errno.EIO, None)]
+    ("number", "hint"), [(errno.ENOSPC, "Free some space"), (errno.EDQUOT, "Free some space"), (errno.EIO, None)]
 )
 def test_an_error_of_the_disk_is_final_and_has_a_hint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, hint: str | None

@@ -404,7 +404,7 @@ def test_a_folder_of_certificates_counts_too(
     with pytest.raises(Untrusted):
         make().ask("GET", server.url, "/", AUTH)
     monkeypatch.setenv("SSL_CERT_DIR", f"{folder}:{tmp_path / 'missing'}")
-    with pytest.raises(ConfigError, match=r"the certificates that SSL_CERT_DIR names cannot be read: .*missing"):
+    with pytest.raises(ConfigError, match=r"cannot read the certificates that SSL_CERT_DIR names: .*missing"):
         make().ask("GET", server.url, "/", AUTH)
 
 

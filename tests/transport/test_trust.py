@@ -22,7 +22,7 @@ from videostat.errors import NoConnection, Unreachable, Untrusted, VideostatErro
 from videostat.models import Job, JobRef, State
 from videostat.providers import PROVIDERS
 from videostat.transport import Transport, addresses
-from videostat.transport.addresses import is_private, where_media_is
+from videostat.transport.addresses import find_media_addresses, is_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -442,7 +442,7 @@ def test_a_made_up_address_is_believed_where_the_service_has_one_too(
         return [(None, None, None, None, (home if host == "api.example" else other, port))]
 
     def find() -> list[str]:
-        return where_media_is(resolve, {"api.example"}, "https", "cdn.example", 443, allow_private=False)
+        return find_media_addresses(resolve, {"api.example"}, "https", "cdn.example", 443, allow_private=False)
 
     if is_let_through:
         assert find() == [other]

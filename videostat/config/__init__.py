@@ -1,7 +1,7 @@
-"""Make Settings and Accounts of config.toml, credentials.toml, the environment and key commands.
+"""Load settings and accounts from the environment, key commands, credentials.toml and config.toml.
 
-The first that is set wins: environment, key command, credentials.toml, config.toml, the service's own default.
-config.toml belongs to the person and is only read; what the program writes goes to credentials.toml beside it.
+The first source in this order is used, then the service's own default. The user writes config.toml; videostat only
+reads it, and writes keys to credentials.toml in the same folder.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _NO = {"", "0", "false", "no", "off", "n", "f"}
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """Say what holds where no option says otherwise; seconds, None where the service's own advice holds."""
+    """The default values of options. Times are in seconds; None means the service's own recommendation."""
 
     timeout: float | None = None
     interval: float | None = None
@@ -59,12 +59,13 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Describe what one types for PROVIDER: a service, where it is, and how to find the key.
+    """An account: what the user types for PROVIDER, with its service, base URL and key.
 
-    `key_group`: the section that holds the key and the rate limits; several services may share one.
-    `key`: looks for the key once, at the first call, from any thread; raises KeyMissing or ConfigError.
-    `renew`: told of a key that was refused, says whether there is another one now. `worked`: told of one that works.
-    `webhook_secret`: what the service signs its deliveries with, None where nothing is checked.
+    `key_group`: the section with the key and the rate limit. Several services may share one.
+    `find_key`: returns the key. It looks for it at the first call only. Raises KeyMissing and ConfigError.
+    `renew_key`: call it with a refused key. It returns whether another key is in use now.
+    `confirm_key`: call it with a key that worked. The three functions may be called from any thread.
+    `webhook_secret`: the secret with which the service signs deliveries, None if nothing is to be checked.
     """
 
     name: str
@@ -79,7 +80,7 @@ class Account:
 
 
 class Setting(NamedTuple):
-    """Hold a value as a person may see it, None where nothing is set."""
+    """A setting to show to the user, with keys masked. `value` is None if nothing is set."""
 
     account: str
     key: str
@@ -88,7 +89,7 @@ class Setting(NamedTuple):
 
 
 def locate(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
-    """Return where config.toml is, or would be."""
+    """Return the path of config.toml, whether it exists or not."""
     if named := path or environ.get(_CONFIG):
         return Path(os.path.expanduser(named))  # noqa: PTH111 - Path.expanduser() raises without a home
     import platformdirs
@@ -103,9 +104,9 @@ def load(
     keys: Mapping[str, str] = MappingProxyType({}),
     key_command_timeout: float = 30,
 ) -> Settings:
-    """Read all that is configured; raises ConfigError. A file that was named by option or variable must exist.
+    """Load the settings. A file named by an option or a variable must exist. Raises ConfigError.
 
-    `keys`: the keys of accounts that a program has from elsewhere; they come before all others.
+    `keys`: API keys by account, given by the calling program. They are used before all others.
     """
     must_exist = bool(path or environ.get(_CONFIG))
     settings = Settings(locate(path, environ), environ, must_exist=must_exist, key_command_timeout=key_command_timeout)
@@ -114,7 +115,7 @@ def load(
 
 
 class Settings:
-    """Hold the accounts and the defaults; `warnings` are sentences for the person, to be said once."""
+    """The accounts and the defaults. `warnings`: messages to show to the user once."""
 
     def __init__(
         self, path: Path, environ: Mapping[str, str], *, must_exist: bool = False, key_command_timeout: float = 30
@@ -123,7 +124,7 @@ class Settings:
         self.credentials_path = path.parent / "credentials.toml"
         self.warnings: list[str] = []
         if is_without_home(path):
-            self.warnings.append("there is no home folder, as HOME is not set: no configuration and no history")
+            self.warnings.append("HOME is not set, so there is no configuration and no history")
         config = self._read(partial(read_config, must_exist=must_exist), path, must_exist=must_exist)
         credentials = self._read(read_credentials, self.credentials_path, must_exist=must_exist)
         self._sections, self._stored = config.sections, credentials.sections
@@ -136,53 +137,54 @@ class Settings:
         self._environ = environ
         self._key_command_timeout = key_command_timeout
         self._given: dict[str, str] = {}
-        self._keys = Keys(self._find_key, self._read_anew)
-        self.warnings += self._unencrypted()
+        self._keys = Keys(self._find_key, self._read_again)
+        self.warnings += self._warn_of_plain_http()
 
     def _read(self, read: Callable[[Path], ConfigFile], path: Path, *, must_exist: bool) -> ConfigFile:
-        """Read a file; one that nobody named and that cannot be opened is as good as none, with one warning."""
+        """Read a file. One that cannot be opened is an error only if the user has named it."""
         try:
             return read(path)
         except CannotOpen as error:
             if must_exist:
                 raise
             if not self.warnings:
-                self.warnings.append(f"{error}; going on without it")
+                self.warnings.append(f"{error}; continuing without it")
             return ConfigFile(path, 0, {}, {})
 
     def list_names(self) -> list[str]:
-        """Return all that can be typed for PROVIDER."""
+        """Return the names of all services and accounts."""
         return [*PROVIDERS, *(name for name in self._sections if name not in PROVIDERS)]
 
     def get_provider(self, name: str) -> Provider:
-        """Return the service behind a name; raises ConfigError for an unknown one."""
+        """Return the service of an account. Raises ConfigError for an unknown name."""
         if name not in self.list_names():
             raise ConfigError(
-                f"{name!a} is no service, and no account in {self.path}", hint=suggest(name, self.list_names())
+                f"unknown service or account {name!a} (accounts are in {self.path})",
+                hint=suggest(name, self.list_names()),
             )
         return PROVIDERS[name if name in PROVIDERS else self._sections[name]["type"]]
 
     def get_key_group(self, name: str) -> str:
-        """Return the section that holds the key of this account; raises ConfigError for an unknown name."""
+        """Return the section with the key of an account. Raises ConfigError for an unknown name."""
         provider = self.get_provider(name)
         return provider.key_group if name in PROVIDERS else name
 
     def get_base_url(self, name: str) -> str | None:
-        """Return where the service is, None where nobody has said; raises ConfigError for an unknown name."""
-        found: str | None = _first(self._sources(self.get_key_group(name))["base_url"])[1]
+        """Return the base URL of an account, None if it is not set. Raises ConfigError for an unknown name."""
+        found: str | None = _choose_first(self._list_sources(self.get_key_group(name))["base_url"])[1]
         return found
 
     def get_account(self, name: str) -> Account:
-        """Return all it takes to ask the service; raises ConfigError for an unknown name or a missing base URL."""
+        """Return an account. Raises ConfigError for an unknown name or a missing base URL."""
         group = self.get_key_group(name)
-        found = {key: _first(sources)[1] for key, sources in self._sources(group).items()}
+        found = {key: _choose_first(sources)[1] for key, sources in self._list_sources(group).items()}
         base_url, limit = found["base_url"], found["max_requests_per_second"]
         if not base_url:
             raise ConfigError(
                 f"{name} needs a base URL",
                 hint=f"Set base_url under [providers.{group}] in {self.path}"
                 f"{'' if self.path.exists() else ' (videostat config init writes that file)'}, "
-                f"or {_variable(group, 'BASE_URL')}.",
+                f"or {_name_variable(group, 'BASE_URL')}.",
             )
         return Account(
             name,
@@ -197,67 +199,71 @@ class Settings:
         )
 
     def list_values(self) -> Iterator[Setting]:
-        """Yield every setting and where it comes from; keys are masked, and no key command is run."""
+        """Yield every setting with its source. Keys are masked, and key commands are not run."""
         for key in (each.name for each in fields(Defaults)):
             value = getattr(self.defaults, key)
-            yield Setting("defaults", key, _shown(key, value), self._default_sources.get(key, "default"))
+            yield Setting("defaults", key, _format_value(key, value), self._default_sources.get(key, "default"))
         for group in dict.fromkeys(map(self.get_key_group, self.list_names())):
-            for key, sources in self._sources(group).items():
-                source, value = _first(sources)
-                yield Setting(group, key, _shown(key, value), source)
+            for key, sources in self._list_sources(group).items():
+                source, value = _choose_first(sources)
+                yield Setting(group, key, _format_value(key, value), source)
 
     def set_key(self, name: str, key: str) -> None:
-        """Keep a key in credentials.toml; raises ConfigError for an unknown name or an unusable key."""
+        """Save a key in credentials.toml. Raises ConfigError for an unknown name or a key that is not valid."""
         import tomli_w
 
         group = self.get_key_group(name)
-        key = parse_value("what was given", key, KEY)
-        comment = "# Written by `videostat config set-key`: comments live in config.toml, here they are lost.\n\n"
+        key = parse_value("the given text", key, KEY)
+        comment = (
+            "# Written by `videostat config set-key`. Comments in this file are lost: write them in config.toml.\n\n"
+        )
         with lock_file(self.credentials_path):
             sections = read_credentials(self.credentials_path).sections | {group: {"api_key": key}}
             write_file(self.credentials_path, comment + tomli_w.dumps({"providers": sections}))
 
-    def _unencrypted(self) -> Iterator[str]:
+    def _warn_of_plain_http(self) -> Iterator[str]:
         for group in dict.fromkeys(map(self.get_key_group, self.list_names())):
-            # What is wrong with a variable, the account tells when it is used.
+            # An error in a variable is raised when the account is used.
             with suppress(ConfigError):
                 base_url = self.get_base_url(group)
                 if base_url and is_plain_and_public(base_url):
-                    yield f"{group}: {base_url} is not encrypted: others on the way can read your key. Has it https?"
+                    yield f"{group}: {base_url} is not encrypted, so others can read your key on the way; use https"
 
     def use_keys(self, keys: Mapping[str, str]) -> None:
-        """Put these keys before all others; raises ConfigError for an unknown account and an unusable key."""
+        """Use these keys before all others. Raises ConfigError for an unknown account or a key that is not valid."""
         for name, key in keys.items():
             group = self.get_key_group(name)
-            parse_value(f"the key that was given for {name}", key, KEY)
+            parse_value(f"the given key of {name}", key, KEY)
             if self._given.setdefault(group, key) != key:
-                raise ConfigError(f"{name} shares the key of {group}, and two were given", hint=f"Give {group} one.")
+                raise ConfigError(
+                    f"{name} shares its key with {group}, but two keys were given", hint=f"Give one for {group}."
+                )
 
-    def _key_variables(self, group: str) -> list[str]:
-        # The service's own variable must not hand its key to a server that merely speaks the same dialect.
+    def _list_key_variables(self, group: str) -> list[str]:
+        # The service's own variable is not used for other accounts: its key must not go to another server.
         own = [PROVIDERS[group].key_variable] if group in PROVIDERS else []
-        return [_variable(group, "API_KEY"), *own]
+        return [_name_variable(group, "API_KEY"), *own]
 
-    def _sources(self, group: str) -> dict[str, list[tuple[str, Any]]]:
-        """Return where each value may come from, the strongest first."""
+    def _list_sources(self, group: str) -> dict[str, list[tuple[str, Any]]]:
+        """Return the possible sources of each value, in order of precedence."""
         provider, section, stored = self.get_provider(group), self._sections.get(group, {}), self._stored.get(group, {})
-        variable = f"environment variable {_variable(group, 'BASE_URL')}"
-        base_url = self._environ.get(_variable(group, "BASE_URL"))
+        variable = f"environment variable {_name_variable(group, 'BASE_URL')}"
+        base_url = self._environ.get(_name_variable(group, "BASE_URL"))
         paths = [path for each in PROVIDERS.values() if each.key_group == provider.key_group for path in each.paths]
         sources = {
             "api_key": [
                 ("the program", self._given.get(group)),
                 *(
                     (f"environment variable {name}", self._environ.get(name, "").strip())
-                    for name in self._key_variables(group)
+                    for name in self._list_key_variables(group)
                 ),
                 ("api_key_command", section.get("api_key_command")),
                 (self.credentials_path.name, stored.get("api_key")),
                 (self.path.name, section.get("api_key")),
             ],
             "base_url": [
-                (variable, base_url and _without_paths(parse_value(variable, base_url, BASE_URL), paths)),
-                (self.path.name, _without_paths(section.get("base_url", ""), paths)),
+                (variable, base_url and _strip_paths(parse_value(variable, base_url, BASE_URL), paths)),
+                (self.path.name, _strip_paths(section.get("base_url", ""), paths)),
                 ("service default", provider.base_url),
             ],
             "max_requests_per_second": [
@@ -266,22 +272,22 @@ class Settings:
             ],
         }
         if provider.webhook and provider.webhook.signature:
-            variable = f"environment variable {_variable(group, 'WEBHOOK_SECRET')}"
-            secret = self._environ.get(_variable(group, "WEBHOOK_SECRET"))
+            variable = f"environment variable {_name_variable(group, 'WEBHOOK_SECRET')}"
+            secret = self._environ.get(_name_variable(group, "WEBHOOK_SECRET"))
             sources["webhook_secret"] = [
                 (variable, secret and parse_value(variable, secret, SECRET)),
                 (self.path.name, section.get("webhook_secret")),
             ]
         return sources
 
-    def _read_anew(self) -> None:
+    def _read_again(self) -> None:
         self._sections = read_config(self.path, must_exist=False).sections
         self._stored = read_credentials(self.credentials_path).sections
 
     def _find_key(self, group: str) -> Key:
-        source, value = _first(self._sources(group)["api_key"])
+        source, value = _choose_first(self._list_sources(group)["api_key"])
         if not value:
-            variables = self._key_variables(group)
+            variables = self._list_key_variables(group)
             empty = next((f": {name} is set, but empty" for name in variables if name in self._environ), "")
             raise KeyMissing(
                 f"no key is configured{empty}",
@@ -290,15 +296,15 @@ class Settings:
             )
         if isinstance(value, tuple):
             return Key(ask_command(group, value, self._key_command_timeout), source)
-        return Key(parse_value(f"what {source} holds for {group}", value, KEY), source)
+        return Key(parse_value(f"the value in {source} for {group}", value, KEY), source)
 
 
-def _variable(group: str, key: str) -> str:
+def _name_variable(group: str, key: str) -> str:
     return f"VIDEOSTAT_{group.upper().replace('-', '_')}_{key}"
 
 
-def _without_paths(base_url: str, paths: Iterable[str]) -> str:
-    """Drop what the client adds itself from the end of a base URL: people paste `.../v1`, or the whole endpoint."""
+def _strip_paths(base_url: str, paths: Iterable[str]) -> str:
+    """Remove endpoint paths from a base URL. People paste `.../v1` or a whole endpoint."""
     scheme, _, rest = base_url.partition("://")
     host, *parts = rest.split("/")
     for path in paths:
@@ -310,16 +316,16 @@ def _without_paths(base_url: str, paths: Iterable[str]) -> str:
     return "/".join((f"{scheme}://{host}", *parts)) if base_url else ""
 
 
-def _first(sources: list[tuple[str, Any]]) -> tuple[str, Any]:
-    """Return the first source that has a value; an empty variable has none."""
+def _choose_first(sources: list[tuple[str, Any]]) -> tuple[str, Any]:
+    """Return the first source that has a value. An empty variable does not count."""
     return next(((source, value) for source, value in sources if value), ("not set", None))
 
 
-def _shown(key: str, value: object) -> str | None:
+def _format_value(key: str, value: object) -> str | None:
     if value is None:
         return None
     if key in SECRETS:
-        # Nothing of a command either: its arguments may hold the key.
+        # A command is hidden completely, because its arguments may contain the key.
         return mask(value if isinstance(value, str) else "")
     if isinstance(value, bool):
         return str(value).lower()

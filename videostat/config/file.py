@@ -1,6 +1,6 @@
-"""What config.toml and credentials.toml may hold: read, checked and written.
+"""Read, check and write config.toml and credentials.toml.
 
-No message shows a value: a key pasted into the wrong place must not reach the screen.
+No message shows a value, because a user may have pasted a key in the wrong place.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from videostat.providers import PROVIDERS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-# What is never shown.
+# Settings that are never shown.
 SECRETS = {"api_key", "webhook_secret"}
 
 _WRITERS = stat.S_IWGRP | stat.S_IWOTH
@@ -45,11 +45,11 @@ _BASE_URL = re.compile(
 
 
 class CannotOpen(ConfigError):
-    """A file is there, or may be, and cannot be opened."""
+    """The file cannot be opened."""
 
 
 class ConfigFile(NamedTuple):
-    """A file as it was read, without defaults: the accounts' `sections` by name, and the `defaults`."""
+    """The content of a file: the `sections` of accounts by name, and the `defaults` it sets."""
 
     path: Path
     mode: int
@@ -58,7 +58,7 @@ class ConfigFile(NamedTuple):
 
     @property
     def warning(self) -> str | None:
-        """Say what others could do with this file, None if nothing."""
+        """A warning about the permissions of this file, None if they are safe."""
         held = {key for section in self.sections.values() for key in section}
         cure = f"chmod 600 {shlex.quote(str(self.path))}"
         if self.mode & _OTHERS and SECRETS & held:
@@ -71,65 +71,68 @@ class ConfigFile(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """What a value may be; `parse` raises TypeError, ValueError or RuntimeError for all but what it `means`."""
+    """A rule for one setting. `parse` converts a value or raises; `means` completes the message "must be ...".
+
+    `parse` raises TypeError, ValueError or RuntimeError.
+    """
 
     parse: Callable[[Any], Any]
     means: str
 
 
-def _between(low: float, high: float, value: float) -> float:
+def _check_between(low: float, high: float, value: float) -> float:
     if isinstance(value, bool) or not low <= value <= high:
         raise ValueError
     return value
 
 
-def _instance(kind: type, value: object) -> Any:
+def _check_type(kind: type, value: object) -> Any:
     if not isinstance(value, kind):
         raise TypeError
     return value
 
 
-def _matching(pattern: re.Pattern[str], value: str) -> str:
+def _check_pattern(pattern: re.Pattern[str], value: str) -> str:
     if not pattern.fullmatch(value):
         raise ValueError
     return value
 
 
-def _service(value: str) -> str:
+def _parse_service(value: str) -> str:
     if value not in PROVIDERS:
         raise ValueError
     return value
 
 
-def _command(value: str) -> tuple[str, ...]:
-    words = tuple(shlex.split(_matching(_TEXT, value)))
+def _parse_command(value: str) -> tuple[str, ...]:
+    words = tuple(shlex.split(_check_pattern(_TEXT, value)))
     if not words:
         raise ValueError
     return words
 
 
-def _folder(value: str) -> Path:
-    if _ADDRESS.match(_matching(_TEXT, value)):
+def _parse_folder(value: str) -> Path:
+    if _ADDRESS.match(_check_pattern(_TEXT, value)):
         raise ValueError
     return Path(value).expanduser()
 
 
-def _base_url(value: str) -> str:
+def _parse_base_url(value: str) -> str:
     match = _BASE_URL.fullmatch(value)
     if not match:
         raise ValueError
-    _between(1, 65535, int(match["port"] or 1))
+    _check_between(1, 65535, int(match["port"] or 1))
     if match["ipv6"]:
         IPv6Address(match["ipv6"])
     return match["origin"].lower() + match["prefix"]
 
 
-# Not looked up outside: https://www.iana.org/assignments/special-use-domain-names, and what companies use.
+# Domains of private networks: https://www.iana.org/assignments/special-use-domain-names, and those that companies use.
 _INNER = (".local", ".localhost", ".internal", ".intranet", ".lan", ".corp", ".home", ".home.arpa", ".test", ".example")
 
 
 def is_plain_and_public(base_url: str) -> bool:
-    """Tell whether requests go unencrypted to a host that is not of a private network, as far as its name says."""
+    """Return whether a base URL is plain http to a public host, judged by its name."""
     match = _BASE_URL.fullmatch(base_url)
     if not match or not base_url.startswith("http://"):
         return False
@@ -141,40 +144,40 @@ def is_plain_and_public(base_url: str) -> bool:
 
 
 class _Unfit(ValueError):
-    """What is wrong with a value, in words that show nothing of it."""
+    """A value is not valid. The message does not show the value."""
 
 
-def _key(value: str) -> str:
-    """Take a key as people have it: with blanks around it, or with what stands before it in a header."""
-    key = _BEARER.sub("", _matching(_ANY, value).strip().removeprefix("\ufeff"), count=1)
-    # The first reason that fits: each is true of many that follow.
+def _parse_key(value: str) -> str:
+    """Clean and check a key. Spaces around it and a prefix such as "Bearer" are removed."""
+    key = _BEARER.sub("", _check_pattern(_ANY, value).strip().removeprefix("\ufeff"), count=1)
+    # The order matters: the first reason that applies is shown.
     reasons = {
         "is empty": not key,
-        "is JSON, and no bare key": key.startswith(("{", "[")) and key.endswith(("}", "]")),
-        "is a private key's or certificate's text, and no API key": key.startswith("-----BEGIN"),
-        f"has {len(key.splitlines())} lines, and a key has one": len(key.splitlines()) > 1,
-        "is NAME=KEY: leave out the name and the =": _ASSIGNMENT.fullmatch(key),
-        "is a whole header: leave out its name": _HEADER.fullmatch(key),
-        "is in quotes: leave them out": key[:1] in _QUOTES and key[-1:] in _QUOTES,
-        "is the name of a variable, which no shell has filled in": _VARIABLE.fullmatch(key),
-        "has a blank in it": any(each.isspace() for each in key),
-        "has a quote in it": any(each in "'\"" for each in key),
-        "has a control character in it": any(ord(each) < ord(" ") or each == "\x7f" for each in key),
-        "has a character in it that is no ASCII": not key.isascii(),
+        "is JSON, not a bare key": key.startswith(("{", "[")) and key.endswith(("}", "]")),
+        "is a private key or a certificate, not an API key": key.startswith("-----BEGIN"),
+        f"has {len(key.splitlines())} lines instead of one": len(key.splitlines()) > 1,
+        "is NAME=KEY: remove the name and the =": _ASSIGNMENT.fullmatch(key),
+        "is a whole header: remove the name of the header": _HEADER.fullmatch(key),
+        "is in quotes: remove them": key[:1] in _QUOTES and key[-1:] in _QUOTES,
+        "is the name of a variable that no shell has replaced": _VARIABLE.fullmatch(key),
+        "contains a space": any(each.isspace() for each in key),
+        "contains a quote": any(each in "'\"" for each in key),
+        "contains a control character": any(ord(each) < ord(" ") or each == "\x7f" for each in key),
+        "contains a non-ASCII character": not key.isascii(),
     }
     if reason := next((reason for reason, holds in reasons.items() if holds), None):
         raise _Unfit(reason)
-    return _matching(_KEY, key)
+    return _check_pattern(_KEY, key)
 
 
 _ANY = re.compile(r".*", re.DOTALL)
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d"
 _WITHOUT = "without spaces, quotes, line breaks, control or non-ASCII characters"
-KEY = Rule(_key, f"a key {_WITHOUT}")
-SECRET = Rule(_key, f"a secret {_WITHOUT}")
-BASE_URL = Rule(_base_url, "an address like https://gateway.example.com/prefix, without user, password or query")
+KEY = Rule(_parse_key, f"a key {_WITHOUT}")
+SECRET = Rule(_parse_key, f"a secret {_WITHOUT}")
+BASE_URL = Rule(_parse_base_url, "an address like https://gateway.example.com/prefix, without user, password or query")
 
-_TABLE = Rule(partial(_instance, dict), "a table")
+_TABLE = Rule(partial(_check_type, dict), "a table")
 DURATION = Rule(
     lambda value: parse_duration(str(value)), "a duration: 90 (seconds), 45s, 10m, 1h30m or 7d, ten years at most"
 )
@@ -182,24 +185,24 @@ _FILE = {"defaults": _TABLE, "providers": _TABLE}
 _DEFAULTS = {
     "timeout": DURATION,
     "interval": DURATION,
-    "output_dir": Rule(_folder, "the path of a folder"),
-    "name": Rule(partial(_matching, _TEXT), "a template like {provider}-{id}.{ext}"),
-    "parallel": Rule(lambda value: _between(1, 32, _instance(int, value)), "a whole number from 1 to 32"),
-    "history": Rule(partial(_instance, bool), "true or false"),
-    "allow_private": Rule(partial(_instance, bool), "true or false"),
+    "output_dir": Rule(_parse_folder, "the path of a folder"),
+    "name": Rule(partial(_check_pattern, _TEXT), "a template like {provider}-{id}.{ext}"),
+    "parallel": Rule(lambda value: _check_between(1, 32, _check_type(int, value)), "a whole number from 1 to 32"),
+    "history": Rule(partial(_check_type, bool), "true or false"),
+    "allow_private": Rule(partial(_check_type, bool), "true or false"),
 }
 _SECTION = {
-    "type": Rule(_service, f"one of {', '.join(PROVIDERS)}"),
+    "type": Rule(_parse_service, f"one of {', '.join(PROVIDERS)}"),
     "base_url": BASE_URL,
     "api_key": KEY,
-    "api_key_command": Rule(_command, "a command and its arguments"),
+    "api_key_command": Rule(_parse_command, "a command and its arguments"),
     "webhook_secret": SECRET,
-    "max_requests_per_second": Rule(partial(_between, 0.001, 1000), "a number from 0.001 to 1000"),
+    "max_requests_per_second": Rule(partial(_check_between, 0.001, 1000), "a number from 0.001 to 1000"),
 }
 
 
 def parse_value(where: str, value: object, rule: Rule) -> Any:
-    """What the value means; raises ConfigError, which says where it stands and never what it is."""
+    """Convert a value by its rule. `where` names it in errors. Raises ConfigError, which does not show the value."""
     try:
         return rule.parse(value)
     except _Unfit as error:
@@ -209,7 +212,7 @@ def parse_value(where: str, value: object, rule: Rule) -> Any:
 
 
 def read_config(path: Path, *, must_exist: bool) -> ConfigFile:
-    """What the person has written; raises ConfigError."""
+    """Read config.toml. Raises ConfigError."""
     tables, mode = _read(path, must_exist=must_exist)
     tables = _parse_table(path, "", tables, _FILE)
     sections = _parse_sections(path, tables, _SECTION)
@@ -218,22 +221,22 @@ def read_config(path: Path, *, must_exist: bool) -> ConfigFile:
         provider = PROVIDERS[section.get("type", name)]
         if "webhook_secret" in section and not (provider.webhook and provider.webhook.signature):
             raise ConfigError(
-                f"{path}: providers.{name}.webhook_secret is of no use: {provider.title} signs no deliveries",
-                hint="A path that nobody guesses keeps strangers out: videostat wait --listen makes one.",
+                f"{path}: providers.{name}.webhook_secret has no effect: {provider.title} does not sign deliveries",
+                hint="Use a secret path instead: videostat wait --listen makes one.",
             )
     defaults = _parse_table(path, "defaults.", tables.get("defaults", {}), _DEFAULTS)
     return ConfigFile(path, mode, sections, defaults)
 
 
 def read_credentials(path: Path) -> ConfigFile:
-    """The keys the program has kept; raises ConfigError."""
+    """Read credentials.toml. Raises ConfigError."""
     tables, mode = _read(path, must_exist=False)
     tables = _parse_table(path, "", tables, {"providers": _TABLE})
     return ConfigFile(path, mode, _parse_sections(path, tables, {"api_key": KEY}), {})
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write a private file whole, where a symbolic link leads, if it is one; raises ConfigError."""
+    """Write a private file atomically. A symbolic link is followed. Raises ConfigError."""
     _ensure_home(path)
     try:
         write_private_file(path, text)
@@ -248,7 +251,7 @@ def _ensure_home(path: Path) -> None:
 
 @contextmanager
 def lock_file(path: Path) -> Iterator[None]:
-    """Keep others from writing this file between our reading and writing it; raises ConfigError."""
+    """Lock a file against other videostat processes while the block runs. Raises ConfigError."""
     _ensure_home(path)
     try:
         with lock_folder(path.parent):
@@ -260,7 +263,7 @@ def lock_file(path: Path) -> Iterator[None]:
 def _parse_table(path: Path, prefix: str, table: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, Any]:
     for key in table:
         if key not in rules:
-            raise ConfigError(f"{path}: {prefix}{key} is not known", hint=suggest(key, rules))
+            raise ConfigError(f"{path}: unknown setting {prefix}{key}", hint=suggest(key, rules))
     return {key: parse_value(f"{path}: {prefix}{key}", value, rules[key]) for key, value in table.items()}
 
 
@@ -277,12 +280,12 @@ def _check_name(path: Path, name: str, service: str | None) -> None:
         parse_value(
             where,
             name,
-            Rule(partial(_matching, _NAME), "named with lower-case letters, digits and hyphens, at most 64"),
+            Rule(partial(_check_pattern, _NAME), "named with lower-case letters, digits and hyphens, at most 64"),
         )
         if not service:
             raise ConfigError(
-                f"{where} is no service, and has no type",
-                hint=f"{suggest(name, PROVIDERS)} An account with a name of your own needs the type of its service.",
+                f"{where} is not a service and has no type",
+                hint=f"{suggest(name, PROVIDERS)} An account with its own name needs the type of its service.",
             )
     elif (group := PROVIDERS[name].key_group) != name:
         raise ConfigError(f"{where} shares its key with {group}", hint=f"Write it under [providers.{group}].")
@@ -291,21 +294,21 @@ def _check_name(path: Path, name: str, service: str | None) -> None:
 
 
 def _read(path: Path, *, must_exist: bool) -> tuple[dict[str, Any], int]:
-    """The tables of a TOML file and its mode; an absent file is empty."""
+    """Read the tables of a TOML file, and its mode. A missing file counts as empty unless it must exist."""
     import tomllib
 
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
-            # Windows editors put a byte order mark first, which tomllib refuses.
+            # Windows editors write a byte order mark, which tomllib refuses.
             return tomllib.loads(file.read().decode("utf-8-sig")), mode
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not must_exist:
             return {}, 0
         raise CannotOpen(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8 text") from None
+        raise ConfigError(f"{path} is not valid UTF-8") from None
     except ValueError as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from None
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
     except RecursionError:
-        raise ConfigError(f"{path} is not TOML that one can read: it is nested too deeply") from None
+        raise ConfigError(f"{path} cannot be parsed: it is nested too deeply") from None

@@ -1,4 +1,4 @@
-"""Find keys once, from any thread, run key commands, and look for another key when one is refused."""
+"""Find API keys, run key commands, and look for another key when one is refused."""
 
 from __future__ import annotations
 
@@ -19,25 +19,28 @@ _LONGEST_OUTPUT = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Hold a service's key, and where it was found, in words."""
+    """An API key, and a description of its source."""
 
     value: str = field(repr=False)
     source: str
 
 
 class Keys:
-    """Keep the key of each key group, or the error instead of it. `find` looks for one in what `read_anew` reads."""
+    """The keys that were found, or the errors, by key group. Any thread may use it.
 
-    def __init__(self, find: Callable[[str], Key], read_anew: Callable[[], None]) -> None:
+    `find` looks for the key of a group. `read_again` reads the files of `find` again.
+    """
+
+    def __init__(self, find: Callable[[str], Key], read_again: Callable[[], None]) -> None:
         self._find_key = find
-        self._read_anew = read_anew
+        self._read_again = read_again
         self._keys: dict[str, Key | VideostatError] = {}
         self._renewed: set[str] = set()
         self._lock = threading.Lock()
 
     def find(self, group: str) -> Key:
-        """Look for the key once, at the first call; raises KeyMissing or ConfigError."""
-        # One lock for all accounts: two key commands must not ask for a passphrase at the same time.
+        """Return the key of a group. It is looked for at the first call only. Raises KeyMissing and ConfigError."""
+        # One lock for all groups: two key commands must not ask for a passphrase at the same time.
         with self._lock:
             if group not in self._keys:
                 try:
@@ -46,14 +49,15 @@ class Keys:
                     self._keys[group] = error
         found = self._keys[group]
         if isinstance(found, VideostatError):
-            # A raise appends to the traceback, and every job of the account raises this one.
+            # Each raise would make the traceback longer, and every job of the account raises this error.
             raise found.with_traceback(None)
         return found
 
     def renew(self, group: str, refused: Key) -> bool:
-        """Return whether another key than the refused one is in use now; read a file or a command anew to see that.
+        """Look for another key after one was refused; return whether another one is in use now.
 
-        A token may have expired during the wait. What was read anew is not read again until it has worked.
+        Files are read and key commands are run again, because a token may have expired during the wait. A new key must
+        work once before this is repeated.
         """
         with self._lock:
             known = self._keys.get(group)
@@ -63,7 +67,7 @@ class Keys:
                 return False
             self._renewed.add(group)
             try:
-                self._read_anew()
+                self._read_again()
                 found = self._find_key(group)
             except VideostatError:
                 return False
@@ -71,7 +75,7 @@ class Keys:
         return found.value != refused.value
 
     def confirm(self, group: str, key: Key) -> None:
-        """Let a key that works be renewed again when it is refused later."""
+        """Record that a key works. It can then be renewed again."""
         if group in self._renewed:
             with self._lock:
                 if self._keys.get(group) == key:
@@ -79,28 +83,32 @@ class Keys:
 
 
 def mask(key: str) -> str:
-    """Write stars, and the last four characters of a key of sixteen or more."""
-    is_long = len(key) >= 16  # noqa: PLR2004  # of a shorter one, four would be too many
+    """Return four stars, and the last four characters of a long key."""
+    is_long = len(key) >= 16  # noqa: PLR2004  # four characters of a shorter key would be too many
     return "****" + (key[-4:] if is_long and key.isprintable() else "")
 
 
 def ask_command(group: str, command: tuple[str, ...], timeout: float) -> str:
-    """Return the key that the command prints; its stderr is ours, so that it can ask for a passphrase.
+    """Run a key command and return the key that it prints.
 
-    Raises KeyMissing and ConfigError.
+    Its stderr is inherited, so that it can ask for a passphrase. Raises KeyMissing and ConfigError.
     """
     import subprocess
     from tempfile import TemporaryFile
 
-    # Without a shell these are words like others.
+    # These have no special meaning without a shell.
     is_for_a_shell = any(re.match(r"[~$|<>&;`]", word) or "$(" in word for word in command)
-    hint = "There is no shell here: no ~, |, $X. Write: sh -c '...'" if is_for_a_shell and command[0] != "sh" else None
-    # A file, not a pipe: an agent that the command leaves running would hold a pipe open.
+    hint = (
+        "The command runs without a shell: no ~, | or $X. Write: sh -c '...'"
+        if is_for_a_shell and command[0] != "sh"
+        else None
+    )
+    # A file, because a background process started by the command would keep a pipe open.
     with TemporaryFile() as printed:
         try:
-            subprocess.run(  # noqa: S603  # the person's own command, without a shell
+            subprocess.run(  # noqa: S603  # the user's own command, without a shell
                 command,
-                # A key store may ask the person, but must not eat the jobs that are piped in.
+                # The command may ask the user, but it must not read the jobs from a pipe.
                 stdin=None if os.isatty(0) else subprocess.DEVNULL,
                 stdout=printed,
                 timeout=timeout,
@@ -117,11 +125,11 @@ def ask_command(group: str, command: tuple[str, ...], timeout: float) -> str:
             output = printed.read(_LONGEST_OUTPUT).decode("utf-8", "replace")
             if output.strip():
                 try:
-                    return str(parse_value(f"what api_key_command holds for {group}", output, KEY))
+                    return str(parse_value(f"the output of api_key_command for {group}", output, KEY))
                 except ConfigError as error:
                     raise ConfigError(str(error), hint=hint or error.hint) from None
             problem = "printed nothing"
     raise KeyMissing(
         f"the api_key_command of {group} {problem}",
-        hint=hint or "It must print the key, and nothing else, and exit with 0.",
+        hint=hint or "It must print only the key and exit with status 0.",
     )

@@ -1,4 +1,4 @@
-"""Remember the jobs this machine has seen."""
+"""Record the jobs that this machine has seen, and find them again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from videostat.errors import UsageError
 from videostat.history.database import SUBMITTED, Database
-from videostat.history.record import VOLATILE, Record, from_row, from_seconds, key, to_row, to_seconds
+from videostat.history.record import VOLATILE, Record, from_row, from_seconds, to_key, to_row, to_seconds
 from videostat.models import Job, JobRef, State
 from videostat.private import find_user_folder, is_without_home
 
@@ -29,7 +29,7 @@ _ADD = """
         wanted = max(wanted, excluded.wanted)
 """
 
-# "No such job" is recorded by a look that is late enough after the first that said so, in this run or another.
+# "No such job" is recorded if the service repeats it this many seconds after the first time, in any run.
 MISSING_SECONDS = 20
 
 _UPDATE = f"""
@@ -56,14 +56,14 @@ _UPDATE = f"""
                 ELSE ended OR ifnull(:now - missing_since, 0) >= {MISSING_SECONDS} END,
         gone = CASE WHEN NOT :missing THEN :gone ELSE gone OR ifnull(:now - missing_since, 0) >= {MISSING_SECONDS} END,
         missing_since = iif(:missing, ifnull(missing_since, :now), NULL)
-"""  # noqa: S608 - nothing but a number of ours
+"""  # noqa: S608 - only our own number is inserted
 
 _COLUMNS = "provider, id, last_seen, state, status, title, created_at, completed_at, error, file, bytes, gone, answer"
 _FILE = "SELECT file FROM job WHERE provider = ? AND id = ? AND typeof(file) = 'blob'"
 _OWNER = "SELECT provider, id FROM job WHERE file = ?"
-# A file that holds the video of another job now is not this one's any more.
+# If a file now has the video of another job, it no longer belongs to this one.
 _DISOWN = "UPDATE job SET file = NULL, bytes = NULL WHERE file = :file AND NOT (provider = :provider AND id = :id)"
-_LAST = f"SELECT {_COLUMNS} FROM job WHERE provider = ? AND id = ?"  # noqa: S608 - names alone
+_LAST = f"SELECT {_COLUMNS} FROM job WHERE provider = ? AND id = ?"  # noqa: S608 - only column names
 _ANSWERED = "SELECT provider, id FROM job WHERE base_url = ? AND answered_at >= ?"
 _KNOWN = "SELECT 1 FROM job WHERE provider = :provider AND id = :id"
 _FORGET = "DELETE FROM job WHERE provider = :provider AND id = :id"
@@ -72,19 +72,19 @@ _COUNT_BEFORE, _FORGET_BEFORE = f"SELECT count(*) AS count {_BEFORE}", f"DELETE 
 _MOMENT = "SELECT coalesce(completed_at, created_at, first_seen) AS moment FROM job WHERE provider = ? AND id = ?"
 _NEWEST = f"ORDER BY {SUBMITTED} DESC, rowid DESC"
 
-# A transaction costs several fsyncs: a burst of answers must not pay for each of them.
+# A transaction needs several fsyncs, so write many answers at once.
 _FLUSH_INTERVAL = timedelta(seconds=1)
 
-# Who writes at each flush anyway does not wait again for a lock that has once taken too long.
+# After the first timeout, wait less for the lock: the next flush tries again anyway.
 _NEXT_LOCK_TIMEOUT = 0.1
 
 _PAGE = 1000
 
-_NAMED = 10  # jobs in one sentence
+_NAMED = 10  # jobs named in one message
 
 
 class Which(Enum):
-    """Which jobs to list: UNSAVED have succeeded and were never saved, MISSING have no file here now."""
+    """Which jobs to list. UNSAVED: succeeded and never saved. MISSING: succeeded, but the file does not exist now."""
 
     ALL = auto()
     UNFINISHED = auto()
@@ -93,20 +93,20 @@ class Which(Enum):
 
 
 def locate_history() -> Path:
+    """Return the path of the history, whether it exists or not."""
     from platformdirs import user_state_path
 
     return find_user_folder(user_state_path) / "history.db"
 
 
 class History:
-    """What this machine remembers of its jobs; with `path` None it remembers nothing. For one thread.
+    """The record of all jobs of this machine. With `path` None, nothing is recorded. For one thread.
 
-    No command fails because its jobs cannot be recorded: `warn` gets one sentence, what is new is kept and tried again.
-    Two facts of a job stand apart: that it has ended at the service, and where its video was saved.
+    A write error never stops a command: `warn` is called once with a message, and the changes are written later.
+    That a job has ended and where its video was saved are separate facts.
     """
 
     def __init__(self, path: Path | None, *, warn: Callable[[str], None], lock_timeout: float = 5) -> None:
-        # Without a home folder there is no place for it.
         self._file = Database(path, lock_timeout) if path and not is_without_home(path) else None
         self._warn = warn
         self._has_warned = False
@@ -117,20 +117,23 @@ class History:
         self._flushed_at = datetime.min.replace(tzinfo=UTC)
 
     def add(self, refs: Iterable[JobRef], at: datetime, *, wanted: bool = False) -> None:
-        """Record the ids, on disk when this returns: call it before the first request. `wanted`: to be saved."""
+        """Record ids at once. Call this before the first request. `wanted`: their videos are to be saved."""
         if not self._file:
             return
         now = to_seconds(at)
-        self._added |= {ref: {**key(ref), "now": now, "wanted": wanted} for ref in refs}
+        self._added |= {ref: {**to_key(ref), "now": now, "wanted": wanted} for ref in refs}
         self._flush()
 
     def update(self, job: Job, at: datetime, *, base_url: str | None = None) -> None:
-        """Record what is sure of a job; a kill may lose the latest updates, never an id. `base_url`: who said it."""
+        """Record a job's state, if it is sure. `base_url`: the service that gave it.
+
+        If the process is killed, the updates of the last second may be lost, but no id.
+        """
         row = to_row(job) if self._file else {}
         if row:
             was_answered = row["answer"] and (base_url or job.seen_at)
             row |= {"base_url": base_url, "answered_at": to_seconds(job.seen_at or at) if was_answered else None}
-            whole = key(job.ref) | {"now": to_seconds(at)} | row
+            whole = to_key(job.ref) | {"now": to_seconds(at)} | row
             news = {name: value for name, value in row.items() if name not in VOLATILE}
             if row["missing"] or news != self._known.get(job.ref):
                 self._known[job.ref] = news
@@ -138,20 +141,20 @@ class History:
                 self._last.pop(job.ref, None)
             else:
                 self._last[job.ref] = whole
-        # The time of the first "no such job" must not be lost to a later one.
+        # Write "no such job" at once: the time of the first one counts.
         if abs(at - self._flushed_at) >= _FLUSH_INTERVAL or row.get("missing"):
             self._flush()
             self._flushed_at = at
 
     def forget(self, refs: Iterable[JobRef]) -> list[JobRef]:
-        """Remove jobs, and return those that were there; raises UsageError where that cannot be done."""
-        known = [ref for ref in dict.fromkeys(refs) if self._file and self._file.read(_KNOWN, key(ref))]
+        """Remove jobs and return those that were in the history. Raises UsageError."""
+        known = [ref for ref in dict.fromkeys(refs) if self._file and self._file.read(_KNOWN, to_key(ref))]
         if self._file and known:
-            self._file.write([(_FORGET, [key(ref) for ref in known])])
+            self._file.write([(_FORGET, [to_key(ref) for ref in known])])
         return known
 
     def forget_before(self, moment: datetime | None) -> int:
-        """Remove the jobs that were submitted before the moment, or all, and count them; raises UsageError."""
+        """Remove the jobs submitted before a moment, or all; return how many. Raises UsageError."""
         before = {"before": to_seconds(moment) if moment else None}
         count = sum(row["count"] for row in self._file.read(_COUNT_BEFORE, before)) if self._file else 0
         if self._file and count:
@@ -168,20 +171,20 @@ class History:
         heard_since: datetime | None = None,
         limit: int | None = None,
     ) -> Iterator[Record]:
-        """Yield jobs, the last submitted first. Raises UsageError if there is a history that cannot be read.
+        """Yield matching jobs, the newest first. Raises UsageError if the history cannot be read.
 
-        `heard_since`: only those that the service has answered about since then; one that was never answered counts
-        from when it was first named.
+        `heard_since`: only jobs about which the service has answered since then. A job without an answer counts from
+        the time when it was first recorded.
         """
         missing = which is Which.MISSING
         heard = to_seconds(heard_since) if heard_since else -math.inf
         sql = _select(which, provider=provider, state=state)
         start = {"submitted": math.inf, "rowid": 0, "since": to_seconds(since) if since else -math.inf}
-        pages = self._pages(sql, {"provider": provider, "state": state, "heard": heard, **start})
-        rows = chain.from_iterable(map(self._without_file, pages) if missing else pages)
-        return self._readable(islice(rows, limit))
+        pages = self._read_pages(sql, {"provider": provider, "state": state, "heard": heard, **start})
+        rows = chain.from_iterable(map(self._keep_missing, pages) if missing else pages)
+        return self._parse_rows(islice(rows, limit))
 
-    def _readable(self, rows: Iterable[Row]) -> Iterator[Record]:
+    def _parse_rows(self, rows: Iterable[Row]) -> Iterator[Record]:
         damaged = 0
         for row in rows:
             try:
@@ -189,54 +192,54 @@ class History:
             except (TypeError, ValueError, OverflowError, UsageError):
                 damaged += 1
         if damaged:
-            self._warn(f"the history has damaged records, which were passed over: {damaged}")
+            self._warn(f"skipped {damaged} damaged {'record' if damaged == 1 else 'records'} of the history")
 
     def find_file(self, ref: JobRef) -> Path | None:
-        """Where the job's video was saved last; None where that is not known."""
+        """Find the file to which a job's video was last saved."""
         with suppress(UsageError):
             for row in self._file.read(_FILE, (ref.provider, ref.id)) if self._file else ():
                 return Path(os.fsdecode(row["file"]))
         return None
 
     def find_owner(self, file: Path) -> JobRef | None:
-        """Return the job whose video was saved to this file last; None where that is not known."""
+        """Find the job whose video was last saved to a file."""
         with suppress(UsageError):
             for row in self._file.read(_OWNER, (os.fsencode(file.absolute()),)) if self._file else ():
                 return JobRef(row["provider"], row["id"])
         return None
 
     def find_job(self, ref: JobRef) -> Record | None:
-        """Return what is known of one job; None where nothing is."""
+        """Return the record of one job, None if there is none."""
         with suppress(UsageError):
             for row in self._file.read(_LAST, (ref.provider, ref.id)) if self._file else ():
-                return next(self._readable([row]), None)
+                return next(self._parse_rows([row]), None)
         return None
 
     def find_answered(self, base_url: str, since: datetime) -> set[JobRef]:
-        """Return the jobs that the service at this address has answered about since then."""
+        """Find the jobs about which a service has answered since then."""
         with suppress(UsageError):
             rows = self._file.read(_ANSWERED, (base_url, to_seconds(since))) if self._file else []
             return {JobRef(row["provider"], row["id"]) for row in rows}
         return set()
 
     def find_moment(self, ref: JobRef) -> datetime | None:
-        """Return when the job ended, else was submitted, else was first seen here; None for one that is not known."""
+        """Return when a job ended, or was submitted, or was first seen. None for an unknown job."""
         with suppress(UsageError, TypeError, ValueError, OverflowError):
             for row in self._file.read(_MOMENT, (ref.provider, ref.id)) if self._file else ():
                 return from_seconds(row["moment"])
         return None
 
     def find_ids(self, provider: str, limit: int) -> Iterator[str]:
-        """Give the newest ids; raises UsageError as `jobs` does."""
+        """Yield the newest ids of a provider. Raises UsageError as `find_jobs` does."""
         return (seen.job.ref.id for seen in self.find_jobs(provider=provider, limit=limit))
 
     def close(self) -> None:
-        """Write what is not written yet, or say which jobs are not recorded."""
+        """Write the remaining changes and close the file. Warn about jobs that could not be recorded."""
         self._pending |= self._last
         self._flush()
         if lost := [*self._added]:
             named = ", ".join(map(str, lost[:_NAMED])) + (f" and {len(lost) - _NAMED:,} more" * (len(lost) > _NAMED))
-            self._warn(f"the history could not be written: it does not know {named}")
+            self._warn(f"the history could not be written: these jobs are not recorded: {named}")
         if self._file:
             self._file.close()
 
@@ -252,13 +255,16 @@ class History:
             self._file.lock_timeout = min(self._file.lock_timeout, _NEXT_LOCK_TIMEOUT)
             if not self._has_warned:
                 self._has_warned = True
-                self._warn(f"{error}; it is tried again")
+                self._warn(f"{error}; videostat will try again")
         else:
             self._added.clear()
             self._pending.clear()
 
-    def _pages(self, sql: str, values: dict[str, object]) -> Iterator[list[Row]]:
-        """A page at a time: an open cursor would lock out the writers for as long as somebody reads in a pager."""
+    def _read_pages(self, sql: str, values: dict[str, object]) -> Iterator[list[Row]]:
+        """Yield the rows of a query page by page.
+
+        One open cursor would block all writers while the user reads the output in a pager.
+        """
         page: list[Row] | None = None
         while self._file and (page is None or len(page) == _PAGE):
             page = self._file.read(sql, values)
@@ -266,10 +272,10 @@ class History:
             if page:
                 values |= {"submitted": page[-1]["submitted"], "rowid": page[-1]["rowid"]}
 
-    def _without_file(self, page: list[Row]) -> list[Row]:
-        """The whole rows of the jobs that have none; to read all of the others', too, takes twice as long."""
+    def _keep_missing(self, page: list[Row]) -> list[Row]:
+        """Read the full rows of jobs whose file is missing. Reading all in full takes twice as long."""
         missing = [str(row["rowid"]) for row in page if not _is_there(row["file"])]
-        whole = f"SELECT {_COLUMNS} FROM job WHERE rowid IN ({','.join(missing)}) {_NEWEST}"  # noqa: S608 - numbers
+        whole = f"SELECT {_COLUMNS} FROM job WHERE rowid IN ({','.join(missing)}) {_NEWEST}"  # noqa: S608 - only numbers are inserted
         return self._file.read(whole, {}) if self._file and missing else []
 
 
@@ -289,7 +295,7 @@ def _select(which: Which, *, provider: str | None, state: State | None = None) -
         {_CONDITIONS[which]} {"" if provider is None else "AND provider = :provider"}
         {"" if state is None else "AND ifnull(state, 'unknown') = :state"}
         {_NEWEST} LIMIT {_PAGE}
-    """  # noqa: S608 - nothing but the conditions above
+    """  # noqa: S608 - only the conditions above are inserted
 
 
 def _is_there(file: bytes | None) -> bool:

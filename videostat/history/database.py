@@ -1,7 +1,7 @@
-"""The history's SQLite file: its schema, and how several processes may write it at once.
+"""The SQLite file of the history: its schema, and access by several processes.
 
-Rollback journal and BEGIN IMMEDIATE: on a fresh WAL database six processes lost writes to "database is locked"
-in spite of a timeout.
+It uses a rollback journal and BEGIN IMMEDIATE. With a new WAL database, six processes lost writes to "database is
+locked" in spite of a timeout.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     Row = sqlite3.Row
     Values = Sequence[object] | Mapping[str, object]
 
-# A service's list brings in old jobs today; and no job is younger than our first sight, whatever its service says.
+# The time of submission. Services list old jobs too, and a job cannot be newer than the first time it was seen.
 SUBMITTED = "min(first_seen, ifnull(created_at, first_seen))"
 
-# Each step leads from the schema version that is its index to the next. Steps are added, never changed.
-# No release had version 1: version 2 is a step of its own so that every new file walks the way an old one will.
+# The time of submission. Services list old jobs too, and no job can be newer than the first time it was seen.
+# so that each new file tests the migration.
 MIGRATIONS = (
     [
         """CREATE TABLE job (
@@ -66,7 +66,10 @@ MIGRATIONS = (
 
 
 class Database:
-    """Opened, and brought up to date, by the first statement; what is wrong with it is a UsageError. For one thread."""
+    """The database, for one thread. The first statement opens the file and updates its schema.
+
+    All errors of SQLite and the disk are raised as UsageError.
+    """
 
     def __init__(self, path: Path, lock_timeout: float) -> None:
         self.lock_timeout = lock_timeout
@@ -74,7 +77,7 @@ class Database:
         self._db: sqlite3.Connection | None = None
 
     def write(self, statements: Sequence[tuple[str, Sequence[Values]]]) -> None:
-        """Carry out each statement for each of its rows, in one transaction, on disk when this returns."""
+        """Execute statements in one transaction and flush it. Each statement runs once per row."""
 
         def execute(db: sqlite3.Connection) -> sqlite3.Cursor:
             cursor = db.execute("BEGIN IMMEDIATE")
@@ -82,17 +85,18 @@ class Database:
                 cursor.executemany(sql, rows)
             return cursor
 
-        with self._plain_errors():
-            # SQLite would let everybody read it; its journal takes on the mode it finds here.
+        with self._translate_errors():
+            # SQLite would create a file that everybody can read. Its journal gets the same mode.
             create_private_file(self._path)
             self._run(execute)
 
     def read(self, sql: str, values: Values) -> list[Row]:
-        """All that it gives; nothing from a file that is not there."""
-        with self._plain_errors():
+        """Return all rows of a query, none if the file does not exist."""
+        with self._translate_errors():
             return self._run(lambda db: db.execute(sql, values)) if self._path.exists() else []
 
     def close(self) -> None:
+        """Close the file. The next statement opens it again."""
         if self._db:
             self._db.close()
             self._db = None
@@ -107,21 +111,21 @@ class Database:
                 with self._db:
                     return statement(self._db).fetchall()
             except sqlite3.OperationalError as error:
-                if _code(error) != sqlite3.SQLITE_BUSY or monotonic() >= deadline:
+                if _get_code(error) != sqlite3.SQLITE_BUSY or monotonic() >= deadline:
                     raise
-            # Not SQLite's own timeout: it comes to ask every 100 ms only, and of 16 busy writers 8 starved for 5 s.
+            # SQLite's own timeout tries only every 100 ms: of 16 busy writers, 8 got no lock within 5 s.
             sleep(0.005)
 
     @contextmanager
-    def _plain_errors(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         import sqlite3
 
         try:
             yield
         except (sqlite3.Error, OSError) as error:
             reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
-            if _code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-                reason = "it is damaged, and was left as it is; move it away to begin a new one"
+            if _get_code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+                reason = "it is damaged and was not changed; move it away to start a new one"
             raise UsageError(f"the history {self._path} cannot be used: {reason}") from error
 
 
@@ -131,10 +135,10 @@ def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None)
     db.row_factory = sqlite3.Row
     try:
-        if _version(db) < len(MIGRATIONS):
+        if _read_version(db) < len(MIGRATIONS):
             with db:
                 db.execute("BEGIN IMMEDIATE")
-                for statement in chain.from_iterable(MIGRATIONS[_version(db) :]):
+                for statement in chain.from_iterable(MIGRATIONS[_read_version(db) :]):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
     except BaseException:
@@ -143,7 +147,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _version(db: sqlite3.Connection) -> int:
+def _read_version(db: sqlite3.Connection) -> int:
     import sqlite3
 
     (version,) = db.execute("PRAGMA user_version").fetchone()
@@ -152,6 +156,6 @@ def _version(db: sqlite3.Connection) -> int:
     return int(version)
 
 
-def _code(error: Exception) -> int:
-    """Give SQLite's primary result code, 0 for what is no error of SQLite's."""
+def _get_code(error: Exception) -> int:
+    """Return SQLite's primary result code, 0 for other errors."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF

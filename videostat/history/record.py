@@ -1,6 +1,6 @@
-"""Turn jobs into rows of the history and back.
+"""Convert jobs to rows of the history and back.
 
-An address with a query is not kept: it is signed, and soon worthless.
+URLs with a query are not stored: they are signed and expire soon.
 """
 
 from __future__ import annotations
@@ -28,39 +28,40 @@ _ADDRESS = re.compile(r"\s*(https?:)?//", re.IGNORECASE)
 _STORED = [each.name for each in fields(Job) if each.name in {field.name for field in FIELDS}]
 _DATES = {name for name in _STORED if "datetime" in str(Job.__annotations__[name])}
 
-# What changes at each look is not news.
+# Columns that change with every answer. A change of these alone is written later.
 VOLATILE = {"answer", "answered_at"}
 
 
 class Record(NamedTuple):
-    """A job as this machine knows it, and when it last saw it, in UTC."""
+    """A job from the history, and when it was last seen, in UTC."""
 
     job: Job
     last_seen: datetime
 
 
-def key(ref: JobRef) -> dict[str, object]:
+def to_key(ref: JobRef) -> dict[str, object]:
+    """Convert a job's name to the columns of the primary key."""
     return {"provider": ref.provider, "id": ref.id}
 
 
 def to_row(job: Job) -> dict[str, object]:
-    """Return what is to be recorded of a job: only what is sure."""
-    said = job.problem if isinstance(job.problem, NotFound | Gone) and job.problem.sure else None
+    """Convert a job to a row, {} if nothing about it is sure."""
+    refusal = job.problem if isinstance(job.problem, NotFound | Gone) and job.problem.sure else None
     is_word = job.state is not State.UNKNOWN or job.status is not None
-    # A failure that only the shared table of words knows is recorded when it has been believed.
-    looked = is_word and (job.sure or (job.ended and job.state is State.FAILED))
-    if not (looked or said):
+    # A failure in an undocumented word is recorded only when the job has ended.
+    has_state = is_word and (job.sure or (job.ended and job.state is State.FAILED))
+    if not (has_state or refusal):
         return {}
-    gone = isinstance(said, Gone)
+    gone = isinstance(refusal, Gone)
     return {
-        "missing": isinstance(said, NotFound),
-        "answer": json.dumps(_answer(job)) if looked else None,
-        "state": job.state if looked else None,
-        "status": _text(job.status),
-        "title": _text(job.title),
+        "missing": isinstance(refusal, NotFound),
+        "answer": json.dumps(_collect_answer(job)) if has_state else None,
+        "state": job.state if has_state else None,
+        "status": _clean_text(job.status),
+        "title": _clean_text(job.title),
         "created_at": job.created_at and to_seconds(job.created_at),
         "completed_at": job.completed_at and to_seconds(job.completed_at),
-        "error": _text(str(said) if said else job.error),
+        "error": _clean_text(str(refusal) if refusal else job.error),
         "file": job.saved and os.fsencode(job.saved.file.absolute()),
         "bytes": job.saved and job.saved.bytes,
         "ended": gone or job.state.is_terminal,
@@ -68,36 +69,37 @@ def to_row(job: Job) -> dict[str, object]:
     }
 
 
-def _answer(job: Job) -> dict[str, object]:
-    """Return all that the service said, as JSON, without signed addresses."""
+def _collect_answer(job: Job) -> dict[str, object]:
+    """Return the fields of a job to store as JSON, without signed URLs."""
     answer = {name: to_json(getattr(job, name)) for name in _STORED}
-    return {name: _without_signatures(value) for name, value in answer.items() if value not in (None, {}, [])}
+    return {name: _remove_signed_urls(value) for name, value in answer.items() if value not in (None, {}, [])}
 
 
-def _without_signatures(value: object) -> object:
+def _remove_signed_urls(value: object) -> object:
     match value:
         case str() if _ADDRESS.match(value):
-            # An address with a query is signed, and soon worthless; one without is kept whole or not at all.
+            # A URL is kept whole or not at all.
             return value if "?" not in value and len(value) <= _MAX_ADDRESS and value.isprintable() else None
         case str():
-            return _text(value)
+            return _clean_text(value)
         case dict():
-            return {str(_text(name)): _without_signatures(each) for name, each in value.items()}
+            return {str(_clean_text(name)): _remove_signed_urls(each) for name, each in value.items()}
         case list():
-            return [*map(_without_signatures, value)]
+            return [*map(_remove_signed_urls, value)]
     return value
 
 
-def _text(foreign: str | None) -> str | None:
-    """Cut what a service wrote: its length, the queries of its URLs, and the lone surrogates SQLite cannot store."""
+def _clean_text(foreign: str | None) -> str | None:
+    """Shorten a text of the service; remove URL queries and the lone surrogates that SQLite cannot store."""
     return foreign and _QUERY.sub("?", foreign[:_MAX_TEXT]).encode(errors="replace").decode()
 
 
 def from_row(row: Row) -> Record:
+    """Convert a row to a record. Raises TypeError, ValueError, OverflowError or UsageError for a damaged row."""
     file = row["file"]
     known: dict[str, Any] = {
         name: datetime.fromisoformat(value) if name in _DATES else value
-        for name, value in _stored(row["answer"]).items()
+        for name, value in _load_answer(row["answer"]).items()
     }
     for name in ("status", "title", "error"):
         known[name] = row[name]
@@ -113,16 +115,18 @@ def from_row(row: Row) -> Record:
     return Record(job, from_seconds(row["last_seen"]))
 
 
-def _stored(answer: str | None) -> dict[str, Any]:
-    """Return the stored fields of an answer that are still fields of a job."""
+def _load_answer(answer: str | None) -> dict[str, Any]:
+    """Load the stored fields that are still fields of Job."""
     found = json.loads(answer) if answer else {}
     return {name: found[name] for name in found.keys() & {*_STORED} - {"state"}}
 
 
 def to_seconds(moment: datetime) -> int:
-    # Not timestamp(): rounding would push the last microsecond of the year 9999 out of datetime's range.
+    """Convert a moment to Unix seconds."""
+    # timestamp() would round the last microsecond of the year 9999 out of datetime's range.
     return timegm(moment.utctimetuple())
 
 
 def from_seconds(seconds: int) -> datetime:
+    """Convert Unix seconds to a moment in UTC."""
     return datetime.fromtimestamp(seconds, UTC)

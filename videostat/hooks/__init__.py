@@ -1,4 +1,4 @@
-"""Receive webhook deliveries: where they come in, which are let in, and which jobs they may be about.
+"""Receive webhook deliveries: the address, the HTTP server and the check of signatures.
 
-A delivery is a hint and proves nothing: whoever is told of one asks the service before believing it.
+A delivery proves nothing. It is only a hint to ask the service about a job.
 """

@@ -1,4 +1,4 @@
-"""Read where to listen, and find out where the world sees it."""
+"""The address to listen on, and the public URL of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from videostat.errors import UsageError
 
 LOOPBACK = "127.0.0.1"
-# 64 bits at least, of what anybody on the network could try; what we make ourselves has 128.
+# At least 64 random bits, because others on the network can try paths. A path that videostat makes has 128.
 LEAST_PATH_BEYOND_LOOPBACK = 16
 MADE_PATH = 22
 
@@ -23,7 +23,7 @@ _HIGHEST_PORT = 65535
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen. The path is the secret that lets a delivery in, so it is in no repr."""
+    """An address to listen on. The path is a secret, so the repr hides it."""
 
     host: str
     port: int
@@ -32,6 +32,7 @@ class Address:
 
     @property
     def is_loopback(self) -> bool:
+        """Whether only this machine can reach the address."""
         try:
             return ip_address(self.host).is_loopback
         except ValueError:
@@ -39,18 +40,20 @@ class Address:
 
     @property
     def origin(self) -> str:
+        """The URL of the address without its path."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
     @property
     def url(self) -> str:
+        """The URL of the address."""
         return self.origin + self.path
 
 
 def parse_address(text: str) -> Address:
-    """Read `[HOST:]PORT[/PATH]`; make a path where there is none. Raises UsageError.
+    """Parse `[HOST:]PORT[/PATH]`. Raises UsageError.
 
-    The host is loopback unless it is given; any other host needs a path that nobody guesses.
+    The default host is loopback and the default path is random. Another host needs a path that nobody can guess.
     """
     found = _ADDRESS.fullmatch(text)
     if not found or int(found["port"]) > _HIGHEST_PORT:
@@ -64,19 +67,19 @@ def parse_address(text: str) -> Address:
     )
     if not address.is_loopback and len(address.path) <= LEAST_PATH_BEYOND_LOOPBACK:
         raise UsageError(
-            f"--listen on {address.host} can be reached by others: its path needs {LEAST_PATH_BEYOND_LOOPBACK} "
-            "characters at least",
+            f"others can reach --listen on {address.host}, so its path needs at least {LEAST_PATH_BEYOND_LOOPBACK} "
+            "characters",
             hint=f"For example: --listen {address.host}:{address.port}{make_path()}",
         )
     return address
 
 
 def make_path() -> str:
-    """Make a path of 22 characters that nobody guesses."""
+    """Make a random path of 22 characters."""
     return f"/{secrets.token_urlsafe(16)}"
 
 
 def join_url(base: str, path: str) -> str:
-    """Return the address that a service is given: the path behind the base, which may end in it already."""
+    """Append the path to a public base URL that does not end with it."""
     base = base.rstrip("/")
     return base if urlsplit(base).path.endswith(path) else base + path

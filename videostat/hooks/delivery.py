@@ -1,4 +1,4 @@
-"""Read a delivery: who can have signed it, and which strings it holds. Pure functions."""
+"""Check the signature of a delivery and find the ids in it. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from urllib.parse import parse_qsl
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-# A service's delivery has some twenty strings; more only keep us busy.
+# A normal delivery has about 20 strings. The limit protects against huge ones.
 MOST_STRINGS = 1000
-# Shorter ids occur in deliveries that mean something else: a status, a date, a counter.
+# Shorter texts in a delivery may be a status, a date or a counter instead of an id.
 LEAST_ID = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What came in by the secret path: header names in lower case, the body as it was sent."""
+    """A request to the secret path. Header names are in lower case; the body is raw."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -30,7 +30,7 @@ class Delivery:
 
     @property
     def content(self) -> object:
-        """The body's JSON; None where it has none."""
+        """The decoded JSON of the body, None if it is not JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -38,7 +38,7 @@ class Delivery:
 
 
 def sign(secret: str, body: bytes) -> str:
-    """Return the HMAC-SHA256 of the raw body in lower-case hexadecimal digits.
+    """Sign a raw body with HMAC-SHA256, in lower-case hexadecimal digits.
 
     https://docs.jogg.ai/api-reference/v2/API%20Documentation/WebhookIntegration
     """
@@ -46,9 +46,10 @@ def sign(secret: str, body: bytes) -> str:
 
 
 def find_senders(delivery: Delivery, locks: Mapping[str, tuple[str | None, str | None]]) -> set[str]:
-    """Return the accounts that can have sent this: those without a secret, and those whose secret signed it.
+    """Return the accounts that can have sent a delivery: without a secret, or with a matching signature.
 
-    `locks`: each account's signature header in lower case and its secret. Empty: nobody we know has sent it.
+    `locks`: the signature header (in lower case) and the secret of each account. An empty result means that no known
+    account has sent it.
     """
     return {
         account
@@ -62,16 +63,16 @@ def find_senders(delivery: Delivery, locks: Mapping[str, tuple[str | None, str |
 
 
 def find_ids(delivery: Delivery, ids: Collection[str]) -> list[str]:
-    """Return those of the ids that are a string in the delivery's JSON or query, each once.
+    """Find the ids among the strings of a delivery's JSON or query.
 
-    What the field is called does not matter: that differs between services, and between one service's versions.
+    The names of the fields do not matter, because they differ between services and versions.
     """
-    found = dict.fromkeys(islice(_strings(delivery), MOST_STRINGS))
+    found = dict.fromkeys(islice(_iter_strings(delivery), MOST_STRINGS))
     return [text for text in found if len(text) >= LEAST_ID and text in ids]
 
 
-def _strings(delivery: Delivery) -> Iterator[str]:
-    """Yield the values of the query, then the strings of the JSON, those nearest to its root first."""
+def _iter_strings(delivery: Delivery) -> Iterator[str]:
+    """Yield the values of the query and the strings of the JSON, outermost first."""
     yield from (value for _, value in parse_qsl(delivery.query, max_num_fields=None))
     level: deque[object] = deque([delivery.content])
     while level:

@@ -1,7 +1,7 @@
-"""Take deliveries in over HTTP, from a network that sends whatever it likes.
+"""Receive deliveries over HTTP from an untrusted network.
 
-http.server does the protocol. What it leaves open is bounded here: the time and the bytes of a request, the number of
-connections, the lengths that are believed. waitress and uvicorn let 200 slow connections keep the honest ones out.
+http.server implements the protocol. This module limits the time and the size of a request, the number of connections
+and the accepted lengths. (With waitress and uvicorn, 200 slow connections can block all others.)
 """
 
 from __future__ import annotations
@@ -35,16 +35,17 @@ CONNECTIONS = 256
 HEALTH = "/healthz"
 
 _LENGTH = re.compile(r"[0-9]{1,20}", re.ASCII)
-# How long stop() may take. A shorter one would wake an idle process more often.
+# The longest time that stopping takes. A shorter one would wake an idle process more often.
 _STOP_SECONDS = 0.1
 
 
 class Receiver:
-    """A server that runs while the `with` block does.
+    """A server that runs during its `with` block. Raises UsageError if the address cannot be used.
 
-    `hear` is called with each delivery, from many threads, before it is answered: it returns at once, False for a
-    delivery that nobody can have signed, which is answered 401. `is_healthy` answers GET /healthz, 404 without it.
-    Raises UsageError if the address cannot be had. `address` has the port that was found, where 0 was asked for.
+    `hear` is called with each delivery, from many threads, before the answer is sent. It must return quickly, with
+    False for a delivery whose signature is wrong, which is answered with 401.
+    `is_healthy` gives the answer to GET /healthz; without it, that is 404.
+    The attribute `address` has the real port, if port 0 (any free one) was given.
     """
 
     def __init__(
@@ -87,14 +88,14 @@ class _Server(ThreadingHTTPServer):
         super().__init__((address.host, address.port), _Handler)
 
     def server_bind(self) -> None:
-        # HTTPServer also asks the name service for our own name, which can take seconds.
+        # HTTPServer.server_bind also looks up the host's name, which can take seconds.
         TCPServer.server_bind(self)
         self.server_port = self.socket.getsockname()[1]
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._lock:
             self._open[request] = None
-            # An honest delivery takes milliseconds: when all places are taken, the oldest is held by somebody else.
+            # A real delivery takes milliseconds, so close the oldest connection when there are too many.
             oldest = next(iter(self._open)) if len(self._open) > CONNECTIONS else None
             if oldest:
                 del self._open[oldest]
@@ -102,7 +103,7 @@ class _Server(ThreadingHTTPServer):
                     oldest.shutdown(socket.SHUT_RDWR)
         try:
             super().process_request(request, client_address)
-        except RuntimeError:  # no thread to be had: the service sends it again
+        except RuntimeError:  # no thread can be started; the service will send it again
             self.shutdown_request(request)
 
     def shutdown_request(self, request: Any) -> None:
@@ -111,9 +112,9 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base class's signature
-        # A sender that goes away is no error of ours; a bug is, and must be seen.
+        # Ignore a sender that disconnects, but show bugs.
         if not isinstance(sys.exception(), OSError):
-            raise  # noqa: PLE0704 - called where it is being handled
+            raise  # noqa: PLE0704 - called while the exception is handled
 
 
 class _TooLarge(Exception):
@@ -121,7 +122,7 @@ class _TooLarge(Exception):
 
 
 class _Input(RawIOBase):
-    """A connection's bytes, until the deadline and the limit, whatever the pauses between them."""
+    """The bytes of a connection, with a deadline and a limit."""
 
     def __init__(self, connection: socket.socket, deadline: float) -> None:
         self._connection = connection
@@ -140,7 +141,7 @@ class _Input(RawIOBase):
 
 
 def _wait_for(connection: socket.socket, deadline: float) -> socket.socket:
-    """Let the connection's next operation last until the deadline; raises TimeoutError after it."""
+    """Set the connection's timeout to the time that is left. Raises TimeoutError if none is."""
     left = deadline - monotonic()
     if left <= 0:
         raise TimeoutError
@@ -149,11 +150,11 @@ def _wait_for(connection: socket.socket, deadline: float) -> socket.socket:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One request, one answer without a body, and the end."""
+    """Answer one request without a body and close the connection."""
 
     server: _Server
     protocol_version = "HTTP/1.1"
-    # What a request is that names no version, or one that cannot be read: also such a sender is told.
+    # For requests without a readable version, so that they get an answer too.
     default_request_version = "HTTP/1.1"
     server_version = "videostat"
     sys_version = ""
@@ -168,56 +169,56 @@ class _Handler(BaseHTTPRequestHandler):
             self.handle_one_request()
         except _TooLarge:
             self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        # What is not read when we close would cut our answer off before the sender has seen it.
+        # Read the rest of the request: closing with unread bytes could destroy the answer.
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
             while _wait_for(self.connection, self._deadline).recv(BODY_BYTES):
                 pass
 
     def handle_expect_100(self) -> bool:
-        """Ask for a body only if it will be read."""
-        if self.command == "POST" and (refusal := self._refusal()):
+        """Ask for the body only if it will be read."""
+        if self.command == "POST" and (refusal := self._find_refusal()):
             self.send_error(refusal)
             return False
         return super().handle_expect_100()
 
     def do_POST(self) -> None:
-        if refusal := self._refusal():
+        if refusal := self._find_refusal():
             self.send_error(refusal)
             return
         body = self.rfile.read(length := int(self.headers["Content-Length"]))
         if len(body) < length:  # the sender has gone
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
-        is_welcome = self.server.hear(Delivery(headers, body, self._target[1]))
-        self._answer(HTTPStatus.NO_CONTENT if is_welcome else HTTPStatus.UNAUTHORIZED)
+        is_accepted = self.server.hear(Delivery(headers, body, self._target[1]))
+        self._answer(HTTPStatus.NO_CONTENT if is_accepted else HTTPStatus.UNAUTHORIZED)
 
     def do_GET(self) -> None:
-        """Answer who tries the address before using it: HeyGen's OPTIONS, load balancers, a browser."""
+        """Answer requests that only test the address: OPTIONS of HeyGen, load balancers, browsers."""
         if self.server.is_healthy and self._target[0] == HEALTH:
-            is_well = self.server.is_healthy()
-            self._answer(HTTPStatus.OK if is_well else HTTPStatus.SERVICE_UNAVAILABLE)
+            is_healthy = self.server.is_healthy()
+            self._answer(HTTPStatus.OK if is_healthy else HTTPStatus.SERVICE_UNAVAILABLE)
         else:
-            self._answer(HTTPStatus.NO_CONTENT if self._is_door else HTTPStatus.NOT_FOUND)
+            self._answer(HTTPStatus.NO_CONTENT if self._is_hook else HTTPStatus.NOT_FOUND)
 
     do_HEAD = do_GET  # noqa: N815 - the base class looks for these names
     do_OPTIONS = do_GET  # noqa: N815
 
     @property
     def _target(self) -> tuple[str, str]:
-        """Path and query as they were sent; `self.path` has lost a slash where there were two."""
+        """The path and the query as sent; `self.path` replaces two slashes at the start by one."""
         path, _, query = self.requestline.split()[1].partition("?")
         return path, query
 
     @property
-    def _is_door(self) -> bool:
+    def _is_hook(self) -> bool:
         return hmac.compare_digest(self._target[0].encode(), self.server.path)
 
-    def _refusal(self) -> HTTPStatus | None:
-        """Return why the body of this request is not read."""
+    def _find_refusal(self) -> HTTPStatus | None:
+        """Return the status that refuses a request, None if its body may be read."""
         lengths = self.headers.get_all("Content-Length", [])
         is_chunked = "Transfer-Encoding" in self.headers
-        if not self._is_door:
+        if not self._is_hook:
             return HTTPStatus.NOT_FOUND
         if len(lengths) + is_chunked > 1 or not all(map(_LENGTH.fullmatch, lengths)):
             return HTTPStatus.BAD_REQUEST
@@ -233,8 +234,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002 - the base class's signature
-        """Answer without the page that repeats what was sent."""
+        """Answer without a body: the default page would repeat the request."""
         self._answer(HTTPStatus(code))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's signature
-        """Say nothing: stderr is a conversation with a person."""
+        """Write no log: stderr is for messages to the user."""

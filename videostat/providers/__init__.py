@@ -1,4 +1,4 @@
-"""The registry: every service videostat knows, by the name one types."""
+"""All services that videostat knows, by the name that the user types."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The whole contract: a service is a value, its parse functions are pure.
+"""The description of a service: a `Provider` value with pure parse functions.
 
-To add one: a module with a `Provider`, a line in the registry, recorded answers under tests/fixtures,
-a section in config.example.toml. The contract test fails until all four are there.
+To add a service, write a module with a `Provider`, a line in the registry, recorded answers under tests/fixtures and a
+section in config.example.toml. A test fails until all four exist.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Meaning(Enum):
-    """What an answer says about a job, its key or its service; polling/course decides what follows."""
+    """The meaning of an answer for a job, its key or its service; polling/course decides what to do."""
 
     RUNNING = auto()
     SUCCESS = auto()
@@ -35,9 +35,9 @@ class Meaning(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An HTTP answer: header names in lower case; `body` is decoded JSON, None where there was none.
+    """An HTTP answer. Header names are in lower case; `body` is decoded JSON, None without any.
 
-    `status` is 0 where a person has kept the body alone.
+    `status` is 0 if the body was read from a file. `retry_after` is in seconds.
     """
 
     status: int
@@ -49,7 +49,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """The header that carries the key, and what stands before it."""
+    """The header with the API key, and the prefix of its value."""
 
     header: str
     prefix: str = ""
@@ -57,9 +57,9 @@ class Auth:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A GET; `{id}` in the path is the job's.
+    """A GET endpoint for one job. `{id}` in the path is replaced by the job's id.
 
-    `parse` reads the task that was found in the answer's body. `is_video`: it answers with the video's URL alone.
+    `parse` receives the task that was found in the answer. `is_video`: the answer contains only the video's URL.
     """
 
     path: str
@@ -69,7 +69,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list, and how many jobs the service says there are in all; `rows` counts unreadable ones too."""
+    """One page of a list.
+
+    `total`: the jobs on all pages. `rows`: the rows of this page, also the unreadable ones.
+    """
 
     jobs: tuple[Job, ...]
     total: int | None
@@ -78,10 +81,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A GET of `page` (from 1) and `size_param`; `parse` is told what the jobs' provider is called.
+    """A GET endpoint that lists jobs.
 
-    `documented_size`: how many jobs a page has in the service's own example. `parse` returns None where the body holds
-    no list.
+    Its parameters are `page`, from 1, and `size_param`. `documented_size`: the page size in the service's own example.
+    `parse` receives the provider's name and the body, and returns None if there is no list in it.
     """
 
     path: str
@@ -93,11 +96,11 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """How the service announces that a job has ended.
+    """The webhook by which a service announces the end of a job.
 
-    `read`: the id of the job that a delivery's JSON is about, None if it is about something else.
-    `signature`: the header, in lower case, with the HMAC-SHA256 of the raw body in lower-case hexadecimal digits; None
-    if the service signs nothing, or in a way that is not documented.
+    `read` returns the id of the job in a delivery's JSON, None if there is none.
+    `signature`: the header (in lower case) with the HMAC-SHA256 of the raw body in lower-case hexadecimal digits. None
+    if the service does not document one.
     """
 
     read: Callable[[object], str | None]
@@ -106,10 +109,11 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Polling:
-    """How the service wants to be asked, in seconds.
+    """The times that the service recommends for polling, in seconds.
 
-    `first`: the age a job should have at its first look. `floor`: never two looks closer than this.
-    `usual`: how long a job typically takes. `quickest`: how long the quick ones do.
+    `first`: the age of a job at the first request. `every`: the shortest and longest pause between requests.
+    `floor`: the minimum between two requests, which is always kept. `usual`: how long a job usually takes.
+    `quickest`: how long the fastest jobs take.
     """
 
     first: float = 0
@@ -124,16 +128,17 @@ class Polling:
 class Provider:
     """A service, or one of its kinds of job.
 
-    `key_group`: the section and the variables that hold its key; several providers may share one.
-    `key_variable`: the environment variable the service's own documentation uses.
-    `key_source`: where a person finds the key.
-    `video`: where a succeeded job's URL is had, if not in the job itself.
-    `retention`: how long the service keeps a job in that state.
-    `words`: its own status words, in lower case. `codes`: its documented codes, alone ("5001") or with the HTTP status
-    they need ("401 new_api_error"). `vague`: codes that mean a missing job only where an id was asked for.
-    `own_id`: the field of a task that is documented to repeat the id. `hints`: what to try, `{id}` is the job's.
-    `created`: reads the id from the service's answer to a create call.
-    `webhook`: None if the service announces nothing.
+    `key_group`: names the section and the variables with the key. Several providers may share one.
+    `key_variable`: the environment variable in the service's own documentation.
+    `key_source`: the place where the user finds the key.
+    `video`: the endpoint for the URL of a video, None if the job contains it.
+    `retention`: how long the service keeps a job in a state.
+    `words`: the service's words for a state, in lower case.
+    `codes`: the documented error codes, alone ("5001") or with an HTTP status ("401 new_api_error").
+    `vague`: codes that mean "no such job" only in an answer about one job.
+    `own_id`: the field of a task that repeats the id, if that is documented.
+    `hints`: what the user can try. `{id}` is replaced by the job's id.
+    `created`: returns the id in the answer to a request that creates a job.
     """
 
     name: str
@@ -159,5 +164,5 @@ class Provider:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Return the paths that are added to the base URL."""
+        """The paths of all endpoints."""
         return tuple(each.path for each in (self.job, self.video, self.listing) if each)

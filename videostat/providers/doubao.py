@@ -1,8 +1,7 @@
-"""The gateways that speak the Doubao dialect: https://github.com/QuantumNous/new-api and its resellers.
+"""Gateways with the Doubao API: https://github.com/QuantumNous/new-api and its resellers.
 
-A success hides the video's URL in `result_url` or, on older gateways, in `fail_reason`; a failure may
-hide its text in either. Channels and resellers answer other shapes on the same path, so each fact has
-the list of places where it has been seen.
+A succeeded task has the video's URL in `result_url` or, on older gateways, in `fail_reason`. A failed task may have its
+error in either. Channels and resellers use other shapes, so there is a list of possible places for each fact.
 """
 
 from __future__ import annotations
@@ -10,8 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from videostat.models import Job, JobRef, State
-from videostat.providers import reading
 from videostat.providers.base import Auth, Endpoint, Meaning, Polling, Provider, Webhook
+from videostat.providers.reading import (
+    dig,
+    make_id_reader,
+    pick_fields,
+    read_first,
+    read_percent,
+    read_seconds,
+    read_text,
+    read_time,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +32,7 @@ WORDS = {
     "in_progress": State.RUNNING,
     "processing": State.RUNNING,
     "running": State.RUNNING,
-    # The gateway's own UNKNOWN: it has lost sight of the task for a moment, and asks again itself.
+    # The gateway's own word: it could not ask its channel, and will ask again itself.
     "unknown": State.RUNNING,
     "success": State.SUCCEEDED,
     "succeeded": State.SUCCEEDED,
@@ -43,8 +51,8 @@ CODES = {
 }
 
 HINTS = {
-    Meaning.KEY: "The gateway answers the same for a wrong, an expired and an exhausted key: check its quota too.",
-    Meaning.MISSING: "A task is only known to the gateway, and the key's owner, that it was submitted with.",
+    Meaning.KEY: "The gateway gives the same answer for a wrong, an expired and an exhausted key: check its quota too.",
+    Meaning.MISSING: "Use the gateway and the account with which the task was submitted.",
 }
 
 FAILURE = (("fail_reason",), ("error", "message"), ("error",), ("result_url",), ("url",), ("message",))
@@ -55,26 +63,27 @@ SHORTEST_ANNOUNCED = 8  # a shorter `id` is a row's number
 
 
 def parse_job(ref: JobRef, task: Mapping[str, Any]) -> Job:
+    """Read a job from a task, without its state and its video."""
     return Job(
         ref=ref,
-        progress=reading.read_percent(task.get("progress")),
-        duration=reading.read_seconds(task.get("duration")),
-        resolution=reading.read_text(task.get("resolution")),
-        created_at=reading.read_first(reading.read_time, task, CREATED),
-        started_at=reading.read_time(task.get("start_time")),
-        completed_at=reading.read_first(reading.read_time, task, COMPLETED),
-        error=reading.read_first(reading.read_text, task, FAILURE),
-        error_code=reading.read_text(reading.dig(task, "error", "code")),
-        extra=reading.pick(task, "action"),
+        progress=read_percent(task.get("progress")),
+        duration=read_seconds(task.get("duration")),
+        resolution=read_text(task.get("resolution")),
+        created_at=read_first(read_time, task, CREATED),
+        started_at=read_time(task.get("start_time")),
+        completed_at=read_first(read_time, task, COMPLETED),
+        error=read_first(read_text, task, FAILURE),
+        error_code=read_text(dig(task, "error", "code")),
+        extra=pick_fields(task, "action"),
     )
 
 
 def read_announcement(delivery: object) -> str | None:
-    """Return the id of the task that a delivery is about.
+    """Return the id of the task in a delivery, None without one.
 
-    The gateway itself sends none, its resellers do, each in its own shape: https://docs.kie.ai/veo3-api/generate-veo-3-video-callbacks
+    Only resellers send deliveries, in different shapes: https://docs.kie.ai/veo3-api/generate-veo-3-video-callbacks
     """
-    found = reading.read_first(reading.read_text, delivery, ANNOUNCED)
+    found = read_first(read_text, delivery, ANNOUNCED)
     return found if found and len(found) >= SHORTEST_ANNOUNCED and JobRef.is_id(found) else None
 
 
@@ -90,7 +99,7 @@ PROVIDER = Provider(
     words=WORDS,
     codes=CODES,
     hints=HINTS,
-    created=reading.make_id_reader(("task_id",), ("id",), ("data", "task_id"), ("data", "id")),
+    created=make_id_reader(("task_id",), ("id",), ("data", "task_id"), ("data", "id")),
     polling=Polling(every=(5, 10), floor=5, usual=180, quickest=60),
     webhook=Webhook(read_announcement),
 )

@@ -1,7 +1,7 @@
 """JoggAI: https://docs.jogg.ai.
 
-Three kinds of job with one key. The documentation's words for "done" differ between them, and the live
-service's differ from the documentation; a right id asked for at the wrong kind's endpoint is "not found".
+There are three kinds of job with one key. Their documented words for "done" differ, and the live service uses other
+words. Asking the endpoint of another kind about a valid id gives "not found".
 """
 
 from __future__ import annotations
@@ -12,8 +12,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from videostat.models import Job, JobRef, State
-from videostat.providers import reading
 from videostat.providers.base import Auth, Endpoint, Listing, Meaning, Page, Polling, Provider, Webhook
+from videostat.providers.reading import (
+    apply_state,
+    dig,
+    make_id_reader,
+    read_failure,
+    read_first,
+    read_number,
+    read_percent,
+    read_seconds,
+    read_text,
+    read_time,
+    read_url,
+    read_word,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,72 +54,74 @@ CODES = {
 
 HINTS = {
     Meaning.GONE: "JoggAI keeps a finished video for 30 days and a failed job for 7.",
-    Meaning.KEY: "Is the key right, and may it use the API? See https://docs.jogg.ai",
-    Meaning.MISSING: "Check the id. Each kind of video has its own endpoint: try the others of jogg, jogg-avatar, "
-    "jogg-product with {id}.",
+    Meaning.KEY: "Check the key, and that it may use the API: https://docs.jogg.ai",
+    Meaning.MISSING: "Check the id. JoggAI has three kinds of videos: also try jogg, jogg-avatar and jogg-product "
+    "with {id}.",
 }
 
 
 def parse_job(ref: JobRef, task: Mapping[str, Any]) -> Job:
-    error, error_code = reading.read_failure(task.get("error"))
+    """Read a job from a task, without its state and its video."""
+    error, error_code = read_failure(task.get("error"))
     return Job(
         ref=ref,
-        progress=reading.read_percent(task.get("progress")),
-        message=reading.read_text(task.get("message")),
-        title=reading.read_text(task.get("title")),
-        thumbnail_url=reading.read_url(task.get("thumbnail_url")) or reading.read_url(task.get("cover_url")),
-        duration=reading.read_seconds(task.get("duration", task.get("video_duration"))),
-        resolution=reading.read_text(task.get("resolution")),
-        credits=reading.read_number(task.get("deducted_credit")),
-        created_at=reading.read_time(task.get("created_at")),
-        completed_at=reading.read_time(task.get("completed_at")),
-        estimated_time=reading.read_seconds(task.get("estimated_time")),
+        progress=read_percent(task.get("progress")),
+        message=read_text(task.get("message")),
+        title=read_text(task.get("title")),
+        thumbnail_url=read_url(task.get("thumbnail_url")) or read_url(task.get("cover_url")),
+        duration=read_seconds(task.get("duration", task.get("video_duration"))),
+        resolution=read_text(task.get("resolution")),
+        credits=read_number(task.get("deducted_credit")),
+        created_at=read_time(task.get("created_at")),
+        completed_at=read_time(task.get("completed_at")),
+        estimated_time=read_seconds(task.get("estimated_time")),
         error=error,
-        error_code=error_code or reading.read_text(task.get("error_code")),
+        error_code=error_code or read_text(task.get("error_code")),
     )
 
 
 def parse_page(provider: str, body: object) -> Page | None:
-    data = reading.dig(body, "data")
-    if not isinstance(data, dict) or reading.read_text(reading.dig(body, "code")) != "0":
+    """Read one page of a list, None if the body contains none."""
+    data = dig(body, "data")
+    if not isinstance(data, dict) or read_text(dig(body, "code")) != "0":
         return None
     rows = data.get("projects", data.get("videos", ...))
     if rows is None:  # Go's empty list
         rows = []
     if not isinstance(rows, list):
         return None
-    total = reading.read_number(data.get("total"))
-    named = ((_id(row), row) for row in rows)
+    total = read_number(data.get("total"))
+    named = ((_read_id(row), row) for row in rows)
     return Page(
-        # A row that names no job, or says nothing of it, must not hide the others.
+        # Skip rows without an id or a status.
         jobs=tuple(
-            reading.apply_state(parse_job(JobRef(provider, found), row), row, WORDS)
+            apply_state(parse_job(JobRef(provider, found), row), row, WORDS)
             for found, row in named
-            if found and reading.read_word(row)
+            if found and read_word(row)
         ),
         total=None if total is None else int(total),
         rows=len(rows),
     )
 
 
-def _id(row: object) -> str | None:
-    found = reading.read_first(reading.read_text, row, (("project_id",), ("id",)))
+def _read_id(row: object) -> str | None:
+    found = read_first(read_text, row, (("project_id",), ("id",)))
     return found if found and JobRef.is_id(found) else None
 
 
 def read_announcement(kind: str, delivery: object) -> str | None:
-    """Return the id of the job that a delivery is about, None if it is about another kind of thing.
+    """Return the id of the job in a delivery, None for another kind.
 
     https://docs.jogg.ai/api-reference/v2/API%20Documentation/WebhookIntegration
     """
-    event = reading.read_text(reading.dig(delivery, "event"))
+    event = read_text(dig(delivery, "event"))
     if event not in {f"generated_{kind}_success", f"generated_{kind}_failed"}:
         return None
-    found = reading.read_first(reading.read_text, delivery, (("data", "project_id"), ("data", "video_id")))
+    found = read_first(read_text, delivery, (("data", "project_id"), ("data", "video_id")))
     return found if found and JobRef.is_id(found) else None
 
 
-def _webhook(kind: str) -> Webhook:
+def _make_webhook(kind: str) -> Webhook:
     return Webhook(partial(read_announcement, kind), signature="x-webhook-signature")
 
 
@@ -127,9 +142,9 @@ PROJECT = Provider(
     vague=frozenset({"40000"}),
     own_id="project_id",
     hints=HINTS,
-    created=reading.make_id_reader(("data", "project_id"), ("data", "id")),
+    created=make_id_reader(("data", "project_id"), ("data", "id")),
     retention={State.SUCCEEDED: timedelta(days=30), State.FAILED: timedelta(days=7), State.QUEUED: timedelta(days=1)},
-    webhook=_webhook("video"),
+    webhook=_make_webhook("video"),
 )
 
 AVATAR = replace(
@@ -138,9 +153,9 @@ AVATAR = replace(
     title="JoggAI avatar videos",
     job=Endpoint("/v2/avatar_video/{id}", parse_job),
     own_id="video_id",
-    created=reading.make_id_reader(("data", "video_id"), ("data", "id")),
+    created=make_id_reader(("data", "video_id"), ("data", "id")),
     listing=None,
-    webhook=_webhook("avatar_video"),
+    webhook=_make_webhook("avatar_video"),
 )
 
 PRODUCT = replace(
@@ -149,9 +164,9 @@ PRODUCT = replace(
     title="JoggAI product videos",
     job=Endpoint("/v2/product_video/{id}", parse_job),
     own_id=None,
-    created=reading.make_id_reader(("data", "product_video_id"), ("data", "video_id"), ("data", "id")),
+    created=make_id_reader(("data", "product_video_id"), ("data", "video_id"), ("data", "id")),
     listing=Listing("/v2/product_videos", size_param="page_size", max_size=100, parse=parse_page),
-    # These take 10 to 20 minutes.
+    # Product videos take 10 to 20 minutes.
     polling=replace(PROJECT.polling, timeout=1800, usual=900, quickest=600),
-    webhook=_webhook("product_video"),
+    webhook=_make_webhook("product_video"),
 )

@@ -1,4 +1,4 @@
-"""Read foreign JSON without trust: each function takes any value and gives ours, or None."""
+"""Read values from the JSON of services. Each function accepts any value and returns None if it does not fit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HUGE = 10**22
 _MILLISECONDS = 1e11  # seconds would put such a time into the year 5138
 _LONGEST_JSON = 1 << 20
 
-# What services call the same things; a provider's own table comes first. In lower case, "_" for blanks and dashes.
+# Status words of many services, in lower case and with "_" for blanks and hyphens. A provider's own table comes first.
 WORDS: Mapping[str, State] = {
     **dict.fromkeys(
         (
@@ -61,12 +61,12 @@ WORDS: Mapping[str, State] = {
     ),
 }
 
-# Where the word about a task can stand, and what can be wrapped around a task.
+# Names of the field with the status, of the objects around a task, and of the field with the id.
 STATUS = ("status", "task_status", "state")
 ENVELOPES = ("data", "task", "result", "output", "response", "job")
 IDS = ("task_id", "id", "project_id", "video_id", "request_id")
 
-# Where a video's address can be, the likeliest first; a list holds several videos.
+# Places of a video's URL, the most likely first. A list contains several videos.
 VIDEO: tuple[tuple[str | int, ...], ...] = (
     *((name,) for name in ("video_url", "result_url", "fail_reason", "url", "videoUrl", "downloadUrl", "download_url")),
     *(("content", "video_url"), ("video", "url"), ("video",), ("metadata", "url"), ("assets", "video"), ("uri",)),
@@ -78,7 +78,7 @@ URL_KEYS = ("video_url", "url", "uri", "download_url", "downloadUrl", "videoUrl"
 
 
 def dig(value: object, *path: str | int) -> object:
-    """Return what lies at that path of keys and list positions, or None."""
+    """Return the value at a path of keys and list positions, or None."""
     for step in path:
         if isinstance(value, dict):
             value = value.get(step)
@@ -90,18 +90,19 @@ def dig(value: object, *path: str | int) -> object:
 
 
 def read_first(read: Callable[[object], T | None], value: object, paths: tuple[tuple[str | int, ...], ...]) -> T | None:
-    """Read the first of these places that holds something readable."""
+    """Read the first of these paths that has a readable value."""
     return next((found for path in paths if (found := read(dig(value, *path))) is not None), None)
 
 
 def read_text(value: object) -> str | None:
-    """Read a text with something in it; whole numbers count, services write codes and ids as either."""
+    """Read a text that is not empty. Integers are accepted, because services use them for codes and ids."""
     if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value) if abs(value) < _HUGE else None  # which str() may refuse to write
+        value = str(value) if abs(value) < _HUGE else None  # str() refuses very large integers
     return value.strip() or None if isinstance(value, str) else None
 
 
 def read_number(value: object) -> float | None:
+    """Read a finite number, also from a text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -112,19 +113,19 @@ def read_number(value: object) -> float | None:
 
 
 def read_seconds(value: object) -> float | None:
-    """Read a length of time, in seconds."""
+    """Read a duration in seconds."""
     read = read_number(value)
     return read if read is not None and read >= 0 else None
 
 
 def read_percent(value: object) -> float | None:
-    """Read 0-100, from a number or from text such as "45%"."""
+    """Read a percentage, 0 to 100, from a number or from "45%"."""
     read = read_number(value.strip().removesuffix("%") if isinstance(value, str) else value)
     return None if read is None else min(max(read, 0.0), 100.0)
 
 
 def read_time(value: object) -> datetime | None:
-    """Read ISO 8601 (UTC where it does not say), Unix seconds or Unix milliseconds; 0 is "not yet"."""
+    """Read a time from ISO 8601, Unix seconds or Unix milliseconds. The default zone is UTC; 0 means None."""
     seconds = read_number(value)
     try:
         if seconds is not None:
@@ -136,12 +137,12 @@ def read_time(value: object) -> datetime | None:
             return None
     except (ValueError, OverflowError, OSError):
         return None
-    # Go's zero time is the year 1; and whoever adds a month to a date must not fall off the calendar's end.
+    # Go's zero time is the year 1. The upper limit leaves room for adding durations.
     return read if _EARLIEST < read < _LATEST else None
 
 
 def read_url(value: object) -> str | None:
-    """Read an http or https URL with a host, or one that begins with "/", which the client puts after the base URL."""
+    """Read a whole http or https URL, or a path relative to the base URL."""
     value = value.strip(" \t\r\n") if isinstance(value, str) else value
     if not isinstance(value, str) or not re.fullmatch(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+", value):
         return None
@@ -155,28 +156,28 @@ def read_url(value: object) -> str | None:
 
 
 def find_video_urls(task: object) -> tuple[tuple[str, ...], ...]:
-    """Find the addresses of each video of a task: of the first one all places that may hold it, in order.
+    """Find the URLs of each video of a task. The first video may have several URLs, in order of preference.
 
-    An address that a list holds beside the first is a further video, and not another place of the first.
+    If a list contains several URLs, the second and later ones are further videos.
     """
     levels = [task, *(inner for key in ENVELOPES if isinstance(inner := unwrap(dig(task, key)), dict))]
-    places = [found for level in levels for path in VIDEO if (found := _urls(unwrap(dig(level, *path))))]
+    places = [found for level in levels for path in VIDEO if (found := _read_urls(unwrap(dig(level, *path))))]
     first = tuple(dict.fromkeys(found[0] for found in places))
     further = dict.fromkeys(url for found in places for url in found[1:] if url not in first)
     return (first, *((url,) for url in further)) if first else ()
 
 
-def _urls(value: object, depth: int = 3) -> list[str]:
+def _read_urls(value: object, depth: int = 3) -> list[str]:
     if isinstance(value, list) and depth:
-        return [found for each in value[:100] for found in _urls(each, depth - 1)[:1]]
+        return [found for each in value[:100] for found in _read_urls(each, depth - 1)[:1]]
     if isinstance(value, dict) and depth:
-        return next((found for key in URL_KEYS if (found := _urls(unwrap(value.get(key)), depth - 1))), [])
+        return next((found for key in URL_KEYS if (found := _read_urls(unwrap(value.get(key)), depth - 1))), [])
     address = read_url(value)
     return [address] if address else []
 
 
 def find_foreign_url(value: object, depth: int = 6) -> str | None:
-    """Find the first address of any kind that an answer holds anywhere, also `gs://` and `s3://`."""
+    """Find the first URL of any kind, such as `gs://`, in an answer."""
     if isinstance(value, str):
         return value.strip() if re.match(r"\s*(https?|gs|s3|oss|cos|tos)://[^\s]", value) else None
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -184,7 +185,7 @@ def find_foreign_url(value: object, depth: int = 6) -> str | None:
 
 
 def unwrap(value: object) -> object:
-    """Return what stands in a text of JSON, and the only entry of a list."""
+    """Decode JSON in a text, and replace a list of one entry by that entry."""
     if isinstance(value, str) and value.lstrip()[:1] in {"{", "["} and len(value) < _LONGEST_JSON:
         try:
             value = json.loads(value)
@@ -194,16 +195,16 @@ def unwrap(value: object) -> object:
 
 
 def read_word(task: object) -> str | None:
-    """Return the service's word about a task, as it is."""
+    """Read the status of a task, in the service's own word."""
     words = (dig(task, key) for key in STATUS)
     return next((each for each in words if isinstance(each, str) and each.strip()), None)
 
 
 def find_task(body: object, depth: int = 4) -> dict[str, Any] | None:
-    """Find the task in an answer: the innermost object with a word, unless one around it is a task too.
+    """Find the task in an answer: the innermost object with a status, unless an outer one is a task too.
 
-    Around a task there may be envelopes with a word of their own, such as "success". An object with an id is a task,
-    and not an envelope; but a success around a task that has not succeeded is believed of neither.
+    An envelope around the task may have a status such as "success". An outer object with an id is a task, not an
+    envelope, unless it claims success while the inner one does not.
     """
     body = unwrap(body)
     if not isinstance(body, dict):
@@ -223,19 +224,19 @@ def find_task(body: object, depth: int = 4) -> dict[str, Any] | None:
 
 
 def match_state(word: str | None, words: Mapping[str, State] = WORDS) -> State:
-    """Return our state for their word, whatever its case."""
+    """Return the state for a service's word. Case, blanks and hyphens do not matter."""
     return words.get(re.sub(r"[\s-]+", "_", (word or "").strip().casefold()), State.UNKNOWN)
 
 
 def read_state(word: str | None, own: Mapping[str, State]) -> tuple[State, bool]:
-    """Return our state for their word, by the provider's own table, else the shared one; and whether that is sure."""
+    """Find the state for a service's word. It is sure if the provider's own table has the word."""
     found = match_state(word, own)
     shared = match_state(word) if found is State.UNKNOWN else found
     return shared, found is shared
 
 
 def apply_state(job: Job, task: Mapping[str, Any], own: Mapping[str, State]) -> Job:
-    """Give a job the state that its task's word gives it, and only what goes with that state."""
+    """Set the state of a job from its task, and its videos or its error."""
     status = read_word(task)
     found, sure = read_state(status, own)
     job = replace(job, status=status, state=found, sure=sure)
@@ -245,13 +246,13 @@ def apply_state(job: Job, task: Mapping[str, Any], own: Mapping[str, State]) -> 
 
 
 def add_video(job: Job, task: Mapping[str, Any]) -> Job:
-    """Give a succeeded job its addresses; where there is none, `error` says why, or what was there instead."""
+    """Set the video URLs of a succeeded job. Without any, `error` says why or names another URL."""
     (first, *others), *further = find_video_urls(task) or (("",),)
     reason = None
     if not first:
         foreign = find_foreign_url(task)
         job = replace(job, error=None) if (job.error or "").startswith("data:") else job
-        reason = job.error or (foreign and f"it names another address: {foreign.partition('?')[0]}")
+        reason = job.error or (foreign and f"the service gave another kind of URL: {foreign.partition('?')[0]}")
     return replace(
         job,
         video_url=first or None,
@@ -262,18 +263,18 @@ def add_video(job: Job, task: Mapping[str, Any]) -> Job:
     )
 
 
-def pick(task: Mapping[str, Any], *names: str) -> dict[str, object]:
-    """Return these fields of a task, where they hold a text or a number."""
+def pick_fields(task: Mapping[str, Any], *names: str) -> dict[str, object]:
+    """Return those fields of a task that are a text or a number."""
     return {name: task[name] for name in names if read_text(task.get(name)) is not None}
 
 
 def make_id_reader(*paths: tuple[str, ...]) -> Callable[[object], str | None]:
-    """Return a reader of the id in an answer to a create call."""
+    """Make a function that reads the id of a new job in an answer."""
     return lambda body: read_first(read_text, unwrap(body), paths)
 
 
 def read_failure(error: object) -> tuple[str | None, str | None]:
-    """Read text and code of an `error`, which may be a text, an object, or an empty object."""
+    """Read the message and the code of an error, a text or an object."""
     if isinstance(error, dict):
         return read_text(error.get("message")), read_text(error.get("code"))
     return read_text(error), None

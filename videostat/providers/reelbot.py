@@ -1,7 +1,7 @@
 """ReelBot: https://help.reelbot.space/docs/features/developer-api/overview.
 
-The status answer names no URL: a completed job's video is had, for an hour, from the download endpoint,
-which the service allows 30 times an hour and key.
+The status endpoint gives no URL. The download endpoint gives a URL that is valid for an hour, at most 30 times an hour
+per key.
 """
 
 from __future__ import annotations
@@ -9,8 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from videostat.models import Job, JobRef, State
-from videostat.providers import reading
 from videostat.providers.base import Auth, Endpoint, Meaning, Polling, Provider
+from videostat.providers.reading import (
+    make_id_reader,
+    match_state,
+    pick_fields,
+    read_failure,
+    read_first,
+    read_text,
+    read_time,
+    read_word,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,27 +47,29 @@ CODES = {
 
 HINTS = {
     Meaning.KEY: "ReelBot's keys begin with rb_live_.",
-    Meaning.MISSING: "ReelBot says the same of another account's project: is it this key's?",
+    Meaning.MISSING: "Check the id and the key. ReelBot gives the same answer for the projects of other accounts.",
 }
 
 
 def parse_job(ref: JobRef, task: Mapping[str, Any]) -> Job:
-    error, error_code = reading.read_failure(task.get("error"))
-    message, updated_at = reading.read_text(task.get("message")), reading.read_time(task.get("updatedAt"))
-    is_over = reading.match_state(reading.read_word(task), WORDS).is_terminal
+    """Read a job from a task, without its state."""
+    error, error_code = read_failure(task.get("error"))
+    message, updated_at = read_text(task.get("message")), read_time(task.get("updatedAt"))
+    is_over = match_state(read_word(task), WORDS).is_terminal
     return Job(
         ref=ref,
         message=message,
-        created_at=reading.read_time(task.get("createdAt")),
+        created_at=read_time(task.get("createdAt")),
         completed_at=updated_at if is_over else None,
         error=error or message,
         error_code=error_code,
-        extra=reading.pick(task, "outputKey", *(() if is_over else ("updatedAt",))),
+        extra=pick_fields(task, "outputKey", *(() if is_over else ("updatedAt",))),
     )
 
 
 def parse_video(ref: JobRef, body: Mapping[str, Any]) -> Job:
-    return Job(ref=ref, expires_at=reading.read_first(reading.read_time, body, (("expiresAt",), ("data", "expiresAt"))))
+    """Read the expiry of a video's URL. `reading` finds the URL itself."""
+    return Job(ref=ref, expires_at=read_first(read_time, body, (("expiresAt",), ("data", "expiresAt"))))
 
 
 PROVIDER = Provider(
@@ -75,8 +86,8 @@ PROVIDER = Provider(
     codes=CODES,
     vague=frozenset({"VALIDATION_ERROR"}),
     hints=HINTS,
-    created=reading.make_id_reader(("projectId",), ("data", "projectId"), ("id",)),
-    # "Every 3-5 s, at most 10 minutes, no backoff needed"; 60 looks a minute and key.
+    created=make_id_reader(("projectId",), ("data", "projectId"), ("id",)),
+    # "Every 3-5 s, at most 10 minutes, no backoff needed"; 60 requests a minute per key.
     polling=Polling(every=(3, 5), floor=3, usual=180, quickest=60),
     max_requests_per_second=1,
 )

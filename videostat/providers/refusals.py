@@ -1,4 +1,4 @@
-"""Read the answers that hold no job: what went wrong, in whose words, and when to ask again."""
+"""Turn answers without a job into errors, with the service's message and when to ask again."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from videostat.providers.base import Answer
 
-_A_LENGTH = datetime(2001, 9, 9, 1, 46, 40, tzinfo=UTC)  # 10^9 seconds; what is smaller is no moment
-_LONGEST_HINT = 86400  # seconds; more than a day is no hint
+_A_LENGTH = datetime(2001, 9, 9, 1, 46, 40, tzinfo=UTC)  # 10^9 seconds; a smaller number is a duration, not a time
+_LONGEST_HINT = 86400  # seconds; a longer pause is not credible
 
 CODES = (("error", "code"), ("code",), ("error_code",), ("errorCode",), ("error", "type"), ("error",), ("type",))
 NO_ERRORS = {"0", "200", "ok", "success"}
@@ -44,13 +44,13 @@ _REFUSALS: Mapping[Meaning, tuple[type[VideostatError], str]] = {
     Meaning.CREDIT: (OutOfCredit, "the account is out of credit"),
     Meaning.BROKEN: (ServiceError, "the service refuses the request"),
     Meaning.LIMIT: (RateLimited, "rate limited"),
-    Meaning.BUSY: (ServerError, "the service has an error of its own"),
+    Meaning.BUSY: (ServerError, "internal error of the service"),
     Meaning.FOREIGN: (Unreadable, "the answer is not what the service documents"),
 }
 
 
 def read_codes(body: object) -> list[str]:
-    """Return the service's codes for what went wrong, the most telling first."""
+    """Read the error codes of an answer, the most specific first."""
     body = unwrap(body)
     return [found for path in CODES if (found := read_text(dig(body, *path))) and found.lower() not in NO_ERRORS]
 
@@ -63,7 +63,7 @@ def make_refusal(
     job_id: str = "ID",
     hints: Mapping[Meaning, str] | None = None,
 ) -> VideostatError:
-    """Return the error that an answer without a job stands for."""
+    """Make the error for an answer without a job. `{id}` in its hint is replaced by `job_id`."""
     kind, sentence = _REFUSALS[meaning]
     body = unwrap(answer.body)
     code = next(
@@ -71,42 +71,42 @@ def make_refusal(
     )
     message = read_first(read_text, body, MESSAGES)
     if meaning is Meaning.FOREIGN and isinstance(body, dict) and not read_codes(body):
-        message = "it has no status of a job"
+        message = "it has no job status"
     request_id = read_first(read_text, body, REQUEST_IDS)
     status = f"HTTP {answer.status}" if answer.status else None
     details = ", ".join(filter(None, (code, status, request_id and f"request {request_id}")))
     hint = (hints or {}).get(meaning)
-    said: dict[str, Any] = {"hint": hint and hint.format(id=job_id), "code": code, "sure": sure}
+    options: dict[str, Any] = {"hint": hint and hint.format(id=job_id), "code": code, "sure": sure}
     if issubclass(kind, Retryable):
-        # ReelBot names the end of the window in every answer: it is advice only where the limit is reached.
-        said["retry_after"] = retry_after(answer, is_limit=meaning is Meaning.LIMIT)
-    return kind(f"{sentence}: {message or _content(answer)}" + (f" ({details})" if details else ""), **said)
+        # ReelBot names the end of the window in every answer. It matters only if the limit is reached.
+        options["retry_after"] = find_retry_after(answer, is_limit=meaning is Meaning.LIMIT)
+    return kind(f"{sentence}: {message or _describe_content(answer)}" + (f" ({details})" if details else ""), **options)
 
 
-def _content(answer: Answer) -> str:
+def _describe_content(answer: Answer) -> str:
     if answer.body is not None:
         return f"JSON of type {type(answer.body).__name__}"
     return answer.headers.get("content-type", "").partition(";")[0] or "an empty answer"
 
 
-def retry_after(answer: Answer, *, is_limit: bool) -> float | None:
-    """Return the first readable hint, in seconds from the answer's Date; neither past nor more than a day away."""
-    now = read_time(_http_date(answer.headers.get("date"))) or answer.received_at
+def find_retry_after(answer: Answer, *, is_limit: bool) -> float | None:
+    """Return the first valid pause that the answer asks for, in seconds; None if there is none."""
+    now = read_time(_convert_http_date(answer.headers.get("date"))) or answer.received_at
     resets = (*(dig(answer.body, *path) for path in RESETS), answer.headers.get("x-ratelimit-reset"))
-    waits = (_wait(answer.retry_after), *((_until(reset, now) for reset in resets) if is_limit else ()))
+    waits = (_check_wait(answer.retry_after), *((_read_wait_until(reset, now) for reset in resets) if is_limit else ()))
     return next((wait for wait in waits if wait is not None), None)
 
 
-def _until(moment: object, now: datetime) -> float | None:
+def _read_wait_until(moment: object, now: datetime) -> float | None:
     found = read_time(moment)
-    return _wait((found - now).total_seconds()) if found and found > _A_LENGTH else None
+    return _check_wait((found - now).total_seconds()) if found and found > _A_LENGTH else None
 
 
-def _wait(seconds: float | None) -> float | None:
+def _check_wait(seconds: float | None) -> float | None:
     return seconds if seconds is not None and 0 <= seconds <= _LONGEST_HINT else None
 
 
-def _http_date(value: str | None) -> str | None:
+def _convert_http_date(value: str | None) -> str | None:
     try:
         return parsedate_to_datetime(value).isoformat() if value else None
     except (ValueError, OverflowError):

@@ -1,6 +1,6 @@
-"""Save one video to one file, safely, over a network and from a server that may do anything.
+"""Download a video to a file, over a network and from a server that may fail in any way.
 
-Here is decided whether there is another try, and at which address; `Attempt` makes one request and checks what came.
+This module decides whether to try again and at which URL. `Attempt` makes one request and checks the result.
 """
 
 from __future__ import annotations
@@ -30,32 +30,33 @@ if TYPE_CHECKING:
 __all__ = ["Body", "Open", "Transfer", "download"]
 
 BETWEEN_TRIES = Backoff(first=1, longest=30)
-# Where the wait has no deadline, a video has its own: so long without a byte more.
+# Without a deadline, give up after this many seconds without a new byte.
 PATIENCE = 600
-# An answer that makes no sense is asked for once more: the same verdict again is one.
-SENSELESS_TRIES = 2
-# The pauses before a fresh video is looked for again where it is to be: three minutes. One service needs 150 s.
-NOT_YET = (2, 5, 10, 20, 30, 30, 30, 30, 23)
-# A file server that is only busy says so in minutes: beyond, the person decides, not the server.
+# An unreadable answer is requested once more, then it is final.
+UNREADABLE_TRIES = 2
+# Pauses before a new video is requested again from its URL: three minutes in all. One service needs 150 s.
+FRESH_PAUSES = (2, 5, 10, 20, 30, 30, 30, 30, 23)
+# The longest Retry-After to obey. A longer one is left to the user.
 LONGEST_RETRY_AFTER = 600
-# A service limits downloads by the hour, as ReelBot does.
+# The same for a rate limit. ReelBot limits downloads per hour.
 LONGEST_LIMIT = 3600
-# A URL that dies during the request is a wasted one.
+# Do not use a URL that could expire during the request.
 EXPIRY_MARGIN = timedelta(minutes=1)
-# Another run that saves the same file is waited for as long as its file grows at least so often.
+# Wait for another process that saves the same file, unless its file has not grown for this long.
 LOCK_PATIENCE = 120
 
 NO_SLOT = nullcontext()
-_GONE = "The service gave a new address, and that was no better: the video may have expired there."
-_LATER = "The video is not there yet. Do not generate it again: run the same command again in some minutes."
+_GONE = "A new URL from the service did not work either: the video may have expired there."
+_LATER = "The video is not ready yet. Do not generate it again: run the same command again in a few minutes."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where a video comes from: the service's answer, and the way to a newer one.
+    """The source of a video: its link, and a way to get a new one.
 
-    `resolve` asks the service for a new link, never within `floor` seconds of the last; `most_links`: so many are
-    used, the first included. `is_fresh`: the video is so young that its file may not be there yet.
+    `resolve` asks the service for a new link; `floor` is the minimum of seconds between two calls.
+    `most_links`: the number of links to use, with the first. `is_fresh`: the video is so new that its file may not be
+    available yet.
     """
 
     link: Link
@@ -69,7 +70,7 @@ def download(
     source: Source,
     destination: Destination,
     *,
-    open: Open,  # noqa: A002  what it does, seen from here
+    open: Open,  # noqa: A002  it opens a URL
     clock: Clock,
     sleep: Callable[[float], object],
     deadline: float,
@@ -79,11 +80,11 @@ def download(
     slot: AbstractContextManager[object] = NO_SLOT,
     known_hosts: set[str] | None = None,
 ) -> Saved:
-    """Save the video, going on where an earlier run stopped; one that is already there is skipped.
+    """Download a video, or resume where an earlier run stopped. A video that is already saved is skipped.
 
-    `deadline` is on the monotonic clock, inf for none. `slot` is held while bytes may come, and not while the file
-    settles. `known_hosts`: the hosts that have sent something in this run.
-    NotSaved, with the cause, where downloading again may help; what is final in `resolve` passes through.
+    `deadline` is in monotonic seconds, inf for none. `slot` is held during transfers, not during the check of the file.
+    `known_hosts`: the hosts that have answered in this run.
+    Raises NotSaved if downloading again may help, and the final errors of `source.resolve`.
     """
     try:
         with translate_disk_errors(destination):
@@ -91,11 +92,11 @@ def download(
                 remove_orphan(destination)
                 return saved
             with _wait_for_part(destination, clock, sleep, deadline) as part:
-                # Another process may have finished it before we had the lock.
+                # Another process may have finished it before we got the lock.
                 if saved := destination.find_saved(overwrite=overwrite):
                     return saved
                 attempt = Attempt(part, open, clock, deadline, transfer, set() if known_hosts is None else known_hosts)
-                with _tell_what_is_kept(part), translate_disk_errors(destination):
+                with _mention_kept_files(part), translate_disk_errors(destination):
                     saved = _Download(attempt, source, sleep, rng, slot).run()
     except VideostatError:
         transfer.state = "failed"
@@ -105,7 +106,7 @@ def download(
 
 
 def _wait_for_part(destination: Destination, clock: Clock, sleep: Callable[[float], object], deadline: float) -> Part:
-    """Return the part file, locked; another run is waited for as long as its file grows."""
+    """Lock and return the part file. Wait for another process while its file grows."""
     size, grown_at = -1, clock.monotonic()
     while True:
         try:
@@ -120,19 +121,19 @@ def _wait_for_part(destination: Destination, clock: Clock, sleep: Callable[[floa
 
 
 @contextmanager
-def _tell_what_is_kept(part: Part) -> Iterator[None]:
-    """Add to the sentence about a failure where the bytes are that came."""
+def _mention_kept_files(part: Part) -> Iterator[None]:
+    """Add the names of the kept files to the message of a failure."""
     try:
         yield
     except NotSaved as error:
         if not part.kept:
             raise
         files = " and ".join(str(file) for file in part.kept)
-        raise NotSaved(f"{error}; what came is kept as {files}", hint=error.hint, code=error.code) from error
+        raise NotSaved(f"{error}; the received bytes are kept as {files}", hint=error.hint, code=error.code) from error
 
 
-class _NoAddressError(Exception):
-    """The service has no address for now."""
+class _NoUrlError(Exception):
+    """The service has no URL at the moment."""
 
     def __init__(self, problem: Retryable) -> None:
         super().__init__(problem)
@@ -141,10 +142,10 @@ class _NoAddressError(Exception):
 
 @dataclass(slots=True)
 class _Download:
-    """Try until the video is there, or until another try cannot help.
+    """A download with its retries.
 
-    `waiting` are the addresses of the present link that have not been tried in this round, `tried` those that have
-    been, with what was wrong there. `senseless` and `pause` are since the file last grew, at `grown_at`.
+    `waiting`: the URLs of the current link that are still to be tried in this round. `tried`: the others, with the
+    problem of each. `unreadable` (a count) and `pause` are reset when the file grows, at `grown_at`.
     """
 
     attempt: Attempt
@@ -158,78 +159,81 @@ class _Download:
     link: Link | None = None
     links: int = 0
     asked_at: float = -math.inf
-    looks: Iterator[int] = field(default_factory=lambda: iter(NOT_YET))
+    fresh_pauses: Iterator[int] = field(default_factory=lambda: iter(FRESH_PAUSES))
     is_missing: bool = False
     tries: int = 0
     furthest: int = 0
     grown_at: float = 0
-    senseless: int = 0
+    unreadable: int = 0
     pause: float = 0
 
     def run(self) -> Saved:
         attempt, part, clock = self.attempt, self.attempt.part, self.attempt.clock
         attempt.transfer.show(part.size, part.version.total)
         self.furthest, self.grown_at, self.asked_at = part.size, clock.monotonic(), clock.monotonic()
-        self._use(self.source.link)
+        self._use_link(self.source.link)
         while True:
             try:
                 with self.slot:
                     attempt.ensure_in_time()
-                    resumed, end_is_known = attempt.fetch(self._address())
+                    resumed, end_is_known = attempt.fetch(self._find_url())
                 extension = attempt.check(end_is_known=end_is_known)
-            except _NoAddressError as none:
-                self._count()
+            except _NoUrlError as none:
+                self._count_try()
                 self._pause(none.problem)
             except Unfit as problem:
-                self._count()
-                self._leave(problem)
+                self._count_try()
+                self._drop_url(problem)
             except Retryable as problem:
-                self._count()
-                self._go_on(problem)
+                self._count_try()
+                self._handle_problem(problem)
             else:
                 return Saved(file=part.publish(extension), bytes=part.size, resumed=resumed, retries=self.tries)
 
-    def _use(self, link: Link | None) -> None:
+    def _use_link(self, link: Link | None) -> None:
         self.link, self.unfit = link, None
         self.waiting, self.tried = deque(dict.fromkeys([link.url, *link.others]) if link else ()), {}
         if link:
             self.links += 1
 
-    def _address(self) -> str:
-        """Return the address to try; raises _NoAddressError where the service has none for now."""
+    def _find_url(self) -> str:
+        """Return the URL to try. Raises _NoUrlError if the service has none at the moment."""
         expires_at = self.link and self.link.expires_at
         if expires_at and self.attempt.clock.now() + EXPIRY_MARGIN >= expires_at:
-            self._renew(Refused("the video's URL has expired"))
+            self._drop_link(Refused("the video's URL has expired"))
         if self.link is None:
             early = self.asked_at + self.source.floor - self.attempt.clock.monotonic()
             if early > 0:
-                self._sleep(early, Refused("no new address may be asked for yet"))
+                self._sleep(early, Refused("it is too early to ask for a new URL"))
             self.asked_at = self.attempt.clock.monotonic()
             try:
-                self._use(self.source.resolve())
+                self._use_link(self.source.resolve())
             except Retryable as problem:
-                raise _NoAddressError(problem) from problem
+                raise _NoUrlError(problem) from problem
         return self.waiting[0]
 
-    def _count(self) -> None:
-        """Count a failed try."""
+    def _count_try(self) -> None:
+        """Count a failed attempt. If the file has grown, reset the other counters."""
         self.tries += 1
         if (size := self.attempt.part.size) > self.furthest:
             self.furthest, self.grown_at = size, self.attempt.clock.monotonic()
-            self.senseless, self.pause, self.is_missing = 0, 0, False
+            self.unreadable, self.pause, self.is_missing = 0, 0, False
 
-    def _leave(self, problem: NotSaved) -> None:
-        """Never try this address again."""
+    def _drop_url(self, problem: NotSaved) -> None:
+        """Remove a URL for the rest of the download."""
         self.unfit = self.unfit or problem
         self.waiting.popleft()
         self._end_round()
 
-    def _go_on(self, problem: Retryable) -> None:
-        """Try the next address, unless there are bytes of this one already: then it alone can go on with them."""
+    def _handle_problem(self, problem: Retryable) -> None:
+        """Decide how to go on after a problem: try this URL again, or the next one.
+
+        If the part has bytes, only the same URL can continue them.
+        """
         if isinstance(problem, Unreadable):
-            self.senseless += 1
-            if self.senseless == SENSELESS_TRIES:
-                return self._leave(_not_saved(str(problem), problem.hint))
+            self.unreadable += 1
+            if self.unreadable == UNREADABLE_TRIES:
+                return self._drop_url(_make_error(str(problem), problem.hint))
             return self._pause(problem)
         if self.attempt.part.size and not isinstance(problem, Missing | Refused):
             return self._pause(problem)
@@ -237,66 +241,66 @@ class _Download:
         return self._end_round()
 
     def _end_round(self) -> None:
-        """Decide what to do when each address has been tried."""
+        """Decide how to go on when all URLs have been tried."""
         if self.waiting:
             return
         if not self.tried:
-            raise self.unfit or _not_saved("there is no address")
+            raise self.unfit or _make_error("the service gave no URL for the video")
         problems = [*self.tried.values()]
         self.waiting, self.tried = deque(self.tried), {}
         refusal = next((each for each in problems if isinstance(each, Refused)), None)
         trouble = next((each for each in problems if not isinstance(each, Refused | Missing)), None)
         if refusal:
-            self._renew(refusal)
+            self._drop_link(refusal)
         elif trouble:
             self._pause(trouble)
         else:
-            self._look_later(problems[0])
+            self._handle_missing(problems[0])
 
-    def _look_later(self, problem: Retryable) -> None:
-        """Look again where a fresh video is to be; any other may have a new address."""
-        pause = next(self.looks, None) if self.source.is_fresh else None
+    def _handle_missing(self, problem: Retryable) -> None:
+        """Wait until a new video appears at its URL. For any other video, ask for a new URL."""
+        pause = next(self.fresh_pauses, None) if self.source.is_fresh else None
         if pause is not None:
             self._sleep(pause, problem)
         elif self.is_missing:
-            raise self.unfit or _not_saved(str(problem), _LATER if self.source.is_fresh else _GONE)
+            raise self.unfit or _make_error(str(problem), _LATER if self.source.is_fresh else _GONE)
         else:
             self.is_missing = True
-            self._renew(problem)
+            self._drop_link(problem)
 
-    def _renew(self, problem: Retryable) -> None:
-        """Forget the link, so that the service is asked for another one."""
+    def _drop_link(self, problem: Retryable) -> None:
+        """Drop the link, so that a new one is requested. Raises NotSaved after the last link."""
         if self.links >= self.source.most_links:
-            raise self.unfit or _not_saved(str(problem), _GONE)
-        self._use(None)
+            raise self.unfit or _make_error(str(problem), _GONE)
+        self._use_link(None)
 
     def _pause(self, problem: Retryable) -> None:
-        """Wait before the next try; raises NotSaved where no time is left for that, or too much of it is asked for."""
+        """Wait before the next try. Raises NotSaved if the pause would be too long."""
         self.pause = BETWEEN_TRIES.lengthen(self.pause)
         asked = problem.retry_after or 0
         longest = LONGEST_LIMIT if isinstance(problem, RateLimited) else LONGEST_RETRY_AFTER
         if asked > longest:
-            raise _ask_later(problem)
+            raise _make_later_error(problem)
         self._sleep(max(self.rng.uniform(self.pause / 2, self.pause), asked), problem)
 
     def _sleep(self, seconds: float, problem: Retryable) -> None:
         self.attempt.transfer.state = "retrying"
         deadline, now = self.attempt.deadline, self.attempt.clock.monotonic()
         if math.isinf(deadline):
-            # What the server asked for is no silence of it.
+            # A pause that the server asked for does not count as silence.
             deadline = self.grown_at + PATIENCE + (problem.retry_after or 0)
         if now + seconds >= deadline:
             if problem.retry_after:
-                raise _ask_later(problem)
-            raise _not_saved(f"no time is left to try again: {problem}") from problem
+                raise _make_later_error(problem)
+            raise _make_error(f"no time is left to try again: {problem}") from problem
         self.sleep(seconds)
 
 
-def _ask_later(problem: Retryable) -> NotSaved:
-    return _not_saved(
+def _make_later_error(problem: Retryable) -> NotSaved:
+    return _make_error(
         f"{problem}; retry after {problem.retry_after:,.0f} seconds", "Run the same command again after that."
     )
 
 
-def _not_saved(why: str, hint: str | None = None) -> NotSaved:
+def _make_error(why: str, hint: str | None = None) -> NotSaved:
     return NotSaved(f"not saved: {why}", hint=hint or DOWNLOAD_AGAIN)

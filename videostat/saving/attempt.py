@@ -1,6 +1,6 @@
-"""Make one request for the rest of a video, and check what came.
+"""Make one request for the rest of a video and check the received file.
 
-RFC 9110: ranges 14, If-Range 13.1.5.
+RFC 9110: section 14 (ranges) and 13.1.5 (If-Range).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from videostat.errors import NotSaved, Retryable, ServerError, Unreachable, Unre
 from videostat.models import DOWNLOAD_AGAIN, NOT_SAVED_IN_TIME
 from videostat.saving import container
 from videostat.saving.destination import format_size
-from videostat.saving.film import NoFilm
 from videostat.saving.version import read_length, read_version
+from videostat.saving.video import NotAVideo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,50 +22,59 @@ if TYPE_CHECKING:
     from videostat.clock import Clock
     from videostat.saving.partfile import Part
 
-# Larger pieces are no faster, 64 KiB ones 7 % slower.
+# Larger pieces are not faster; pieces of 64 KiB are 7 % slower.
 PIECE = 1 << 20
 STALL_SECONDS = 30
-STALL_RATE = 1024
+STALL_RATE = 1024  # bytes per second
 
 BUSY = {408, 409, 421, 423, 425, 429, 444, 499}
 REFUSED = {401, 403, 410}
-# A storage answers so while the file is still on its way to it.
+# Storage servers answer so while the file is still being uploaded to them.
 MISSING = {202, 204, 400, 404}
-# Other names in Content-Encoding say nothing about the bytes: "binary", "utf-8", "aws-chunked".
+# Other values of Content-Encoding ("binary", "utf-8", "aws-chunked") do not change the bytes.
 _COMPRESSED = {"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"}
 
 
 class Body(Protocol):
-    """An answer's body as it is on the wire; header names in lower case.
-
-    `read1` returns as soon as there is something, nothing at the end, which may also be a lost connection.
-    It raises Unreachable for errors and time-outs of the network, but only after handing out what had come,
-    and for a chunked body that breaks off. `end_is_known`, then: HTTP itself says that nothing is missing, because the
-    announced length has come, or the last chunk.
-    """
+    """The response to a request for a video."""
 
     @property
-    def status(self) -> int: ...
+    def status(self) -> int:
+        """The HTTP status."""
+
     @property
-    def headers(self) -> Mapping[str, str]: ...
+    def headers(self) -> Mapping[str, str]:
+        """The headers, with names in lower case."""
+
     @property
-    def retry_after(self) -> float | None: ...
+    def retry_after(self) -> float | None:
+        """The seconds that Retry-After asks for, None without one."""
+
     @property
-    def end_is_known(self) -> bool: ...
-    def read1(self, size: int, /) -> bytes: ...
+    def end_is_known(self) -> bool:
+        """Whether HTTP has confirmed the end. Valid after the last read."""
+
+    def read1(self, size: int, /) -> bytes:
+        """Return the next raw bytes, at most `size`, as soon as some arrive.
+
+        b"" means the end or a closed connection. Raises Unreachable for network errors, timeouts and a broken chunked
+        body, but only after it has returned all received bytes.
+        """
+
     def __enter__(self) -> Self: ...
     def __exit__(self, *exc_info: object) -> object: ...
 
 
 class Open(Protocol):
-    """Follow redirects, send one request; raises Unreachable, and Untrusted for what must not be followed."""
+    """A function that opens a URL."""
 
-    def __call__(self, url: str, headers: Mapping[str, str], /) -> Body: ...
+    def __call__(self, url: str, headers: Mapping[str, str], /) -> Body:
+        """Send one request with these headers and follow redirects. Raises Unreachable and Untrusted."""
 
 
 @dataclass(slots=True)
 class Transfer:
-    """What a view may read from another thread: bytes, `done` never above `total`, None while unknown."""
+    """The progress of a download in bytes, for views in other threads. `total` is None while unknown."""
 
     name: str
     total: int | None = None
@@ -73,28 +82,28 @@ class Transfer:
     state: Literal["waiting", "downloading", "retrying", "checking", "saved", "failed"] = "waiting"
 
     def show(self, done: int, total: int | None) -> None:
-        # Through zero, so that no moment has the new total with the old, larger count.
+        """Set both numbers. No other thread ever sees `done` above `total`."""
         self.done, self.total = 0, total
         self.done = done
 
 
 class Refused(Retryable):
-    """The server does not accept the address, or no longer: a new one may do."""
+    """The server refused the URL. A new URL may work."""
 
 
 class Missing(Retryable):
-    """The video is not at the address: not yet, or no longer."""
+    """There is no video at the URL: not yet, or no longer."""
 
 
 class Unfit(NotSaved):
-    """What is at the address will not become a video: only another address can help."""
+    """The URL will never give the video. Only another URL can help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request for the rest of the video, and the check of the whole file.
+    """One request for the rest of a video, and the check of the file.
 
-    `known_hosts`: the hosts that have sent something in this run.
+    `known_hosts`: the hosts that have answered in this run.
     """
 
     part: Part
@@ -105,25 +114,16 @@ class Attempt:
     known_hosts: set[str] = field(default_factory=set)
 
     def fetch(self, url: str) -> tuple[int, bool]:
-        """Bring the rest of the video; return how many bytes were there already, and whether its end is known.
+        """Download the rest of the video from a URL.
 
-        Raises Retryable, and NotSaved where this address cannot help.
+        Returns the number of bytes that were there before, and whether the end of the video is known.
+        Raises Retryable, and NotSaved if this URL cannot help.
         """
         scheme, _, rest = url.partition(":")
         if scheme.lower() not in {"http", "https"}:
-            raise Unfit(
-                f"not saved: its address begins with {scheme[:20]!a}, it is no web address", hint=DOWNLOAD_AGAIN
-            )
+            raise Unfit(f"not saved: its URL begins with {scheme[:20]!a}, not with http or https", hint=DOWNLOAD_AGAIN)
+        host = rest.lstrip("/").partition("/")[0]
         self.transfer.state = "downloading"
-        return self._fetch(url, rest.lstrip("/").partition("/")[0])
-
-    def ensure_in_time(self) -> None:
-        """Raise NotSaved after the deadline."""
-        if self.clock.monotonic() >= self.deadline:
-            raise NotSaved(NOT_SAVED_IN_TIME, hint=DOWNLOAD_AGAIN)
-
-    def _fetch(self, url: str, host: str) -> tuple[int, bool]:
-        """Bring the rest of the video; how many bytes were there already, and whether nothing can be missing."""
         self.ensure_in_time()
         part, headers = self.part, {"Accept-Encoding": "identity"}
         if part.size and part.version.can_resume:
@@ -131,63 +131,71 @@ class Attempt:
         try:
             with self.open(url, headers) as body:
                 self.known_hosts.add(host)
-                resumed, total = self._take(body, asked="Range" in headers)
+                resumed, total = self._handle_answer(body, wants_range="Range" in headers)
                 return resumed, total is not None or body.end_is_known
         except Untrusted as error:
-            # One node of a balancer may have a bad certificate, and a hotel's portal comes and goes.
+            # Retry if the host has worked before: one server of a load balancer may have a bad certificate.
             if host in self.known_hosts:
                 raise Unreachable(str(error), hint=error.hint) from error
             raise Unfit(f"not saved: {error}", hint=error.hint or DOWNLOAD_AGAIN) from error
 
-    def _take(self, body: Body, *, asked: bool) -> tuple[int, int | None]:
-        """Return how many bytes were there already, and how many there are; `asked` for a range."""
+    def ensure_in_time(self) -> None:
+        """Raise NotSaved if the deadline has passed."""
+        if self.clock.monotonic() >= self.deadline:
+            raise NotSaved(NOT_SAVED_IN_TIME, hint=DOWNLOAD_AGAIN)
+
+    def _handle_answer(self, body: Body, *, wants_range: bool) -> tuple[int, int | None]:
+        """Save the body of a response. `wants_range`: a range was requested.
+
+        Returns the number of bytes that were there before, and the total, None if unknown.
+        """
         status, headers = body.status, body.headers
         _ensure_answered(body)
         match status:
             case 200 | 203:
-                return self._begin(body, read_length(headers))
-            case 206 if asked and self._fits(body):
-                return self._append(self._pieces(body), self.part.version.total)
-            case 206 if length := _length_of_whole(headers):
-                return self._begin(body, length)
-            case 206 if not asked and "content-range" not in headers:
-                # Nothing says that it is all of it.
-                return self._begin(body, None)
-            case 416 if asked and self._fits(body):
+                return self._start_over(body, read_length(headers))
+            case 206 if wants_range and self._continues_part(body):
+                return self._append(self._read_pieces(body), self.part.version.total)
+            case 206 if length := _read_whole_length(headers):
+                return self._start_over(body, length)
+            case 206 if not wants_range and "content-range" not in headers:
+                # Without Content-Range, the part may be incomplete.
+                return self._start_over(body, None)
+            case 416 if wants_range and self._continues_part(body):
                 return self._append(iter(()), self.part.version.total)
-            case 206 | 416 if asked or status == 206:  # noqa: PLR2004
+            case 206 | 416 if wants_range or status == 206:  # noqa: PLR2004
                 self._discard()
-                raise Unreadable("the server sent another part of the video than was asked for")
+                raise Unreadable("the server sent a different part of the video than requested")
         raise Unfit(f"not saved: the server answered {status}", hint=DOWNLOAD_AGAIN)
 
-    def _begin(self, body: Body, total: int | None) -> tuple[int, int | None]:
-        """Only now that it is seen to be a video does it replace what an earlier attempt left."""
+    def _start_over(self, body: Body, total: int | None) -> tuple[int, int | None]:
+        """Save the video from its first byte. Bytes of an earlier attempt are replaced once a video has begun."""
         if total is not None:
             self.part.ensure_room(total)
-        head, pieces = bytearray(), self._pieces(body)
+        head, pieces = bytearray(), self._read_pieces(body)
         for piece in pieces:
             head += piece
-            is_enough = container.HEAD if container.begins_like_a_film(bytes(head)) else container.NAMING
+            is_enough = container.HEAD_BYTES if container.is_video_start(bytes(head)) else container.NAMING_BYTES
             if len(head) >= is_enough:
                 break
-        start = bytes(head[: container.NAMING])
-        if not container.may_be_paid_for(start):
-            if total is not None and len(head) < min(total, container.HEAD):
+        start = bytes(head[: container.NAMING_BYTES])
+        if not container.may_be_result(start):
+            if total is not None and len(head) < min(total, container.HEAD_BYTES):
                 raise Unreachable("the connection was lost")
             content = container.name_content(start) if start else container.NOTHING
-            said = f"the server sent no video, but this: {content.name}"
+            said = f"the server sent this instead of a video: {content.name}"
             raise Unfit(f"not saved: {said}", hint=DOWNLOAD_AGAIN) if content.is_final else Missing(said)
         self.part.restart(read_version(body.headers))
         self.transfer.show(0, total)
         return self._append(chain([bytes(head)], pieces), total)
 
-    def _fits(self, body: Body) -> bool:
-        """Tell whether the answer goes on exactly where the bytes we have end, or says that there are no more."""
+    def _continues_part(self, body: Body) -> bool:
+        """Return whether the response continues the part, or confirms that it is complete."""
         headers, size, version = body.headers, self.part.size, self.part.version
         content_range = headers.get("content-range", "").lower()
         if body.status == 416:  # noqa: PLR2004  Range Not Satisfiable
             return size == version.total and content_range == f"bytes */{version.total}"
-        # With If-Range, RFC 9110, 15.3.7 lets a server leave out the date, but not the ETag.
+        # RFC 9110, 15.3.7: the response to If-Range may omit Last-Modified, but not the ETag.
         validators = {version.validator, None} if version.header == "last-modified" else {version.validator}
         return (
             version.total is not None
@@ -202,14 +210,14 @@ class Attempt:
         for piece in pieces:
             if total is not None and part.size + len(piece) > total:
                 self._discard()
-                raise Unreadable("the server sent more than it had announced")
+                raise Unreadable("the server sent more bytes than announced")
             part.append(piece)
             self.transfer.done = part.size
         if total is not None and part.size < total:
             raise Unreachable(f"the connection was lost after {part.size} of {total} bytes")
         return resumed, total
 
-    def _pieces(self, body: Body) -> Iterator[bytes]:
+    def _read_pieces(self, body: Body) -> Iterator[bytes]:
         since, received = self.clock.monotonic(), 0
         while piece := body.read1(PIECE):
             yield piece
@@ -222,30 +230,33 @@ class Attempt:
                 since, received = now, 0
 
     def check(self, *, end_is_known: bool) -> str:
-        """Return the extension of a whole video; what cannot be proven whole is set aside."""
+        """Check the downloaded file and return its extension.
+
+        A file that is not provably whole is set aside. Raises Retryable and NotSaved.
+        """
         self.transfer.state = "checking"
         try:
-            film = container.inspect(self.part.fd)
-        except NoFilm as problem:
+            video = container.inspect(self.part.fd)
+        except NotAVideo as problem:
             self._set_aside_and_raise(problem, end_is_known=end_is_known)
-        if not end_is_known and not film.proves_its_end:
+        if not end_is_known and not video.end_is_proven:
             self._set_aside()
             raise Unfit(
-                "not saved: the server does not say how long the video is, so nothing proves it whole",
+                "not saved: the server did not send the length of the video, so it may be incomplete",
                 hint=DOWNLOAD_AGAIN,
             )
         version = self.part.version
-        if version.digest and not version.digest_fits(self.part.fd):
+        if version.digest and not version.matches_digest(self.part.fd):
             self._set_aside()
-            raise Unreadable("the bytes that came do not have the digest that the server gives for them")
-        return film.extension
+            raise Unreadable("the received bytes do not match the digest that the server sent")
+        return video.extension
 
-    def _set_aside_and_raise(self, problem: NoFilm, *, end_is_known: bool) -> NoReturn:
-        said = f"what the server sent is not a whole video: {problem}, {format_size(self.part.size)}"
+    def _set_aside_and_raise(self, problem: NotAVideo, *, end_is_known: bool) -> NoReturn:
+        said = f"the received file is not a whole video: {problem}, {format_size(self.part.size)}"
         was_there = self._set_aside()
         if problem.is_final:
             raise Unfit(f"not saved: {said}", hint=DOWNLOAD_AGAIN) from problem
-        # Only at the same place for the second time is it the file that ends there, and not the connection.
+        # If it ends at the same byte for the second time, the server's file ends there, not the connection.
         if end_is_known or was_there:
             raise Missing(said) from problem
         raise Unreachable(f"the connection was lost, or {said}") from problem
@@ -261,21 +272,21 @@ class Attempt:
 
 
 def _ensure_answered(body: Body) -> None:
-    """Raise Retryable for what is said in place of a video."""
+    """Raise Retryable if the response has no video. Other responses are checked later."""
     status = body.status
     if status in BUSY or status >= 500:  # noqa: PLR2004  RFC 9110, 15.6
         raise ServerError(f"the server answered {status}", retry_after=body.retry_after)
     if status in REFUSED:
         raise Refused(f"the server refused the video's URL with {status}")
     if status in MISSING:
-        raise Missing(f"the server answered {status} in place of the video")
+        raise Missing(f"the server answered {status} instead of sending the video")
     codings = {each.strip().lower() for each in body.headers.get("content-encoding", "").split(",")}
     if codings & _COMPRESSED:
-        raise Unreadable("the server compressed the video, though it was asked not to")
+        raise Unreadable("the server compressed the video, which was not requested")
 
 
-def _length_of_whole(headers: Mapping[str, str]) -> int | None:
-    """Return how long a "part" is that is the whole video, as some servers call it; else None."""
+def _read_whole_length(headers: Mapping[str, str]) -> int | None:
+    """Return the length of a range response with the whole video, else None. Some servers send one."""
     length = read_length(headers)
     whole = length and headers.get("content-range", "").lower() == f"bytes 0-{length - 1}/{length}"
     return length if whole else None

@@ -1,4 +1,4 @@
-"""Tell by its content what a file is, and whether a film is all there."""
+"""Find out from a file's content what it is, and whether a video is complete."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from videostat.saving.boxes import FIRST, inspect_boxes
 from videostat.saving.elements import EBML, inspect_elements
-from videostat.saving.film import NoFilm, Source
+from videostat.saving.video import NotAVideo, Reader
 
 if TYPE_CHECKING:
-    from videostat.saving.film import Film
+    from videostat.saving.video import VideoFile
 
 EXTENSIONS = ("mp4", "webm", "mov", "mkv")
-HEAD = 12
-"""How many first bytes `begins_like_a_film` needs."""
-NAMING = 512
-"""How many of them `name_content` needs."""
+HEAD_BYTES = 12
+"""The number of first bytes that `is_video_start` needs."""
+NAMING_BYTES = 512
+"""The number of first bytes that `name_content` needs."""
 
 
 class Content(NamedTuple):
-    """What something is that is no film; `is_result`: a service may have been paid to make just that.
+    """A kind of content other than video. `is_result`: a service may have made it as the result of a job.
 
-    `is_final`: it will not become one; where a page is now, a film may be later.
+    `is_final`: asking for this URL again will not give a video. (A web page may be replaced by a video later.)
     """
 
     name: str
@@ -33,7 +33,7 @@ class Content(NamedTuple):
 
 
 _BYTE_ORDER_MARK = rb"(?:\xef\xbb\xbf)?\s*"
-# First bytes, and what begins with them; the first line that fits decides.
+# Patterns of the first bytes, and what they mean. The first match is used.
 _CONTENTS = [
     (re.compile(pattern, re.DOTALL | re.IGNORECASE), Content(name, is_result, is_result or name.startswith("playlist")))
     for pattern, name, is_result in (
@@ -64,40 +64,40 @@ OTHER = Content("something else")
 NOTHING = Content("nothing at all")
 
 
-def begins_like_a_film(head: bytes) -> bool:
-    """Tell by the first bytes whether the rest is worth fetching."""
+def is_video_start(head: bytes) -> bool:
+    """Return whether the first bytes can be the start of a video."""
     if head[:4] == EBML:
         return True
-    length, kind = struct.unpack_from(">I4s", head.ljust(HEAD, b"\0"))
-    # 0: to the end of the file, 1: a length of 64 bits follows; else the box has at least its own header.
+    length, kind = struct.unpack_from(">I4s", head.ljust(HEAD_BYTES, b"\0"))
+    # The length 0 means up to the end of the file, and 1 means that a 64-bit length follows.
     return kind in FIRST and not 1 < length < struct.calcsize(">I4s")
 
 
 def name_content(head: bytes) -> Content:
-    """Name what begins like no film, by its first bytes."""
+    """Find the kind of content, other than video, from the first bytes."""
     return next((content for pattern, content in _CONTENTS if pattern.match(head)), OTHER)
 
 
-def may_be_paid_for(head: bytes) -> bool:
-    """Tell by the first bytes whether it is a film, or something else that a service may have been paid to make."""
-    return begins_like_a_film(head[:HEAD]) or name_content(head).is_result
+def may_be_result(head: bytes) -> bool:
+    """Return whether these first bytes may belong to the result of a job."""
+    return is_video_start(head[:HEAD_BYTES]) or name_content(head).is_result
 
 
-def inspect(fd: int) -> Film:
-    """Walk the whole file; raises NoFilm, which says what it is, where it is not all of a film."""
-    source = Source(fd)
-    head = source.read(0, HEAD)
-    if not begins_like_a_film(head):
-        raise NoFilm(name_content(source.read(0, NAMING)).name, is_final=True)
-    return inspect_elements(source) if head[:4] == EBML else inspect_boxes(source)
+def inspect(fd: int) -> VideoFile:
+    """Check that a file is a whole video. Raises NotAVideo with the name of the content."""
+    reader = Reader(fd)
+    head = reader.read(0, HEAD_BYTES)
+    if not is_video_start(head):
+        raise NotAVideo(name_content(reader.read(0, NAMING_BYTES)).name, is_final=True)
+    return inspect_elements(reader) if head[:4] == EBML else inspect_boxes(reader)
 
 
-def is_film(file: os.PathLike[str]) -> bool:
-    """Tell whether a file is a whole film; it is never opened through a link, nor waited for."""
+def is_video(file: os.PathLike[str]) -> bool:
+    """Return whether a file is a whole video. Symbolic links are not followed. Raises OSError."""
     fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         inspect(fd)
-    except NoFilm:
+    except NotAVideo:
         return False
     finally:
         os.close(fd)

@@ -28,27 +28,28 @@ if TYPE_CHECKING:
 
     from videostat.models import JobRef
 
-# No separator, quote, control character or wildcard, in any script; not an option, not a blank to begin with.
+# Letters of any script, but no separator, quote, control character or wildcard, and no blank or hyphen at the start.
 _NAME = re.compile(r"(?![ -])[\w .,~=+()@-]+")
-# https://learn.microsoft.com/windows/win32/fileio/naming-a-file: reserved whatever follows the first dot.
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file: reserved with any extension.
 _WINDOWS = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9¹²³]) *(?:\.|\Z)", re.IGNORECASE)
-# 255 bytes is what nearly every file system grants a name; this is the longest ending of ours.
+# Nearly all file systems allow 255 bytes. The text is the longest ending that videostat adds.
 _LONGEST = 255 - len(" (99).unproven-2.part")
 
 _HINTS = {
     **dict.fromkeys(
-        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Make room, then run the same command: it goes on where it stopped."
+        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+        "Free some space, then run the same command: it continues where it stopped.",
     ),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Choose a folder you may write to with --output-dir."),
 }
-REPLACE = "--overwrite replaces it, or choose another name."
+REPLACE = "Replace it with --overwrite, or choose another name."
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where one job's video goes; `path` lacks the extension, which its content decides, unless `is_exact`.
+    """The place where a job's video is saved. `path` has no extension unless `is_exact`.
 
-    `is_known`: a video that is there is this job's, as its name or the history says.
+    `is_known`: a video that exists there belongs to this job, by its name or by the history.
     """
 
     ref: JobRef
@@ -66,20 +67,21 @@ class Destination:
         *,
         known: Path | None = None,
     ) -> Self:
-        """Name a job's file in the folder; UsageError for a template that is not a portable file name.
+        """Name a job's file in a folder from a template such as `{provider}-{id}.{ext}`.
 
-        `moment`: for the date in the name, which is that of UTC. `known`: where the job's video was saved before; two
-        services can give the same id, so that a name without the provider says nothing of whose video it is.
+        `moment`: the time for {date}, which is written in UTC. `known`: the file to which the job's video was saved
+        before. It is needed for a name without {provider}, because two services can use the same id.
+        Raises UsageError for a template that is not a portable file name.
         """
-        path = folder / _stem(ref, template, f"{(moment or datetime.now(UTC)).astimezone(UTC):%Y-%m-%d}")
+        path = folder / _fill_template(ref, template, f"{(moment or datetime.now(UTC)).astimezone(UTC):%Y-%m-%d}")
         is_known = "{provider}" in template or known in {Path(f"{path.absolute()}.{each}") for each in EXTENSIONS}
         return cls(ref, path, is_known=is_known)
 
     @classmethod
     def from_path(cls, ref: JobRef, file: str | Path, *, known: Path | None = None) -> Self:
-        """Take the very file that was typed. `known`: where the job's video was saved before.
+        """Use exactly this file. `known`: the file to which the job's video was saved before.
 
-        Raises UsageError for a folder, and for what cannot be a file.
+        Raises UsageError for a folder and for "-".
         """
         typed, file = os.fspath(file), Path(file)
         if typed == "-":
@@ -92,35 +94,39 @@ class Destination:
         return cls(ref, file, is_exact=True, is_known=file.absolute() == known)
 
     def name_file(self, extension: str) -> Path:
+        """Name the final file."""
         return self.path if self.is_exact else Path(f"{self.path}.{extension}")
 
     @property
     def part(self) -> Path:
-        """Name the file that the video grows in."""
+        """The file for the bytes of an unfinished download."""
         return Path(f"{self.path}.part")
 
     @property
     def sidecar(self) -> Path:
-        """Name the file that says which version of the video the part is of."""
+        """The file that records to which version of the video the part belongs."""
         return Path(f"{self.path}.part.json")
 
-    def unproven(self, number: int) -> Path:
-        """Name a file for what came and cannot be proven whole."""
+    def name_unproven(self, number: int) -> Path:
+        """Name a file for received bytes that are not provably a whole video."""
         return Path(f"{self.path}.unproven-{number}.part")
 
     def with_number(self, number: int) -> Self:
-        """Return where the job's second, third ... video goes: an id has neither blanks nor brackets."""
+        """Return the destination of the job's second or later video.
+
+        The name cannot be that of another job, because an id has no blanks and no brackets.
+        """
         ending = self.path.suffix if self.is_exact else ""
         return replace(self, path=self.path.with_name(f"{self.path.name.removesuffix(ending)} ({number}){ending}"))
 
     def reserve(self) -> None:
-        """Leave an empty part where there is no video yet: a later run sees by it that this one was not finished."""
+        """Create an empty part if there is no video yet. It tells a later run that this one did not finish."""
         with suppress(OSError):
             if not any(os.path.lexists(self.name_file(extension)) for extension in EXTENSIONS):
                 os.close(os.open(self.part, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666))
 
     def find_all_saved(self) -> Saved | None:
-        """Return the job's videos that are there, all of them; raises NotSaved as `saved` does."""
+        """Return all saved videos of the job, None if one is missing. Raises NotSaved as `find_saved` does."""
         found = [self.find_saved()]
         for number in count(2):
             place = self.with_number(number)
@@ -132,23 +138,26 @@ class Destination:
         return join_saved([saved for saved in found if saved]) if found[0] else None
 
     def find_saved(self, *, overwrite: bool = False) -> Saved | None:
-        """The whole video that is already there and is to stay; NotSaved if anything else has its name."""
+        """Find the saved video, None if there is none or `overwrite` is set.
+
+        Raises NotSaved if another file, or a broken one, has its name.
+        """
         with translate_disk_errors(self):
             for file in map(self.name_file, EXTENSIONS):
-                status = regular_file(file)
-                # An empty one is a placeholder, such as mktemp leaves.
+                status = stat_regular_file(file)
+                # An empty file is a placeholder, such as mktemp makes.
                 if overwrite or not status or not status.st_size:
                     continue
                 if not self.is_known:
-                    raise NotSaved(f"{file} is there already", hint=REPLACE)
-                if not container.is_film(file):
-                    raise NotSaved(f"{file} is there already, and is not a whole video", hint=REPLACE)
+                    raise NotSaved(f"{file} already exists", hint=REPLACE)
+                if not container.is_video(file):
+                    raise NotSaved(f"{file} already exists and is not a whole video", hint=REPLACE)
                 return Saved(file=file, bytes=status.st_size, skipped=True)
         return None
 
 
 def join_saved(videos: Sequence[Saved]) -> Saved:
-    """Sum up a job's videos."""
+    """Combine the results of a job's videos into one."""
     return Saved(
         file=videos[0].file,
         more=tuple(each.file for each in videos[1:]),
@@ -160,19 +169,19 @@ def join_saved(videos: Sequence[Saved]) -> Saved:
 
 
 def ensure_writable(destinations: Iterable[Destination], *, overwrite: bool) -> None:
-    """UsageError where a video that is not there yet cannot be saved: better now than when it has come."""
-    obstacle = cache(_obstacle)
+    """Raise UsageError if a folder cannot be written to. Call this before the downloads."""
+    find_obstacle = cache(_find_obstacle)
     for destination in destinations:
         folder = destination.path.absolute().parent
-        if (found := obstacle(folder)) and not _is_saved(destination, overwrite=overwrite):
+        if (found := find_obstacle(folder)) and not _is_saved(destination, overwrite=overwrite):
             raise UsageError(
-                f"nothing can be saved in {folder}: {found} is no folder that you may write to",
+                f"cannot save in {folder}: {found} is not a folder that you may write to",
                 hint="Choose another with --output-dir.",
             )
 
 
-def _obstacle(folder: Path) -> Path | None:
-    """What keeps a file from being made there: the folder, or what it would have to be made in."""
+def _find_obstacle(folder: Path) -> Path | None:
+    """Return the path that prevents writing: the folder or its nearest existing parent."""
     there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
     return None if os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK) else there  # noqa: PTH112  as above
 
@@ -184,7 +193,7 @@ def _is_saved(destination: Destination, *, overwrite: bool) -> bool:
 
 
 def ensure_distinct(destinations: Iterable[Destination]) -> None:
-    """UsageError where two jobs would share a file, also on a disk that ignores case or Unicode forms."""
+    """Raise UsageError if two jobs would use the same file. Some disks ignore case and Unicode forms."""
     seen: dict[str, Destination] = {}
     for each in destinations:
         key = unicodedata.normalize("NFC", str(each.path).casefold())
@@ -192,55 +201,55 @@ def ensure_distinct(destinations: Iterable[Destination]) -> None:
         if other.ref != each.ref:
             raise UsageError(
                 f"{other.ref} and {each.ref} would be saved to the same file, {each.path.name}",
-                hint=f"Save them to two folders, or by a --name like '{DEFAULT_NAME}' that tells them apart.",
+                hint=f"Use two folders, or a --name like '{DEFAULT_NAME}' that differs for each job.",
             )
 
 
-def _stem(ref: JobRef, template: str, date: str) -> str:
-    def refused(why: str) -> UsageError:
+def _fill_template(ref: JobRef, template: str, date: str) -> str:
+    def make_error(why: str) -> UsageError:
         return UsageError(f"the name {template!a} {why}", hint=f"Use a file name like --name '{DEFAULT_NAME}'.")
 
     if "/" in template or "\\" in template:
-        raise refused("would leave the folder: it is a file name, the folder is --output-dir")
+        raise make_error("contains a folder; choose the folder with --output-dir")
     try:
         pieces = list(string.Formatter().parse(template))
     except ValueError as error:
-        raise refused(f"cannot be read: {error}") from None
+        raise make_error(f"is not valid: {error}") from None
     fields = [field for _, field, _, _ in pieces if field is not None]
     if unknown := [field for field in fields if field not in {"provider", "id", "date", "ext"}]:
-        raise refused(f"has an unknown field, {{{unknown[0]}}}; there are {{provider}}, {{id}}, {{date}} and {{ext}}")
+        raise make_error(f"has an unknown field {{{unknown[0]}}}; use {{provider}}, {{id}}, {{date}} and {{ext}}")
     if any(spec or conversion for _, _, spec, conversion in pieces):
-        raise refused("has a field with a format; there are {provider}, {id}, {date} and {ext}, as they are")
+        raise make_error("has a field with a format; use {provider}, {id}, {date} and {ext} without one")
     if "id" not in fields:
-        raise refused("has no {id}: every job would be saved to the same file")
+        raise make_error("has no {id}: every job would be saved to the same file")
     if not template.endswith(".{ext}") or fields.count("ext") > 1:
-        raise refused("does not end in .{ext}, which the content decides")
-    # Windows takes no colon. The hash keeps a:b apart from a_b.
-    job_id = f"{ref.id.replace(':', '_')}-{_digest(ref.id)}" if ":" in ref.id else ref.id
+        raise make_error("does not end in .{ext}; the extension depends on the content")
+    # Windows allows no colon. The hash distinguishes a:b from a_b.
+    job_id = f"{ref.id.replace(':', '_')}-{_hash(ref.id)}" if ":" in ref.id else ref.id
     name = template.removesuffix(".{ext}").format(provider=ref.provider, id=job_id, date=date)
     name = unicodedata.normalize("NFC", name)
     if not _NAME.fullmatch(name):
-        raise refused(f"becomes {name!a}, which is not a file name on every disk")
+        raise make_error(f"becomes {name!a}, which is not a valid file name on all systems")
     if _WINDOWS.match(name):
-        raise refused(f"becomes {name!a}, which Windows keeps for a device")
-    return _shortened(name)
+        raise make_error(f"becomes {name!a}, which is a reserved name on Windows")
+    return _shorten(name)
 
 
-def _shortened(name: str) -> str:
+def _shorten(name: str) -> str:
     encoded = name.encode()
     if len(encoded) <= _LONGEST:
         return name
-    digest = f"-{_digest(name)}"
+    digest = f"-{_hash(name)}"
     return encoded[: _LONGEST - len(digest)].decode(errors="ignore") + digest
 
 
-def _digest(text: str) -> str:
+def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @contextmanager
 def translate_disk_errors(destination: Destination) -> Iterator[None]:
-    """Turn an OSError into NotSaved, in a sentence."""
+    """Re-raise an OSError as NotSaved with the file and the reason."""
     try:
         yield
     except OSError as error:
@@ -248,19 +257,19 @@ def translate_disk_errors(destination: Destination) -> Iterator[None]:
         raise NotSaved(f"not saved: {where}: {error.strerror or error}", hint=_HINTS.get(error.errno or 0)) from error
 
 
-def regular_file(path: Path) -> os.stat_result | None:
-    """What is there, None if nothing is; NotSaved if it is no plain file."""
+def stat_regular_file(path: Path) -> os.stat_result | None:
+    """Return the status of a file, None without one. Raises NotSaved if it is not a regular file."""
     try:
         status = path.lstat()
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(status.st_mode):
-        raise NotSaved(f"{path} is in the way: it is no plain file", hint="Move it away, or choose another name.")
+        raise NotSaved(f"{path} is not a regular file", hint="Move it away, or choose another name.")
     return status
 
 
 def format_size(size: int) -> str:
-    """Write bytes as a person reads them: 26.7 kB, 3.4 GB."""
+    """Format a number of bytes: 26.7 kB, 3.4 GB."""
     amount, units = float(size), ["bytes", "kB", "MB", "GB"]
     while amount >= 1000 and len(units) > 1:  # noqa: PLR2004  SI
         amount, units = amount / 1000, units[1:]

@@ -1,6 +1,6 @@
-"""Ask services and open videos: the only HTTP, on requests.
+"""Send API requests and open videos with requests. No other room does HTTP.
 
-Every foreign exception leaves as one of ours.
+All exceptions of requests and urllib3 are re-raised as VideostatError.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from requests.cookies import RequestsCookieJar
 from videostat.errors import Redirected, Unreadable, Untrusted
 from videostat.providers.base import Answer
 from videostat.transport import tracing
-from videostat.transport.addresses import host, origin, site, where_media_is
+from videostat.transport.addresses import find_media_addresses, format_host, format_site, parse_origin
 from videostat.transport.headers import read_retry_after
-from videostat.transport.redaction import REMOVED, without_key
+from videostat.transport.redaction import REMOVED, redact_key
 from videostat.transport.session import Request, Session, find_proxies
 from videostat.transport.sockets import Deadline
-from videostat.transport.translation import as_ours
+from videostat.transport.translation import translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -39,19 +39,21 @@ CONNECT_SECONDS = 10
 ANSWER_SECONDS = 60
 ANSWER_BYTES = 4 * 1024 * 1024
 FIRST_BYTE_SECONDS = 90  # of a video
-READ_SECONDS = 30  # between a video's bytes
+READ_SECONDS = 30  # between two reads of a video
 MAX_REDIRECTS = 10
 MAX_DEPTH = 64
 
-# NaN and the infinities, which are no JSON, are nothing.
+# JSON has no NaN and no infinity: read them as null.
 _JSON = json.JSONDecoder(parse_constant=lambda _: None)
 
 
 class Transport:
-    """Asks services and opens media; one for all threads.
+    """An HTTP client for API requests and videos. All threads share one.
 
-    `now` says when an answer came. `allow_private`: media may be in a private network, and there without encryption.
-    `trace` gets a line for each request and each answer, from any thread. `resolve` is a getaddrinfo.
+    `now` returns the current time, for Answer.received_at.
+    `allow_private`: allow videos from a private network, where plain http is allowed too.
+    `trace` is called with one line per request and per answer, from any thread.
+    `resolve` has the signature of socket.getaddrinfo.
     """
 
     def __init__(
@@ -66,20 +68,21 @@ class Transport:
         self._allow_private = allow_private
         self._trace = trace
         self._proxies = cache(find_proxies)
-        self._account = cache(_account)
+        self._account = cache(_prepare_account)
         self._homes: set[str] = set()
-        # Two, for what is private and one account's own service is not where another's videos may be.
+        # Two sessions: a private address is allowed for an account's own API, but not for another account's videos.
         self._api = Session()
-        self._media = Session(partial(where_media_is, resolve, self._homes, allow_private=allow_private))
+        self._media = Session(partial(find_media_addresses, resolve, self._homes, allow_private=allow_private))
 
     def ask(
         self, method: str, base_url: str, path: str, auth: Mapping[str, str], *, body: Mapping[str, Any] | None = None
     ) -> Answer:
-        """Ask an API once: 4 MiB of decoded JSON at most, in 60 seconds, and no redirect.
+        """Send one API request and return the answer.
 
+        The answer may have 4 MiB of decoded JSON and take 60 seconds. A redirect is not followed.
         Raises Unreachable, Unreadable, Untrusted and ConfigError.
         """
-        with as_ours(base_url):
+        with translate_errors(base_url):
             account = self._account(base_url, tuple(auth.items()))
             request = copy.copy(account)
             request.method, request.url = method, f"{cast('str', account.url).rstrip('/')}{path}"
@@ -91,86 +94,89 @@ class Transport:
             with response:
                 location = response.headers["location"] if response.is_redirect else None
                 content = b"" if location else _read(response)
-            text = _text(content, auth)
-            decoded = _decode(text)
-            told = text if decoded is None else decoded
-            self._tell(f"< {response.status_code} {start}", response.headers, auth, told)
+            text = _decode_text(content, auth)
+            decoded = _parse_json(text)
+            shown = text if decoded is None else decoded
+            self._write_trace(f"< {response.status_code} {start}", response.headers, auth, shown)
             if location:
-                raise _moved(base_url, path, without_key(location, auth))
-        now, named = self._now(), _headers(response, auth)
+                raise _make_redirect_error(base_url, path, redact_key(location, auth))
+        now, headers = self._now(), _redact_headers(response, auth)
         return Answer(
             status=response.status_code,
-            headers=named,
+            headers=headers,
             body=decoded,
             received_at=now,
-            retry_after=read_retry_after(named, now),
+            retry_after=read_retry_after(headers, now),
         )
 
     def open(self, url: str, headers: Mapping[str, str], *, base_url: str, auth: Mapping[str, str]) -> Body:
-        """Open a video; `auth` goes to the origin of `base_url` alone, whatever the redirects.
+        """Open a video and return its body. Up to 10 redirects are followed.
 
-        Raises Unreachable and ConfigError, and Untrusted for plain http, a private address, a bad certificate
-        and an eleventh redirect.
+        The `auth` headers are sent only to the origin of `base_url`.
+        Raises Unreachable and ConfigError. Raises Untrusted for plain http, a private address, a bad certificate or
+        too many redirects.
         """
-        home, jar = origin(base_url), RequestsCookieJar()
+        home, jar = parse_origin(base_url), RequestsCookieJar()
         self._homes.add(home[1] or "")
         for _ in range(MAX_REDIRECTS + 1):
-            with as_ours(url):
+            with translate_errors(url):
                 request = Request(url, headers, jar)
-                request.target = _target(url)
-                # Only what was prepared is connected to: in a strange URL another parser sees another host.
+                request.target = _quote_target(url)
+                # Check the URL that requests will connect to: two parsers may see two hosts in a strange URL.
                 url = cast("str", request.url)
-                here = origin(url)
+                here = parse_origin(url)
                 is_home = here == home
-                # A store refuses two proofs of identity at once.
+                # Object stores refuse a signed URL together with an authorization header.
                 if is_home and not _SIGNED.search(url):
                     request.headers.update(auth)
                 self._ensure_trusted(url, is_home=is_home)
                 session = self._api if is_home else self._media
                 response, start = self._send(session, request, auth, FIRST_BYTE_SECONDS)
-                self._tell(f"< {response.status_code} {start}", response.headers, auth)
+                self._write_trace(f"< {response.status_code} {start}", response.headers, auth)
                 if not response.is_redirect:
                     return Body(response, request.deadline, url, auth, self._now())
                 response.close()
                 jar.update(response.cookies)
                 location = response.headers["location"]
-                # HTTP's own character set is Latin-1, what servers write is UTF-8.
+                # http.client decodes headers as Latin-1, but servers write UTF-8.
                 with suppress(UnicodeError):
                     location = location.encode("latin-1").decode()
-                url = location if _target(location) else urljoin(url, location)
+                url = location if _quote_target(location) else urljoin(url, location)
                 if here[0] == "https" and urlsplit(url).scheme == "http":
-                    raise _unencrypted(url)
-        raise Untrusted(f"more than {MAX_REDIRECTS} redirects, the last to {host(url)}")
+                    raise _make_unencrypted_error(url)
+        raise Untrusted(f"more than {MAX_REDIRECTS} redirects, the last to {format_host(url)}")
 
     def close(self) -> None:
-        """Close the connections that are open; new ones are opened where they are needed."""
+        """Close all open connections. The transport can still be used: it opens new ones."""
         self._api.close()
         self._media.close()
 
     def _send(
         self, session: Session, request: Request, auth: Mapping[str, str], seconds: float
     ) -> tuple[Response, str]:
-        """Return the answer, and how a trace names it."""
+        """Send a request; return the response, and the request's name for the trace."""
         url = cast("str", request.url)
         start = f"{request.method} {url}"
-        self._tell(f"> {start}", cast("Mapping[str, str]", request.headers), auth, request.body)
+        self._write_trace(f"> {start}", cast("Mapping[str, str]", request.headers), auth, request.body)
         request.deadline.allow(seconds)
-        return session.send(request, timeout=(CONNECT_SECONDS, seconds), proxies=self._proxies(site(url))), start
+        return session.send(request, timeout=(CONNECT_SECONDS, seconds), proxies=self._proxies(format_site(url))), start
 
     def _ensure_trusted(self, url: str, *, is_home: bool) -> None:
-        """Raise Untrusted where a video must not come from without encryption."""
+        """Raise Untrusted if the URL is not encrypted and must be."""
         match urlsplit(url).scheme:
             case "https":
                 return
-            # Behind a proxy nobody sees whether an address is private.
-            case "http" if is_home or (self._allow_private and not self._proxies(site(url))):
+            # Behind a proxy the address is unknown, so it cannot be private for sure.
+            case "http" if is_home or (self._allow_private and not self._proxies(format_site(url))):
                 return
-        raise _unencrypted(url)
+        raise _make_unencrypted_error(url)
 
-    def _tell(self, start: str, headers: Mapping[str, str], auth: Mapping[str, str], body: object = None) -> None:
+    def _write_trace(
+        self, start: str, headers: Mapping[str, str], auth: Mapping[str, str], body: object = None
+    ) -> None:
         is_logged = tracing.LOG.isEnabledFor(logging.DEBUG)
         if self._trace or is_logged:
-            line = tracing.line(start, headers, auth, body)
+            line = tracing.format_line(start, headers, auth, body)
             if self._trace:
                 self._trace(line)
             if is_logged:
@@ -178,7 +184,10 @@ class Transport:
 
 
 class Body:
-    """A media answer being read: header names in lower case, bytes as they are on the wire."""
+    """The body of a video response, read piece by piece.
+
+    Header names are in lower case. The bytes are as received, without decompression.
+    """
 
     def __init__(
         self, response: Response, deadline: Deadline, url: str, auth: Mapping[str, str], now: datetime
@@ -187,20 +196,20 @@ class Body:
         self._deadline = deadline
         self._url = url
         self.status = response.status_code
-        self.headers = _headers(response, auth)
+        self.headers = _redact_headers(response, auth)
         self.retry_after = read_retry_after(self.headers, now)
 
     def read1(self, size: int) -> bytes:
-        """Return so many bytes at most, as soon as there are any; none at the end. Raises Unreachable when cut off."""
-        with as_ours(self._url):
+        """Return the next bytes, at most `size`. b"" means the end. Raises Unreachable."""
+        with translate_errors(self._url):
             self._deadline.allow(READ_SECONDS)
-            # read() and readinto() would throw away the unfinished piece when the connection is cut.
+            # read() and readinto() would lose the last bytes when the connection is cut.
             piece: bytes = self._response.raw.read1(size)
             return piece
 
     @property
     def end_is_known(self) -> bool:
-        """Tell, after the last read, whether HTTP itself says that nothing is missing."""
+        """Whether HTTP has confirmed that the body is complete. Valid after the last read."""
         raw = self._response.raw
         return bool(raw.chunked or raw.length_remaining == 0)
 
@@ -211,30 +220,30 @@ class Body:
         self._response.close()
 
 
-def _account(base_url: str, auth: tuple[tuple[str, str], ...]) -> Request:
-    """Prepare what all requests of an account have in common: they differ in their paths alone."""
+def _prepare_account(base_url: str, auth: tuple[tuple[str, str], ...]) -> Request:
+    """Prepare the request of an account once; later requests copy it and change the path."""
     return Request(base_url, {"Accept": "application/json", "Cache-Control": "no-cache", **dict(auth)})
 
 
-def _target(url: str) -> str:
-    """Return path and query as they are written, with what may not stand in a request line quoted."""
+def _quote_target(url: str) -> str:
+    """Return path and query of a URL. Only characters that HTTP forbids are quoted."""
     written = _PATH_AND_QUERY.match(url)
     return _QUOTED.sub(lambda found: quote(found[0]), written[1] or "/") if written else ""
 
 
-# RFC 3986, appendix B. Where a URL is not as plain as this, what requests makes of it is sent.
+# RFC 3986, appendix B. A URL that does not match is sent in the form that requests gives it.
 _PATH_AND_QUERY = re.compile(r"(?i:https?)://[^\\/?#]*(/[^#]*|(?=#|$))")
 _SIGNED = re.compile(r"[?&]([^=&#]*signature|sign|sig)=", re.IGNORECASE)
 _QUOTED = re.compile(r"[^!-~]+")
 
 
-def _headers(response: Response, auth: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): without_key(value, auth) for name, value in response.headers.items()}
+def _redact_headers(response: Response, auth: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): redact_key(value, auth) for name, value in response.headers.items()}
 
 
 def _read(response: Response) -> bytes:
     body = bytearray()
-    # An attribute, for the bodies of vcrpy take no keyword.
+    # Set the attribute: vcrpy's bodies do not accept the keyword.
     response.raw.decode_content = True
     while piece := response.raw.read1(65536):
         body += piece
@@ -243,17 +252,17 @@ def _read(response: Response) -> bytes:
     return bytes(body)
 
 
-def _text(body: bytes, auth: Mapping[str, str]) -> str:
+def _decode_text(body: bytes, auth: Mapping[str, str]) -> str:
     encoding = json.detect_encoding(body)
     try:
         text = body.decode(encoding, "surrogatepass")
     except UnicodeDecodeError:
-        # What replaces the bytes is no JSON either.
+        # The replacement keeps the text invalid as JSON.
         text = body.decode(encoding, "backslashreplace")
-    return without_key(text, auth)
+    return redact_key(text, auth)
 
 
-def _decode(text: str) -> object:
+def _parse_json(text: str) -> object:
     try:
         decoded = _JSON.decode(text)
     except (ValueError, RecursionError):
@@ -264,24 +273,24 @@ def _decode(text: str) -> object:
 def _is_deep(value: object) -> bool:
     level = [value]
     for _ in range(MAX_DEPTH):
-        level = [inner for outer in level for inner in _inside(outer) if isinstance(inner, (dict, list))]
+        level = [inner for outer in level for inner in _list_children(outer) if isinstance(inner, (dict, list))]
         if not level:
             return False
     return True
 
 
-def _inside(value: object) -> Collection[object]:
+def _list_children(value: object) -> Collection[object]:
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
-def _moved(base_url: str, path: str, location: str) -> Redirected:
+def _make_redirect_error(base_url: str, path: str, location: str) -> Redirected:
     target, asked = urljoin(base_url + path, location), path.partition("?")[0]
     scheme, _, target_path, *_ = urlsplit(target)
-    address = site(target) + target_path.removesuffix(asked)
+    address = format_site(target) + target_path.removesuffix(asked)
     is_as_safe = scheme in {"https", urlsplit(base_url).scheme}
     is_new_address = is_as_safe and target_path.endswith(asked) and address != base_url and REMOVED not in address
     error = Redirected(
-        f"{site(base_url)} redirects to {site(target)}, where a key must not follow",
+        f"{format_site(base_url)} redirects to {format_site(target)}, where a key must not follow",
         hint=f"If that is the service's new address, put base_url = {json.dumps(address)} in its configuration."
         if is_new_address
         else None,
@@ -290,5 +299,5 @@ def _moved(base_url: str, path: str, location: str) -> Redirected:
     return error
 
 
-def _unencrypted(url: str) -> Untrusted:
-    return Untrusted(f"the video is offered without encryption, at {host(url)}")
+def _make_unencrypted_error(url: str) -> Untrusted:
+    return Untrusted(f"the video is offered without encryption, at {format_host(url)}")

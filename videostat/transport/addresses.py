@@ -1,4 +1,4 @@
-"""What of a URL matters to trust, and which addresses are the public internet's."""
+"""Hosts and addresses: find out whether they belong to the public internet."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ if TYPE_CHECKING:
 
     Resolve = Callable[..., list[Any]]
 
-# IPv6 that carries IPv4 to a translator: RFC 6052. All that is allocated to the public internet: RFC 4291, 2.4.
+# RFC 6052: IPv6 addresses that contain an IPv4 address. RFC 4291, 2.4: all public IPv6 addresses.
 _NAT64 = IPv6Network("64:ff9b::/96")
 _UNICAST = IPv6Network("2000::/3")
-# For benchmarks of network devices, RFC 2544; free on every machine that makes none.
+# RFC 2544 reserves this for benchmarks of network devices. Local proxies hand out addresses from it.
 _MADE_UP = IPv4Network("198.18.0.0/15")
 
 
 def is_private(address: str) -> bool:
-    """Whether it leads anywhere but to one host of the public internet; raises ValueError.
+    """Return whether an address is outside the public internet. Raises ValueError.
 
-    So do loopback, link-local and with it the clouds' metadata, RFC 1918, unique local, shared (CGNAT), unspecified,
-    multicast and reserved addresses; IPv4 inside IPv6 (mapped, NAT64, 6to4) is judged itself, Teredo always leads away.
+    Private are loopback, link-local (with the metadata servers of clouds), RFC 1918, unique local, shared (CGNAT),
+    unspecified, multicast and reserved addresses, and all of Teredo. IPv6 that contains IPv4 (mapped, NAT64, 6to4) is
+    judged by the IPv4 address.
     """
     ip = ip_address(address)
     if not isinstance(ip, IPv4Address):
@@ -37,14 +38,15 @@ def is_private(address: str) -> bool:
     return not ip.is_global or ip.is_multicast
 
 
-def where_media_is(
+def find_media_addresses(
     resolve: Resolve, homes: Collection[str], scheme: str, host: str, port: int, *, allow_private: bool
 ) -> list[str]:
-    """Return the addresses of a video, if one may have it from there; `resolve` is a getaddrinfo.
+    """Resolve a video's host and check that its addresses are allowed.
 
-    That is over https from the public internet or, if that is allowed, from anywhere; and over http from private
-    addresses alone. A proxy such as Clash or Surge gives each name an address of 198.18.0.0/15: it is believed where
-    one of `homes`, the services' own hosts, has such an address too. Raises Untrusted, and socket.gaierror.
+    https is allowed from public addresses, and with `allow_private` from all. http is allowed only from private ones.
+    Local proxies such as Clash and Surge give every name an address in 198.18.0.0/15. Such an address is allowed if one
+    of `homes`, the hosts of the services, has one too. `resolve` has the signature of socket.getaddrinfo.
+    Raises Untrusted and socket.gaierror.
     """
     addresses = _resolve(resolve, host, port)
     if scheme == "http" and not all(map(is_private, addresses)):
@@ -71,14 +73,14 @@ def _is_made_up(address: str) -> bool:
     return isinstance(ip, IPv4Address) and ip in _MADE_UP
 
 
-def origin(url: str) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port; raises ValueError."""
+def parse_origin(url: str) -> tuple[str, str | None, int | None]:
+    """Split a URL into scheme, host and port. Raises ValueError."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
-def host(url: str) -> str:
-    """Host and port, as one may show them."""
+def format_host(url: str) -> str:
+    """Return host and port of a URL, for messages; "the server" if the URL has no host."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -89,5 +91,6 @@ def host(url: str) -> str:
     return (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
 
 
-def site(url: str) -> str:
-    return f"{urlsplit(url).scheme}://{host(url)}"
+def format_site(url: str) -> str:
+    """Return scheme, host and port of a URL, without user, path and query."""
+    return f"{urlsplit(url).scheme}://{format_host(url)}"

@@ -1,4 +1,4 @@
-"""Load the certificates that vouch for servers and proxies, once for all connections."""
+"""Load the trusted CA certificates, once for all connections."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class _Context(ssl.SSLContext):
     sslsocket_class = SecureSocket
 
     def set_alpn_protocols(self, alpn_protocols: Any) -> None:
-        """Do nothing: urllib3 sets the same protocols at each connection, which is a race (python/cpython#141012)."""
+        """Do nothing. urllib3 would set them for each connection, which is a race (python/cpython#141012)."""
 
 
 def load_context() -> ssl.SSLContext:
-    """Return the context with the certificates that the environment names, else certifi's; raises ConfigError.
+    """Return the TLS context with the certificates named in the environment, else certifi's.
 
-    REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE are a file or a folder. As in OpenSSL, SSL_CERT_FILE and SSL_CERT_DIR, which
-    may be a list of folders, count both.
+    REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names a file or a folder. Otherwise SSL_CERT_FILE and SSL_CERT_DIR, which may
+    be a list of folders, are used together, as in OpenSSL. Raises ConfigError.
     """
     named = {name: value for name in _VARIABLES if (value := os.environ.get(name))}
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
@@ -44,15 +44,15 @@ def _split(name: str, paths: str) -> list[str]:
 
 @lru_cache
 def _load(places: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
-    """Load them into one context: if each connection makes its own, it costs 18 ms and 0.75 MB."""
+    """Load certificates into one shared context. A context takes 18 ms and 0.75 MB."""
     context = _Context(ssl.PROTOCOL_TLS_CLIENT)
     super(_Context, context).set_alpn_protocols(["http/1.1"])
     for source, path in places:
         is_folder = source == "SSL_CERT_DIR" or Path(path).is_dir()
         try:
-            # OpenSSL would take a folder that is not there for an empty one.
+            # OpenSSL treats a missing folder as an empty one.
             Path(path).stat()
             context.load_verify_locations(**{"capath" if is_folder else "cafile": path})
         except OSError as error:
-            raise ConfigError(f"the certificates that {source} names cannot be read: {path}") from error
+            raise ConfigError(f"cannot read the certificates that {source} names: {path}") from error
     return context

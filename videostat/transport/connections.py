@@ -1,8 +1,8 @@
-"""Connections that lead to checked addresses, send a URL as it was written and read until a deadline.
+"""Connections to checked addresses that send URLs unchanged and stop reading at a deadline.
 
-urllib3 builds pools and connections from classes that it lets be replaced: PoolManager.pool_classes_by_scheme and
-ConnectionPool.ConnectionCls. A connection knows nothing of a request but its URL and headers; what else it has to know
-comes in a header that never leaves, because its name is not a legal one.
+urllib3 lets its classes be replaced: PoolManager.pool_classes_by_scheme and ConnectionPool.ConnectionCls. A connection
+receives only the URL and the headers of a request, so the other data travels in a header with an illegal name, which is
+removed before sending.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TARGET = ":target"
 
 
 class Target(str):
-    """What urllib3 asks for; `raw` is how it is spelt on the wire, and `deadline` until when the answer is read."""
+    """A request URL for urllib3. `raw` is the form to send; `deadline` limits the reading of the answer."""
 
     __slots__ = ("deadline", "raw")
     raw: str
@@ -38,11 +38,14 @@ class Target(str):
 
 
 class StaleConnectionError(ConnectionResetError):
-    """The server has given up a connection that was kept: nobody has seen the request."""
+    """The server closed a kept-alive connection before it read the request."""
 
 
 class _Connection(HTTPConnection):
-    """`find` says which addresses a host and port may be connected to; None: any. Behind a proxy the proxy decides."""
+    """A connection to a checked address.
+
+    `find` returns the addresses allowed for a host and port, None allows all. Behind a proxy it is not called.
+    """
 
     def __init__(self, host: str, *args: Any, find: Callable[[str, int], list[str]] | None, **kwargs: Any) -> None:
         super().__init__(host, *args, **kwargs)
@@ -61,7 +64,7 @@ class _Connection(HTTPConnection):
             self.sock.settimeout(self.timeout)
 
     def _connect_to_checked(self, find: Callable[[str, int], list[str]]) -> None:
-        """Try each address in turn; the request and its TLS go by the name."""
+        """Connect to the first address that answers. Host header and TLS keep the host's name."""
         try:
             *others, last = find(self._name, self.port)
         except socket.gaierror as error:
@@ -75,10 +78,10 @@ class _Connection(HTTPConnection):
         finally:
             self.host = self._name
 
-    def request(self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:  # noqa: ARG002 - the target says how it is spelt
+    def request(self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:  # noqa: ARG002 - the target has the form to send
         target = headers.pop(_TARGET)
         self._deadline, self._may_resend = target.deadline, self._is_used and method == "GET"
-        with self._telling_stale():
+        with self._detect_stale():
             super().request(method, target.raw, body, headers, **options)
 
     def getresponse(self) -> Any:
@@ -86,10 +89,10 @@ class _Connection(HTTPConnection):
         if isinstance(sock, PlainSocket | SecureSocket):
             sock.deadline = self._deadline
         try:
-            with self._telling_stale():
+            with self._detect_stale():
                 response = super().getresponse()
         except InvalidHeader:
-            # urllib3 leaves the socket of an answer with several lengths to the garbage collector.
+            # After several Content-Length headers, urllib3 leaves the socket open.
             if isinstance(sock, PlainSocket | SecureSocket):
                 socket.close(sock.detach())
             raise
@@ -97,7 +100,7 @@ class _Connection(HTTPConnection):
         return response
 
     @contextmanager
-    def _telling_stale(self) -> Iterator[None]:
+    def _detect_stale(self) -> Iterator[None]:
         try:
             yield
         except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
@@ -109,7 +112,7 @@ class _Connection(HTTPConnection):
 class _SecureConnection(_Connection, HTTPSConnection):
     def connect(self) -> None:
         if self._find and not self.proxy:
-            # Not assert_hostname, which would switch check_hostname off in the shared context, for good.
+            # Do not use assert_hostname: it switches check_hostname off in the shared context.
             self.server_hostname = self._name
         super().connect()
 
@@ -122,7 +125,7 @@ class _Pool(HTTPConnectionPool):
         super().__init__(*args, **kwargs)
         self._find = find and partial(find, self.scheme)
 
-    # A class attribute would hide the one that vcrpy puts into urllib3's own pools while a cassette is in.
+    # A property: a class attribute would hide the one that vcrpy puts into urllib3's pools while it records.
     @property
     def ConnectionCls(self) -> Any:  # type: ignore[override]  # noqa: N802 - urllib3's name
         ours = _OURS.get(super().ConnectionCls)
@@ -139,6 +142,6 @@ class _SecurePool(_Pool, HTTPSConnectionPool):  # type: ignore[override]
     pass
 
 
-def pools(find: Find | None) -> dict[str, Any]:
-    """Return what makes a pool of connections for each scheme."""
+def make_pools(find: Find | None) -> dict[str, Any]:
+    """Return the connection pool class for each scheme."""
     return {"http": partial(_Pool, find=find), "https": partial(_SecurePool, find=find)}

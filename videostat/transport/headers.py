@@ -1,4 +1,4 @@
-"""Read what an answer's headers ask of us."""
+"""Parse response headers."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-_DELAY = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?")  # and fractions; not all that float() reads
-_UNIX_TIME, _MILLISECONDS = 1e9, 1e11  # what is larger is a moment, and then one in milliseconds
-_LONGEST = 86400  # seconds; nobody asks for more than a day
+_DELAY = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?")  # fractions are allowed, but not all that float() reads
+_UNIX_TIME, _MILLISECONDS = 1e9, 1e11  # larger numbers are Unix times, in seconds and in milliseconds
+_LONGEST = 86400  # seconds; longer pauses are not credible
 
 
 def read_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the seconds that Retry-After asks for; None where it is malformed, past, over a day away or missing.
+    """Parse Retry-After (RFC 9110, 10.2.3) into seconds.
 
-    RFC 9110, 10.2.3. A date is compared with the answer's own Date, `now` only where it has none: the server's clock
-    may differ from ours. A huge number is a Unix time, in seconds or milliseconds. Header names are in lower case.
+    Returns None if it is missing, malformed, in the past or more than a day away. A date is compared with the answer's
+    own Date header, because the server's clock may be wrong; `now` is used without one. A huge number is a Unix time in
+    seconds or milliseconds. Header names are in lower case.
     """
-    now = _date(headers.get("date", "")) or now
+    now = _parse_date(headers.get("date", "")) or now
     value = headers.get("retry-after", "").strip()
     if _DELAY.fullmatch(value):
         seconds = float(value)
         if seconds >= _UNIX_TIME:
             seconds = (seconds / 1000 if seconds >= _MILLISECONDS else seconds) - now.timestamp()
-    elif moment := _date(value):
+    elif moment := _parse_date(value):
         seconds = (moment - now).total_seconds()
     else:
         return None
     return seconds if 0 <= seconds <= _LONGEST else None
 
 
-def _date(value: str) -> datetime | None:
+def _parse_date(value: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(value)
     except (ValueError, OverflowError):

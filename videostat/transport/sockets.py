@@ -1,4 +1,4 @@
-"""Sockets that stop reading at a deadline: a plain time-out starts anew with every byte that drips in."""
+"""Sockets that stop reading at a deadline. A plain timeout would start again with every byte."""
 
 from __future__ import annotations
 
@@ -13,52 +13,55 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-LARGE_READ = 65536  # bytes: a video's, not an answer's
+LARGE_READ = 65536  # bytes; only videos are read in pieces of this size
 
 
 @dataclass(slots=True)
 class Deadline:
-    """The moment until which something may be read, in monotonic seconds."""
+    """The time at which reading must stop, in monotonic seconds."""
 
     at: float = math.inf
 
     def allow(self, seconds: float) -> None:
-        """Move the deadline to so many seconds from now."""
+        """Set the deadline to this many seconds from now."""
         self.at = time.monotonic() + seconds
 
 
 class PlainSocket(socket.socket):
-    """A socket that keeps the deadline of the answer that is being read."""
+    """A plain socket with a deadline."""
 
     deadline: Deadline | None = None
 
     def recv_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
-        """Read as socket.recv_into does; raises TimeoutError at the deadline."""
+        """Read like socket.recv_into. Raises TimeoutError at the deadline."""
         _keep(self)
         return super().recv_into(buffer, nbytes, flags)
 
 
 class SecureSocket(ssl.SSLSocket):
-    """The same over TLS; a large read takes all records that are there."""
+    """A TLS socket with a deadline. A large read returns all records that have arrived."""
 
     deadline: Deadline | None = None
 
     def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0) -> int:
-        """Read as ssl.SSLSocket.recv_into does; raises TimeoutError at the deadline."""
+        """Read like ssl.SSLSocket.recv_into. Raises TimeoutError at the deadline."""
         _keep(self)
         count = super().recv_into(buffer, nbytes, flags)
         view = memoryview(buffer)
         return count + self._drain(view[count:]) if count and view.nbytes >= LARGE_READ else count
 
     def _drain(self, rest: memoryview) -> int:
-        """Read what is there without waiting: a record has 16 KiB, and a large buffer for each costs 2.5 times."""
-        count, patience = 0, self.gettimeout()
+        """Read the records that have arrived, without waiting.
+
+        A record has at most 16 KiB. One large read for each would take 2.5 times as long.
+        """
+        count, timeout = 0, self.gettimeout()
         self.settimeout(0)
-        # What is wrong here, the next read will say.
+        # The next normal read will raise the error.
         with suppress(OSError):
             while count < len(rest) and (more := super().recv_into(rest[count:])):
                 count += more
-        self.settimeout(patience)
+        self.settimeout(timeout)
         return count
 
 
@@ -68,6 +71,6 @@ def _keep(sock: PlainSocket | SecureSocket) -> None:
     left = sock.deadline.at - time.monotonic()
     if left <= 0:
         raise TimeoutError
-    # Not for less than a second: it is a system call, which costs a tenth of a look.
+    # Setting the timeout is a system call and takes a tenth of a request's time, so skip changes below a second.
     if abs(left - (sock.gettimeout() or math.inf)) > 1:
         sock.settimeout(left)

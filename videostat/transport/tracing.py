@@ -1,4 +1,4 @@
-"""Requests and answers, one a line, for whoever looks for a fault; without what must stay secret."""
+"""Format requests and answers for --debug and logging, one per line, with secrets removed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from videostat.transport.redaction import without_key
+from videostat.transport.redaction import redact_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 BODY_CHARACTERS = 2048
 
-# A library is silent unless the application asks: https://docs.python.org/3/howto/logging.html#library-config
+# Stay silent unless the application configures logging: https://docs.python.org/3/howto/logging.html#library-config
 LOG = logging.getLogger("videostat")
 LOG.addHandler(logging.NullHandler())
 
@@ -24,12 +24,15 @@ _is_asking = ContextVar("is_asking", default=False)
 
 _SECRET_HEADERS = {"authorization", "cookie", "proxy-authorization", "set-cookie"}
 _USERINFO = re.compile(r"""(?<=//)[^\s/?#"'<>]*@""")
-# Signatures live in queries. Two alternatives or a wider class would be quadratic in a hostile body's length.
+# Signatures are in queries. A more general pattern would take quadratic time on a hostile body.
 _QUERY = re.compile(r"""[?#][^\s"'<>]+""")
 
 
-def line(start: str, headers: Mapping[str, str], auth: Mapping[str, str], body: object = None) -> str:
-    """Draw one line: `start` names the request; `auth` has the key; `body` is text, JSON as bytes, or decoded JSON."""
+def format_line(start: str, headers: Mapping[str, str], auth: Mapping[str, str], body: object = None) -> str:
+    """Format one line of the trace, without secrets.
+
+    `start` names the request. `auth` contains the key. `body` is a text, JSON as bytes, or decoded JSON.
+    """
     secret = _SECRET_HEADERS | {name.lower() for name in auth}
     shown = ", ".join(f"{name}: {'***' if name.lower() in secret else value}" for name, value in headers.items())
     match body:
@@ -41,13 +44,13 @@ def line(start: str, headers: Mapping[str, str], auth: Mapping[str, str], body: 
             text = body.decode()
         case _:
             text = json.dumps(body)
-    start, shown, text = (_redacted(each, auth) for each in (start, shown, text))
+    start, shown, text = (_redact(each, auth) for each in (start, shown, text))
     return " ".join(f"{start} [{shown}] {text[:BODY_CHARACTERS]}".split())
 
 
 @contextmanager
 def hide_queries() -> Iterator[None]:
-    """Hide signatures in what urllib3 logs meanwhile, in this thread: at DEBUG it logs each URL whole."""
+    """Hide URL queries in the log lines of urllib3, in this thread."""
     before = _is_asking.set(True)
     try:
         yield
@@ -65,9 +68,9 @@ logging.getLogger("urllib3.connectionpool").addFilter(_hide_queries_in)
 
 
 def make_printable(line: str) -> str:
-    """Escape what would move the cursor or hide text in the terminal of the person who reads the log."""
+    """Escape characters that could move the cursor or hide text."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
 
 
-def _redacted(text: str, auth: Mapping[str, str]) -> str:
-    return _QUERY.sub("?***", _USERINFO.sub("", without_key(text, auth)))
+def _redact(text: str, auth: Mapping[str, str]) -> str:
+    return _QUERY.sub("?***", _USERINFO.sub("", redact_key(text, auth)))

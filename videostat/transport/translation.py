@@ -1,4 +1,4 @@
-"""Exceptions of requests, urllib3, http.client and ssl become ours."""
+"""Translate exceptions of requests, urllib3, http.client and ssl into VideostatError."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from requests import exceptions as foreign
 from urllib3 import exceptions as lower
 
 from videostat.errors import ConfigError, NoConnection, Unreachable, Unreadable, Untrusted, VideostatError
-from videostat.transport.addresses import host
+from videostat.transport.addresses import format_host
 from videostat.transport.tracing import hide_queries
 
 if TYPE_CHECKING:
@@ -20,57 +20,61 @@ if TYPE_CHECKING:
 
 _Kinds = type[Exception] | tuple[type[Exception], ...]
 
-# What http.client says of a proxy's answer to CONNECT; it has no other word for it.
+# http.client reports a proxy's answer to CONNECT only in this text.
 _REFUSED_TUNNEL = re.compile("Tunnel connection failed: (401|403|407)")
 
-# What to look for in an exception and in all that led to it; what it becomes, and how that is told. The first row wins.
+# The foreign exception, our exception, its message and its hint. The first row that matches an exception or one of its
+# causes is used.
 _TRANSLATION: tuple[tuple[_Kinds, type[VideostatError], str, str | None], ...] = (
     (
         ssl.SSLCertVerificationError,
         Untrusted,
-        "the certificate of {host} is not to be trusted: {cause.verify_message}",
-        "Behind a proxy that opens encrypted connections, name its certificates in REQUESTS_CA_BUNDLE.",
+        "the certificate of {host} is not trusted: {cause.verify_message}",
+        "If a proxy opens encrypted connections, name its certificate file in REQUESTS_CA_BUNDLE.",
     ),
     (
         (foreign.InvalidProxyURL, foreign.InvalidSchema, lower.ProxySchemeUnknown),
         ConfigError,
-        "the proxy for {host} cannot be used: videostat does not understand its address",
-        "The environment names it: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY; NO_PROXY names the hosts that need none.",
+        "the address of the proxy for {host} is not valid",
+        "It is set in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY; NO_PROXY lists the hosts that need no proxy.",
     ),
-    (lower.ProxyError, NoConnection, "the proxy for {host} does not connect: {reason}", None),
+    (lower.ProxyError, NoConnection, "the proxy for {host} cannot connect: {reason}", None),
     (lower.NewConnectionError, NoConnection, "{host} cannot be reached: {reason}", None),
     (lower.ConnectTimeoutError, NoConnection, "{host} did not answer in time", None),
     (TimeoutError, Unreachable, "{host} did not answer in time", None),
-    ((ConnectionError, IncompleteRead), Unreachable, "the connection with {host} was lost", None),
-    (ssl.SSLError, Unreachable, "{host} does not speak TLS as it should", None),
-    (lower.DecodeError, Unreadable, "the answer of {host} cannot be unpacked", None),
-    ((HTTPException, lower.InvalidHeader), Unreadable, "{host} does not speak HTTP as it should", None),
+    ((ConnectionError, IncompleteRead), Unreachable, "the connection to {host} was lost", None),
+    (ssl.SSLError, Unreachable, "TLS protocol error from {host}", None),
+    (lower.DecodeError, Unreadable, "the answer from {host} cannot be decompressed", None),
+    ((HTTPException, lower.InvalidHeader), Unreadable, "HTTP protocol error from {host}", None),
     (
         (foreign.InvalidURL, foreign.MissingSchema, lower.LocationValueError),
         Untrusted,
-        "an address of {host} cannot be used",
+        "{host} sent a URL that is not valid",
         None,
     ),
     (OSError, Unreachable, "{host} cannot be reached: {reason}", None),
-    # http.client, the idna codec and urllib.parse raise it bare for addresses that cannot be.
-    (ValueError, Untrusted, "an address of {host} cannot be used", None),
-    (Exception, Unreachable, "the connection with {host} was lost", None),
+    # http.client, the idna codec and urllib.parse raise a bare ValueError for invalid URLs.
+    (ValueError, Untrusted, "{host} sent a URL that is not valid", None),
+    (Exception, Unreachable, "the connection to {host} was lost", None),
 )
 
 
 @contextmanager
-def as_ours(url: str) -> Iterator[None]:
-    """Foreign exceptions leave this block as ours, and foreign log lines; without proxy passwords or query strings."""
+def translate_errors(url: str) -> Iterator[None]:
+    """Re-raise exceptions of requests, urllib3 and ssl as VideostatError.
+
+    Neither the errors nor the log lines of these libraries show proxy passwords or URL queries.
+    """
     try:
         with hide_queries():
             yield
     except (foreign.RequestException, lower.HTTPError, OSError, ValueError) as error:
-        # No more locals here: a frame that holds the exception which holds the frame keeps sockets open.
-        raise _translated(error, host(url)) from error
+        # Add no local variables here: a cycle of frame and exception would keep sockets open.
+        raise _translate(error, format_host(url)) from error
 
 
-def _translated(error: Exception, host: str) -> VideostatError:
-    chain = list(causes(error))
+def _translate(error: Exception, host: str) -> VideostatError:
+    chain = list(iter_causes(error))
     reasons = (
         cause.strerror or str(cause)
         for cause in reversed(chain)
@@ -78,7 +82,7 @@ def _translated(error: Exception, host: str) -> VideostatError:
     )
     reason = next(reasons, "the connection was lost")
     if refusal := _REFUSED_TUNNEL.match(reason):
-        return refused_by_proxy(refusal[1])
+        return make_proxy_refusal(refusal[1])
     return next(
         ours(sentence.format(host=host, cause=cause, reason=reason), hint=hint)
         for kinds, ours, sentence, hint in _TRANSLATION
@@ -87,16 +91,19 @@ def _translated(error: Exception, host: str) -> VideostatError:
     )
 
 
-def refused_by_proxy(status: str) -> ConfigError:
-    """Say that a proxy wants another password: to ask again with the same one could lock somebody out."""
+def make_proxy_refusal(status: str) -> ConfigError:
+    """Return the error for a proxy that wants another password.
+
+    It is not retried: the same wrong password again could lock the account.
+    """
     return ConfigError(
-        f"the proxy refuses its user name and password, or wants some (HTTP {status})",
-        hint="The environment has them, as in HTTPS_PROXY=http://user:password@proxy.example:3128",
+        f"the proxy requires a valid user name and password (HTTP {status})",
+        hint="Set them in the environment, as in HTTPS_PROXY=http://user:password@proxy.example:3128",
     )
 
 
-def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield the exception and all that led to it: requests keeps urllib3's in args, urllib3 in `reason`."""
+def iter_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception and its causes. requests keeps them in `args`, urllib3 in `reason`."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
