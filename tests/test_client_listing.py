@@ -22,7 +22,7 @@ class Service(Client):
         self.asked: list[int] = []
         self.slept: list[float] = []
 
-    def page(self, name: str, number: int, size: int | None = None) -> Page:
+    def fetch_page(self, name: str, number: int, size: int | None = None) -> Page:
         self.asked.append(number)
         self.sizes.append(size)
         if self._errors:
@@ -128,8 +128,8 @@ def test_a_total_that_claims_too_little_hides_nothing() -> None:
 
 def test_a_page_with_rows_that_cannot_be_read_is_not_the_last() -> None:
     class Odd(Service):
-        def page(self, name: str, number: int, size: int | None = None) -> Page:
-            found = super().page(name, number, size)
+        def fetch_page(self, name: str, number: int, size: int | None = None) -> Page:
+            found = super().fetch_page(name, number, size)
             return Page(found.jobs, found.total, rows=3)
 
     service = Odd("ab", "", "c", "d", total=None)
