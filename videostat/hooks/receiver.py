@@ -199,7 +199,7 @@ class _Handler(BaseHTTPRequestHandler):
             is_healthy = self.server.is_healthy()
             self._answer(HTTPStatus.OK if is_healthy else HTTPStatus.SERVICE_UNAVAILABLE)
         else:
-            self._answer(HTTPStatus.NO_CONTENT if self._is_hook else HTTPStatus.NOT_FOUND)
+            self._answer(HTTPStatus.NO_CONTENT if self._is_hook_path else HTTPStatus.NOT_FOUND)
 
     do_HEAD = do_GET  # noqa: N815 - the base class looks for these names
     do_OPTIONS = do_GET  # noqa: N815
@@ -211,14 +211,14 @@ class _Handler(BaseHTTPRequestHandler):
         return path, query
 
     @property
-    def _is_hook(self) -> bool:
+    def _is_hook_path(self) -> bool:
         return hmac.compare_digest(self._target[0].encode(), self.server.path)
 
     def _find_refusal(self) -> HTTPStatus | None:
         """Return the status that refuses a request, None if its body may be read."""
         lengths = self.headers.get_all("Content-Length", [])
         is_chunked = "Transfer-Encoding" in self.headers
-        if not self._is_hook:
+        if not self._is_hook_path:
             return HTTPStatus.NOT_FOUND
         if len(lengths) + is_chunked > 1 or not all(map(_LENGTH.fullmatch, lengths)):
             return HTTPStatus.BAD_REQUEST

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -28,7 +28,7 @@ def _list_spellings(values: tuple[str, ...]) -> list[str]:
     spellings = {
         escape(key)
         for key in keys
-        for escape in (str, _escape_json, _escape_php, _escape_go, quote, _escape_url, html.escape)
+        for escape in (str, _escape_json, _escape_php, _escape_go, quote, partial(quote, safe=""), html.escape)
     }
     # The longest first, because one spelling may begin with another.
     return sorted(spellings, key=len, reverse=True)
@@ -44,7 +44,3 @@ def _escape_php(text: str) -> str:
 
 def _escape_go(text: str) -> str:
     return _escape_json(text).replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
-
-
-def _escape_url(text: str) -> str:
-    return quote(text, safe="")

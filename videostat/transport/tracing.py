@@ -44,7 +44,9 @@ def format_line(start: str, headers: Mapping[str, str], auth: Mapping[str, str],
             text = body.decode()
         case _:
             text = json.dumps(body)
-    start, shown, text = (_redact(each, auth) for each in (start, shown, text))
+    start, shown, text = (
+        _QUERY.sub("?***", _USERINFO.sub("", redact_key(each, auth))) for each in (start, shown, text)
+    )
     return " ".join(f"{start} [{shown}] {text[:BODY_CHARACTERS]}".split())
 
 
@@ -70,7 +72,3 @@ logging.getLogger("urllib3.connectionpool").addFilter(_hide_queries_in)
 def make_printable(line: str) -> str:
     """Escape characters that could move the cursor or hide text."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
-
-
-def _redact(text: str, auth: Mapping[str, str]) -> str:
-    return _QUERY.sub("?***", _USERINFO.sub("", redact_key(text, auth)))
