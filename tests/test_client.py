@@ -174,7 +174,7 @@ def test_an_address_is_asked_for_anew(make: Callable[..., Any], name: str, said:
 
 def test_an_address_that_there_is_no_more_means_not_saved(make: Callable[..., Any]) -> None:
     client, _ = make({"status": "SUCCESS"})
-    with pytest.raises(NotSaved, match="gives no address for its video"):
+    with pytest.raises(NotSaved, match="returned no video URL"):
         client.fetch_link(Job(ref=JobRef("doubao", "a1"), state=State.SUCCEEDED))
 
 

@@ -121,7 +121,7 @@ def save(
     if job.state is not State.SUCCEEDED:
         raise NotReady(f"{ref} is {job.state}: there is no video yet", hint="Wait for it first.")
     if not job.video_url:
-        raise NotSaved(f"{ref} succeeded, but the service gives no address for its video")
+        raise NotSaved(f"{ref} succeeded, but the service returned no video URL")
     return cast("Saved", saving.save(job).saved)
 
 
@@ -241,7 +241,7 @@ class Saving:
         )
 
     def _is_fresh(self, job: Job) -> bool:
-        """Tell whether the job is so young that its video may not be at its URL yet."""
+        """Tell whether the job is so young that its video may still be missing."""
         now = self.clock.now()
         if job.completed_at:
             return now - job.completed_at <= FRESH

@@ -147,7 +147,7 @@ class Client:
         ]
 
     def keep_floor(self, ref: JobRef, seconds: float) -> None:
-        """Count the floor of a job from a look that another process made so many seconds ago."""
+        """Keep the floor of a job after another process looked at it so many seconds ago."""
         group = self.groups.setdefault(self.get_account(ref.provider).key_group, Group())
         with group.lock:
             group.heard_at.setdefault(ref, self.clock.monotonic() - seconds)
@@ -176,7 +176,7 @@ class Client:
         if ended.problem:
             raise ended.problem
         if len(ended.links) < number:
-            raise NotSaved(f"{account.provider.title} gives no address for its video")
+            raise NotSaved(f"{account.provider.title} returned no video URL")
         return ended.links[number - 1]
 
     def check(self, name: str) -> str:
@@ -230,7 +230,7 @@ class Client:
     def list_jobs(
         self, name: str, sleep: Callable[[float], None] = time.sleep, wanted: int | None = None
     ) -> Iterator[tuple[Job, int | None]]:
-        """Yield each job of the service's list once, with the total number that the service claims.
+        """Yield each job of the service's list once, with the total that the service claims.
 
         `wanted`: how many jobs the caller needs, None for all. A page is fetched when its first job is needed. New jobs
         push others to the next page; those are skipped there. A page that fails is fetched again, after a pause with

@@ -31,9 +31,10 @@ def understand(answer: Answer, job: Job, provider: Provider) -> Job:
 
 
 def complete_urls(job: Job, base_url: str) -> Job:
-    """Complete relative and internal URLs of a job with the base URL, as a gateway writes them about itself.
+    """Complete the URLs of a job with the base URL.
 
-    A URL that was complete comes before one that had to be completed.
+    A gateway writes relative URLs, or internal ones of its own host. A URL that was complete comes before one that had
+    to be completed.
     """
     urls = [(url, _complete_url(url, base_url)) for url in (job.video_url, *job.alternative_urls) if url]
     first, *others = dict.fromkeys(whole for _, whole in sorted(urls, key=lambda each: each[0] != each[1])) or [None]

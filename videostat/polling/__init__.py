@@ -36,9 +36,10 @@ def poll(
     groups: dict[str, Group] | None = None,
     jitter: Callable[[], float] = random.random,
 ) -> Iterator[Job | None]:
-    """Yield a Job for every answer, and None several times a second, when a view can draw.
+    """Yield a Job for every answer.
 
-    The last Job of each target has `ended=True`. A `problem` of an earlier one is temporary.
+    Several times a second it yields None, so that a view can draw. The last Job of each target has `ended=True`. A
+    `problem` of an earlier one is temporary.
 
     `submit` starts a step and returns at once. Any thread then puts the outcome into `inbox` as a Reply. The inbox
     also takes a Hint (look at these jobs now), a Door (whether hints can come in), a Target (one more job) and a

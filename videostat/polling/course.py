@@ -67,7 +67,10 @@ OF_ERRORS: Mapping[type[VideostatError], Meaning] = {
 
 
 class Found(NamedTuple):
-    """The meaning of an answer, whether it is sure, and the task in its body if a word gave the meaning."""
+    """What an answer means, and whether that is sure.
+
+    `task`: the part of the body that describes the job, if a word in it gave the meaning.
+    """
 
     meaning: Meaning
     sure: bool = False
@@ -213,9 +216,9 @@ def decide(meaning: Meaning, past: Past, *, sure: bool) -> Step:
 
 
 def settle(meaning: Meaning, *, sure: bool, key_answered: bool, job_answered: bool) -> Meaning:
-    """Turn an unsure refusal into a foreign answer if the key was answered before.
+    """Doubt an unsure refusal that contradicts an earlier answer.
 
-    The same holds for an unsure "no such job" if that job was answered before.
+    It becomes a foreign answer if the key was answered before, or for "no such job", if that job was.
     """
     answered = job_answered if meaning is Meaning.MISSING else key_answered
     return Meaning.FOREIGN if meaning in REFUSALS and not sure and answered else meaning
@@ -227,7 +230,10 @@ def is_about_job(outcome: Job | VideostatError) -> bool:
 
 
 def is_answer(meaning: Meaning, *, sure: bool) -> bool:
-    """Tell whether the service itself has answered about the job, which proves its address and key."""
+    """Tell whether the service itself has answered about the job.
+
+    Such an answer proves the address and the key.
+    """
     return meaning in {Meaning.RUNNING, Meaning.SUCCESS, Meaning.FAILED, Meaning.GONE} or (
         meaning is Meaning.MISSING and sure
     )

@@ -110,7 +110,7 @@ class Group:
 
     @property
     def turn_at(self) -> float:
-        """Return when one job of a group in trouble may ask for all others."""
+        """Return when one job may ask for a group in trouble."""
         return math.inf if self.mode is Mode.OPEN or self._turn_of else self._turn_at
 
     @property
@@ -124,7 +124,7 @@ class Group:
         self._foreign_since, self._row = math.inf, []
 
     def is_in_row(self, ref: JobRef) -> bool:
-        """Tell whether the job is one of the last in a row that met trouble."""
+        """Tell whether the job is one of those in a row that met trouble."""
         return ref in self._row
 
     def on_sent(self, ref: JobRef, now: float) -> None:

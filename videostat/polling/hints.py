@@ -30,14 +30,17 @@ FRAME = 0.5  # seconds between two ticks during a flood of hints, and from the d
 
 @dataclass(slots=True)
 class Announcements:
-    """Which key groups announce the ends of their jobs, as far as looks have shown."""
+    """Which key groups announce the ends of their jobs, as looks have shown."""
 
     is_door_open: bool = False
     _is_told: dict[str, bool] = field(default_factory=dict)
     _ticked_at: float = -math.inf
 
     def receive(self, message: Hint | Door, tasks: Mapping[JobRef, Task], now: float) -> list[Task]:
-        """Take in a message, and return the jobs to look at now: the hinted ones, or all when the door closes."""
+        """Take in a message, and return the jobs to look at now.
+
+        These are the hinted ones, or all when the door closes.
+        """
         if isinstance(message, Door):
             is_shut = self.is_door_open and not message.is_open
             self.is_door_open = message.is_open
@@ -97,6 +100,6 @@ class SleepDetector:
     _lead: float = math.inf
 
     def was_asleep(self, wall: float, monotonic: float) -> bool:
-        """Tell whether the wall clock has overtaken the monotonic one since the last call; both in seconds."""
+        """Tell whether the wall clock has overtaken the monotonic one; both in seconds."""
         before, self._lead = self._lead, wall - monotonic
         return self._lead - before > ASLEEP

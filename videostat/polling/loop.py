@@ -104,11 +104,11 @@ class Loop(Sender):
             self._looks.bring_forward(task, max(now, task.ready_at))
 
     def is_tick(self, item: Message | None) -> bool:
-        """Return whether the caller may draw after this message, or None for no message."""
+        """Return whether the caller may draw now; `item` is the last message, if one came."""
         return self._announcements.is_tick(item, self._clock.monotonic(), self._deadline)
 
     def wake(self) -> Iterator[Job]:
-        """Queue the looks that are due, and end the jobs whose time limit is over."""
+        """Queue the due looks, and end the jobs whose time limit is over."""
         now = self._clock.monotonic()
         if self._sleep.was_asleep(self._clock.now().timestamp(), now):
             self._bring_forward(free_to_ask(self.tasks.values()))
@@ -150,7 +150,7 @@ class Loop(Sender):
             yield from self.end_all(Stopped("the wait was stopped early"), lambda task: task.phase is not Phase.EXEC)
 
     def _on_request_not_sent(self, task: Task, error: VideostatError) -> list[Job]:
-        """Apply an error that kept a request from being sent, or an answer to a replaced key."""
+        """Apply an error from before the request, or an answer to a replaced key."""
         now = self._clock.monotonic()
         task.group.on_given_up(task.target.ref, now)
         if isinstance(error, KeyMissing):
@@ -220,7 +220,7 @@ class Loop(Sender):
         return self._announcements.choose_wait(task, usual, self._options.interval, now)
 
     def _put_off(self, key_group: str) -> None:
-        """Put off the planned looks of a key group that has just announced its first end."""
+        """Put off the planned looks of a key group after its first announced end."""
         now = self._clock.monotonic()
         for task in free_to_ask(self.tasks.values()):
             wait = self._announcements.choose_longest_wait(task, self._options.interval, now)
@@ -264,7 +264,10 @@ class Loop(Sender):
         return self._retry(task, max(task.pause * (1 + self._jitter()) / 2, floor, asked), error)
 
     def _retry(self, task: Task, wait: float, error: VideostatError) -> Job:
-        """Plan another look after `wait` seconds, or end the job if its attempts or its time limit are used up."""
+        """Plan another look after `wait` seconds.
+
+        End the job instead if its attempts or its time limit are used up.
+        """
         is_late = not self._waits and self._clock.monotonic() + wait >= self._time_limits.get_due(task)
         if task.attempts == self._options.attempts or is_late:
             return self._end(task, error)
@@ -295,7 +298,10 @@ class Loop(Sender):
         return job if is_over else replace(job, poll_after=self._choose_next_look(task) if problem is None else None)
 
     def _end_group(self, group: Group, now: float) -> list[Job]:
-        """End the jobs of a group after a verdict, after two minutes without an answer, or after the last attempt."""
+        """End the jobs of a group that has no hope left.
+
+        That is after a verdict, after two minutes without an answer, or after the last attempt.
+        """
         at, verdict = group.verdict or (-math.inf, None)
         ended: list[Job] = []
         is_over = (

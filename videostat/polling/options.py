@@ -32,11 +32,12 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A job to poll, how often its service wants to be asked, and the key group whose limits it shares.
+    """A job to poll.
 
-    `saved`: the job, if its video is already on disk; then the service is not asked. `known`: the job as it is known
-    already. `address`: the service's address, for messages. `worked`, `account_worked`: this job or its account was
-    answered there on an earlier day. `announces`: the service has webhooks.
+    `key_group`: the jobs that share its limits. `polling`: how often its service wants to be asked. `saved`: the job,
+    if its video is already on disk; then the service is not asked. `known`: the job as it is known already. `address`:
+    the service's address, for messages. `worked`, `account_worked`: this job or its account was answered there on an
+    earlier day. `announces`: the service has webhooks.
     """
 
     ref: JobRef

@@ -21,9 +21,9 @@ IN_FLIGHT = 32  # requests of one key group at once; more were never faster
 
 
 def find_interval_range(polling: Polling, interval: float | None) -> tuple[float, float]:
-    """Return the least and the most seconds between two looks, as the user or else the service wants.
+    """Return the least and the most seconds between two looks.
 
-    Both are at least the floor.
+    They come from the user, or else from the service, and are never below the floor.
     """
     low, high = polling.every if interval is None else (interval, interval)
     return max(low, polling.floor), max(high, polling.floor)
@@ -47,7 +47,7 @@ def choose_next_look(
 
 
 def add_next_look(job: Job, polling: Polling) -> Job:
-    """Set `poll_after` of an ended job if another look can help, and clear it otherwise."""
+    """Set `poll_after` of an ended job if another look can help."""
     if not job.ended or not job.retryable:
         return replace(job, poll_after=None) if job.ended else job
     asked = getattr(job.problem, "retry_after", None) or 0
@@ -81,12 +81,15 @@ class Gate:
         self._next_at = now + self.spacing
 
     def on_answer(self, sent_at: float) -> None:
-        """Reset the length of the pause, if the answered request was sent after the last pause began."""
+        """Reset the length of the pause after an answer to a later request."""
         if sent_at > self._paused_at:
             self._pause = 0
 
     def on_rate_limit(self, error: RateLimited, sent_at: float, now: float, least: float, jitter: float) -> None:
-        """Pause as long as the service says, otherwise longer than the last time, from `least` seconds on."""
+        """Begin a pause after a rate limit.
+
+        It is as long as the service says, otherwise longer than the last one, from `least` seconds on.
+        """
         wait = error.retry_after
         if wait is None:
             if sent_at <= self._paused_at:

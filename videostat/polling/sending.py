@@ -135,7 +135,10 @@ class Sender:
         return max(task.ready_at, self._get_lane(task).gate.opens_at)
 
     def _find_turn_time(self, group: Group) -> float:
-        """Return when the next job of a group in trouble is asked; the last time is 2 s before the deadline."""
+        """Return when the next job of a group in trouble is asked.
+
+        The last time is 2 s before the deadline.
+        """
         if group.turn_at == math.inf:
             return math.inf
         ready, last = (

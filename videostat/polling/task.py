@@ -114,7 +114,7 @@ class Task:
             self.doubt = outcome
 
     def may_look_again(self) -> bool:
-        """Count a look at a succeeded job, and return whether another may find its missing video."""
+        """Tell whether another look may find the missing video of a succeeded job, and count it."""
         if self.job.needs_url or self.job.video_url or self.job.saved:
             return False
         self.without_url += 1
