@@ -190,7 +190,7 @@ def main() -> int:
     chosen = parser.parse_args().only
     tried, wrong = Counter[str](), 0
     with Sandbox() as sandbox, TemporaryDirectory() as root:
-        place = Place(Path(root).resolve() / "home", sandbox.environment())
+        place = Place(Path(root).resolve() / "home", sandbox.environment)
         prepare(place, COMMANDS[0])
         place.run(COMMANDS[0])
         video = place.video.read_bytes()

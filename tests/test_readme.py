@@ -109,7 +109,7 @@ def desk(videostat: Videostat, sandbox: Sandbox, clock: Later, tmp_path: Path) -
     assert videostat("status", *JOBS).code == 0
     clock.ahead = timedelta(0)
     (tmp_path / "jobs.txt").write_text("".join(f"{job}\n" for job in JOBS))
-    (tmp_path / "key.txt").write_text(f"{sandbox.key('jogg')}\n")
+    (tmp_path / "key.txt").write_text(f"{sandbox.get_key('jogg')}\n")
     sandbox.requests.clear()
     return tmp_path
 

@@ -708,7 +708,7 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
             for name in ("PATH", "LANG", "PYTHONPATH", "COVERAGE_PROCESS_START")
             if name in os.environ
         }
-        yield kept | sandbox.environment() | {"HOME": str(tmp_path), "TERM": "xterm-256color", "PYTHONUTF8": "1"}
+        yield kept | sandbox.environment | {"HOME": str(tmp_path), "TERM": "xterm-256color", "PYTHONUTF8": "1"}
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def demo() -> ExitCode:
     os.environ["no_proxy"] = "127.0.0.1"
     clock = Clock(SPEED)
     with Sandbox(clock=clock) as sandbox:
-        settings = Settings(FOLDER / "config.toml", sandbox.environment())
+        settings = Settings(FOLDER / "config.toml", sandbox.environment)
         client = Client(settings, Transport(clock.now), clock)
         this = Session(settings, clock, client, History(None, warn=say))
         hearing = Hearing(this, parse_address("0"))
@@ -56,7 +56,8 @@ def demo() -> ExitCode:
         refs = [JobRef(name, str(dig(client.submit(name, path, order), *where))) for name, path, where in ORDERS]
         hearing.expect(refs)
         say(
-            f"Submitted {len(refs)} jobs to simulated services at {sandbox.base_url()}; time runs {SPEED} times faster."
+            f"Submitted {len(refs)} jobs to simulated services at {sandbox.get_base_url()}; "
+            f"time runs {SPEED} times faster."
         )
         if is_screen():
             say(f"JoggAI tells {hearing.url} when a video is ready; the others are polled.")

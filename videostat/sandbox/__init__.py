@@ -80,7 +80,7 @@ class Sandbox:
                 hint="Use another port, or port 0 for any free one.",
             ) from error
         self.port = self._server.server_port
-        videos.base_url = self.base_url()
+        videos.base_url = self.get_base_url()
         self._thread = Thread(target=self._server.serve_forever, args=(0.02,), name="sandbox", daemon=True)
         self._thread.start()
         return self
@@ -115,22 +115,23 @@ class Sandbox:
         """The webhooks that were sent, the latest ten thousand."""
         return self._webhooks.posted
 
-    def base_url(self, service: str = "") -> str:
+    def get_base_url(self, service: str = "") -> str:
         """Return the address of a service, or of the whole sandbox."""
         return f"http://127.0.0.1:{self.port}" + (f"/{service}" if service else "")
 
-    def key(self, service: str) -> str:
+    def get_key(self, service: str) -> str:
         """Return the API key that works at a service."""
         return DIALECTS[service].key
 
-    def exhausted_key(self, service: str) -> str:
+    def get_exhausted_key(self, service: str) -> str:
         """Return an API key without credit."""
         return DIALECTS[service].exhausted_key
 
+    @property
     def environment(self) -> dict[str, str]:
-        """Return the environment variables that make videostat use this sandbox."""
+        """The environment variables that make videostat use this sandbox."""
         return {
             f"VIDEOSTAT_{name.upper()}_{what}": value
             for name in DIALECTS
-            for what, value in (("BASE_URL", self.base_url(name)), ("API_KEY", self.key(name)))
+            for what, value in (("BASE_URL", self.get_base_url(name)), ("API_KEY", self.get_key(name)))
         } | {"VIDEOSTAT_JOGG_WEBHOOK_SECRET": SECRET}
