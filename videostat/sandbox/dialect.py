@@ -38,7 +38,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The number of requests that remain of a limit, and the time when it starts again."""
+    """The state of a limit: `remaining` requests until it starts again at `reset_at`."""
 
     remaining: int
     reset_at: datetime

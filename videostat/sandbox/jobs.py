@@ -60,7 +60,7 @@ class Kind:
 
 
 def split_words(text: str) -> list[str]:
-    """Split an id, or the field `sandbox` of a submitted body, into words in lower case."""
+    """Split an id, or a body's field `sandbox`, into words in lower case."""
     return re.split(r"[^a-z0-9]+", text.lower())
 
 

@@ -108,7 +108,7 @@ class Videos:
     _cut: set[str] = field(default_factory=set)
 
     def make_plain_url(self, job: Job, now: datetime) -> str:
-        """Make a video's URL that answers with an HTML page and status 200 after it has expired."""
+        """Make a video's URL. After it has expired, it answers with an HTML page and status 200."""
         return self._make_cdn_url(job, now, choose_clip(job.id).suffix)
 
     def make_poster_url(self, job: Job, now: datetime) -> str:
@@ -121,7 +121,7 @@ class Videos:
         return f"{self.base_url}{quote(path)}?{urlencode({'expires': expires, 'signature': self._sign(path, expires)})}"
 
     def make_s3_url(self, job: Job, now: datetime) -> str:
-        """Make a video's URL that answers with XML and status 403 after it has expired."""
+        """Make a video's URL. After it has expired, it answers with XML and status 403."""
         path = f"/media/s3/{job.kind.name}/{job.id}.{choose_clip(job.id).suffix}"
         began, lasts = now.astimezone(UTC).strftime(_AMZ_TIME), str(int(self.lifetime))
         query = {

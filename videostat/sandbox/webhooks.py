@@ -81,7 +81,7 @@ class Webhooks:
     _is_over: bool = False
 
     def announce(self, job: Job, urls: Iterable[str] = ()) -> None:
-        """Plan the webhooks of a job, unless it has already ended or its service sends none."""
+        """Plan the webhooks of a job. Skip a job that has ended, and a service without webhooks."""
         content = make_announcement(job, self.videos)
         if content is None or job.ended_at < self.clock.now():
             return
