@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from videostat.completion import Command, Takes
 
 
-def script(program: Command, accounts: Iterable[str]) -> str:
+def write_script(program: Command, accounts: Iterable[str]) -> str:
     """Raises ValueError for an option that takes different things in different commands."""
     return _SCRIPT.substitute(
         accounts=accounts_function(accounts),

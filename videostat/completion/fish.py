@@ -19,7 +19,7 @@ _VALUES = {
 }
 
 
-def script(program: Command, accounts: Iterable[str]) -> str:
+def write_script(program: Command, accounts: Iterable[str]) -> str:
     return _SCRIPT.substitute(
         accounts=" ".join(accounts),
         sections=SECTIONS,

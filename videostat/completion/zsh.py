@@ -21,7 +21,7 @@ _ACTIONS = {
 }
 
 
-def script(program: Command, accounts: Iterable[str]) -> str:
+def write_script(program: Command, accounts: Iterable[str]) -> str:
     return _SCRIPT.substitute(accounts=accounts_function(accounts), functions="".join(map(_function, program.walk())))
 
 
