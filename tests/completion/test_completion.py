@@ -283,7 +283,7 @@ def test_an_option_means_the_same_in_every_command() -> None:
     alike = Command("", "", (), commands=(command("one", Value.FILE), command("two", Value.FILE)))
     assert "--output) expected=" in bash.write_script(alike, ())
     different = Command("", "", (), commands=(command("one", Value.FILE), command("two", None)))
-    with pytest.raises(ValueError, match="--output takes different things"):
+    with pytest.raises(ValueError, match="--output takes different values"):
         bash.write_script(different, ())
 
 
