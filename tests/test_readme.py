@@ -294,7 +294,7 @@ def texts(svg: str) -> list[str]:
 
 def test_its_picture_is_what_the_program_draws() -> None:
     stored = (PICTURE / "wait.svg").read_text(encoding="utf-8")
-    assert texts(stored) == texts(run_path(str(PICTURE / "make.py"))["picture"]()), (
+    assert texts(stored) == texts(run_path(str(PICTURE / "make.py"))["draw_picture"]()), (
         "make it anew: python tests/picture/make.py"
     )
     assert len(texts(stored)) > 40
