@@ -55,7 +55,7 @@ _videostat() {
     local piece=${COMP_WORDS[COMP_CWORD]} previous='' word words=()
     COMPREPLY=()
 
-    # Bash has split PROVIDER:ID and --option=value. $2 is the last piece, up to the cursor and without quotes.
+    # Bash has split PROVIDER:ID and --option=value. $2 is the last piece up to the cursor, without quotes.
     [[ $piece == [:=] ]] || piece=$2
     for piece in "${COMP_WORDS[@]:0:COMP_CWORD}" "$piece"; do
         if [[ $piece == [:=] || ($previous == [:=] && -n $piece) ]]; then
@@ -105,7 +105,7 @@ _videostat() {
         FOLDER) compopt -o dirnames 2>/dev/null || { IFS=$'\n' && COMPREPLY=($(compgen -d -- "$2")); } ;;
         JOBS)
             if [[ -n $provider ]]; then
-                # As it is called here: it need not be on the PATH.
+                # Call the program as it was typed. It may not be on the PATH.
                 offered=$("${1/#"~/"/$HOME/}" completion ids "$provider" 2>/dev/null)
                 compopt -o nosort 2>/dev/null
             else

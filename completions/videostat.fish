@@ -19,7 +19,7 @@ function __videostat_at
     contains -- "$path" $argv
 end
 
-# The account that has been typed; an option's value that happens to be one would do no harm.
+# Print the account that was typed. It does no harm if this is the value of an option.
 function __videostat_account
     set -l accounts (__videostat_accounts)
     for word in (commandline -opc)
@@ -28,12 +28,12 @@ function __videostat_account
     return 1
 end
 
-# PROVIDER ID..., or PROVIDER:ID. Fish comes here for an option too, which no id looks like.
+# Complete PROVIDER ID... or PROVIDER:ID. Fish also calls this for options; no id looks like one.
 function __videostat_jobs
     set -l word (commandline -ct)
     string match -q -- '-*' "$word"; and return
     set word (string split -m 1 -- : "$word")
-    # As it is called here: it need not be on the PATH.
+    # Call the program as it was typed. It may not be on the PATH.
     set -l program (string replace -r '^~/' $HOME/ -- (commandline -opc)[1])
     if set -q word[2]
         $program completion ids $word[1] 2>/dev/null | string replace -r '^' $word[1]:

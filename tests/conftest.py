@@ -90,7 +90,7 @@ def sandbox(
 ) -> Iterator[Sandbox]:
     """The services, with the environment that points the commands at them."""
     running = Sandbox(clock=clock, **behaviour).start()
-    for name, value in running.environment().items():
+    for name, value in running.environment.items():
         monkeypatch.setenv(name, value)
     yield running
     # It stops when it next looks up, and the next test need not wait for that.

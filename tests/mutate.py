@@ -1,10 +1,10 @@
-"""Break single expressions of polling, saving and history, and see whether a test notices.
+"""Change single expressions of polling, saving and history, and check that a test fails.
 
     .venv/bin/python tests/mutate.py [--mutants N] [--seed S] [--room polling]
 
-Each mutant is one change to one module in a copy of the tree: a comparison, a condition, a constant or a call is
-replaced. The tests of its room must fail. Mutants are drawn by the seed; those that survive are printed as
-`file:line: before -> after`. Exits 1 if there are any that are not listed in EQUIVALENT.
+Each mutant is one change to one module in a copy of the repository: a comparison, a condition, a constant or a call is
+replaced. Then the tests of that package must fail. The seed chooses the mutants. Mutants for which all tests pass
+survive; they are printed as `file:line: before -> after`. The exit code is 1 if one of them is not in EQUIVALENT.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ TESTS = {
     "saving": ["tests/saving", "tests/commands/test_download_command.py"],
     "history": ["tests/history", "tests/commands/test_history_command.py"],
 }
-# Mutants that change nothing that can be seen, with the reason, as the script prints them without the line.
+# Changes that make no visible difference, each with its reason, in the form `before -> after`.
 EQUIVALENT: frozenset[str] = frozenset()
-TIMEOUT = 300  # seconds for the tests of one mutant: one that hangs is noticed too
+TIMEOUT = 300  # seconds for the tests of one mutant; a mutant that hangs does not survive
 
 SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Lt: ast.LtE,
@@ -55,6 +55,8 @@ SWAPS: dict[type[ast.AST], type[ast.AST]] = {
 
 
 class Mutant(NamedTuple):
+    """A change to one line of a module. `source` is the changed module."""
+
     path: Path
     line: int
     change: str
@@ -65,7 +67,7 @@ class Mutant(NamedTuple):
 
 
 def mutate(node: ast.AST) -> ast.AST | None:
-    """Return the node with one change, None where there is nothing to change."""
+    """Return a changed copy of the node, or None if there is nothing to change."""
     changed = copy.deepcopy(node)
     match changed:
         case ast.Compare(ops=[op]) if type(op) in SWAPS:
@@ -87,8 +89,8 @@ def mutate(node: ast.AST) -> ast.AST | None:
     return changed
 
 
-def mutants(path: Path) -> Iterator[Mutant]:
-    """Yield each mutant of a module."""
+def make_mutants(path: Path) -> Iterator[Mutant]:
+    """Yield all mutants of a module."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     hints = [
         node.annotation for node in ast.walk(tree) if isinstance(node, ast.AnnAssign | ast.arg) and node.annotation
@@ -113,8 +115,8 @@ def mutants(path: Path) -> Iterator[Mutant]:
                     setattr(parent, name, node)
 
 
-def survives(mutant: Mutant, folder: Path) -> bool:
-    """Run the tests of its room against a mutant, in a copy of the tree."""
+def has_survived(mutant: Mutant, folder: Path) -> bool:
+    """Run the tests of the mutant's package in a copy of the repository. Return whether they pass."""
     target = folder / mutant.path
     original = target.read_text(encoding="utf-8")
     target.write_text(mutant.source, encoding="utf-8")
@@ -136,6 +138,7 @@ def survives(mutant: Mutant, folder: Path) -> bool:
 
 
 def main() -> int:
+    """Try the chosen mutants and print those that survive."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mutants", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
@@ -144,7 +147,10 @@ def main() -> int:
     given = parser.parse_args()
     rooms = [given.room] if given.room else [*TESTS]
     every = [
-        each for room in rooms for path in sorted((ROOT / "videostat" / room).glob("*.py")) for each in mutants(path)
+        each
+        for room in rooms
+        for path in sorted((ROOT / "videostat" / room).glob("*.py"))
+        for each in make_mutants(path)
     ]
     chosen = random.Random(given.seed).sample(every, min(given.mutants, len(every)))
     with TemporaryDirectory() as root, ThreadPoolExecutor(given.workers) as pool:
@@ -153,7 +159,7 @@ def main() -> int:
         def try_all(number: int) -> list[Mutant]:
             folder = Path(root) / str(number)
             copytree(ROOT, folder, ignore=ignore_patterns(".git", ".venv", "*cache*", "dist"))
-            return [mutant for mutant in shares[number] if survives(mutant, folder)]
+            return [mutant for mutant in shares[number] if has_survived(mutant, folder)]
 
         survivors = [mutant for found in pool.map(try_all, range(given.workers)) for mutant in found]
     for mutant in sorted(survivors):

@@ -1,16 +1,17 @@
-"""Let single system calls of videostat fail, one kind at a time, and check that nothing is lost or told wrongly.
+"""Make single system calls of videostat fail, and check that it loses nothing and reports each failure correctly.
 
     .venv/bin/python tests/sweep.py [--only download]
 
-Each command runs once under strace to learn which calls it makes on which of its files. Then it runs again for each of
-these calls and each error a disk can give, or a SIGKILL, and once more without any fault. After each pair of runs:
+Each command first runs once under strace, to find its system calls on its files. Then it runs with one fault for each
+of these calls and each error of a disk, or a SIGKILL. After each of these runs, it runs once without a fault. The
+script checks:
 
-* a file with the final name is the whole video, and a command that leaves it there does not call it not saved;
-* the exit code is one of those that fit, and there is no traceback and no "bug";
-* the id is in the history, or a sentence says that the history cannot be used;
-* the next run without a fault brings the video home.
+* a file with the final name is the whole video, and the command does not report it as not saved;
+* the exit code fits, and there is no traceback and no "bug";
+* the id is in the history, or a message says that the history cannot be used;
+* the next run without a fault saves the video.
 
-Needs strace. Prints what went wrong, and counts; exits 1 if anything did.
+This needs strace. The script prints and counts the errors; its exit code is 1 if there are any.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ USAGE, NOT_SAVED = 2, 9  # exit codes
 
 @dataclass(frozen=True)
 class Command:
-    """What is run: with `saves`, it is to bring the video home."""
+    """A command line to run. With `saves`, it must save the video."""
 
     name: str
     argv: tuple[str, ...]
@@ -73,17 +74,19 @@ COMMANDS = (
 
 @dataclass(frozen=True)
 class Place:
-    """A fresh home, and the files in it that faults are aimed at."""
+    """A new home folder and the files in it for which calls can fail."""
 
     folder: Path
     environment: Mapping[str, str]
 
     @property
     def video(self) -> Path:
+        """The path of the saved video."""
         return self.folder / "videos" / f"jogg-{ID}.mp4"
 
     @property
     def files(self) -> list[Path]:
+        """The files and folders with known names."""
         state, config = self.folder / ".local/state/videostat", self.folder / ".config/videostat"
         stem = self.video.with_suffix("")
         return [
@@ -92,7 +95,7 @@ class Place:
         ]
 
     def run(self, command: Command, *strace: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in this home, under strace where its options are given."""
+        """Run a command in this home. With options for strace, run it under strace."""
         traced = ("strace", "-f", "-qq", "-o", str(self.folder / "trace"), *strace) if strace else ()
         argv = [word.format(folder=self.folder) for word in command.argv]
         return subprocess.run(
@@ -108,7 +111,7 @@ class Place:
 
 
 def prepare(place: Place, command: Command) -> None:
-    """Empty the home; give `history` something to show."""
+    """Empty the home. For the command `history`, put a job into the history."""
     rmtree(place.folder, ignore_errors=True)
     place.folder.mkdir()
     if command.name == "history":
@@ -117,7 +120,7 @@ def prepare(place: Place, command: Command) -> None:
 
 @dataclass(frozen=True)
 class Fault:
-    """A system call and what it answers. A file with a random name is aimed at by the number of the call."""
+    """A system call that fails. `number` replaces the file if its name is random."""
 
     call: str
     target: Path
@@ -129,6 +132,7 @@ class Fault:
 
     @property
     def strace(self) -> list[str]:
+        """The options for strace."""
         how = f"inject={self.call}:" + ("signal=KILL" if self.kind == KILL else f"error={self.kind}")
         if self.number is not None:
             return ["-e", f"trace={self.call}", "-e", f"{how}:when={self.number}"]
@@ -136,8 +140,8 @@ class Fault:
         return ["-e", f"trace={self.call}", "-e", how + once, "-P", str(self.target)]
 
 
-def faults(place: Place, command: Command) -> list[Fault]:
-    """Return a fault of each kind for each call that a command makes on the files of its home."""
+def find_faults(place: Place, command: Command) -> list[Fault]:
+    """Find the calls that a command makes on files of its home. Return each with each kind of fault."""
     prepare(place, command)
     place.run(command, "-y", "-e", f"trace={','.join(FAULTS)}")
     found: dict[Fault, None] = {}
@@ -146,7 +150,7 @@ def faults(place: Place, command: Command) -> list[Fault]:
         if call := re.match(r"(\d+) +(\w+)\(", line):
             thread, name = call.groups()
             count[thread, name] += 1
-            # Of a rename the first path counts, of all others the only one.
+            # Take the first path; only a rename has two.
             named = re.search(r'<([^>]*)>|"([^"]*)"', re.sub(r"AT_FDCWD<[^>]*>, ", "", line))
             target = Path(named[1] or named[2]) if named else Path()
             if target.is_relative_to(place.folder) and target != place.folder:
@@ -155,52 +159,53 @@ def faults(place: Place, command: Command) -> list[Fault]:
     return [*found]
 
 
-def broken_promises(place: Place, command: Command, fault: Fault, video: bytes) -> Iterator[str]:
-    """Run a command with one fault, then without; yield what must not be."""
+def find_errors(place: Place, command: Command, fault: Fault, video: bytes) -> Iterator[str]:
+    """Run a command with one fault, then without. Yield the errors."""
     prepare(place, command)
     done = place.run(command, *fault.strace)
     is_killed = fault.kind == KILL
     is_there = place.video.exists()
     if is_there and place.video.read_bytes() != video:
-        yield "a false final file"
+        yield "the final file is not the video"
     if "Traceback" in done.stderr or "this is a bug" in done.stderr:
-        yield f"a bug: {done.stderr.strip()}"
+        yield f"a traceback: {done.stderr.strip()}"
     if not is_killed:
         fitting = {0} if is_there else {USAGE, NOT_SAVED} if command.saves else {0, USAGE}
         if done.returncode not in fitting:
             yield f"exit code {done.returncode} with the file {'there' if is_there else 'missing'}: {done.stderr}"
         if done.returncode and not done.stderr.strip():
-            yield "not a word"
+            yield "no message"
     if command.saves:
         known = place.run(Command("history", ("history", "--all", "--quiet"))).stdout.split()
-        # Nothing has begun before the history is written, and a configuration that cannot be read is told (2).
+        # An unreadable configuration ends with 2. A kill on another file can come before the history is written.
         has_begun = done.returncode != USAGE and not (is_killed and place.video.parent not in fault.target.parents)
         if ID not in known and "history" not in done.stderr and has_begun:
-            yield "the id is lost without a word"
+            yield "the id is lost without a message"
     again = place.run(command)
     if again.returncode:
         yield f"the next run without a fault ends with {again.returncode}: {again.stderr}"
     elif command.saves and place.video.read_bytes() != video:
-        yield "the next run leaves another file"
+        yield "the next run saves a different file"
 
 
 def main() -> int:
+    """Try all faults and print the errors."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=[command.name for command in COMMANDS])
     chosen = parser.parse_args().only
     tried, wrong = Counter[str](), 0
     with Sandbox() as sandbox, TemporaryDirectory() as root:
-        place = Place(Path(root).resolve() / "home", sandbox.environment())
+        place = Place(Path(root).resolve() / "home", sandbox.environment)
         prepare(place, COMMANDS[0])
         place.run(COMMANDS[0])
         video = place.video.read_bytes()
         for command in COMMANDS:
-            for fault in faults(place, command) if chosen in {None, command.name} else ():
+            for fault in find_faults(place, command) if chosen in {None, command.name} else ():
                 tried[command.name] += 1
-                for promise in broken_promises(place, command, fault, video):
+                for error in find_errors(place, command, fault, video):
                     wrong += 1
-                    print(f"{command.name}: {fault}: {promise}", flush=True)  # noqa: T201
-    print(f"tried {dict(tried)}, broken promises: {wrong}")  # noqa: T201
+                    print(f"{command.name}: {fault}: {error}", flush=True)  # noqa: T201
+    print(f"tried {dict(tried)}, errors: {wrong}")  # noqa: T201
     return 1 if wrong else 0
 
 

@@ -1,4 +1,4 @@
-"""A terminal to look at: a real pseudo-terminal, and what an emulator shows of the bytes written to it."""
+"""A real pseudo-terminal, with an emulator that shows what was written to it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-SECONDS = 10  # after which a test that waits has failed
-# A window title, which no emulator shows: what was written before it has all been read when it is.
+SECONDS = 10  # the longest wait
+# A window title, which is not shown. When it arrives, all that was written before it has arrived.
 MARK = b"\x1b]0;mark\x07"
 
 
 class Terminal:
-    """`file` is to be written to, as if it were stdout or stderr; `text` is what came, cursor codes and all."""
+    """A terminal. Write to `file` as to stdout or stderr; `text` is all that was written, with the codes."""
 
     def __init__(self, columns: int = 80, rows: int = 24, encoding: str = "utf-8") -> None:
         self._master, slave = pty.openpty()
@@ -46,7 +46,7 @@ class Terminal:
         self.file.close()
 
     def resize(self, columns: int, rows: int) -> None:
-        """As xterm does it: what no longer fits is cut off."""
+        """Change the size as xterm does: cut off what no longer fits."""
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.screen.resize(rows, columns)
 
@@ -63,6 +63,7 @@ class Terminal:
 
     @property
     def text(self) -> str:
+        """All that was written, with the codes."""
         self.file.flush()
         os.write(self.file.fileno(), MARK)
         with self._news:
@@ -76,36 +77,38 @@ class Terminal:
 
     @property
     def lines(self) -> list[str]:
-        """What the screen shows, without the blank lines below."""
+        """The lines on the screen, without blank lines at the end."""
         assert self.text is not None
         return "\n".join(line.rstrip() for line in self.screen.display).rstrip().split("\n")
 
     @property
     def cursor(self) -> tuple[int, int]:
-        """Column and row."""
+        """The column and the row of the cursor, from 0."""
         assert self.text is not None
         return self.screen.cursor.x, self.screen.cursor.y
 
     def run(self, *command: str, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        """A process of this terminal, which signals it when Ctrl-C is typed."""
-        # The leader of a session that opens a terminal makes it the session's own: that takes no code after the fork.
+        """Start a process in this terminal. A typed Ctrl-C reaches it as a signal."""
+        # The first process of a session gets the terminal by opening it, so no code has to run after the fork.
         opening = 'exec "$@" <>"$0" >&0 2>&0'
         shell = ("sh", "-c", opening, os.ttyname(self.file.fileno()))
         return subprocess.Popen([*shell, *command], env=env, start_new_session=True)
 
     def type(self, keys: str) -> None:
+        """Type text on the keyboard."""
         os.write(self._master, keys.encode())
 
-    def wait_until(self, is_shown: str) -> None:
+    def wait_until(self, text: str) -> None:
+        """Wait until the screen shows a text. Raises AssertionError after SECONDS."""
         until = time.monotonic() + SECONDS
-        while is_shown not in "\n".join(self.lines):
+        while text not in "\n".join(self.lines):
             assert time.monotonic() < until, self.lines
             with self._news:
                 self._news.wait(0.1)
 
 
-def rewrapped(terminal: Terminal, columns: int) -> Terminal:
-    """The same screen in a narrower window, as terminals show it that wrap lines anew and take the cursor along."""
+def rewrap(terminal: Terminal, columns: int) -> Terminal:
+    """Show the same screen in a narrower window that wraps the lines again."""
     lines, (column, row) = terminal.lines, terminal.cursor
     narrow = Terminal(columns, terminal.screen.lines)
     narrow.file.write("\n".join(lines[:row]) + "\n" * bool(row))

@@ -326,7 +326,7 @@ def test_requests_are_logged_where_the_application_asks(
     query = (job.video_url or "").partition("?")[2]
     assert query
     # Whoever logs: urllib3 does, too.
-    assert not [record for record in caplog.records if sandbox.key("reelbot") in record.getMessage()]
+    assert not [record for record in caplog.records if sandbox.get_key("reelbot") in record.getMessage()]
     assert not [record for record in caplog.records if query in record.getMessage()]
 
 

@@ -109,7 +109,7 @@ def desk(videostat: Videostat, sandbox: Sandbox, clock: Later, tmp_path: Path) -
     assert videostat("status", *JOBS).code == 0
     clock.ahead = timedelta(0)
     (tmp_path / "jobs.txt").write_text("".join(f"{job}\n" for job in JOBS))
-    (tmp_path / "key.txt").write_text(f"{sandbox.key('jogg')}\n")
+    (tmp_path / "key.txt").write_text(f"{sandbox.get_key('jogg')}\n")
     sandbox.requests.clear()
     return tmp_path
 
@@ -294,7 +294,7 @@ def texts(svg: str) -> list[str]:
 
 def test_its_picture_is_what_the_program_draws() -> None:
     stored = (PICTURE / "wait.svg").read_text(encoding="utf-8")
-    assert texts(stored) == texts(run_path(str(PICTURE / "make.py"))["picture"]()), (
+    assert texts(stored) == texts(run_path(str(PICTURE / "make.py"))["draw_picture"]()), (
         "make it anew: python tests/picture/make.py"
     )
     assert len(texts(stored)) > 40

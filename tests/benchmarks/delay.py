@@ -1,4 +1,4 @@
-"""A line of some length: hands bytes on, each piece so many seconds late."""
+"""Pass bytes on to a server and back, with a delay: python delay.py ADDRESS SECONDS."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from urllib.parse import urlsplit
 PIECE = 1 << 18
 
 
-async def _hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
-    """Many pieces may be under way at once: a delay is no limit of speed."""
-    loop, under_way = asyncio.get_running_loop(), asyncio.Queue[tuple[float, bytes]](256)
+async def _copy_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
+    """Copy bytes, each piece `delay` seconds late. Many pieces can be on their way, so the speed stays the same."""
+    loop, on_the_way = asyncio.get_running_loop(), asyncio.Queue[tuple[float, bytes]](256)
 
     async def read() -> None:
         piece = b"-"
         while piece:
             piece = await reader.read(PIECE)
-            await under_way.put((loop.time() + delay, piece))
+            await on_the_way.put((loop.time() + delay, piece))
 
     reading = asyncio.create_task(read())
     with suppress(OSError):
         while True:
-            due, piece = await under_way.get()
+            due, piece = await on_the_way.get()
             await asyncio.sleep(due - loop.time())
             if not piece:
                 break
@@ -34,13 +34,14 @@ async def _hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, d
 
 
 async def _serve(address: str, delay: float) -> None:
+    """Print the address of the proxy, then serve until the process ends."""
     target = urlsplit(address)
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(target.hostname, target.port)
-        await asyncio.gather(_hand_on(reader, back, delay), _hand_on(there, writer, delay))
+        await asyncio.gather(_copy_late(reader, back, delay), _copy_late(there, writer, delay))
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    server = await asyncio.start_server(connect, "127.0.0.1", 0)
     print(f"{target.scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 

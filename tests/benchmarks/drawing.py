@@ -1,4 +1,4 @@
-"""What the live view costs while jobs are waited for: a share of one core, on a terminal, four frames a second."""
+"""Measure how much of one core the live view takes on a terminal, with four frames a second."""
 
 from __future__ import annotations
 
@@ -25,27 +25,28 @@ LOOKS = 50  # a second: an account's default limit
 
 
 def main() -> None:
+    """Read the options, measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--draw", nargs=2, metavar=("VIEW", "JOBS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.draw:
         view, jobs = options.draw
-        print({"live": _live, "progress": _progress}[view](int(jobs), options.seconds))
+        print({"live": _draw_live, "progress": _draw_progress}[view](int(jobs), options.seconds))
     else:
-        show(_rows(options.seconds))
+        show(_measure(options.seconds))
 
 
-def _rows(seconds: float) -> Iterator[Row]:
-    progress, live = _share("progress", 1000, seconds), _share("live", 1000, seconds)
+def _measure(seconds: float) -> Iterator[Row]:
+    progress, live = _measure_view("progress", 1000, seconds), _measure_view("live", 1000, seconds)
     yield Row(what="1,000 jobs, rich.Progress with a row each, of a core", peer=progress, ours=live, unit="%")
-    yield Row(what="20 jobs, of a core", ours=_share("live", 20, seconds), unit="%", at_most=5)
+    yield Row(what="20 jobs, of a core", ours=_measure_view("live", 20, seconds), unit="%", at_most=5)
     yield Row(what="1,000 jobs, of a core", ours=live, unit="%", at_most=5)
-    yield Row(what="10,000 jobs, of a core", ours=_share("live", 10_000, seconds), unit="%", at_most=5)
+    yield Row(what="10,000 jobs, of a core", ours=_measure_view("live", 10_000, seconds), unit="%", at_most=5)
 
 
-def _share(view: str, jobs: int, seconds: float) -> float:
-    """Let a process of its own draw on a terminal that somebody reads."""
+def _measure_view(view: str, jobs: int, seconds: float) -> float:
+    """Draw in another process, on a terminal that is read. Return the percentage of a core."""
     screen, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     threading.Thread(target=_read, args=(screen,), daemon=True).start()
@@ -68,7 +69,7 @@ def _read(screen: int) -> None:
         os.close(screen)
 
 
-def _live(count: int, seconds: float) -> float:
+def _draw_live(count: int, seconds: float) -> float:
     from datetime import UTC, datetime
 
     from videostat.clock import Clock
@@ -77,7 +78,7 @@ def _live(count: int, seconds: float) -> float:
     from videostat.render.live import Live
 
     now = datetime.now(UTC)
-    # Every second one of a kind whose service tells no progress: its row has a pulse.
+    # Every second job has no progress, so its row shows a moving pulse.
     jobs = [
         Job(ref=JobRef("jogg", f"{at}"), state=State.RUNNING, progress=40 if at % 2 else None, created_at=now)
         for at in range(count)
@@ -85,31 +86,31 @@ def _live(count: int, seconds: float) -> float:
     with Live(Work(doing="waiting for", usual={job.ref: 180 for job in jobs}, timeout=600), Clock()) as view:
         for job in jobs:
             view.update(job)
-        return _answered(map(view.update, cycle(jobs)), seconds)
+        return _measure_updates(map(view.update, cycle(jobs)), seconds)
 
 
-def _progress(count: int, seconds: float) -> float:
+def _draw_progress(count: int, seconds: float) -> float:
     from rich.console import Console
     from rich.progress import Progress
 
     progress = Progress(console=Console(stderr=True), refresh_per_second=1 / FRAME)
-    # Before it starts: each one that is added later draws them all.
+    # Add the rows before the view starts, because each later one would draw them all.
     tasks = [progress.add_task(f"job-{at}", total=100, start=False) for at in range(count)]
 
-    def answers() -> Iterator[None]:
+    def update_rows() -> Iterator[None]:
         for task in cycle(tasks):
             yield
             progress.update(task, completed=40)
 
     with progress:
-        return _answered(answers(), seconds)
+        return _measure_updates(update_rows(), seconds)
 
 
-def _answered(answers: Iterator[None], seconds: float) -> float:
-    """Take as many as an account allows, and give the share of a core that it took."""
+def _measure_updates(updates: Iterator[None], seconds: float) -> float:
+    """Make as many updates as an account allows. Return the percentage of a core that they took."""
     used, began = time.process_time(), time.perf_counter()
     while time.perf_counter() < began + seconds:
-        next(answers)
+        next(updates)
         time.sleep(1 / LOOKS)
     return 100 * (time.process_time() - used) / (time.perf_counter() - began)
 

@@ -1,8 +1,9 @@
-"""Requests for a job, and seconds between "done" and "noticed", simulated: poll() and the loops the services document.
+"""Compare poll() with the loops that the services document, in a simulation.
 
-The durations are the documented ones (JoggAI 3-4 minutes, the others 1-5: of nine in ten jobs, eight are inside)
-with one job in ten from a long tail. The wait begins when the job is submitted, or at some moment of its life. Where a
-service has webhooks, polling is compared with being told of 98 of 100 ends, half a second after them.
+It counts the requests for each job, and the seconds between the end of a job and its discovery. The durations are the
+documented ones: JoggAI 3-4 minutes, the others 1-5 minutes. Eight of ten jobs lie inside, one outside, and one comes
+from a long tail. The wait begins when the job is submitted, or at a random moment of its life. For a service with
+webhooks, polling is compared with webhooks that announce 98 of 100 ends half a second later.
 """
 
 from __future__ import annotations
@@ -33,18 +34,18 @@ if TYPE_CHECKING:
     from videostat.providers.base import Polling
 
 EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
-LOST, ON_ITS_WAY = 0.02, 0.5  # of the deliveries; seconds
+LOST, ON_ITS_WAY = 0.02, 0.5  # share of the webhooks; seconds
 
 
 class Sample(NamedTuple):
-    """A service's documented loop: sleep, look, and look again; and how long its jobs take."""
+    """A service's documented loop: the seconds of the first sleep and of each other sleep, and of its jobs."""
 
     first: float
     every: float
     takes: tuple[float, float]
 
 
-# Product videos take 10 to 20 minutes; no loop is documented for them.
+# Product videos take 10 to 20 minutes. No loop is documented for them.
 PRODUCT = Sample(30, 15, (600, 1200))
 SAMPLES = {
     "jogg": Sample(30, 15, (180, 240)),
@@ -54,14 +55,14 @@ SAMPLES = {
 
 
 class Life(NamedTuple):
-    """When a job is done and how old it is when the wait begins, in seconds."""
+    """The duration of a job and its age when the wait begins, in seconds."""
 
     takes: float
     age: float
 
 
 class Outcome(NamedTuple):
-    """Medians and means over all jobs."""
+    """The mean requests, and the median and mean delay in seconds, of all jobs."""
 
     requests: float
     delay: float
@@ -69,7 +70,7 @@ class Outcome(NamedTuple):
 
 
 class FakeClock(Clock):
-    """Moves only when somebody waits; `coming` is what is delivered then."""
+    """A clock that moves only during a wait. `coming` has the messages with their times."""
 
     def __init__(self, coming: Sequence[tuple[float, Message]] = ()) -> None:
         super().__init__()
@@ -77,12 +78,15 @@ class FakeClock(Clock):
         self.coming = deque(sorted(coming, key=itemgetter(0)))
 
     def monotonic(self) -> float:
+        """Return the simulated time in seconds."""
         return self.time
 
     def now(self) -> datetime:
+        """Return the simulated time as a date."""
         return EPOCH + timedelta(seconds=self.time)
 
     def wait(self, inbox: SimpleQueue[Any], seconds: float) -> Any:
+        """Return the next message, or move the time forward and return None."""
         if not inbox.empty():
             return inbox.get()
         until = self.time + max(seconds, 0)
@@ -94,22 +98,23 @@ class FakeClock(Clock):
 
 
 def main() -> None:
+    """Read the options, measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=2000)
-    parser.add_argument("--curve", action="store_true", help="what fixed intervals would give, too")
+    parser.add_argument("--curve", action="store_true", help="also show what fixed intervals would give")
     options = parser.parse_args()
-    show(_rows(options.jobs))
+    show(_measure(options.jobs))
     if options.curve:
         _show_curve(options.jobs)
 
 
-def _rows(jobs: int) -> Iterator[Row]:
+def _measure(jobs: int) -> Iterator[Row]:
     for name, sample in SAMPLES.items():
         polling = PROVIDERS[name].polling
-        # The documented loops are written to begin at submission; a wait that begins later is for information.
+        # The documented loops begin at submission, so a wait that begins later has no target.
         for what, limit in (("from submission", 1), ("from later on", None)):
-            lives = _lives(sample, jobs, polling.timeout, is_late=limit is None)
-            loop, ours = _loop(sample, lives), _poll(polling, lives)
+            lives = _draw_lives(sample, jobs, polling.timeout, is_late=limit is None)
+            loop, ours = _run_loop(sample, lives), _run_poll(polling, lives)
             yield Row(
                 what=f"{name}, {what}: requests a job",
                 peer=loop.requests,
@@ -121,30 +126,30 @@ def _rows(jobs: int) -> Iterator[Row]:
             yield Row(what=f"{name}, {what}: mean delay", peer=loop.mean_delay, ours=ours.mean_delay, unit="s")
     for name, sample in (SAMPLES | {"jogg-product": PRODUCT}).items():
         if PROVIDERS[name].webhook:
-            polling, lives = PROVIDERS[name].polling, _lives(sample, jobs, polling.timeout, is_late=False)
-            ours, told = _poll(polling, lives), _poll(polling, lives, is_told=True)
-            what = f"{name}, told by webhooks: "
-            yield Row(what=f"{what}requests a job", peer=ours.requests, ours=told.requests, unit="", at_most=0.5)
-            yield Row(what=f"{what}median delay", peer=ours.delay, ours=told.delay, unit="s", at_most=0.5)
-            yield Row(what=f"{what}mean delay", peer=ours.mean_delay, ours=told.mean_delay, unit="s")
+            polling, lives = PROVIDERS[name].polling, _draw_lives(sample, jobs, polling.timeout, is_late=False)
+            ours, hinted = _run_poll(polling, lives), _run_poll(polling, lives, has_webhooks=True)
+            what = f"{name}, with webhooks: "
+            yield Row(what=f"{what}requests a job", peer=ours.requests, ours=hinted.requests, unit="", at_most=0.5)
+            yield Row(what=f"{what}median delay", peer=ours.delay, ours=hinted.delay, unit="s", at_most=0.5)
+            yield Row(what=f"{what}mean delay", peer=ours.mean_delay, ours=hinted.mean_delay, unit="s")
 
 
 def _show_curve(jobs: int) -> None:
     print("\n| service | every | requests a job | median delay |\n|---|---|---|---|")
     for name, sample in SAMPLES.items():
         polling = PROVIDERS[name].polling
-        lives = _lives(sample, jobs, polling.timeout, is_late=False)
+        lives = _draw_lives(sample, jobs, polling.timeout, is_late=False)
         low, high = polling.every
         for every in [low + (high - low) * step / 5 for step in range(6)] + [high * 1.5, high * 2]:
-            found = _poll(replace(polling, every=(every, every)), lives)
+            found = _run_poll(replace(polling, every=(every, every)), lives)
             print(f"| {name} | {every:g} s | {found.requests:.1f} | {found.delay:.1f} s |")
 
 
-def _lives(sample: Sample, jobs: int, timeout: float, *, is_late: bool) -> list[Life]:
-    """Draw jobs that end 10 s before the loops give up, at the latest."""
+def _draw_lives(sample: Sample, jobs: int, timeout: float, *, is_late: bool) -> list[Life]:
+    """Draw random jobs. All end at least 10 s before the loops give up."""
     random = Random(7)
     low, high = sample.takes
-    # Eight of ten inside: a normal distribution has them within 1.28 deviations.
+    # A normal distribution has eight of ten values within 1.28 deviations.
     body = math.log(low * high) / 2, math.log(high / low) / 2 / 1.2816
     tail = math.log(1.5 * high), 0.3
     drawn = (random.lognormvariate(*(tail if random.random() < 0.1 else body)) for _ in count())
@@ -152,25 +157,26 @@ def _lives(sample: Sample, jobs: int, timeout: float, *, is_late: bool) -> list[
     return [Life(each, random.uniform(0, each) if is_late else 0) for each in takes]
 
 
-def _loop(sample: Sample, lives: Sequence[Life]) -> Outcome:
-    """`sleep(first)`, then look and `sleep(every)` until it is done; how old the job is it does not ask."""
+def _run_loop(sample: Sample, lives: Sequence[Life]) -> Outcome:
+    """Simulate `sleep(first)`, then a look and `sleep(every)` until the job is done."""
     looks = [max(math.ceil((takes - age - sample.first) / sample.every), 0) for takes, age in lives]
     delays = [age + sample.first + n * sample.every - takes for n, (takes, age) in zip(looks, lives, strict=True)]
-    return _outcome([n + 1 for n in looks], delays)
+    return _summarise([n + 1 for n in looks], delays)
 
 
-def _told(life: Mapping[JobRef, Life]) -> list[tuple[float, Message]]:
-    """Return what comes in: nearly every end."""
+def _plan_hints(life: Mapping[JobRef, Life]) -> list[tuple[float, Message]]:
+    """Plan the messages for the webhooks that are not lost."""
     random = Random(7)
     hints = [(each.takes - each.age + ON_ITS_WAY, Hint((ref,))) for ref, each in life.items()]
     return [each for each in hints if random.random() >= LOST]
 
 
-def _poll(polling: Polling, lives: Sequence[Life], *, is_told: bool = False) -> Outcome:
+def _run_poll(polling: Polling, lives: Sequence[Life], *, has_webhooks: bool = False) -> Outcome:
+    """Simulate poll(), and check that it never asks too early."""
     life = {JobRef("job", str(at)): each for at, each in enumerate(lives)}
-    clock, inbox = FakeClock(_told(life) if is_told else ()), SimpleQueue[Message]()
-    if is_told:
-        inbox.put(Door(is_open=True))  # found out before the first look goes out
+    clock, inbox = FakeClock(_plan_hints(life) if has_webhooks else ()), SimpleQueue[Message]()
+    if has_webhooks:
+        inbox.put(Door(is_open=True))  # before the first look
     looks = dict.fromkeys(life, 0)
     delays: dict[JobRef, float] = {}
     asked: dict[JobRef, float] = {}
@@ -178,7 +184,7 @@ def _poll(polling: Polling, lives: Sequence[Life], *, is_told: bool = False) -> 
     def submit(_: Phase, job: Job) -> None:
         ref = job.ref
         takes, age = life[ref]
-        assert clock.time - asked.get(ref, -math.inf) >= polling.floor - 1e-6, "under the floor"
+        assert clock.time - asked.get(ref, -math.inf) >= polling.floor - 1e-6, "asked too early"
         asked[ref] = clock.time
         looks[ref] += 1
         created_at = EPOCH - timedelta(seconds=age)
@@ -190,7 +196,7 @@ def _poll(polling: Polling, lives: Sequence[Life], *, is_told: bool = False) -> 
         inbox.put(Reply(ref, Job(ref=ref, state=state, video_url=video_url, created_at=created_at)))
 
     for _ in poll(
-        [Target(ref, "job", polling, announces=is_told) for ref in life],
+        [Target(ref, "job", polling, announces=has_webhooks) for ref in life],
         submit,
         inbox,
         clock,
@@ -198,10 +204,10 @@ def _poll(polling: Polling, lives: Sequence[Life], *, is_told: bool = False) -> 
         jitter=Random(7).random,
     ):
         pass
-    return _outcome(list(looks.values()), list(delays.values()))
+    return _summarise(list(looks.values()), list(delays.values()))
 
 
-def _outcome(looks: Sequence[int], delays: Sequence[float]) -> Outcome:
+def _summarise(looks: Sequence[int], delays: Sequence[float]) -> Outcome:
     return Outcome(sum(looks) / len(looks), median(delays), sum(delays) / len(delays))
 
 

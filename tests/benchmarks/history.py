@@ -1,4 +1,4 @@
-"""A history of 100,000 jobs: what the first listing of each kind takes above start-up."""
+"""Measure how long each kind of listing takes with a history of 100,000 jobs, without start-up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from measure import Row, medians, show, usage
+from measure import Row, compute_medians, measure_process, show
 from service import VIDEOSTAT
 
 from videostat.history import History
@@ -34,10 +34,11 @@ LIMIT = 300
 
 
 def main() -> None:
+    """Read the options, measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--all", action="store_true", help="list every row too, for the rate")
+    parser.add_argument("--all", action="store_true", help="also list every row")
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
         env = {
@@ -47,22 +48,25 @@ def main() -> None:
             "VIDEOSTAT_DOUBAO_BASE_URL": "http://127.0.0.1",
         }
         _fill(Path(folder) / "videostat" / "history.db", options.rows)
-        show(_rows(env, options.rounds, ("history --all --json",) if options.all else ()))
+        show(_measure(env, options.rounds, ("history --all --json",) if options.all else ()))
 
 
-def _rows(env: dict[str, str], rounds: int, more: tuple[str, ...]) -> Iterator[Row]:
-    def milliseconds(call: str) -> float:
-        return usage(VIDEOSTAT, *call.split(), env=env).seconds * 1000
+def _measure(env: dict[str, str], rounds: int, more: tuple[str, ...]) -> Iterator[Row]:
+    def measure_call(call: str) -> float:
+        return measure_process(VIDEOSTAT, *call.split(), env=env).seconds * 1000
 
     for call in LISTINGS + more:
-        start, ours = medians(rounds, partial(milliseconds, "--version"), partial(milliseconds, call))
+        start, ours = compute_medians(rounds, partial(measure_call, "--version"), partial(measure_call, call))
         yield Row(
             what=f"{call}, above --version", ours=ours - start, unit="ms", at_most=None if call in more else LIMIT
         )
 
 
 def _fill(path: Path, rows: int) -> None:
-    """A job each ten minutes; one in a hundred goes on, one in ten has failed, only the oldest have no file."""
+    """Fill the history with a job for every ten minutes.
+
+    One in a hundred still runs, one in ten has failed, and only the oldest have no file.
+    """
     history = History(path, warn=print)
     now = datetime.now(UTC)
     video = path.parent / "video.mp4"

@@ -1,4 +1,4 @@
-"""Several ways to do one thing, in turn within one run: the median of each, their ratio, and what was asked for."""
+"""Measure several ways to do one thing, and print their medians, their ratio and the target."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LONGEST = 45  # seconds: after two rounds, no other begins later
+LONGEST = 45  # seconds, after which no third or later round begins
 
 
 class Usage(NamedTuple):
-    """What a process took: `seconds` by the wall, `cpu` seconds, `peak` resident MiB."""
+    """What a process used: `seconds` of time, `cpu` seconds of processor time, `peak` memory in MiB."""
 
     seconds: float
     cpu: float
     peak: float
 
 
-def usage(*command: str | Path, env: Mapping[str, str] | None = None, code: int = 0) -> Usage:
-    """Run it to its end. The peak is no less than our own, which Linux hands on: import little before."""
+def measure_process(*command: str | Path, env: Mapping[str, str] | None = None, code: int = 0) -> Usage:
+    """Run a process to its end and measure it. Ends the program if the exit code is not `code`.
+
+    On Linux, the peak is at least that of this process, so import little before.
+    """
     with tempfile.TemporaryFile() as errors:
         began = time.perf_counter()
         process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=errors)
@@ -44,8 +47,8 @@ def usage(*command: str | Path, env: Mapping[str, str] | None = None, code: int 
     return Usage(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * unit / (1 << 20))
 
 
-def in_turn(rounds: int, *ways: Callable[[], T]) -> list[list[T]]:
-    """What each way gave, once a round; of rounds that are long, fewer are made."""
+def run_in_turn(rounds: int, *ways: Callable[[], T]) -> list[list[T]]:
+    """Run all ways once a round, and return each way's results. If rounds are long, run fewer."""
     runs: list[list[T]] = []
     began = time.perf_counter()
     while len(runs) < min(rounds, 2) or (len(runs) < rounds and time.perf_counter() < began + LONGEST):
@@ -53,14 +56,14 @@ def in_turn(rounds: int, *ways: Callable[[], T]) -> list[list[T]]:
     return [list(each) for each in zip(*runs, strict=True)]
 
 
-def medians(rounds: int, *ways: Callable[[], float]) -> list[float]:
-    """The first round, which fills the caches, does not count."""
-    return [median(runs[1:]) for runs in in_turn(rounds + 1, *ways)]
+def compute_medians(rounds: int, *ways: Callable[[], float]) -> list[float]:
+    """Run all ways, and return the median of each. The first round does not count, because it fills caches."""
+    return [median(runs[1:]) for runs in run_in_turn(rounds + 1, *ways)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A figure of ours; the limits are for its ratio to the peer's, and for itself where there is no peer."""
+    """A measured figure. Its limits are for the ratio to the peer's figure, or for itself without a peer."""
 
     what: str
     peer: float | None = None
@@ -71,35 +74,38 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
+        """Our figure divided by the peer's, None without a peer."""
         return self.ours / self.peer if self.peer else None
 
     @property
     def is_missed(self) -> bool:
+        """Whether the figure misses its target."""
         figure = self.ours if self.ratio is None else self.ratio
         too_much = self.at_most is not None and figure > self.at_most
         return too_much or (self.at_least is not None and figure < self.at_least)
 
-    def cells(self) -> Iterator[str]:
+    def write_cells(self) -> Iterator[str]:
+        """Write the cells of the row in the table."""
         yield self.what
-        yield _shown(self.peer, self.unit)
-        yield _shown(self.ours, self.unit)
-        yield _shown(self.ratio)
+        yield _format(self.peer, self.unit)
+        yield _format(self.ours, self.unit)
+        yield _format(self.ratio)
         limits = {"≤": self.at_most, "≥": self.at_least}
         yield " ".join(f"{sign} {limit:g}" for sign, limit in limits.items() if limit is not None) or "-"
         yield "missed" if self.is_missed else "-" if limits == {"≤": None, "≥": None} else "ok"
 
 
 def show(rows: Iterator[Row]) -> list[Row]:
-    """Print a Markdown table, each row as soon as it is known; the rows that missed their target."""
+    """Print a Markdown table, each row as soon as it is measured. Return the rows that miss their target."""
     print("| what | peer | videostat | ratio | target | |\n|---|---|---|---|---|---|")
     missed = []
     for row in rows:
-        print("|", " | ".join(row.cells()), "|", flush=True)
+        print("|", " | ".join(row.write_cells()), "|", flush=True)
         missed += [row] * row.is_missed
     return missed
 
 
-def _shown(figure: float | None, unit: str = "") -> str:
+def _format(figure: float | None, unit: str = "") -> str:
     if figure is None:
         return "-"
     digits = 0 if abs(figure) >= 100 else 1 if abs(figure) >= 10 else 2

@@ -1,4 +1,4 @@
-"""What a look at a job costs the client's processor, a new TLS connection, and 10,000 jobs that are waited for."""
+"""Measure the processor time of a look at a job, of a new TLS connection, and of a wait for 10,000 jobs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from measure import Row, medians, show, usage
-from service import KEY, VIDEOSTAT, service
+from measure import Row, compute_medians, measure_process, show
+from service import KEY, VIDEOSTAT, run_service
 
 from videostat.clock import Clock
 
@@ -31,54 +31,57 @@ TIMED_OUT = 124
 
 
 def main() -> None:
+    """Read the options, measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--looks", type=int, default=1000, help="in each round")
-    parser.add_argument("--jobs", type=int, default=10_000, help="that are waited for at once")
-    parser.add_argument("--seconds", type=int, default=10, help="for which they are")
-    show(_rows(parser.parse_args()))
+    parser.add_argument("--looks", type=int, default=1000, help="looks in each round")
+    parser.add_argument("--jobs", type=int, default=10_000, help="to wait for at once")
+    parser.add_argument("--seconds", type=int, default=10, help="to wait for them")
+    show(_measure(parser.parse_args()))
 
 
-def _rows(options: argparse.Namespace) -> Iterator[Row]:
-    # First, while this process is small: Linux counts its size for theirs.
-    yield from _waiting(options.jobs, options.seconds)
+def _measure(options: argparse.Namespace) -> Iterator[Row]:
+    # Measure the wait first, while this process is small: on Linux, its peak counts for its children.
+    yield from _measure_wait(options.jobs, options.seconds)
     ids = [f"running-{at}" for at in range(options.looks)]
-    yield from _looks(ids, options.rounds)
-    yield from _connections(ids[:50], options.rounds)
+    yield from _measure_looks(ids, options.rounds)
+    yield from _measure_connections(ids[:50], options.rounds)
 
 
-def _looks(ids: list[str], rounds: int) -> Iterator[Row]:
-    with service() as there, ThreadPoolExecutor(WORKERS) as pool:
-        ways = _requests(there), _videostat(there)
-        peer, client, loop = medians(
+def _measure_looks(ids: list[str], rounds: int) -> Iterator[Row]:
+    with run_service() as there, ThreadPoolExecutor(WORKERS) as pool:
+        ways = _make_session_look(there), _make_client_look(there)
+        peer, client, loop = compute_medians(
             rounds,
-            *(partial(_milliseconds, len(ids), partial(_each, pool, way, ids)) for way in ways),
-            partial(_milliseconds, len(ids), partial(_polled, ways[1], ids)),
+            *(partial(_measure_cpu, len(ids), partial(_look_at_all, pool, way, ids)) for way in ways),
+            partial(_measure_cpu, len(ids), partial(_poll_all, ways[1], ids)),
         )
     what = f"processor time a look, {WORKERS} threads, against requests.Session"
     yield Row(what=f"{what}: Client.look", peer=peer, ours=client, unit="ms", at_most=0.65)
     yield Row(what=f"{what}: poll, Workers, Client.look", peer=peer, ours=loop, unit="ms", at_most=0.65)
 
 
-def _connections(ids: list[str], rounds: int) -> Iterator[Row]:
-    """One thread; what a connection costs is what looks cost more where each has a new one."""
+def _measure_connections(ids: list[str], rounds: int) -> Iterator[Row]:
+    """Measure one thread with and without keep-alive. The difference is the cost of a connection."""
     looks = []
     for keep_alive in (True, False):
-        with service(tls=True, keep_alive=keep_alive) as there:
-            # Where a person may have named others.
+        with run_service(tls=True, keep_alive=keep_alive) as there:
+            # This replaces certificates that the user may have set.
             os.environ["REQUESTS_CA_BUNDLE"] = str(there.ca)
-            ways = _requests(there), _videostat(there)
+            ways = _make_session_look(there), _make_client_look(there)
             looks.append(
-                medians(rounds, *(partial(_milliseconds, len(ids), partial(_each, None, way, ids)) for way in ways))
+                compute_medians(
+                    rounds, *(partial(_measure_cpu, len(ids), partial(_look_at_all, None, way, ids)) for way in ways)
+                )
             )
     peer, ours = (new - kept for kept, new in zip(*looks, strict=True))
     what = "processor time a new TLS connection, against requests.Session"
-    # 2 ms where it has 18: as a ratio, for machines differ.
+    # 2 ms to 18 ms on one machine, written as a ratio, because machines differ.
     yield Row(what=what, peer=peer, ours=ours, unit="ms", at_most=0.11)
 
 
-def _requests(there: Service) -> Callable[[str], object]:
-    """A plain Session for each thread."""
+def _make_session_look(there: Service) -> Callable[[str], object]:
+    """Make a function that looks at a job with a plain Session per thread."""
     import requests
 
     threads = threading.local()
@@ -92,7 +95,8 @@ def _requests(there: Service) -> Callable[[str], object]:
     return look
 
 
-def _videostat(there: Service) -> Callable[[str], Job]:
+def _make_client_look(there: Service) -> Callable[[str], Job]:
+    """Make a function that looks at a job with videostat's Client."""
     from videostat.client import Client
     from videostat.config import load
     from videostat.models import Job, JobRef
@@ -102,13 +106,13 @@ def _videostat(there: Service) -> Callable[[str], Job]:
     return lambda job: client.look(Job(ref=JobRef("doubao", job)))
 
 
-def _each(pool: ThreadPoolExecutor | None, way: Callable[[str], object], ids: Iterable[str]) -> None:
+def _look_at_all(pool: ThreadPoolExecutor | None, way: Callable[[str], object], ids: Iterable[str]) -> None:
     for _ in pool.map(way, ids) if pool else map(way, ids):
         pass
 
 
-def _polled(look: Callable[[str], Job], ids: Iterable[str]) -> None:
-    """The same looks, one at each job, as a command has them made."""
+def _poll_all(look: Callable[[str], Job], ids: Iterable[str]) -> None:
+    """Look at each job once, with poll() and Workers, as a command does."""
     from videostat.models import JobRef
     from videostat.polling import poll
     from videostat.polling.options import Message, PollOptions, Reply, Target
@@ -127,31 +131,31 @@ def _polled(look: Callable[[str], Job], ids: Iterable[str]) -> None:
             pass
 
 
-def _milliseconds(count: int, way: Callable[[], None]) -> float:
-    """Processor time of this process, all of its threads, for one of so many."""
+def _measure_cpu(count: int, way: Callable[[], None]) -> float:
+    """Measure the processor time of all threads, in milliseconds for one of `count`."""
     began = time.process_time()
     way()
     return (time.process_time() - began) * 1000 / count
 
 
-def _waiting(jobs: int, seconds: int) -> Iterator[Row]:
-    what = f"{jobs:,} jobs waited for"
-    with service() as there:
+def _measure_wait(jobs: int, seconds: int) -> Iterator[Row]:
+    what = f"{jobs:,} waiting jobs"
+    with run_service() as there:
         folder = Path(there.env["HOME"])
         listed = folder / "jobs"
         listed.write_text("".join(f"doubao running-{at}\n" for at in range(jobs)), encoding="utf-8")
-        # Without the configuration of these benchmarks: the account keeps its 50 looks a second.
+        # Without the benchmark's configuration, the account keeps its 50 looks a second.
         env = {name: value for name, value in there.env.items() if name != "VIDEOSTAT_CONFIG"}
         wait = [str(VIDEOSTAT), "wait", "--from", str(listed), "--quiet", "--timeout"]
-        short, long = (usage(*wait, f"{time}s", env=env, code=TIMED_OUT) for time in (5, 5 + seconds))
+        short, long = (measure_process(*wait, f"{time}s", env=env, code=TIMED_OUT) for time in (5, 5 + seconds))
     yield Row(what=f"{what}, the whole command, peak memory", ours=long.peak, unit="MiB", at_most=150)
     share = 100 * (long.cpu - short.cpu) / (long.seconds - short.seconds)
     yield Row(what=f"{what}, the whole command, 50 looks a second, of a core", ours=share, unit="%")
-    yield Row(what=f"{what}, poll() between looks, of a core", ours=_idle(jobs, seconds), unit="%", at_most=5)
+    yield Row(what=f"{what}, poll() between looks, of a core", ours=_measure_idle(jobs, seconds), unit="%", at_most=5)
 
 
-def _idle(jobs: int, seconds: int) -> float:
-    """All have been looked at, and none is due."""
+def _measure_idle(jobs: int, seconds: int) -> float:
+    """Measure poll() between looks. Return the percentage of a core."""
     from videostat.models import Job, JobRef, State
     from videostat.polling import poll
     from videostat.polling.options import Message, PollOptions, Reply, Target

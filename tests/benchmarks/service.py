@@ -1,6 +1,6 @@
-"""A gateway of jobs and their videos, on loopback, in a process of its own: its time is not the client's.
+"""A simulated gateway with jobs and their videos, on loopback, in a process of its own.
 
-The id says what a job is: `running-17` goes on for ever, `1048576-17` has a video of that many bytes.
+The id decides what a job is: `running-17` never ends, `1048576-17` has a video of that many bytes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BLOCK = bytes(1 << 20)
 
 
 class Service(NamedTuple):
-    """Where it is, the certificates that prove it, and an environment in which videostat knows it."""
+    """A running gateway: its address, its certificates, and environment variables for videostat."""
 
     base_url: str
     ca: Path
@@ -35,17 +35,17 @@ class Service(NamedTuple):
 
 
 @contextmanager
-def service(*, tls: bool = False, keep_alive: bool = True, delay: float = 0) -> Iterator[Service]:
-    """Have it run; `env` has a home of its own, so that neither configuration nor history is the person's.
+def run_service(*, tls: bool = False, keep_alive: bool = True, delay: float = 0) -> Iterator[Service]:
+    """Run a gateway. Its `env` has a home of its own, away from the user's configuration and history.
 
-    `delay`: seconds for the way there and back, by a proxy in between.
+    `delay`: seconds for the way there and back; a proxy adds them.
     """
     with TemporaryDirectory() as folder:
         home = Path(folder)
         config, ca = home / "config.toml", home / "ca.pem"
         config.write_text("[providers.doubao]\nmax_requests_per_second = 1000\n", encoding="utf-8")
         command = [sys.executable, __file__, ca if tls else "", "keep-alive" if keep_alive else "close"]
-        with _running(*command) as near, _running(sys.executable, DELAY, near, str(delay / 2)) as far:
+        with _run_server(*command) as near, _run_server(sys.executable, DELAY, near, str(delay / 2)) as far:
             base_url = far if delay else near
             env = {
                 "PATH": os.environ["PATH"],
@@ -58,8 +58,8 @@ def service(*, tls: bool = False, keep_alive: bool = True, delay: float = 0) -> 
 
 
 @contextmanager
-def _running(*command: str | Path) -> Iterator[str]:
-    """Run a server; its first line says where it is."""
+def _run_server(*command: str | Path) -> Iterator[str]:
+    """Run a server, and return the address that it prints first."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:
@@ -79,13 +79,13 @@ class _Connection(StreamRequestHandler):
             path = request.split()[1].decode()
             job = path.rpartition("/")[2].removesuffix(".mp4")
             if path.startswith("/media/"):
-                self._media(int(job.partition("-")[0]))
+                self._send_video(int(job.partition("-")[0]))
             else:
-                self._job(job, host)
+                self._send_job(job, host)
             if not self.server.keep_alive:
                 return
 
-    def _job(self, job: str, host: str) -> None:
+    def _send_job(self, job: str, host: str) -> None:
         running = job.startswith("running")
         task = {
             "task_id": job,
@@ -100,7 +100,7 @@ class _Connection(StreamRequestHandler):
         body = json.dumps({"code": "success", "message": "", "data": task}).encode()
         self._send("application/json", len(body), body)
 
-    def _media(self, size: int) -> None:
+    def _send_video(self, size: int) -> None:
         boxes = struct.pack(">I4s4sI", 16, b"ftyp", b"isom", 0) + struct.pack(">I4s", 8, b"moov")
         left = size - len(boxes)
         head = boxes + struct.pack(">I4sQ", 1, b"mdat", left)
@@ -124,21 +124,23 @@ class _Server(ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Connection)
         self.keep_alive = keep_alive
         if ca:
-            # Not shaken hands with in accept(), where each client would wait for the one before.
-            self.socket = _context(Path(ca)).wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+            # Do the TLS handshake outside accept(), where each client would wait for the one before.
+            self.socket = _make_context(Path(ca)).wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.scheme = "https" if ca else "http"
         self.base_url = f"{self.scheme}://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, *_: object) -> None:
-        """A client that goes away in the middle is none of our business."""
+        """Ignore a client that closes its connection."""
 
 
-def _context(ca: Path) -> ssl.SSLContext:
+def _make_context(ca: Path) -> ssl.SSLContext:
     import certifi
     import trustme
 
     authority = trustme.CA()
-    # Behind all that a browser trusts: to load those is what a connection can cost.
+    # Add all public authorities, because loading them is part of the cost of a connection.
     ca.write_bytes(Path(certifi.where()).read_bytes() + authority.cert_pem.bytes())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)

@@ -1,4 +1,4 @@
-"""Start-up against the smallest Typer program, and one look against the shortest script that makes the same request."""
+"""Compare start-up with the smallest Typer program, and one look with the shortest script that does the same."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from measure import Row, medians, show, usage
-from service import VIDEOSTAT, Service, service
+from measure import Row, compute_medians, measure_process, show
+from service import VIDEOSTAT, Service, run_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,47 +49,48 @@ LIMIT = 1.25
 
 
 def main() -> None:
+    """Read the options, measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     rounds = parser.parse_args().rounds
-    with service() as there, TemporaryDirectory() as folder:
-        for row in show(_rows(there, Path(folder), rounds)):
+    with run_service() as there, TemporaryDirectory() as folder:
+        for row in show(_measure(there, Path(folder), rounds)):
             _explain(there, Path(folder), row.what)
 
 
-def _rows(there: Service, folder: Path, rounds: int) -> Iterator[Row]:
+def _measure(there: Service, folder: Path, rounds: int) -> Iterator[Row]:
     for call, program in CALLS.items():
         script = folder / "peer.py"
         script.write_text(program, encoding="utf-8")
-        peer, ours = medians(
+        peer, ours = compute_medians(
             rounds,
-            partial(_milliseconds, there, sys.executable, script, *_words(call)),
-            partial(_milliseconds, there, VIDEOSTAT, *call.split()),
+            partial(_measure_time, there, sys.executable, script, *_split_call(call)),
+            partial(_measure_time, there, VIDEOSTAT, *call.split()),
         )
         yield Row(what=call, peer=peer, ours=ours, unit="ms", at_most=LIMIT)
 
 
-def _words(call: str) -> list[str]:
-    """What the peer is given: it has but one command."""
+def _split_call(call: str) -> list[str]:
+    """Split a call into words for the peer, which has only one command."""
     return call.removeprefix("status ").split()
 
 
-def _milliseconds(there: Service, *command: str | Path) -> float:
-    return usage(*command, env=there.env).seconds * 1000
+def _measure_time(there: Service, *command: str | Path) -> float:
+    return measure_process(*command, env=there.env).seconds * 1000
 
 
 def _explain(there: Service, folder: Path, call: str) -> None:
-    """Print the packages whose import we pay for and the peer does not."""
+    """Print the packages that cost videostat more import time than the peer."""
     script = folder / "peer.py"
     script.write_text(CALLS[call], encoding="utf-8")
-    more = _imports(there, VIDEOSTAT, *call.split())
-    more.subtract(_imports(there, script, *_words(call)))
-    print(f"\n{call}, more than the peer, in ms:", end=" ")
+    more = _measure_imports(there, VIDEOSTAT, *call.split())
+    more.subtract(_measure_imports(there, script, *_split_call(call)))
+    print(f"\n{call}: import time above the peer's, in ms:", end=" ")
     print(", ".join(f"{name} {cost / 1000:.1f}" for name, cost in more.most_common(8)))
 
 
-def _imports(there: Service, *command: str | Path) -> Counter[str]:
-    """Microseconds for each package's own modules."""
+def _measure_imports(there: Service, *command: str | Path) -> Counter[str]:
+    """Measure the microseconds that each package's own modules take to import."""
     run = subprocess.run(
         [sys.executable, "-X", "importtime", *command], env=there.env, capture_output=True, text=True, check=True
     )

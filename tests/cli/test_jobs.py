@@ -301,8 +301,8 @@ def test_an_account_of_ones_own_is_a_provider(
     videostat: Videostat, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tmp_path / "config.toml"
-    config.write_text(f'[providers.eu]\ntype = "doubao"\nbase_url = "{sandbox.base_url("doubao")}"\n')
-    monkeypatch.setenv("VIDEOSTAT_EU_API_KEY", sandbox.key("doubao"))
+    config.write_text(f'[providers.eu]\ntype = "doubao"\nbase_url = "{sandbox.get_base_url("doubao")}"\n')
+    monkeypatch.setenv("VIDEOSTAT_EU_API_KEY", sandbox.get_key("doubao"))
     got = videostat("status", "doubao:task_done", "eu", "task_done", "--config", config)
     assert asked(got.rows) == [("doubao", "task_done"), ("eu", "task_done")]
     assert got.code == 0
@@ -324,8 +324,8 @@ def test_history_of_an_account_that_is_configured_no_more_is_passed_over(
     videostat: Videostat, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tmp_path / "config.toml"
-    config.write_text(f'[providers.eu]\ntype = "doubao"\nbase_url = "{sandbox.base_url("doubao")}"\n')
-    monkeypatch.setenv("VIDEOSTAT_EU_API_KEY", sandbox.key("doubao"))
+    config.write_text(f'[providers.eu]\ntype = "doubao"\nbase_url = "{sandbox.get_base_url("doubao")}"\n')
+    monkeypatch.setenv("VIDEOSTAT_EU_API_KEY", sandbox.get_key("doubao"))
     monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
     videostat("status", "eu:task_stuck", "jogg:proj_stuck", "--config", config)
     got = videostat("status", "--unfinished")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from videostat.sandbox.exchange import in_json
+from videostat.sandbox.exchange import reply_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -32,7 +32,7 @@ def refuse(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[Colle
     def refuse(jobs: Collection[str], code: int) -> None:
         def answer(request: Request) -> Reply:
             is_refused = request.path.rpartition("/")[2] in jobs
-            return in_json(200, {"code": code, "msg": "not this one"}) if is_refused else usual(request)
+            return reply_json(200, {"code": code, "msg": "not this one"}) if is_refused else usual(request)
 
         monkeypatch.setattr(server, "answer", answer)
 

@@ -205,8 +205,8 @@ def test_on_a_terminal_the_key_is_asked_for_and_not_shown(
 
 
 def test_on_a_terminal_a_key_that_works_is_told(prompt: pexpect.spawn[str], sandbox: Sandbox) -> None:
-    prompt.sendline(sandbox.key("jogg"))
-    prompt.expect_exact(f"It works at {sandbox.base_url('jogg')}.")
+    prompt.sendline(sandbox.get_key("jogg"))
+    prompt.expect_exact(f"It works at {sandbox.get_base_url('jogg')}.")
     prompt.expect(pexpect.EOF)
     prompt.close()
     assert prompt.exitstatus == 0
@@ -259,7 +259,7 @@ def test_check_tells_of_each_key_that_works_where_it_was_found(videostat: Videos
     got = videostat("config", "check")
     assert got.code == 0
     assert [line.partition(":")[0] for line in got.lines] == ["doubao", "jogg", "reelbot"]
-    assert "environment variable VIDEOSTAT_DOUBAO_API_KEY works at " + sandbox.base_url("doubao") in got.lines[0]
+    assert "environment variable VIDEOSTAT_DOUBAO_API_KEY works at " + sandbox.get_base_url("doubao") in got.lines[0]
     assert len(sandbox.requests) == 3
 
 
@@ -279,7 +279,7 @@ def test_check_tells_of_each_key_that_does_not_and_exits_with_the_smallest_code(
     videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, keys: dict[str, str], code: int
 ) -> None:
     for account, which in keys.items():
-        key = sandbox.exhausted_key(account) if which == "exhausted" else KEY
+        key = sandbox.get_exhausted_key(account) if which == "exhausted" else KEY
         monkeypatch.setenv(f"VIDEOSTAT_{account.upper()}_API_KEY", key)
     got = videostat("config", "check")
     assert got.code == code
@@ -314,14 +314,14 @@ def test_check_needs_an_account_with_a_key(videostat: Videostat, monkeypatch: py
 def test_a_server_that_is_none_of_theirs_does_not_prove_a_key(
     videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("VIDEOSTAT_REELBOT_BASE_URL", sandbox.base_url())
+    monkeypatch.setenv("VIDEOSTAT_REELBOT_BASE_URL", sandbox.get_base_url())
     got = videostat("config", "check", "reelbot")
     assert (got.stdout, got.code != 0) == ("", True)
 
 
 def test_a_file_that_others_can_read_is_warned_of(videostat: Videostat, sandbox: Sandbox, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
-    config.write_text(f'[providers.jogg]\napi_key = "{sandbox.key("jogg")}"\n')
+    config.write_text(f'[providers.jogg]\napi_key = "{sandbox.get_key("jogg")}"\n')
     config.chmod(0o644)
     got = videostat("config", "check", "--config", config)
     assert got.code == 0
@@ -341,8 +341,8 @@ def test_the_page_for_a_bug_report_says_all_but_the_key_and_the_home(
     assert len(sandbox.requests) == 3
     assert str(home) not in got.stdout
     for account in ("jogg", "doubao", "reelbot"):
-        assert sandbox.key(account) not in got.stdout
-        assert f"  base_url: {sandbox.base_url(account)}" in got.lines
+        assert sandbox.get_key(account) not in got.stdout
+        assert f"  base_url: {sandbox.get_base_url(account)}" in got.lines
     for line in (
         f"  videostat: {__version__}",
         "  jobs: 1",
@@ -371,7 +371,7 @@ def test_the_page_for_a_bug_report_is_one_object_in_json(
     assert "refused" in page["jogg"]["error"]
     assert page["doubao"]["certificate"] == "none: not encrypted"
     assert page["doubao"]["seconds"] < 10
-    assert page["reelbot"] == {"key": None, "base_url": sandbox.base_url("reelbot")}
+    assert page["reelbot"] == {"key": None, "base_url": sandbox.get_base_url("reelbot")}
     assert page["versions"]["urllib3"]
     assert "warning" not in page["versions"]
     assert "wrong-key-of-mine" not in got.stdout
@@ -397,7 +397,7 @@ def test_a_key_that_only_the_config_file_holds_reaches_the_wire(
         for what in ("API_KEY", "BASE_URL"):
             monkeypatch.delenv(f"VIDEOSTAT_{account}_{what}")
     sections = "".join(
-        f'[providers.{name}]\nbase_url = "{sandbox.base_url(name)}"\napi_key = "{sandbox.key(name)}"\n'
+        f'[providers.{name}]\nbase_url = "{sandbox.get_base_url(name)}"\napi_key = "{sandbox.get_key(name)}"\n'
         for name in ("jogg", "doubao", "reelbot")
     )
     folder.mkdir(parents=True)
@@ -405,9 +405,9 @@ def test_a_key_that_only_the_config_file_holds_reaches_the_wire(
     got = videostat("status", "jogg:proj_done", "doubao:task_done", "reelbot:reel_done")
     assert got.code == 0
     sent = {request.path.split("/")[1]: request.headers for request in sandbox.requests}
-    assert sent["jogg"]["x-api-key"] == sandbox.key("jogg")
-    assert sent["doubao"]["authorization"] == f"Bearer {sandbox.key('doubao')}"
-    assert sent["reelbot"]["x-api-key"] == sandbox.key("reelbot")
+    assert sent["jogg"]["x-api-key"] == sandbox.get_key("jogg")
+    assert sent["doubao"]["authorization"] == f"Bearer {sandbox.get_key('doubao')}"
+    assert sent["reelbot"]["x-api-key"] == sandbox.get_key("reelbot")
 
 
 def test_the_strongest_source_reaches_the_wire(

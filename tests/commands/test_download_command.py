@@ -368,7 +368,7 @@ def eu_jogg(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     config.write_text('[providers.eu-jogg]\ntype = "jogg"\n')
     monkeypatch.setenv("VIDEOSTAT_CONFIG", str(config))
     for name in ("BASE_URL", "API_KEY"):
-        monkeypatch.setenv(f"VIDEOSTAT_EU_JOGG_{name}", sandbox.environment()[f"VIDEOSTAT_JOGG_{name}"])
+        monkeypatch.setenv(f"VIDEOSTAT_EU_JOGG_{name}", sandbox.environment[f"VIDEOSTAT_JOGG_{name}"])
 
 
 @pytest.mark.usefixtures("history", "eu_jogg")

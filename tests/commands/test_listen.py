@@ -190,9 +190,9 @@ def test_killed_in_the_middle_every_announced_video_is_saved_once_it_is_back(
 
 
 def test_the_simulated_service_is_heard(listen: Callable[..., Any], sandbox: Sandbox) -> None:
-    headers = {"x-api-key": sandbox.key("jogg")}
+    headers = {"x-api-key": sandbox.get_key("jogg")}
     with listen() as listener:
-        url = f"{sandbox.base_url('jogg')}/v2/avatar"
+        url = f"{sandbox.get_base_url('jogg')}/v2/avatar"
         answers = [requests.post(url, json={"prompt": "x"}, headers=headers, timeout=5).json() for _ in range(5)]
         names = {f"jogg-{answer['data']['project_id']}.mp4" for answer in answers}
         until(lambda: listener.saved() == names)
@@ -204,8 +204,8 @@ def test_the_simulated_service_is_heard(listen: Callable[..., Any], sandbox: San
 def test_one_that_was_lost_is_found_in_the_list(
     listen: Callable[..., Any], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    headers = {"x-api-key": sandbox.key("jogg")}
-    url = f"{sandbox.base_url('jogg')}/v2/avatar"
+    headers = {"x-api-key": sandbox.get_key("jogg")}
+    url = f"{sandbox.get_base_url('jogg')}/v2/avatar"
     body = {"prompt": "x", "sandbox": "lost"}
     program = (
         "import sys; from videostat.cli import listening; listening.LIST_EVERY = 1; "

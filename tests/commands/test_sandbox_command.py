@@ -67,13 +67,14 @@ def test_it_announces_a_job_that_ends(videostat: Videostat, monkeypatch: pytest.
 
 
 def test_a_signal_that_comes_early_is_kept(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
-    environment = Sandbox.environment
+    start = Sandbox.start
 
-    def and_ctrl_c(sandbox: Sandbox) -> dict[str, str]:
+    def start_and_raise(sandbox: Sandbox) -> Sandbox:
+        started = start(sandbox)
         signal.raise_signal(signal.SIGINT)
-        return environment(sandbox)
+        return started
 
-    monkeypatch.setattr(Sandbox, "environment", and_ctrl_c)
+    monkeypatch.setattr(Sandbox, "start", start_and_raise)
     got = videostat("sandbox", "--port", "0")
     assert (got.code, len(got.lines)) == (130, 8)
     assert "Serving on http://127.0.0.1:" in got.stderr

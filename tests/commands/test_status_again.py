@@ -95,7 +95,7 @@ def test_another_address_is_another_service(
 ) -> None:
     videostat("status", "jogg", "proj_stuck")
     skip(1)
-    monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", sandbox.base_url("jogg").replace("127.0.0.1", "localhost"))
+    monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", sandbox.get_base_url("jogg").replace("127.0.0.1", "localhost"))
     videostat("status", "jogg", "proj_stuck")
     assert len(sandbox.requests) == 2
 
@@ -105,8 +105,8 @@ def test_an_answer_from_what_is_now_another_accounts_address_is_none(
 ) -> None:
     videostat("status", "doubao", "task_stuck")
     skip(1)
-    monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", sandbox.base_url("doubao"))
-    monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", sandbox.base_url("doubao").replace("127.0.0.1", "localhost"))
+    monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", sandbox.get_base_url("doubao"))
+    monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", sandbox.get_base_url("doubao").replace("127.0.0.1", "localhost"))
     got = videostat("status", "doubao:task_stuck", "jogg:nope")
     assert "seen" not in got.stderr
     assert sum("task_stuck" in request.path for request in sandbox.requests) == 2

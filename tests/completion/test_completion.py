@@ -281,10 +281,10 @@ def test_an_option_means_the_same_in_every_command() -> None:
         return Command(path, "", (Option(("--output",), "", takes),))
 
     alike = Command("", "", (), commands=(command("one", Value.FILE), command("two", Value.FILE)))
-    assert "--output) expected=" in bash.script(alike, ())
+    assert "--output) expected=" in bash.write_script(alike, ())
     different = Command("", "", (), commands=(command("one", Value.FILE), command("two", None)))
-    with pytest.raises(ValueError, match="--output takes different things"):
-        bash.script(different, ())
+    with pytest.raises(ValueError, match="--output takes different values"):
+        bash.write_script(different, ())
 
 
 def test_other_commands_do_not_import_what_makes_the_scripts() -> None:

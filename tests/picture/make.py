@@ -1,4 +1,4 @@
-"""Draws wait.svg, the picture in the README, by the program's own rendering: python tests/picture/make.py."""
+"""Draw wait.svg, the picture in the README, as the program draws it: python tests/picture/make.py."""
 
 from __future__ import annotations
 
@@ -32,45 +32,50 @@ FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
 class Still(Clock):
-    """Stands where it is put; `time` in seconds."""
+    """A clock that stands still. Set `time`, in seconds."""
 
     time = 0.0
 
     def monotonic(self) -> float:
+        """Return the time in seconds."""
         return self.time
 
     def now(self) -> datetime:
+        """Return the time as a date."""
         return BEGAN + timedelta(seconds=self.time)
 
 
 class Screen(Live):
-    """Kept instead of written."""
+    """A live view that draws only when `draw` is called."""
 
     def tick(self) -> None:
-        pass
+        """Do nothing."""
 
-    def drawn(self) -> str:
+    def draw(self) -> str:
+        """Return the lines on the screen."""
         return "\n".join(self._lines(WIDTH - 1, 24))
 
 
-def job(provider: str, id_: str, state: State, *, age: float, **known: object) -> Job:
+def make_job(provider: str, id_: str, state: State, *, age: float, **known: object) -> Job:
+    """Make a job that was submitted `age` seconds ago."""
     begun = Job(ref=JobRef(provider, id_), state=state, created_at=BEGAN - timedelta(seconds=age))
     return replace(begun, **known)  # type: ignore[arg-type]
 
 
-DONE = job("jogg", "proj_abc123", State.SUCCEEDED, age=40, completed_at=BEGAN + timedelta(seconds=152))
-SAVING = job("reelbot", "reel_42", State.SUCCEEDED, age=5, completed_at=BEGAN + timedelta(seconds=149))
-RUNNING = job("jogg-product", "product_77", State.RUNNING, age=21, progress=78, estimated_time=38)
-BAD = job("doubao", "task_7", State.RUNNING, age=2, progress=64, message="rendering frame 154 of 240")
+DONE = make_job("jogg", "proj_abc123", State.SUCCEEDED, age=40, completed_at=BEGAN + timedelta(seconds=152))
+SAVING = make_job("reelbot", "reel_42", State.SUCCEEDED, age=5, completed_at=BEGAN + timedelta(seconds=149))
+RUNNING = make_job("jogg-product", "product_77", State.RUNNING, age=21, progress=78, estimated_time=38)
+BAD = make_job("doubao", "task_7", State.RUNNING, age=2, progress=64, message="rendering frame 154 of 240")
 
 
-def ended(seen: Job, size: int = 0, **known: object) -> Job:
+def end_job(seen: Job, size: int = 0, **known: object) -> Job:
+    """End a job, with a saved file of `size` bytes if there is one."""
     saved = Saved(file=Path(f"{seen.ref.provider}-{seen.ref.id}.mp4"), bytes=size) if size else None
     return replace(seen, saved=saved, ended=True, **known)  # type: ignore[arg-type]
 
 
-def frames() -> tuple[str, str]:
-    """In the middle, and at the end, as a terminal is sent them."""
+def draw_frames() -> tuple[str, str]:
+    """Draw a frame during the wait and one at its end, with terminal codes."""
     clock = Still()
     transfer = Transfer("reelbot-reel_42", state="downloading")
     jobs = [DONE, SAVING, BAD, RUNNING]
@@ -85,45 +90,45 @@ def frames() -> tuple[str, str]:
     for seen in (RUNNING, BAD, SAVING):
         screen.update(seen)
     transfer.show(3_900_000, 18_200_000)
-    screen.drawn()
+    screen.draw()
     clock.time = 153
     transfer.done = 11_600_000
     answers = Answers(None, clock.now, [one.ref for one in jobs])
-    last = [ended(DONE, 24_100_000)]
+    last = [end_job(DONE, 24_100_000)]
     with redirect_stdout(io.TextIOWrapper(io.BytesIO(), "utf-8")) as table:
         answers.show(last[0])
         screen.update(last[0])
-        middle = _written(table) + screen.drawn()
+        middle = _read(table) + screen.draw()
         clock.time += LATER
         end = {"completed_at": clock.now(), "state": State.SUCCEEDED}
         last += [
-            ended(SAVING, 18_200_000),
-            ended(BAD, state=State.FAILED, error="the prompt was refused by moderation", error_code="1301"),
-            ended(RUNNING, 61_800_000, **end),
+            end_job(SAVING, 18_200_000),
+            end_job(BAD, state=State.FAILED, error="the prompt was refused by moderation", error_code="1301"),
+            end_job(RUNNING, 61_800_000, **end),
         ]
         for seen in last[1:]:
             answers.show(seen)
-    return middle, _written(table) + summary(last, clock.time)
+    return middle, _read(table) + summary(last, clock.time)
 
 
-def _written(stream: io.TextIOWrapper) -> str:
+def _read(stream: io.TextIOWrapper) -> str:
     stream.seek(0)
     return stream.read()
 
 
-def picture() -> str:
-    """The SVG, always the same."""
+def draw_picture() -> str:
+    """Draw the picture as SVG. It is the same each time."""
     terminal = {"COLUMNS": str(WIDTH), "TERM": "xterm-256color", "FORCE_COLOR": "1", "NO_COLOR": ""}
     with patch.dict(os.environ, terminal), redirect_stderr(io.TextIOWrapper(io.BytesIO(), "utf-8")):
-        middle, end = frames()
+        middle, end = draw_frames()
     console = Console(record=True, width=WIDTH, file=io.StringIO())
     console.print(COMMAND, style="bold", highlight=False)
     console.print(Text.from_ansi(middle))
     console.rule(f"{LATER} seconds later", style="dim")
     console.print(Text.from_ansi(end))
-    # A picture in a page may load nothing, so neither a font.
+    # A picture in a web page cannot load a font.
     return FONTS.sub("", console.export_svg(title="videostat", unique_id="wait"))
 
 
 if __name__ == "__main__":
-    PICTURE.write_text(picture(), encoding="utf-8")
+    PICTURE.write_text(draw_picture(), encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fakes import EPOCH, FakeClock
-from terminal import Terminal, rewrapped
+from terminal import Terminal, rewrap
 
 from videostat.errors import NotFound, RateLimited, ServerError, TimedOut
 from videostat.models import Job, JobRef, Saved, State
@@ -413,7 +413,7 @@ def test_nor_does_one_that_wraps_its_lines_anew(stage: Stage, columns: int) -> N
     stage.open(100)
     stage.live.note("note")
     stage.show(*jobs(3)[:2], job("jogg proj_2", estimated_time=9))
-    stage.terminal = rewrapped(stage.terminal, columns)
+    stage.terminal = rewrap(stage.terminal, columns)
     stage.monkeypatch.setattr(sys, "stderr", stage.terminal.file)
     assert len(stage.lines) > 5, "the rows are wrapped now"
     drawn = stage.show()
@@ -708,7 +708,7 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
             for name in ("PATH", "LANG", "PYTHONPATH", "COVERAGE_PROCESS_START")
             if name in os.environ
         }
-        yield kept | sandbox.environment() | {"HOME": str(tmp_path), "TERM": "xterm-256color", "PYTHONUTF8": "1"}
+        yield kept | sandbox.environment | {"HOME": str(tmp_path), "TERM": "xterm-256color", "PYTHONUTF8": "1"}
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def request(
 
 def keyed(sandbox: Sandbox, service: str, key: str | None = None) -> dict[str, str]:
     header, prefix = AUTH[service]
-    return {header: prefix + (key or sandbox.key(service))}
+    return {header: prefix + (key or sandbox.get_key(service))}
 
 
 def ask(sandbox: Sandbox, path: str, *, method: str = "GET", body: Any = None) -> Got:
@@ -293,7 +293,7 @@ def test_each_word_of_the_table_changes_some_answer(sandbox: Sandbox, clock: Fak
 def test_a_missing_wrong_or_exhausted_key_is_refused_in_the_services_own_words(
     sandbox: Sandbox, service: str, key: str, status: int, body: dict[str, Any]
 ) -> None:
-    sent = sandbox.exhausted_key(service) if key == "exhausted" else key
+    sent = sandbox.get_exhausted_key(service) if key == "exhausted" else key
     got = request(sandbox, PATHS[service].format(id="demo-1"), keyed(sandbox, service, sent) if sent else {})
     assert got.status == status
     found = got.json.get("error", got.json)
@@ -309,7 +309,7 @@ def test_a_missing_wrong_or_exhausted_key_is_refused_in_the_services_own_words(
 )
 def test_videostat_understands_an_exhausted_key(sandbox: Sandbox, name: str, error: type[VideostatError]) -> None:
     path = PATHS[name].format(id="demo-1")
-    got = request(sandbox, path, keyed(sandbox, name, sandbox.exhausted_key(name)))
+    got = request(sandbox, path, keyed(sandbox, name, sandbox.get_exhausted_key(name)))
     answer = api_answer(got.status, got.headers, got.json, NOW)
     with pytest.raises(error):
         understand(answer, Job(ref=JobRef(name, "demo-1")), PROVIDERS[name])
@@ -525,7 +525,7 @@ def test_a_resellers_failure_has_an_error_with_a_code(sandbox: Sandbox) -> None:
 
 def test_a_content_url_is_the_gateways_own_needs_the_key_and_has_no_range(sandbox: Sandbox) -> None:
     url = video_url(sandbox, "doubao", "demo-content-done")
-    assert url == f"{sandbox.base_url('doubao')}/v1/videos/demo-content-done/content"
+    assert url == f"{sandbox.get_base_url('doubao')}/v1/videos/demo-content-done/content"
     assert fetch(sandbox, url).status == 401
     got = fetch(sandbox, url, {**keyed(sandbox, "doubao"), "Range": "bytes=100-"})
     assert got.status == 200
@@ -818,7 +818,7 @@ def test_a_slow_transfer_takes_its_time_by_the_clock(make: MakeSandbox, clock: F
 
 
 def test_the_environment_points_the_three_accounts_at_the_sandbox(sandbox: Sandbox) -> None:
-    environment = sandbox.environment()
+    environment = sandbox.environment
     assert environment.keys() == {
         f"VIDEOSTAT_{account}_{what}" for account in ("JOGG", "DOUBAO", "REELBOT") for what in ("BASE_URL", "API_KEY")
     } | {"VIDEOSTAT_JOGG_WEBHOOK_SECRET"}
@@ -834,7 +834,7 @@ def test_what_was_asked_can_be_looked_up(sandbox: Sandbox, clock: FakeClock) -> 
     ask(sandbox, "/jogg/v2/projects?page=2&limit=7")
     [seen] = sandbox.requests
     assert (seen.method, seen.path, seen.query) == ("GET", "/jogg/v2/projects", {"page": "2", "limit": "7"})
-    assert seen.headers["x-api-key"] == sandbox.key("jogg")
+    assert seen.headers["x-api-key"] == sandbox.get_key("jogg")
     assert seen.at == NOW + timedelta(seconds=5)
 
 

@@ -65,7 +65,7 @@ def begin(sandbox: Sandbox, name: str, job_id: str) -> None:
 
 
 def is_signed(sandbox: Sandbox, request: Request) -> bool:
-    secret = sandbox.environment()[SECRET_VARIABLE]
+    secret = sandbox.environment[SECRET_VARIABLE]
     expected = hmac.new(secret.encode("utf-8"), request.body, hashlib.sha256).hexdigest()
     return request.headers["x-webhook-signature"] == expected
 

@@ -26,9 +26,9 @@ def bash(context: typer.Context) -> ExitCode:
 
     Exit code: 0, or 2 where it cannot be done.
     """
-    from videostat.completion.bash import script
+    from videostat.completion.bash import write_script
 
-    return _printed(script, context)
+    return _printed(write_script, context)
 
 
 @app.command()
@@ -40,9 +40,9 @@ def zsh(context: typer.Context) -> ExitCode:
 
     Exit code: 0, or 2 where it cannot be done.
     """
-    from videostat.completion.zsh import script
+    from videostat.completion.zsh import write_script
 
-    return _printed(script, context)
+    return _printed(write_script, context)
 
 
 @app.command()
@@ -54,9 +54,9 @@ def fish(context: typer.Context) -> ExitCode:
 
     Exit code: 0, or 2 where it cannot be done.
     """
-    from videostat.completion.fish import script
+    from videostat.completion.fish import write_script
 
-    return _printed(script, context)
+    return _printed(write_script, context)
 
 
 @app.command(hidden=True)
@@ -73,12 +73,12 @@ def ids(provider: Annotated[str, typer.Argument(metavar="PROVIDER")]) -> ExitCod
     return ExitCode.OK
 
 
-def _printed(script: "Callable[[Command, Iterable[str]], str]", context: typer.Context) -> ExitCode:
+def _printed(write_script: "Callable[[Command, Iterable[str]], str]", context: typer.Context) -> ExitCode:
     from videostat.providers import PROVIDERS
     from videostat.render.tables import show_lines
 
     root = context.find_root()
-    show_lines([script(_described(root.command, root), PROVIDERS)])
+    show_lines([write_script(_described(root.command, root), PROVIDERS)])
     return ExitCode.OK
 
 

@@ -9,12 +9,13 @@ SPEED = 10
 FOLDER = Path("videostat-demo")
 
 NEXT = """
-Now with jobs of your own:
-  videostat config set-key jogg       or: export JOGG_API_KEY=...
+Now try it with a job of your own:
+  videostat config set-key jogg
   videostat status jogg proj_abc123
   videostat wait jogg proj_abc123
   videostat wait --download jogg proj_abc123
-  videostat --help"""
+More: videostat --help"""
+STOPPED = "videostat: the demo did not save every video; to run it again: videostat demo"
 
 
 def demo() -> ExitCode:
@@ -48,18 +49,17 @@ def demo() -> ExitCode:
     os.environ["no_proxy"] = "127.0.0.1"
     clock = Clock(SPEED)
     with Sandbox(clock=clock) as sandbox:
-        settings = Settings(FOLDER / "config.toml", sandbox.environment())
+        settings = Settings(FOLDER / "config.toml", sandbox.environment)
         client = Client(settings, Transport(clock.now), clock)
         this = Session(settings, clock, client, History(None, warn=say))
         hearing = Hearing(this, parse_address("0"))
         order = {"prompt": "waves", "webhook_url": hearing.url}
         refs = [JobRef(name, str(dig(client.submit(name, path, order), *where))) for name, path, where in ORDERS]
         hearing.expect(refs)
-        say(
-            f"Submitted {len(refs)} jobs to simulated services at {sandbox.base_url()}; time runs {SPEED} times faster."
-        )
+        say(f"Submitted {len(refs)} jobs to simulated services.")
+        say(f"Time runs {SPEED} times faster. The videos go to {FOLDER}/.")
         if is_screen():
-            say(f"JoggAI tells {hearing.url} when a video is ready; the others are polled.")
+            say("JoggAI sends a webhook when a video is ready. The other services are polled.")
         options = wait_options(this, refs, None, None)
         saving = plan_saving(this, refs, output_dir=FOLDER)
         line = choose_line(json=False, quiet=False, bare=bare_video)
@@ -73,5 +73,5 @@ def demo() -> ExitCode:
         run = Run(session=this, refs=refs, options=options, view=seen, saving=saving, hearing=hearing)
         ended = run.answer(Answers(line, clock.now, refs))
     code = worst_exit_code(job.exit_code for job in ended)
-    say("videostat: the demo was not finished" if code else NEXT)
+    say(STOPPED if code else NEXT)
     return code

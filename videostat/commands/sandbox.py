@@ -74,11 +74,12 @@ def sandbox(
     ):
         with output():
             # Jobs of a simulation have no place among those that `wait --unfinished` would ask real services about.
-            for name, value in (server.environment() | {"VIDEOSTAT_NO_HISTORY": "1"}).items():
+            for name, value in (server.environment | {"VIDEOSTAT_NO_HISTORY": "1"}).items():
                 typer.echo(f"export {name}={value}")
-        say(f"Serving on {server.base_url()} until Ctrl-C. Paste the lines above into another shell, then try:")
+        say(f"Serving on {server.get_base_url()} until you press Ctrl-C.")
+        say("Paste the lines above into another shell, and then try there:")
         say("  videostat wait jogg demo-1")
-        say("An id says what becomes of its job: demo, then words such as")
+        say("Words in a job's id change what happens to it, as in demo-fail-late:")
         for word, effect in WORDS.items():
             say(f"  {word:9} {effect}")
         while not (signum := inbox.get()):

@@ -1,6 +1,6 @@
-"""Completion scripts, made from a description of the command line, so that Tab starts no Python.
+"""Scripts that complete command lines in three shells, without starting Python (except for the ids of jobs).
 
-Each shell's module has `script(program, accounts)`; who describes the program is none of its business.
+Each shell has a module with `write_script(program, accounts)`. `program` describes the command line.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Value(Enum):
-    """What an option or an argument takes, where it is not one of a few words."""
+    """The kind of value that an option or an argument takes."""
 
     TEXT = "text"
     FILE = "file"
@@ -24,12 +24,13 @@ class Value(Enum):
     JOBS = "jobs"
 
 
+# A kind of value, a choice of words, or nothing.
 Takes = Value | tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """`names` all mean the same; a flag takes nothing."""
+    """An option of a command. All `names` mean the same; a flag takes nothing."""
 
     names: tuple[str, ...]
     help: str
@@ -38,7 +39,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`path` is what is typed after the program's name; it leads to `commands`, or takes arguments."""
+    """A command or a group of `commands`. `path` holds the words to type after the name of the program."""
 
     path: str
     help: str
@@ -48,24 +49,31 @@ class Command:
 
     @property
     def name(self) -> str:
+        """The last word of the path."""
         return self.path.rpartition(" ")[2]
 
     def walk(self) -> Iterator[Command]:
+        """Yield this command and all commands below it."""
         yield self
         for command in self.commands:
             yield from command.walk()
 
 
 class Script(Template):
-    delimiter = "@@"  # shells have uses for a dollar
+    """A template of a script, with names such as @@options. Shells use the dollar sign themselves."""
+
+    delimiter = "@@"
 
 
-# For sed, in single quotes: the accounts in config.toml, which no Python reads here.
+# A command for sed, in single quotes. It prints the accounts in config.toml.
 SECTIONS = r's/^[[:space:]]*\[providers\."*\([a-z0-9][a-z0-9-]*\).*/\1/p'
 
 
-def accounts_function(accounts: Iterable[str]) -> str:
-    """For bash and zsh; both default places are read, since a script does not know the system it runs on."""
+def write_accounts_function(accounts: Iterable[str]) -> str:
+    """Write the function for bash and zsh that prints the accounts.
+
+    It reads config.toml in the default folders of both Linux and macOS, because the script can run on either.
+    """
     return _ACCOUNTS.substitute(accounts=" ".join(accounts), sections=SECTIONS)
 
 

@@ -1,10 +1,10 @@
-"""For bash 3.2 and later; the package bash-completion is not needed."""
+"""The script for bash 3.2 and later. It does not need the package bash-completion."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from videostat.completion import Script, Value, accounts_function
+from videostat.completion import Script, Value, write_accounts_function
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -12,34 +12,34 @@ if TYPE_CHECKING:
     from videostat.completion import Command, Takes
 
 
-def script(program: Command, accounts: Iterable[str]) -> str:
-    """Raises ValueError for an option that takes different things in different commands."""
+def write_script(program: Command, accounts: Iterable[str]) -> str:
+    """Write the script. Raises ValueError if an option takes different values in different commands."""
     return _SCRIPT.substitute(
-        accounts=accounts_function(accounts),
-        commands="\n".join(map(_command, program.walk())),
-        options="\n".join(_options(program)),
+        accounts=write_accounts_function(accounts),
+        commands="\n".join(map(_write_command, program.walk())),
+        options="\n".join(_write_options(program)),
     )
 
 
-def _command(command: Command) -> str:
+def _write_command(command: Command) -> str:
     names = " ".join(name for option in command.options for name in option.names)
-    argument = " ".join(each.name for each in command.commands) or _expected(command.takes)
+    argument = " ".join(each.name for each in command.commands) or _name_values(command.takes)
     kind = "commands" if command.commands else "argument"
     return f"        '{command.path}') options='{names}' {kind}='{argument}' ;;"
 
 
-def _options(program: Command) -> Iterable[str]:
+def _write_options(program: Command) -> Iterable[str]:
     meanings: dict[str, Takes] = {}
     for option in (option for command in program.walk() for option in command.options):
         for name in option.names:
             if meanings.setdefault(name, option.takes) != option.takes:
-                raise ValueError(f"{name} takes different things in different commands")
+                raise ValueError(f"{name} takes different values in different commands")
     for takes in dict.fromkeys(takes for takes in meanings.values() if takes):
         names = " | ".join(name for name, other in meanings.items() if other == takes)
-        yield f"        {names}) expected='{_expected(takes)}' ;;"
+        yield f"        {names}) expected='{_name_values(takes)}' ;;"
 
 
-def _expected(takes: Takes) -> str:
+def _name_values(takes: Takes) -> str:
     return takes.name if isinstance(takes, Value) else " ".join(takes or ())
 
 
@@ -64,7 +64,7 @@ _videostat() {
     local piece=${COMP_WORDS[COMP_CWORD]} previous='' word words=()
     COMPREPLY=()
 
-    # Bash has split PROVIDER:ID and --option=value. $2 is the last piece, up to the cursor and without quotes.
+    # Bash has split PROVIDER:ID and --option=value. $2 is the last piece up to the cursor, without quotes.
     [[ $piece == [:=] ]] || piece=$2
     for piece in "${COMP_WORDS[@]:0:COMP_CWORD}" "$piece"; do
         if [[ $piece == [:=] || ($previous == [:=] && -n $piece) ]]; then
@@ -114,7 +114,7 @@ _videostat() {
         FOLDER) compopt -o dirnames 2>/dev/null || { IFS=$'\n' && COMPREPLY=($(compgen -d -- "$2")); } ;;
         JOBS)
             if [[ -n $provider ]]; then
-                # As it is called here: it need not be on the PATH.
+                # Call the program as it was typed. It may not be on the PATH.
                 offered=$("${1/#"~/"/$HOME/}" completion ids "$provider" 2>/dev/null)
                 compopt -o nosort 2>/dev/null
             else

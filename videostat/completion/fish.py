@@ -1,4 +1,4 @@
-"""For fish 3.1 and later."""
+"""The script for fish 3.1 and later."""
 
 from __future__ import annotations
 
@@ -19,47 +19,48 @@ _VALUES = {
 }
 
 
-def script(program: Command, accounts: Iterable[str]) -> str:
+def write_script(program: Command, accounts: Iterable[str]) -> str:
+    """Write the script."""
     return _SCRIPT.substitute(
         accounts=" ".join(accounts),
         sections=SECTIONS,
-        inner=_paths(command for command in program.walk() if " " in command.path),
-        account=_paths(command for command in program.walk() if command.takes is Value.ACCOUNT),
-        jobs=_paths(command for command in program.walk() if command.takes is Value.JOBS),
-        commands="\n".join(_commands(program)),
-        options="\n".join(_options(program)),
+        inner=_join_paths(command for command in program.walk() if " " in command.path),
+        account=_join_paths(command for command in program.walk() if command.takes is Value.ACCOUNT),
+        jobs=_join_paths(command for command in program.walk() if command.takes is Value.JOBS),
+        commands="\n".join(_write_commands(program)),
+        options="\n".join(_write_options(program)),
     )
 
 
-def _commands(program: Command) -> Iterator[str]:
+def _write_commands(program: Command) -> Iterator[str]:
     for group in program.walk():
         for command in group.commands:
-            yield f"complete -c videostat -n {_at([group])} -a {command.name} -d {_quoted(command.help)}"
+            yield f"complete -c videostat -n {_write_condition([group])} -a {command.name} -d {_quote(command.help)}"
 
 
-def _options(program: Command) -> Iterator[str]:
+def _write_options(program: Command) -> Iterator[str]:
     for option in dict.fromkeys(option for command in program.walk() for option in command.options):
         names = " ".join(f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in option.names)
-        where = _at(command for command in program.walk() if option in command.options)
-        what = f"{names} {_value(option.takes)}".rstrip()
-        yield f"complete -c videostat -n {where} {what} -d {_quoted(option.help)}"
+        where = _write_condition(command for command in program.walk() if option in command.options)
+        what = f"{names} {_write_value(option.takes)}".rstrip()
+        yield f"complete -c videostat -n {where} {what} -d {_quote(option.help)}"
 
 
-def _value(takes: Takes) -> str:
+def _write_value(takes: Takes) -> str:
     if isinstance(takes, Value):
         return _VALUES[takes]
-    return f"-xa {_quoted(' '.join(takes))}" if takes else ""
+    return f"-xa {_quote(' '.join(takes))}" if takes else ""
 
 
-def _at(commands: Iterable[Command]) -> str:
-    return f'"__videostat_at {_paths(commands)}"'
+def _write_condition(commands: Iterable[Command]) -> str:
+    return f'"__videostat_at {_join_paths(commands)}"'
 
 
-def _paths(commands: Iterable[Command]) -> str:
+def _join_paths(commands: Iterable[Command]) -> str:
     return " ".join(command.path if command.path.isalpha() else f"'{command.path}'" for command in commands)
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return "'" + text.replace("\\", r"\\").replace("'", r"\'") + "'"
 
 
@@ -84,7 +85,7 @@ function __videostat_at
     contains -- "$path" $argv
 end
 
-# The account that has been typed; an option's value that happens to be one would do no harm.
+# Print the account that was typed. It does no harm if this is the value of an option.
 function __videostat_account
     set -l accounts (__videostat_accounts)
     for word in (commandline -opc)
@@ -93,12 +94,12 @@ function __videostat_account
     return 1
 end
 
-# PROVIDER ID..., or PROVIDER:ID. Fish comes here for an option too, which no id looks like.
+# Complete PROVIDER ID... or PROVIDER:ID. Fish also calls this for options; no id looks like one.
 function __videostat_jobs
     set -l word (commandline -ct)
     string match -q -- '-*' "$word"; and return
     set word (string split -m 1 -- : "$word")
-    # As it is called here: it need not be on the PATH.
+    # Call the program as it was typed. It may not be on the PATH.
     set -l program (string replace -r '^~/' $HOME/ -- (commandline -opc)[1])
     if set -q word[2]
         $program completion ids $word[1] 2>/dev/null | string replace -r '^' $word[1]:

@@ -1,11 +1,11 @@
-"""For zsh with its completion system, compinit."""
+"""The script for zsh with its completion system, compinit."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from videostat.completion import Script, Value, accounts_function
+from videostat.completion import Script, Value, write_accounts_function
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,36 +21,38 @@ _ACTIONS = {
 }
 
 
-def script(program: Command, accounts: Iterable[str]) -> str:
-    return _SCRIPT.substitute(accounts=accounts_function(accounts), functions="".join(map(_function, program.walk())))
+def write_script(program: Command, accounts: Iterable[str]) -> str:
+    """Write the script."""
+    functions = "".join(map(_write_function, program.walk()))
+    return _SCRIPT.substitute(accounts=write_accounts_function(accounts), functions=functions)
 
 
-def _function(command: Command) -> str:
-    specs = [_option(option) for option in command.options]
+def _write_function(command: Command) -> str:
+    specs = [_write_option(option) for option in command.options]
     if command.takes:
-        specs.append(_quoted(f"{'*' if command.takes is Value.JOBS else '1'}:{_action(command.takes)}"))
+        specs.append(_quote(f"{'*' if command.takes is Value.JOBS else '1'}:{_write_action(command.takes)}"))
     return (_GROUP if command.commands else _LEAF).substitute(
         name="-".join(["_videostat", *command.path.split()]),
         specs="".join(f" \\\n        {spec}" for spec in specs),
-        commands="".join(f"\n        {_quoted(f'{each.name}:{each.help}')}" for each in command.commands),
+        commands="".join(f"\n        {_quote(f'{each.name}:{each.help}')}" for each in command.commands),
     )
 
 
-def _option(option: Option) -> str:
-    """Give '(-t --timeout)'{-t+,--timeout=}'[How long to wait]:value: ', or the like."""
-    value = f":{_action(option.takes)}" if option.takes else ""
+def _write_option(option: Option) -> str:
+    """Write an option, for example '(-t --timeout)'{-t+,--timeout=}'[How long to wait]:value: '."""
+    value = f":{_write_action(option.takes)}" if option.takes else ""
     names = [name + ("" if not value else "=" if name.startswith("--") else "+") for name in option.names]
     text = re.sub(r"([][:\\])", r"\\\1", option.help)
     if len(names) == 1:
-        return _quoted(f"{names[0]}[{text}]{value}")
-    return f"'({' '.join(option.names)})'{{{','.join(names)}}}{_quoted(f'[{text}]{value}')}"
+        return _quote(f"{names[0]}[{text}]{value}")
+    return f"'({' '.join(option.names)})'{{{','.join(names)}}}{_quote(f'[{text}]{value}')}"
 
 
-def _action(takes: Takes) -> str:
+def _write_action(takes: Takes) -> str:
     return _ACTIONS[takes] if isinstance(takes, Value) else f"value:({' '.join(takes or ())})"
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return "'" + text.replace("'", r"'\''") + "'"
 
 
@@ -82,7 +84,7 @@ _videostat_account() {
     _wanted accounts expl account compadd "$@" -a names
 }
 
-# PROVIDER ID..., or PROVIDER:ID. Zsh comes here for an option too, which no id looks like.
+# Complete PROVIDER ID... or PROVIDER:ID. Zsh also calls this for options; no id looks like one.
 _videostat_job() {
     [[ $PREFIX != -* ]] || return
     local provider=${${(@)line:#*:*}[1]} expl
@@ -92,9 +94,9 @@ _videostat_job() {
         _videostat_account
         return
     fi
-    # As it is called here: it need not be on the PATH.
+    # Call the program as it was typed. It may not be on the PATH.
     local -a ids=(${(f)"$(${~_comp_command1:-videostat} completion ids $provider 2>/dev/null)"})
-    _wanted -V jobs expl 'job, the newest first' compadd -a ids
+    _wanted -V jobs expl 'job, newest first' compadd -a ids
 }
 @@functions
 if [[ $funcstack[1] == _videostat ]]; then

@@ -1,7 +1,7 @@
-"""The three services, simulated over real HTTP on loopback, with their quirks: for demos, scripts and tests.
+"""The three services, simulated over real HTTP on loopback with their peculiarities, for demos, scripts and tests.
 
-One port serves them all: JoggAI under /jogg, the gateway under /doubao, ReelBot under /reelbot, the videos
-under /media. Every duration is in the Clock's seconds. What becomes of a job is written in its id: see jobs.py.
+One port serves JoggAI under /jogg, the gateway new-api under /doubao, ReelBot under /reelbot and the videos under
+/media. All durations are in the Clock's seconds. Words in a job's id decide what happens to the job: see jobs.py.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Self
 from videostat.clock import Clock
 from videostat.errors import UsageError
 from videostat.sandbox.jobs import WORDS
-from videostat.sandbox.orders import ORDERS
 from videostat.sandbox.server import Server
-from videostat.sandbox.services import DIALECTS, Services
+from videostat.sandbox.services import DIALECTS, ORDERS, Services
 from videostat.sandbox.videos import Videos, ensure_media
 from videostat.sandbox.webhooks import SECRET, Webhooks
 
@@ -31,13 +30,14 @@ __all__ = ["ORDERS", "WORDS", "Sandbox"]
 
 @dataclass(kw_only=True, eq=False)
 class Sandbox:
-    """A server that runs while the `with` block does; port 0 takes any free one.
+    """A server that runs inside a `with` block. Raises UsageError if it cannot use the port.
 
-    `limits`: the services' rate limits hold. `fail_rate`: the share of their answers, 0 to 1, that are an error,
-    a proxy's page or a cut connection instead, by the random numbers of `seed`. The videos: `url_lifetime` of their
-    URLs in seconds, whether there are `ranges`, `cut_after` so many bytes each video's first transfer is cut,
-    and at most `bytes_per_second`. `webhook`: the URL that is told when a JoggAI job has ended; a submitted body may
-    name another as `webhook_url`. Raises UsageError if the port cannot be had.
+    `port`: 0 takes any free port. `limits`: apply the services' rate limits. `fail_rate`: the share of requests,
+    0 to 1, that get an error, a proxy's page or a cut connection; the same `seed` gives the same faults.
+    `url_lifetime`: how long a video's URL works, in seconds. `ranges`: allow range requests for videos.
+    `cut_after`: the number of bytes after which the first transfer of each video is cut. `bytes_per_second`: the
+    highest speed of a transfer. `webhook`: the URL that gets a POST when a JoggAI job has ended; a submitted body can
+    name one more as `webhook_url`.
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -55,6 +55,7 @@ class Sandbox:
     _thread: Thread = field(init=False, repr=False)
 
     def start(self) -> Self:
+        """Start the server. Raises UsageError if it cannot use the port."""
         ensure_media()
         videos = Videos(
             lifetime=self.url_lifetime,
@@ -76,15 +77,16 @@ class Sandbox:
         except (OSError, OverflowError) as error:
             raise UsageError(
                 f"port {self.port} cannot be used: {getattr(error, 'strerror', None) or error}",
-                hint="Port 0 takes any free one.",
+                hint="Use another port, or port 0 for any free one.",
             ) from error
         self.port = self._server.server_port
-        videos.base_url = self.base_url()
+        videos.base_url = self.get_base_url()
         self._thread = Thread(target=self._server.serve_forever, args=(0.02,), name="sandbox", daemon=True)
         self._thread.start()
         return self
 
     def stop(self) -> None:
+        """Stop the server and close its connections."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -100,12 +102,12 @@ class Sandbox:
 
     @property
     def requests(self) -> deque[Request]:
-        """What was asked, the latest ten thousand."""
+        """The requests that came, the latest ten thousand."""
         return self._server.requests
 
     @property
     def errors(self) -> deque[BaseException]:
-        """What the sandbox itself did wrong."""
+        """The errors of the sandbox itself."""
         return self._server.errors
 
     @property
@@ -113,19 +115,23 @@ class Sandbox:
         """The webhooks that were sent, the latest ten thousand."""
         return self._webhooks.posted
 
-    def base_url(self, service: str = "") -> str:
+    def get_base_url(self, service: str = "") -> str:
+        """Return the address of a service, or of the whole sandbox."""
         return f"http://127.0.0.1:{self.port}" + (f"/{service}" if service else "")
 
-    def key(self, service: str) -> str:
+    def get_key(self, service: str) -> str:
+        """Return the API key that works at a service."""
         return DIALECTS[service].key
 
-    def exhausted_key(self, service: str) -> str:
+    def get_exhausted_key(self, service: str) -> str:
+        """Return an API key without credit."""
         return DIALECTS[service].exhausted_key
 
+    @property
     def environment(self) -> dict[str, str]:
-        """The variables that point videostat's three accounts here."""
+        """The environment variables that make videostat use this sandbox."""
         return {
             f"VIDEOSTAT_{name.upper()}_{what}": value
             for name in DIALECTS
-            for what, value in (("BASE_URL", self.base_url(name)), ("API_KEY", self.key(name)))
+            for what, value in (("BASE_URL", self.get_base_url(name)), ("API_KEY", self.get_key(name)))
         } | {"VIDEOSTAT_JOGG_WEBHOOK_SECRET": SECRET}

@@ -1,4 +1,4 @@
-"""The contract of a simulated service: tables of routes whose answers are pure functions, and its refusals."""
+"""The parts of a simulated service: its routes, its limits and its error replies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Refusal(Enum):
-    """Why a service does not answer what it was asked."""
+    """The reason why a service refuses a request."""
 
     KEY_MISSING = auto()
     KEY_WRONG = auto()
@@ -30,7 +30,7 @@ class Refusal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So many requests in so many seconds."""
+    """A rate limit: at most `requests` in `seconds`."""
 
     requests: int
     seconds: float
@@ -38,7 +38,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What is left of a limit, and until when."""
+    """The state of a limit: `remaining` requests until it starts again at `reset_at`."""
 
     remaining: int
     reset_at: datetime
@@ -47,7 +47,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A request as a dialect sees it; `kind` is None where no route fits."""
+    """A request with all that a dialect needs to answer it. `kind` is None if no route matches."""
 
     request: Request
     kind: Kind | None
@@ -57,12 +57,13 @@ class Call:
 
     @property
     def now(self) -> datetime:
+        """The time of the request."""
         return self.request.at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """GET asks for the job in the path's `{id}`, POST submits a new one."""
+    """A path for one job. GET reads the job with the path's `{id}`; POST submits a new job."""
 
     method: str
     path: str
@@ -73,7 +74,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """A GET; `answer` is handed the jobs, newest first."""
+    """A GET path for a list. `answer` gets all jobs of `kind`, newest first."""
 
     path: str
     kind: Kind
@@ -84,7 +85,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """`limit` holds where no route fits."""
+    """One simulated service. Its own `limit` counts for paths that match no route."""
 
     name: str
     key_header: str
@@ -95,8 +96,10 @@ class Dialect:
 
     @property
     def key(self) -> str:
+        """The API key that works."""
         return f"sandbox-{self.name}-key-0001"
 
     @property
     def exhausted_key(self) -> str:
+        """An API key without credit."""
         return f"sandbox-{self.name}-key-without-credit"

@@ -1,7 +1,8 @@
-"""The gateway new-api, its Gemini channels and its resellers: one path, three shapes.
+"""The simulated gateway new-api, called doubao.
 
-Its own shapes and messages are those of https://github.com/QuantumNous/new-api: dto/task.go, relay/relay_task.go,
-controller/video_proxy.go, model/token.go.
+The gateway itself, its Gemini channels and its resellers answer the same path in three different shapes. The gateway's
+shape and messages come from https://github.com/QuantumNous/new-api: dto/task.go, relay/relay_task.go,
+controller/video_proxy.go and model/token.go.
 """
 
 from __future__ import annotations
@@ -10,22 +11,20 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from videostat.sandbox.dialect import Dialect, Limit, Refusal, Route
-from videostat.sandbox.exchange import Reply, in_json
-from videostat.sandbox.jobs import Kind, Stage, progress, spread, words_of
+from videostat.sandbox.exchange import Reply, reply_json, to_unix
+from videostat.sandbox.jobs import Kind, Stage, compute_progress, hash_to_share, split_words
+from videostat.sandbox.videos import choose_clip
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from videostat.sandbox.dialect import Call
     from videostat.sandbox.jobs import Job
 
 TASK = Kind("doubao", "task", 60)
 
-# Of all ids.
-_OLD_SHARE = 0.5
+_OLD_SHARE = 0.5  # of all ids are answered as by an old gateway
 _FAILURE = "upstream rejected the prompt: it may contain sensitive information"
 _WAITING = ("NOT_START", "SUBMITTED", "QUEUED")
-_OFFICIAL = {Stage.RUNNING: "IN_PROGRESS", Stage.DONE: "SUCCESS", Stage.FAILED: "FAILURE"}
+_GATEWAY = {Stage.RUNNING: "IN_PROGRESS", Stage.DONE: "SUCCESS", Stage.FAILED: "FAILURE"}
 _GEMINI = {Stage.QUEUED: "queued", Stage.RUNNING: "processing", Stage.DONE: "succeeded", Stage.FAILED: "failed"}
 _RESELLER = _GEMINI | {Stage.RUNNING: "running"}
 _RESELLER_VIDEOS = (
@@ -37,124 +36,121 @@ _RESELLER_VIDEOS = (
 _REFUSALS = {
     Refusal.KEY_MISSING: (401, "No token provided"),
     Refusal.KEY_WRONG: (401, "Invalid token"),
-    # Its words for "this token's quota is used up".
+    # The gateway's own text; it means "this token's quota is used up".
     Refusal.NO_CREDIT: (401, "该令牌额度已用尽 TokenStatusExhausted[sk-san***dit]"),
     Refusal.BROKEN: (500, "system error"),
 }
 
 
-def _error(http: int, message: str, kind: str, **more: str) -> Reply:
-    return in_json(http, {"error": {"message": message, "type": kind, **more}})
+def _reply_error(http: int, message: str, kind: str, **more: str) -> Reply:
+    return reply_json(http, {"error": {"message": message, "type": kind, **more}})
 
 
-def _task_error(code: str) -> Reply:
-    return in_json(400, {"code": code, "message": code, "data": None})
+def _reply_task_error(code: str) -> Reply:
+    return reply_json(400, {"code": code, "message": code, "data": None})
 
 
 def _refuse(refusal: Refusal, call: Call) -> Reply:
     match refusal:
         case Refusal.NO_SUCH_JOB:
-            is_content = call.request.path.endswith("/content")
-            return (
-                _error(404, "Task not found", "invalid_request_error") if is_content else _task_error("task_not_exist")
-            )
+            if call.request.path.endswith("/content"):
+                return _reply_error(404, "Task not found", "invalid_request_error")
+            return _reply_task_error("task_not_exist")
         case Refusal.BAD_REQUEST:
-            return _task_error("invalid_request")
+            return _reply_task_error("invalid_request")
         case Refusal.NO_SUCH_PATH:
             message = f"Invalid URL ({call.request.method} {call.request.path})"
-            return _error(404, message, "invalid_request_error", param="", code="")
+            return _reply_error(404, message, "invalid_request_error", param="", code="")
         case Refusal.RATE_LIMITED:
-            # The gateway itself sends nothing but the status; a proxy before a reseller's adds the header.
+            # The gateway sends only the status. A proxy in front of a reseller adds the header.
             wait = max(1, round((call.quota.reset_at - call.now).total_seconds()))
-            is_reseller = "reseller" in words_of(call.request.path)
+            is_reseller = "reseller" in split_words(call.request.path)
             return Reply(429, headers={"Retry-After": str(wait)} if is_reseller else {})
         case _:
             http, message = _REFUSALS[refusal]
-            request_id = f"{call.now:%Y%m%d%H%M%S%f}{int(spread(call.request.path) * 10**8):08}"
-            return _error(http, f"{message} (request id: {request_id})", "new_api_error", code="")
+            request_id = f"{call.now:%Y%m%d%H%M%S%f}{int(hash_to_share(call.request.path) * 10**8):08}"
+            return _reply_error(http, f"{message} (request id: {request_id})", "new_api_error", code="")
 
 
-def _video_url(job: Job, call: Call) -> str:
+def _make_video_url(job: Job, call: Call) -> str:
     if "novideo" in job.words:
         return ""
     if "content" in job.words:
         return f"{call.base_url}/v1/videos/{job.id}/content"
-    return call.videos.plain_url(job, call.now - timedelta(seconds=call.videos.lifetime * ("expired" in job.words)))
+    age = timedelta(seconds=call.videos.lifetime * ("expired" in job.words))
+    return call.videos.make_plain_url(job, call.now - age)
 
 
-def _unix(time: datetime, now: datetime) -> int:
-    """0: not yet."""
-    return int(time.timestamp()) if time <= now else 0
-
-
-def _official(job: Job, call: Call) -> object:
-    look = progress(job, call.now)
+def _describe_as_gateway(job: Job, call: Call) -> object:
+    progress = compute_progress(job, call.now)
     waited = (call.now - job.submitted_at) / (job.started_at - job.submitted_at)
-    text = {Stage.DONE: _video_url(job, call), Stage.FAILED: _FAILURE}.get(look.stage, "")
-    # Gateways older than February 2026 know one field for both, newer ones repeat an error in result_url.
-    is_old = spread(f"age of {job.id}") < _OLD_SHARE
-    finished = _unix(job.ended_at, call.now) if look.stage.is_end else 0
+    text = {Stage.DONE: _make_video_url(job, call), Stage.FAILED: _FAILURE}.get(progress.stage, "")
+    # Gateways older than February 2026 have one field for URL and error. Newer ones repeat the error in result_url.
+    is_old = hash_to_share(f"age of {job.id}") < _OLD_SHARE
     data = {
-        "id": int(spread(job.id) * 10**6),
-        "created_at": _unix(job.submitted_at, call.now),
-        "updated_at": _unix(call.now, call.now),
+        "id": int(hash_to_share(job.id) * 10**6),
+        "created_at": to_unix(job.submitted_at),
+        "updated_at": to_unix(call.now),
         "task_id": job.id,
         "platform": "54",
         "action": "generate",
-        "status": _OFFICIAL.get(look.stage) or _WAITING[min(int(waited * len(_WAITING)), len(_WAITING) - 1)],
-        "fail_reason": text if is_old or look.stage is Stage.FAILED else "",
-        "submit_time": _unix(job.submitted_at, call.now),
-        "start_time": _unix(job.started_at, call.now),
-        "finish_time": finished,
-        "progress": f"{look.percent}%",
+        "status": _GATEWAY.get(progress.stage) or _WAITING[min(int(waited * len(_WAITING)), len(_WAITING) - 1)],
+        "fail_reason": text if is_old or progress.stage is Stage.FAILED else "",
+        "submit_time": to_unix(job.submitted_at),
+        "start_time": 0 if progress.stage is Stage.QUEUED else to_unix(job.started_at),
+        "finish_time": to_unix(job.ended_at) if progress.stage.is_end else 0,
+        "progress": f"{progress.percent}%",
         "properties": {"input": "", "origin_model_name": "doubao-seedance-1-0-pro"},
         "data": None,
     }
     return {"code": "success", "message": "", "data": data | ({"result_url": text} if text and not is_old else {})}
 
 
-def _gemini(job: Job, call: Call) -> object:
-    look = progress(job, call.now)
-    url = {Stage.DONE: _video_url(job, call), Stage.FAILED: _FAILURE}.get(look.stage, "")
+def _describe_as_gemini(job: Job, call: Call) -> object:
+    progress = compute_progress(job, call.now)
+    url = {Stage.DONE: _make_video_url(job, call), Stage.FAILED: _FAILURE}.get(progress.stage, "")
     data = {
         "error": None,
-        "format": call.videos.clip(job).suffix,
+        "format": choose_clip(job.id).suffix,
         "metadata": None,
-        "status": _GEMINI[look.stage],
+        "status": _GEMINI[progress.stage],
         "task_id": job.id,
         "url": url,
     }
     return {"code": "success", "message": "", "data": data}
 
 
-def _reseller(job: Job, call: Call) -> object:
-    look = progress(job, call.now)
-    # Milliseconds, as some channels send them.
-    data = {"id": job.id, "status": _RESELLER[look.stage], "submit_time": int(job.submitted_at.timestamp() * 1000)}
-    if look.stage is Stage.FAILED:
+def _describe_as_reseller(job: Job, call: Call) -> object:
+    progress = compute_progress(job, call.now)
+    # Some channels send milliseconds.
+    data = {"id": job.id, "status": _RESELLER[progress.stage], "submit_time": int(job.submitted_at.timestamp() * 1000)}
+    if progress.stage is Stage.FAILED:
         return {**data, "error": {"code": "content_policy", "message": _FAILURE}}
-    video = _RESELLER_VIDEOS[int(spread(job.id) * len(_RESELLER_VIDEOS))]
-    url = _video_url(job, call) if look.stage is Stage.DONE else ""
+    video = _RESELLER_VIDEOS[int(hash_to_share(job.id) * len(_RESELLER_VIDEOS))]
+    url = _make_video_url(job, call) if progress.stage is Stage.DONE else ""
     return {**data, "error": {"code": "", "message": ""}, **(video(url) if url else {})}
 
 
-def _look(job: Job, call: Call) -> Reply:
-    shape = _gemini if "gemini" in job.words else _reseller if "reseller" in job.words else _official
-    return in_json(200, shape(job, call))
+def _show_task(job: Job, call: Call) -> Reply:
+    if "gemini" in job.words:
+        return reply_json(200, _describe_as_gemini(job, call))
+    if "reseller" in job.words:
+        return reply_json(200, _describe_as_reseller(job, call))
+    return reply_json(200, _describe_as_gateway(job, call))
 
 
-def _content(job: Job, call: Call) -> Reply:
-    stage = progress(job, call.now).stage
+def _send_content(job: Job, call: Call) -> Reply:
+    stage = compute_progress(job, call.now).stage
     if stage is not Stage.DONE:
-        status = _OFFICIAL.get(stage, "QUEUED")
-        return _error(400, f"Task is not completed yet, current status: {status}", "invalid_request_error")
+        status = _GATEWAY.get(stage, "QUEUED")
+        return _reply_error(400, f"Task is not completed yet, current status: {status}", "invalid_request_error")
     if "novideo" in job.words:
-        return _error(502, "Failed to fetch video content", "server_error")
-    return call.videos.proxied(job, call.request)
+        return _reply_error(502, "Failed to fetch video content", "server_error")
+    return call.videos.pass_through(job, call.request)
 
 
-def _created(job: Job, call: Call) -> Reply:
-    return in_json(
+def _confirm(job: Job, _: Call) -> Reply:
+    return reply_json(
         200,
         {
             "id": job.id,
@@ -163,12 +159,12 @@ def _created(job: Job, call: Call) -> Reply:
             "model": "doubao-seedance-1-0-pro",
             "status": "queued",
             "progress": 0,
-            "created_at": _unix(job.submitted_at, call.now),
+            "created_at": to_unix(job.submitted_at),
         },
     )
 
 
-# GLOBAL_API_RATE_LIMIT as new-api is shipped.
+# The default of GLOBAL_API_RATE_LIMIT in new-api.
 _LIMIT = Limit(180, 180)
 
 DOUBAO = Dialect(
@@ -178,8 +174,8 @@ DOUBAO = Dialect(
     limit=_LIMIT,
     refuse=_refuse,
     routes=(
-        Route(method="GET", path="/v1/video/generations/{id}", kind=TASK, answer=_look, limit=_LIMIT),
-        Route(method="GET", path="/v1/videos/{id}/content", kind=TASK, answer=_content, limit=_LIMIT),
-        Route(method="POST", path="/v1/video/generations", kind=TASK, answer=_created, limit=_LIMIT),
+        Route(method="GET", path="/v1/video/generations/{id}", kind=TASK, answer=_show_task, limit=_LIMIT),
+        Route(method="GET", path="/v1/videos/{id}/content", kind=TASK, answer=_send_content, limit=_LIMIT),
+        Route(method="POST", path="/v1/video/generations", kind=TASK, answer=_confirm, limit=_LIMIT),
     ),
 )

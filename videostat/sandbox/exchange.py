@@ -1,9 +1,10 @@
-"""What goes over the wire: a request, and the reply to it."""
+"""HTTP requests and replies, and the text and time formats in them."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """`path` and `query` are decoded; header names are in lower case."""
+    """A received request. `path` and `query` are decoded; header names are in lower case."""
 
     at: datetime
     method: str
@@ -25,7 +26,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The connection is cut after `cut_at` bytes of the body."""
+    """A reply to send. With `cut_at`, the connection is closed after that many bytes of the body."""
 
     status: int
     body: bytes = b""
@@ -34,11 +35,23 @@ class Reply:
     bytes_per_second: int | None = None
 
 
-def in_json(status: int, value: object, headers: Mapping[str, str] | None = None) -> Reply:
+def reply_json(status: int, value: object, headers: Mapping[str, str] | None = None) -> Reply:
+    """Reply with a JSON value."""
     body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     return Reply(status, body, {"Content-Type": "application/json; charset=utf-8", **(headers or {})})
 
 
-def page(status: int, title: str) -> Reply:
+def reply_page(status: int, title: str) -> Reply:
+    """Reply with a short HTML page."""
     text = f"<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
     return Reply(status, text.encode(), {"Content-Type": "text/html; charset=utf-8"})
+
+
+def to_iso(time: datetime, timespec: str = "seconds") -> str:
+    """Write a time as 2026-03-01T12:00:00Z."""
+    return time.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def to_unix(time: datetime) -> int:
+    """Convert a time to whole seconds since 1970."""
+    return int(time.timestamp())

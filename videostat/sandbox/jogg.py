@@ -1,16 +1,20 @@
-"""JoggAI: an envelope with a code of its own, errors inside HTTP 200, times that differ by endpoint."""
+"""The simulated JoggAI.
+
+Its answers have an envelope with an error code of its own, also inside HTTP 200. Each endpoint has its own time format.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from videostat.sandbox.dialect import Dialect, Limit, Listing, Refusal, Route
-from videostat.sandbox.exchange import in_json
-from videostat.sandbox.jobs import Kind, Progress, Stage, progress, spread
+from videostat.sandbox.exchange import reply_json, to_iso, to_unix
+from videostat.sandbox.jobs import Kind, Progress, Stage, compute_progress, hash_to_share
+from videostat.sandbox.videos import choose_clip
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from videostat.sandbox.dialect import Call
     from videostat.sandbox.exchange import Reply
@@ -36,133 +40,136 @@ _REFUSALS = {
 }
 
 _STATUS = {Stage.QUEUED: "pending", Stage.RUNNING: "processing", Stage.FAILED: "failed"}
-# The product list's filter; what has not ended counts as processing.
+# The filter of the product list counts queued jobs as processing.
 _STATUS_NUMBERS = {"3": {Stage.QUEUED, Stage.RUNNING}, "4": {Stage.DONE}, "5": {Stage.FAILED}}
 _RETENTION = {Stage.DONE: timedelta(days=30), Stage.FAILED: timedelta(days=7)}
 _FAILURE = "The script could not be rendered"
 _MAX_PAGE_SIZE = 100
 
 
-def _envelope(call: Call, http: int, code: int, message: str, data: object = None) -> Reply:
-    rid = f"{int(spread(call.request.at.isoformat()) * 2**32):08x}"
-    return in_json(http, {"rid": rid, "code": code, "msg": message, "data": data})
+def _reply(call: Call, http: int, code: int, message: str, data: object = None) -> Reply:
+    rid = f"{int(hash_to_share(call.request.at.isoformat()) * 2**32):08x}"
+    return reply_json(http, {"rid": rid, "code": code, "msg": message, "data": data})
 
 
-def _success(call: Call, data: object) -> Reply:
-    return _envelope(call, 200, 0, "Success", data)
+def _reply_success(call: Call, data: object) -> Reply:
+    return _reply(call, 200, 0, "Success", data)
 
 
 def _refuse(refusal: Refusal, call: Call) -> Reply:
     if refusal is Refusal.NO_SUCH_JOB and call.kind is PROJECT:
-        return _envelope(call, 404, 5001, "Project not found")
-    return _envelope(call, *_REFUSALS[refusal])
+        return _reply(call, 404, 5001, "Project not found")
+    return _reply(call, *_REFUSALS[refusal])
 
 
-def _is_kept(job: Job, now: datetime) -> bool:
-    retention = _RETENTION.get(progress(job, now).stage, timedelta.max)
-    return "expired" not in job.words and now - job.submitted_at < retention
+def _is_kept(job: Job, call: Call) -> bool:
+    retention = _RETENTION.get(compute_progress(job, call.now).stage, timedelta.max)
+    return "expired" not in job.words and call.now - job.submitted_at < retention
 
 
-def _iso(time: datetime) -> str:
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _unix(time: datetime) -> int:
-    return int(time.timestamp())
-
-
-def _media(job: Job, call: Call, look: Progress, picture: str) -> dict[str, object]:
-    if look.stage is not Stage.DONE or "novideo" in job.words:
+def _link_media(job: Job, call: Call, progress: Progress, picture: str) -> dict[str, object]:
+    """Return the fields with the URLs. `picture` names the field of the poster's URL."""
+    if progress.stage is not Stage.DONE or "novideo" in job.words:
         return {}
-    video, poster = call.videos.plain_url(job, call.now), call.videos.poster_url(job, call.now)
-    return {"video_url": video, picture: poster}
+    return {
+        "video_url": call.videos.make_plain_url(job, call.now),
+        picture: call.videos.make_poster_url(job, call.now),
+    }
 
 
-def _project_data(job: Job, call: Call) -> dict[str, object]:
-    look = progress(job, call.now)
-    data: dict[str, object] = {"project_id": job.id, "status": _STATUS.get(look.stage, "success")}
-    if look.stage is Stage.DONE:
-        clip = call.videos.clip(job)
-        data |= _media(job, call, look, "thumbnail_url") | {"duration": clip.duration, "resolution": clip.resolution}
-    elif look.stage is Stage.FAILED:
+def _describe_project(job: Job, call: Call) -> dict[str, object]:
+    progress = compute_progress(job, call.now)
+    data: dict[str, object] = {"project_id": job.id, "status": _STATUS.get(progress.stage, "success")}
+    if progress.stage is Stage.DONE:
+        clip = choose_clip(job.id)
+        data |= _link_media(job, call, progress, "thumbnail_url")
+        data |= {"duration": clip.duration, "resolution": clip.resolution}
+    elif progress.stage is Stage.FAILED:
         data |= {"error": _FAILURE, "error_code": "RENDER_FAILED"}
     else:
-        data |= {"progress": look.percent, "estimated_time": round(look.remaining)}
-    data["created_at"] = _iso(job.submitted_at)
-    return data | ({"completed_at": _iso(job.ended_at)} if look.stage is Stage.DONE else {})
+        data |= {"progress": progress.percent, "estimated_time": round(progress.remaining)}
+    data["created_at"] = to_iso(job.submitted_at)
+    return data | ({"completed_at": to_iso(job.ended_at)} if progress.stage is Stage.DONE else {})
 
 
-def _avatar_data(job: Job, call: Call) -> dict[str, object]:
-    look = progress(job, call.now)
-    # The documentation says "completed"; the live service says "success".
-    data = {"video_id": job.id, "status": _STATUS.get(look.stage, "success"), "created_at": _unix(job.submitted_at)}
-    if look.stage is Stage.DONE:
-        data["duration"] = call.videos.clip(job).duration
-    if look.stage is Stage.FAILED:
-        data["error"] = {"code": 50000, "message": _FAILURE}
-    return data | _media(job, call, look, "cover_url")
-
-
-def _product_data(job: Job, call: Call) -> dict[str, object]:
-    look = progress(job, call.now)
+def _describe_avatar(job: Job, call: Call) -> dict[str, object]:
+    progress = compute_progress(job, call.now)
     data = {
-        "status": _STATUS.get(look.stage, "completed"),
-        "title": f"Product video {job.id[-4:]}",
-        "created_at": _unix(job.submitted_at),
+        "video_id": job.id,
+        # The documentation says "completed", but the live service says "success".
+        "status": _STATUS.get(progress.stage, "success"),
+        "created_at": to_unix(job.submitted_at),
     }
-    if look.stage is Stage.DONE:
-        data |= {"deducted_credit": 1.5, "video_duration": call.videos.clip(job).duration}
-    if look.stage is Stage.FAILED:
+    if progress.stage is Stage.DONE:
+        data["duration"] = choose_clip(job.id).duration
+    if progress.stage is Stage.FAILED:
+        data["error"] = {"code": 50000, "message": _FAILURE}
+    return data | _link_media(job, call, progress, "cover_url")
+
+
+def _describe_product(job: Job, call: Call) -> dict[str, object]:
+    progress = compute_progress(job, call.now)
+    data = {
+        "status": _STATUS.get(progress.stage, "completed"),
+        "title": f"Product video {job.id[-4:]}",
+        "created_at": to_unix(job.submitted_at),
+    }
+    if progress.stage is Stage.DONE:
+        data |= {"deducted_credit": 1.5, "video_duration": choose_clip(job.id).duration}
+    if progress.stage is Stage.FAILED:
         data["error"] = {"code": "50000", "message": _FAILURE}
-    return data | _media(job, call, look, "cover_url")
+    return data | _link_media(job, call, progress, "cover_url")
 
 
-_DATA = {PROJECT: _project_data, AVATAR: _avatar_data, PRODUCT: _product_data}
+_DESCRIBE = {PROJECT: _describe_project, AVATAR: _describe_avatar, PRODUCT: _describe_product}
 
 
-def _look(job: Job, call: Call) -> Reply:
-    if not _is_kept(job, call.now):
-        return _envelope(call, *_EXPIRED)
-    return _success(call, _DATA[job.kind](job, call))
+def _show_job(job: Job, call: Call) -> Reply:
+    if not _is_kept(job, call):
+        return _reply(call, *_EXPIRED)
+    return _reply_success(call, _DESCRIBE[job.kind](job, call))
 
 
-def _number(call: Call, name: str, default: int, highest: int) -> int | None:
+def _read_number(call: Call, name: str, default: int, highest: int) -> int | None:
     text = call.request.query.get(name, str(default))
     is_number = text.isascii() and text.isdecimal() and len(text) < len(str(highest)) + 1
     return int(text) if is_number and 1 <= int(text) <= highest else None
 
 
-def _paged(jobs: Sequence[Job], call: Call, size_name: str) -> tuple[Sequence[Job], dict[str, object]] | None:
-    number, size = _number(call, "page", 1, 10**6), _number(call, size_name, 20, _MAX_PAGE_SIZE)
+def _show_page(
+    jobs: Sequence[Job], call: Call, *, field: str, size_field: str, describe: Callable[[Job, Call], object]
+) -> Reply:
+    """Show one page of a list. `field` names the jobs in the reply, `size_field` the size of the page."""
+    number, size = _read_number(call, "page", 1, 10**6), _read_number(call, size_field, 20, _MAX_PAGE_SIZE)
     if number is None or size is None:
-        return None
-    start = (number - 1) * size
-    return jobs[start : start + size], {"total": len(jobs), "page": number, size_name: size}
-
-
-def _projects(jobs: Sequence[Job], call: Call) -> Reply:
-    paged = _paged([job for job in jobs if _is_kept(job, call.now)], call, "limit")
-    if paged is None:
         return _refuse(Refusal.BAD_REQUEST, call)
-    return _success(call, {"projects": [_project_data(job, call) for job in paged[0]], **paged[1]})
+    kept = [job for job in jobs if _is_kept(job, call)]
+    shown = [describe(job, call) for job in kept[(number - 1) * size : number * size]]
+    return _reply_success(call, {field: shown, "total": len(kept), "page": number, size_field: size})
 
 
-def _product_videos(jobs: Sequence[Job], call: Call) -> Reply:
+def _list_projects(jobs: Sequence[Job], call: Call) -> Reply:
+    return _show_page(jobs, call, field="projects", size_field="limit", describe=_describe_project)
+
+
+def _list_products(jobs: Sequence[Job], call: Call) -> Reply:
     stages = _STATUS_NUMBERS.get(call.request.query.get("status", ""), set(Stage))
-    chosen = [job for job in jobs if _is_kept(job, call.now) and progress(job, call.now).stage in stages]
-    paged = _paged(chosen, call, "page_size")
-    if paged is None:
-        return _refuse(Refusal.BAD_REQUEST, call)
-    return _success(call, {"videos": [{"id": job.id, **_product_data(job, call)} for job in paged[0]], **paged[1]})
+    return _show_page(
+        [job for job in jobs if compute_progress(job, call.now).stage in stages],
+        call,
+        field="videos",
+        size_field="page_size",
+        describe=lambda job, call: {"id": job.id, **_describe_product(job, call)},
+    )
 
 
 _EVENTS = {PROJECT: "generated_video", AVATAR: "generated_avatar_video", PRODUCT: "generated_product_video"}
 
 
-def announcement(job: Job, videos: Videos) -> dict[str, object] | None:
-    """Return what a webhook says when the job has ended, None for another service's job.
+def make_announcement(job: Job, videos: Videos) -> dict[str, object] | None:
+    """Make the webhook's content for the end of a job. Return None for another service's job.
 
-    https://github.com/JoggAI-Tech/docs: api-reference/v2/API Documentation/WebhookIntegration.mdx
+    Source: https://github.com/JoggAI-Tech/docs, api-reference/v2/API Documentation/WebhookIntegration.mdx
     """
     if job.kind not in _EVENTS:
         return None
@@ -172,20 +179,28 @@ def announcement(job: Job, videos: Videos) -> dict[str, object] | None:
         "status": "completed" if is_done else "failed",
     }
     if is_done and "novideo" not in job.words:
-        data |= {"video_url": videos.plain_url(job, at), "cover_url": videos.poster_url(job, at)}
-        data |= {"duration": videos.clip(job).duration}
+        data |= {"video_url": videos.make_plain_url(job, at), "cover_url": videos.make_poster_url(job, at)}
+        data |= {"duration": choose_clip(job.id).duration}
     if not is_done:
         data["error"] = {"code": 50000, "message": _FAILURE}
     return {
-        "event_id": f"evt_{int(spread(f'event of {job.id}') * 10**9):09}",
+        "event_id": f"evt_{int(hash_to_share(f'event of {job.id}') * 10**9):09}",
         "event": f"{_EVENTS[job.kind]}_{'success' if is_done else 'failed'}",
-        "timestamp": _unix(at),
+        "timestamp": to_unix(at),
         "data": data,
     }
 
 
-# Nobody documents JoggAI's limit: one look a second is more than it asks for.
+# JoggAI documents no limit. This one allows a request a second.
 _LIMIT = Limit(60, 60)
+
+
+def _make_submit_route(path: str, kind: Kind, id_field: str) -> Route:
+    def confirm(job: Job, call: Call) -> Reply:
+        return _reply_success(call, {id_field: job.id})
+
+    return Route(method="POST", path=path, kind=kind, answer=confirm, limit=_LIMIT)
+
 
 JOGG = Dialect(
     name="jogg",
@@ -193,31 +208,13 @@ JOGG = Dialect(
     limit=_LIMIT,
     refuse=_refuse,
     routes=(
-        Route(method="GET", path="/v2/project/{id}", kind=PROJECT, answer=_look, limit=_LIMIT),
-        Route(method="GET", path="/v2/avatar_video/{id}", kind=AVATAR, answer=_look, limit=_LIMIT),
-        Route(method="GET", path="/v2/product_video/{id}", kind=PRODUCT, answer=_look, limit=_LIMIT),
-        Listing(path="/v2/projects", kind=PROJECT, answer=_projects, limit=_LIMIT),
-        Listing(path="/v2/product_videos", kind=PRODUCT, answer=_product_videos, limit=_LIMIT),
-        Route(
-            method="POST",
-            path="/v2/avatar",
-            kind=PROJECT,
-            answer=lambda job, call: _success(call, {"project_id": job.id}),
-            limit=_LIMIT,
-        ),
-        Route(
-            method="POST",
-            path="/v2/create_video_from_avatar",
-            kind=AVATAR,
-            answer=lambda job, call: _success(call, {"video_id": job.id}),
-            limit=_LIMIT,
-        ),
-        Route(
-            method="POST",
-            path="/v2/create_video_from_product",
-            kind=PRODUCT,
-            answer=lambda job, call: _success(call, {"product_video_id": job.id}),
-            limit=_LIMIT,
-        ),
+        Route(method="GET", path="/v2/project/{id}", kind=PROJECT, answer=_show_job, limit=_LIMIT),
+        Route(method="GET", path="/v2/avatar_video/{id}", kind=AVATAR, answer=_show_job, limit=_LIMIT),
+        Route(method="GET", path="/v2/product_video/{id}", kind=PRODUCT, answer=_show_job, limit=_LIMIT),
+        Listing(path="/v2/projects", kind=PROJECT, answer=_list_projects, limit=_LIMIT),
+        Listing(path="/v2/product_videos", kind=PRODUCT, answer=_list_products, limit=_LIMIT),
+        _make_submit_route("/v2/avatar", PROJECT, "project_id"),
+        _make_submit_route("/v2/create_video_from_avatar", AVATAR, "video_id"),
+        _make_submit_route("/v2/create_video_from_product", PRODUCT, "product_video_id"),
     ),
 )

@@ -1,15 +1,20 @@
-"""ReelBot: no id in its answers, a file's key instead of its URL, and limits that every answer tells of."""
+"""The simulated ReelBot.
+
+Its answers contain no job id, and the key of a file instead of its URL. Every answer states the rate limit in headers.
+"""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING
 
 from videostat.sandbox.dialect import Dialect, Limit, Refusal, Route
-from videostat.sandbox.exchange import in_json
-from videostat.sandbox.jobs import Kind, Stage, progress
+from videostat.sandbox.exchange import reply_json, to_iso
+from videostat.sandbox.jobs import Kind, Stage, compute_progress
+from videostat.sandbox.videos import choose_clip
 
 if TYPE_CHECKING:
     from videostat.sandbox.dialect import Call
@@ -37,56 +42,54 @@ _STATUS = {
     Stage.FAILED: ("failed", "Video generation failed"),
 }
 
-
-def _iso(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+_to_iso = partial(to_iso, timespec="milliseconds")
 
 
 def _reply(call: Call, http: int, value: object, **more: str) -> Reply:
-    limits = {"X-RateLimit-Remaining": str(call.quota.remaining), "X-RateLimit-Reset": _iso(call.quota.reset_at)}
-    return in_json(http, value, limits | more)
+    limits = {"X-RateLimit-Remaining": str(call.quota.remaining), "X-RateLimit-Reset": _to_iso(call.quota.reset_at)}
+    return reply_json(http, value, limits | more)
 
 
-def _error(call: Call, http: int, code: str, message: str) -> Reply:
+def _reply_error(call: Call, http: int, code: str, message: str) -> Reply:
     return _reply(call, http, {"success": False, "message": message, "code": code, "details": {}})
 
 
 def _refuse(refusal: Refusal, call: Call) -> Reply:
     if refusal is not Refusal.RATE_LIMITED:
-        return _error(call, *_REFUSALS[refusal])
-    details = {"resetAt": _iso(call.quota.reset_at)}
+        return _reply_error(call, *_REFUSALS[refusal])
+    details = {"resetAt": _to_iso(call.quota.reset_at)}
     body = {"success": False, "message": "Rate limit exceeded", "code": "RATE_LIMITED", "details": details}
     seconds = ceil((call.quota.reset_at - call.now).total_seconds())
     return _reply(call, 429, body, **{"Retry-After": str(seconds)})
 
 
-def _status(job: Job, call: Call) -> Reply:
+def _show_status(job: Job, call: Call) -> Reply:
     if not _PROJECT_ID.fullmatch(job.id):
-        return _error(call, 400, "INVALID_PROJECT_ID", "Invalid project id")
-    stage = progress(job, call.now).stage
+        return _reply_error(call, 400, "INVALID_PROJECT_ID", "Invalid project id")
+    stage = compute_progress(job, call.now).stage
     status, message = _STATUS[stage]
-    data = {"status": status, "message": message, "createdAt": _iso(job.submitted_at)}
+    data = {"status": status, "message": message, "createdAt": _to_iso(job.submitted_at)}
     if stage is not Stage.QUEUED:
-        data["updatedAt"] = _iso(job.ended_at if stage.is_end else call.now)
+        data["updatedAt"] = _to_iso(job.ended_at if stage.is_end else call.now)
     if stage is Stage.DONE and "novideo" not in job.words:
-        data["outputKey"] = f"outputs/{job.id}/{call.videos.clip(job).file}"
+        data["outputKey"] = f"outputs/{job.id}/{choose_clip(job.id).file}"
     if stage is Stage.FAILED:
         data["error"] = "The footage could not be rendered"
     return _reply(call, 200, data)
 
 
-def _download(job: Job, call: Call) -> Reply:
-    status, _ = _STATUS[progress(job, call.now).stage]
+def _show_url(job: Job, call: Call) -> Reply:
+    status, _ = _STATUS[compute_progress(job, call.now).stage]
     if status != "completed":
-        return _error(call, 400, "VIDEO_NOT_READY", f"Video is not ready. Current status: {status}")
+        return _reply_error(call, 400, "VIDEO_NOT_READY", f"Video is not ready. Current status: {status}")
     if "expired" in job.words:
-        return _error(call, 404, "OUTPUT_NOT_FOUND", "Video output not found")
-    url = None if "novideo" in job.words else call.videos.s3_url(job, call.now)
-    expires_at = _iso(call.now + timedelta(seconds=call.videos.lifetime))
+        return _reply_error(call, 404, "OUTPUT_NOT_FOUND", "Video output not found")
+    url = None if "novideo" in job.words else call.videos.make_s3_url(job, call.now)
+    expires_at = _to_iso(call.now + timedelta(seconds=call.videos.lifetime))
     return _reply(call, 200, {"success": True, "downloadUrl": url, "expiresAt": expires_at})
 
 
-def _created(job: Job, call: Call) -> Reply:
+def _confirm(job: Job, call: Call) -> Reply:
     return _reply(call, 200, {"success": True, "projectId": job.id, "message": "Video generation started"})
 
 
@@ -99,8 +102,8 @@ REELBOT = Dialect(
     limit=_STATUS_LIMIT,
     refuse=_refuse,
     routes=(
-        Route(method="GET", path="/api/v1/video/status/{id}", kind=REEL, answer=_status, limit=_STATUS_LIMIT),
-        Route(method="GET", path="/api/v1/video/download/{id}", kind=REEL, answer=_download, limit=_DOWNLOAD_LIMIT),
-        Route(method="POST", path="/api/v1/video/generate", kind=REEL, answer=_created, limit=_STATUS_LIMIT),
+        Route(method="GET", path="/api/v1/video/status/{id}", kind=REEL, answer=_show_status, limit=_STATUS_LIMIT),
+        Route(method="GET", path="/api/v1/video/download/{id}", kind=REEL, answer=_show_url, limit=_DOWNLOAD_LIMIT),
+        Route(method="POST", path="/api/v1/video/generate", kind=REEL, answer=_confirm, limit=_STATUS_LIMIT),
     ),
 )

@@ -1,4 +1,4 @@
-"""The sockets: requests in, replies out, cut or slow where the reply says so."""
+"""The HTTP server. It sends a reply slowly, or cuts it, if the reply says so."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
-from videostat.sandbox.exchange import Request, page
+from videostat.sandbox.exchange import Request, reply_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from videostat.sandbox.exchange import Reply
 
 _MAX_BODY = 1 << 20
-_REMEMBERED = 10_000
+_KEPT = 10_000
 
 
 class Server(ThreadingHTTPServer):
-    """On loopback; `requests` and `errors` are the latest ones, `answer` is called from many threads."""
+    """A server on loopback that keeps its latest requests and errors. It calls `answer` from many threads."""
 
     daemon_threads = True
     block_on_close = False
@@ -35,31 +35,34 @@ class Server(ThreadingHTTPServer):
     def __init__(self, port: int, clock: Clock, answer: Callable[[Request], Reply]) -> None:
         self.clock = clock
         self.answer = answer
-        self.requests: deque[Request] = deque(maxlen=_REMEMBERED)
-        self.errors: deque[BaseException] = deque(maxlen=_REMEMBERED)
+        self.requests: deque[Request] = deque(maxlen=_KEPT)
+        self.errors: deque[BaseException] = deque(maxlen=_KEPT)
         self._connections: set[socket.socket] = set()
         super().__init__(("127.0.0.1", port), _Handler)
 
     def server_bind(self) -> None:
-        # HTTPServer also asks the name service for our own name, which can take seconds.
+        """Bind the socket without asking for this machine's name, which can take seconds."""
         TCPServer.server_bind(self)
         self.server_port = self.socket.getsockname()[1]
 
     def process_request(self, request: Any, client_address: Any) -> None:
+        """Remember the connection, then handle it."""
         self._connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
+        """Close the connection and forget it."""
         self._connections.discard(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base class's signature
+        """Keep an error of the sandbox. A connection that the client has closed is not kept."""
         error = sys.exception()
-        # A client that goes away is no error of ours.
         if error and not isinstance(error, OSError):
             self.errors.append(error)
 
     def server_close(self) -> None:
+        """Close the server and all its connections."""
         super().server_close()
         for connection in list(self._connections):
             with suppress(OSError):
@@ -71,16 +74,17 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "videostat-sandbox"
     sys_version = ""
-    # Seconds an idle connection is kept; headers and body leave in one piece, without Nagle's delay.
-    timeout = 60
+    timeout = 60  # seconds until an idle connection is closed
+    # Send headers and body in one piece, without waiting for more.
     wbufsize = -1
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        body = self._body()
+        """Answer a request."""
+        body = self._read_body()
         if body is None:
             self.close_connection = True
-            self._send(page(413, "Content Too Large"))
+            self._send(reply_page(413, "Content Too Large"))
             return
         path, _, query = self.path.partition("?")
         request = Request(
@@ -97,10 +101,11 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815 - the base class looks for these names
     do_POST = do_GET  # noqa: N815
 
-    def _body(self) -> bytes | None:
+    def _read_body(self) -> bytes | None:
+        """Read the body. Return None if it is too long or has no plain Content-Length."""
         length = self.headers.get("Content-Length", "0")
-        is_plain = re.fullmatch(r"[0-9]{1,9}", length) and "Transfer-Encoding" not in self.headers
-        return self.rfile.read(int(length)) if is_plain and int(length) <= _MAX_BODY else None
+        is_valid = re.fullmatch(r"[0-9]{1,9}", length) and "Transfer-Encoding" not in self.headers
+        return self.rfile.read(int(length)) if is_valid and int(length) <= _MAX_BODY else None
 
     def _send(self, reply: Reply) -> None:
         self.send_response(reply.status)
@@ -127,7 +132,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.clock.sleep(piece / bytes_per_second)
 
     def date_time_string(self, timestamp: float | None = None) -> str:  # noqa: ARG002 - the base class's signature
+        """Write the Date header in the sandbox's time."""
         return format_datetime(self.server.clock.now(), usegmt=True)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's signature
-        """The sandbox is silent."""
+        """Write no log."""

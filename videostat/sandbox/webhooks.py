@@ -1,6 +1,7 @@
-"""Deliver webhooks as JoggAI does: signed, and sent again 5 s later where they are not taken, three times.
+"""Send webhooks as JoggAI does.
 
-A job's id says what becomes of its delivery, as it says what becomes of the job: see jobs.py.
+They are signed. A webhook that gets no 2xx answer is sent again, up to three times, every 5 seconds. Words in a job's
+id change its webhooks: see jobs.py.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 from videostat.errors import VideostatError
 from videostat.hooks.delivery import sign
 from videostat.polling.agenda import Agenda
-from videostat.sandbox.jogg import announcement
+from videostat.sandbox.jogg import make_announcement
 from videostat.transport import Transport
 
 if TYPE_CHECKING:
@@ -29,19 +30,19 @@ if TYPE_CHECKING:
     from videostat.sandbox.jobs import Job
     from videostat.sandbox.videos import Videos
 
-SECRET = "whsec_sandbox-0001"  # noqa: S105 - everybody may know it
+SECRET = "whsec_sandbox-0001"  # noqa: S105 - not a real secret
 RETRIES = 3
 BETWEEN_ATTEMPTS = timedelta(seconds=5)
 LATE = timedelta(seconds=20)
-EARLY = 0.3  # of the job's time
+EARLY = 0.3  # of the job's duration
 
 _FORGERS_SECRET = "whsec_nobody-knows"  # noqa: S105
-_REMEMBERED = 10_000
+_KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Delivery:
-    """One POST of JSON; `failures`: how often it was not taken before."""
+    """A webhook to send. `failures` counts the earlier attempts."""
 
     url: str
     content: Mapping[str, Any]
@@ -51,15 +52,15 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """What became of a delivery: the answer's status, None if there was none."""
+    """A webhook that was sent. `status` is the HTTP status of the answer, None if there was no answer."""
 
     at: datetime
     delivery: Delivery
     status: int | None
 
 
-def deliveries(job: Job, content: Mapping[str, Any], url: str) -> Iterator[tuple[datetime, Delivery]]:
-    """Yield what is sent about a job, and when."""
+def plan_deliveries(job: Job, content: Mapping[str, Any], url: str) -> Iterator[tuple[datetime, Delivery]]:
+    """Yield each delivery for a job, with its time."""
     if "early" in job.words:
         yield job.submitted_at + EARLY * job.duration, Delivery(url, content, _FORGERS_SECRET)
     if job.words.isdisjoint({"lost", "stuck"}):
@@ -69,26 +70,27 @@ def deliveries(job: Job, content: Mapping[str, Any], url: str) -> Iterator[tuple
 
 @dataclass(slots=True)
 class Webhooks:
-    """Announces jobs to `url`, where one is given, and to those that a job brings itself."""
+    """The sender of webhooks. It sends them to `url`, if there is one, and to the URLs of the job."""
 
     clock: Clock
     videos: Videos
     url: str | None = None
-    posted: deque[Posted] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    posted: deque[Posted] = field(default_factory=lambda: deque(maxlen=_KEPT))
     _inbox: SimpleQueue[tuple[datetime, Delivery] | None] = field(default_factory=SimpleQueue)
     _thread: Thread | None = None
     _is_over: bool = False
 
     def announce(self, job: Job, urls: Iterable[str] = ()) -> None:
-        """Send what the service says about a job, each thing at its time; nothing about what is over already."""
-        content = announcement(job, self.videos)
+        """Plan the webhooks of a job. Skip a job that has ended, and a service without webhooks."""
+        content = make_announcement(job, self.videos)
         if content is None or job.ended_at < self.clock.now():
             return
         for url in dict.fromkeys([*([self.url] if self.url else []), *urls]):
-            for item in deliveries(job, content, url):
+            for item in plan_deliveries(job, content, url):
                 self._put(item)
 
     def stop(self) -> None:
+        """Stop sending webhooks."""
         self._is_over = True
         self._inbox.put(None)
         if self._thread:
@@ -120,14 +122,14 @@ class Webhooks:
             "X-Webhook-Signature": sign(delivery.secret, body),
         }
         status = None
-        with suppress(VideostatError, ValueError):  # what cannot be reached, and what is no address
+        with suppress(VideostatError, ValueError):  # no answer, or not a valid URL
             parts = urlsplit(delivery.url)
             site, target = f"{parts.scheme}://{parts.netloc}", urlunsplit(("", "", parts.path, parts.query, ""))
-            # One of its own: the signature, which is another each time, is for it an account's key.
+            # A new Transport, because it takes the signature, which is different each time, for an account's key.
             transport = Transport(self.clock.now)
             status = transport.ask("POST", site, target, headers, body=delivery.content).status
         now = self.clock.now()
         self.posted.append(Posted(now, delivery, status))
-        is_taken = status in range(200, 300)
-        if not is_taken and delivery.failures < RETRIES:
+        is_accepted = status in range(200, 300)
+        if not is_accepted and delivery.failures < RETRIES:
             self._put((now + BETWEEN_ATTEMPTS, replace(delivery, failures=delivery.failures + 1)))
