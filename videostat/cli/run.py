@@ -23,7 +23,7 @@ from videostat.render.jsonlines import JsonLines
 from videostat.render.log import ErrorsOnly
 from videostat.render.messages import say
 from videostat.render.notices import Notices
-from videostat.render.text import clean, number_of_jobs
+from videostat.render.text import clean_text, number_of_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -190,7 +190,7 @@ class Run:
         if self.execution and (printed := self.execution.output.pop(ref, b"")):
             # It may well repeat a service's text.
             lines = printed.decode(errors="replace").splitlines()
-            self.view.show_output([clean(line, longest=None) for line in lines])
+            self.view.show_output([clean_text(line, longest=None) for line in lines])
 
     def _account(self, ref: JobRef) -> Account:
         return self.session.client.account(ref.provider)

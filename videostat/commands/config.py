@@ -235,7 +235,7 @@ def _describe(this: "Session", account: str | None, *, as_json: bool) -> ExitCod
     from videostat.cli.run import worst_exit_code
     from videostat.render.answers import json_text
     from videostat.render.tables import show_lines
-    from videostat.render.text import clean
+    from videostat.render.text import clean_text
 
     settings = this.settings
     groups = dict.fromkeys(map(settings.key_group, [account] if account else settings.names()))
@@ -245,7 +245,7 @@ def _describe(this: "Session", account: str | None, *, as_json: bool) -> ExitCod
         return worst_exit_code(codes)
     lines = []
     for section, values in facts.items():
-        lines += [section, *(f"  {name}: {clean(_said(value), longest=None)}" for name, value in values.items())]
+        lines += [section, *(f"  {name}: {clean_text(_said(value), longest=None)}" for name, value in values.items())]
     show_lines(lines)
     return worst_exit_code(codes)
 

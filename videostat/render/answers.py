@@ -16,7 +16,7 @@ from videostat.models import FIELDS, SAVING_FIELDS, to_json
 from videostat.render.card import print_card
 from videostat.render.columns import LEAST, fit_columns, linked, print_columns, print_line
 from videostat.render.messages import complain, reason, silence
-from videostat.render.text import COLOURS, ago, clean, length, place, size
+from videostat.render.text import COLOURS, ago, clean_text, length, place, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -72,7 +72,7 @@ def tab_line(job: Job) -> str:
 def bare_video(job: Job) -> str | None:
     """Return the files that a job's videos were saved to, one a line, else its URL; whole."""
     videos = map(str, job.saved.files) if job.saved else filter(None, [job.video_url])
-    return "\n".join(clean(video, longest=None) for video in videos) or None
+    return "\n".join(clean_text(video, longest=None) for video in videos) or None
 
 
 def bare_state(job: Job) -> str:
@@ -140,7 +140,7 @@ class Answers:
             if job.problem:
                 self._hinted.add(job.problem)
         if job.video_url and not job.saved and not isinstance(job.problem, Stopped):
-            url = linked(clean(job.video_url, longest=None), job.video_url)
+            url = linked(clean_text(job.video_url, longest=None), job.video_url)
             print_line([name, url] if name else [url], [])
 
 
@@ -187,7 +187,7 @@ def _file(job: Job) -> Cell:
 
 
 def _why(job: Job) -> str:
-    code = f" (code {clean(job.error_code)})" if job.error_code and job.problem is None else ""
+    code = f" (code {clean_text(job.error_code)})" if job.error_code and job.problem is None else ""
     return reason(job) + code
 
 
@@ -202,6 +202,6 @@ def _row(job: Job, now: datetime) -> list[Cell]:
         "" if job.progress is None or job.state.is_terminal else f"{job.progress:.0f}%",
         "" if job.duration is None else length(job.duration),
         "" if job.created_at is None else ago(job.created_at, now),
-        clean(job.title or "", longest=60),
+        clean_text(job.title or "", longest=60),
         _why(job),
     ]

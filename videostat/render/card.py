@@ -8,7 +8,7 @@ from videostat.clock import format_duration
 from videostat.errors import Stopped
 from videostat.render.columns import linked, print_line
 from videostat.render.messages import complain, reason
-from videostat.render.text import COLOURS, clean, length, moment, place, size
+from videostat.render.text import COLOURS, clean_text, length, moment, place, size
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,20 +35,20 @@ def _fields(job: Job, now: datetime) -> dict[str, Cell | None]:
     """What is shown by which name, in this order; None and empty cells are left out."""
     word = job.status if job.status and job.status.lower() != job.state else None
     return {
-        "state": (job.state + (f" ({clean(word, longest=80)})" if word else ""), COLOURS[job.state]),
+        "state": (job.state + (f" ({clean_text(word, longest=80)})" if word else ""), COLOURS[job.state]),
         "progress": None if job.progress is None or job.state.is_terminal else f"{job.progress:.0f}%",
         "time left": None if job.estimated_time is None or job.state.is_terminal else _about(job.estimated_time),
-        "message": None if job.state.is_terminal else clean(job.message or ""),
-        "title": clean(job.title or ""),
+        "message": None if job.state.is_terminal else clean_text(job.message or ""),
+        "title": clean_text(job.title or ""),
         "length": None if job.duration is None else length(job.duration),
-        "resolution": clean(job.resolution or ""),
+        "resolution": clean_text(job.resolution or ""),
         "credits": None if job.credits is None else f"{job.credits:g}",
         "created": _when(job.created_at, now),
         "started": _when(job.started_at, now),
         "completed": _when(job.completed_at, now),
         "kept until": _when(job.kept_until, now),
         "error": _error(job),
-        "code": clean((job.problem.code if job.problem else job.error_code) or ""),
+        "code": clean_text((job.problem.code if job.problem else job.error_code) or ""),
         "thumbnail": _address(job.thumbnail_url),
         "URL": None if job.saved or isinstance(job.problem, Stopped) else _address(job.video_url),
         "URL until": None if job.saved or not job.video_url else _when(job.expires_at, now),
@@ -75,4 +75,4 @@ def _about(seconds: float) -> str:
 
 
 def _address(url: str | None) -> Cell | None:
-    return linked(clean(url, longest=None), url) if url else None
+    return linked(clean_text(url, longest=None), url) if url else None

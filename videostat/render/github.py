@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from videostat.errors import ExitCode, Stopped, TimedOut
 from videostat.models import State
 from videostat.render.messages import complaint
-from videostat.render.text import clean
+from videostat.render.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -78,7 +78,7 @@ def _wrong(job: Job) -> str:
 
 
 def _cell(text: str) -> str:
-    return _public(clean(text, longest=LONGEST)).translate(_MARKDOWN)
+    return _public(clean_text(text, longest=LONGEST)).translate(_MARKDOWN)
 
 
 def _public(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from videostat.clock import format_duration, to_local
 from videostat.errors import ExitCode, KeyRefused, OutOfCredit, RateLimited, Stopped
 from videostat.models import State
-from videostat.render.text import clean
+from videostat.render.text import clean_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -73,8 +73,8 @@ def silence(stream: TextIO) -> None:
 
 def error_lines(error: VideostatError, about: str = "") -> list[str]:
     """`videostat: …`, and below it what to type."""
-    first = f"videostat: {clean(about)}{': ' if about else ''}{clean(str(error))}"
-    return [first, f"  {clean(error.hint)}"] if error.hint else [first]
+    first = f"videostat: {clean_text(about)}{': ' if about else ''}{clean_text(str(error))}"
+    return [first, f"  {clean_text(error.hint)}"] if error.hint else [first]
 
 
 class Complaint(NamedTuple):
@@ -99,7 +99,7 @@ def complain(job: Job) -> Complaint | None:
     if problem:
         is_accounts = isinstance(problem, KeyRefused | OutOfCredit | RateLimited) and not problem.about_job
         about = job.ref.provider if is_accounts else str(job.ref)
-        return Complaint(clean(about), clean(str(problem)), problem.hint and clean(problem.hint))
+        return Complaint(clean_text(about), clean_text(str(problem)), problem.hint and clean_text(problem.hint))
     if job.state is State.FAILED:
         return Complaint(str(job.ref), f"failed: {why_failed(job)}", joint=" ")
     if job.exit_code is ExitCode.NOT_SAVED and not job.needs_url:
@@ -116,8 +116,8 @@ def complaint(job: Job) -> list[str]:
 
 def why_failed(job: Job) -> str:
     """The service's own reason, and its code."""
-    code = f" (code {clean(job.error_code)})" if job.error_code else ""
-    return clean(job.error or "the service does not say why") + code
+    code = f" (code {clean_text(job.error_code)})" if job.error_code else ""
+    return clean_text(job.error or "the service does not say why") + code
 
 
 def reason(job: Job) -> str:
@@ -125,17 +125,17 @@ def reason(job: Job) -> str:
     if job.exit_code is ExitCode.OK:
         return ""
     if isinstance(job.problem, Stopped):
-        return f"not saved: {job.problem}" if job.state is State.SUCCEEDED else clean(job.message or "")
+        return f"not saved: {job.problem}" if job.state is State.SUCCEEDED else clean_text(job.message or "")
     if job.problem is None and job.state is State.SUCCEEDED:
         return "the service gives no address for its video"
-    return clean(str(job.problem or job.error or job.message or ""))
+    return clean_text(str(job.problem or job.error or job.message or ""))
 
 
 def trouble(job: Job, now: datetime) -> tuple[str, str] | None:
     """What keeps a job that goes on from being answered; and its end: asking again, or until when it pauses."""
     if not job.problem or job.ended:
         return None
-    sentence, again = clean(str(job.problem), longest=160), job.asked_again_at
+    sentence, again = clean_text(str(job.problem), longest=160), job.asked_again_at
     if isinstance(job.problem, RateLimited) and again and again > now:
         left = (again - now).total_seconds()
         at = f"{to_local(again):%H:%M}" if left >= 60 else f"{to_local(again):%H:%M:%S}"  # noqa: PLR2004 - a minute
@@ -146,4 +146,4 @@ def trouble(job: Job, now: datetime) -> tuple[str, str] | None:
 def message(job: Job) -> str:
     """The service's message about a job, after its status where that is a word we do not know."""
     said = (job.status if job.state is State.UNKNOWN else None, job.message)
-    return ": ".join(clean(text, longest=160) for text in said if text)
+    return ": ".join(clean_text(text, longest=160) for text in said if text)

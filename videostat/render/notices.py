@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from videostat.models import State
-from videostat.render.text import clean
+from videostat.render.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,13 +36,13 @@ class Notices:
         word = job.ref.provider, job.status
         if job.state is State.UNKNOWN and job.status and word not in self._words:
             self._words.add(word)
-            status = clean(job.status, longest=80)
+            status = clean_text(job.status, longest=80)
             waiting = ": still waiting" if self.waits else ""
             yield f"{job.ref}: {job.ref.provider} reports a status it does not document, '{status}'{waiting}"
         hint = job.problem and not job.ended and job.problem.hint
         if job.problem and hint and (job.ref.provider, hint) not in self._words:
             self._words.add((job.ref.provider, hint))
-            yield f"{job.ref}: {clean(str(job.problem), longest=160)}. {clean(hint)}"
+            yield f"{job.ref}: {clean_text(str(job.problem), longest=160)}. {clean_text(hint)}"
         if job.ended:
             self._changed.pop(job.ref, None)
             self._stalled.discard(job.ref)

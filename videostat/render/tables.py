@@ -11,7 +11,7 @@ from videostat.render.columns import linked, plain, print_columns
 from videostat.render.cursor import TO_LINE_END
 from videostat.render.log import is_screen
 from videostat.render.messages import reason, say, tell
-from videostat.render.text import COLOURS, ago, clean, length, place, size
+from videostat.render.text import COLOURS, ago, clean_text, length, place, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     if not sys.stdout.isatty():
         with output():
             for row in rows:
-                print("\t".join(clean(plain(cell), longest=None) for cell in row))
+                print("\t".join(clean_text(plain(cell), longest=None) for cell in row))
         return
     with output():
         print_columns(headers, [[_short(cell) for cell in row] for row in rows])
@@ -60,7 +60,7 @@ def listed_row(job: Job, retention: Mapping[State, timedelta], now: datetime) ->
     return [
         job.ref.id,
         (job.state, COLOURS[job.state]),
-        clean(job.title or "", longest=60),
+        clean_text(job.title or "", longest=60),
         "" if job.duration is None else length(job.duration),
         ago(job.created_at, now) if job.created_at else "",
         _days_left(job, retention, now),
@@ -87,7 +87,7 @@ def seen_row(seen: Seen, now: datetime) -> list[Cell]:
         (job.state, COLOURS[job.state]),
         ago(seen.last_seen, now),
         size(job.saved.bytes) if job.saved else "",
-        linked(place(job.saved.file), job.saved.file) if job.saved else clean(job.error or ""),
+        linked(place(job.saved.file), job.saved.file) if job.saved else clean_text(job.error or ""),
     ]
 
 

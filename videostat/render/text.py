@@ -37,7 +37,7 @@ _LONGEST = 500
 _COMMANDS = re.compile(r"##(?=[\w.-]*\[)|^\s*::")
 
 
-def clean(foreign: str, *, longest: int | None = _LONGEST) -> str:
+def clean_text(foreign: str, *, longest: int | None = _LONGEST) -> str:
     r"""Text from a server, on one line, what is invisible written out, as in \u202e; `longest` in characters.
 
     Written out are control characters (C0, DEL, C1), line ends, bidirectional and zero-width formatting, lone
@@ -102,8 +102,8 @@ def place(path: Path) -> str:
             continue
         if path.is_absolute() and path.is_relative_to(folder):
             path_there = path.relative_to(folder)
-            return clean(f"{prefix}{path_there}", longest=None)
-    return clean(str(path), longest=None)
+            return clean_text(f"{prefix}{path_there}", longest=None)
+    return clean_text(str(path), longest=None)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
