@@ -16,7 +16,7 @@ from videostat.history import default_path
 from videostat.private import is_without_home, write_private_file
 from videostat.render.ending import kept
 from videostat.render.messages import say
-from videostat.render.text import number_of_jobs
+from videostat.render.text import format_job_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,7 +85,7 @@ def print_resume_hint(jobs: Iterable[Job], context: typer.Context, source: Path 
         f"{go} on at the service": len(running),
         "succeeded, but not fully processed yet": len(stopped) - len(running),
     }
-    said = ", ".join(f"{number_of_jobs(count)} {what}" for what, count in left.items() if count)
+    said = ", ".join(f"{format_job_count(count)} {what}" for what, count in left.items() if count)
     say(f"videostat: {reason}; {said}. To go on:")
     say(f"  {resume_command(context, (job.ref for job in stopped), source)}")
 

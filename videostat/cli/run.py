@@ -23,7 +23,7 @@ from videostat.render.jsonlines import JsonLines
 from videostat.render.log import ErrorsOnly
 from videostat.render.messages import say
 from videostat.render.notices import Notices
-from videostat.render.text import clean_text, number_of_jobs
+from videostat.render.text import clean_text, format_job_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -80,7 +80,7 @@ def tell_recalled(jobs: Iterable[Job], began: datetime) -> None:
     """Say which jobs were answered from the history, as they were seen before the command began."""
     recalled = [job for job in jobs if job.seen_at and job.seen_at < began and job.problem is None]
     if recalled:
-        which = str(recalled[0].ref) if len(recalled) == 1 else number_of_jobs(len(recalled))
+        which = str(recalled[0].ref) if len(recalled) == 1 else format_job_count(len(recalled))
         seconds = max(age(job, began) for job in recalled)
         say(f"videostat: {which}: seen {seconds:.0f}s ago, and not asked again so soon (--no-history asks)")
 

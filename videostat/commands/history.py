@@ -116,7 +116,7 @@ def forget(
     from videostat.config import load
     from videostat.history import History, default_path
     from videostat.render.messages import say
-    from videostat.render.text import number_of_jobs
+    from videostat.render.text import format_job_count
 
     if [bool(jobs), older_than is not None, everything].count(True) != 1:
         raise UsageError(
@@ -128,7 +128,7 @@ def forget(
     with closing(History(default_path(), warn=say)) as remembered:
         known = remembered.forget(refs)
         count = len(known) if jobs else remembered.forget_before(before)
-    say(f"Forgotten: {number_of_jobs(count)}." if count else "Nothing was forgotten.")
+    say(f"Forgotten: {format_job_count(count)}." if count else "Nothing was forgotten.")
     if unknown := [ref for ref in refs if ref not in {*known}]:
         raise UsageError(f"not in the history: {as_arguments(unknown)}", hint="See videostat history --all")
     return ExitCode.OK

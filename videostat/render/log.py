@@ -12,7 +12,7 @@ from videostat.clock import format_duration, to_local
 from videostat.models import State
 from videostat.render.board import Board, tally
 from videostat.render.messages import complaint, message, say, trouble, why_failed
-from videostat.render.text import in_ci, is_terminal, number_of_jobs, place, size
+from videostat.render.text import format_job_count, in_ci, is_terminal, place, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -114,7 +114,7 @@ class Log(ErrorsOnly):
             when = to_local(self._clock.now() + timedelta(seconds=timeout))
             day = "" if timeout < 86400 else f"{when:%Y-%m-%d }"  # noqa: PLR2004 - a day
             until = f", until {day}{when:%H:%M} ({format_duration(timeout)})"
-        Log.note(self, f"{self._board.work.doing} {number_of_jobs(len(self._board.jobs))}{until}")
+        Log.note(self, f"{self._board.work.doing} {format_job_count(len(self._board.jobs))}{until}")
         return self
 
     def update(self, job: Job) -> None:
@@ -168,9 +168,11 @@ class Log(ErrorsOnly):
         board.read_transfers()
         passed, count = format_duration(board.passed()), len(board.jobs)
         if count > NAMED:
-            Log.note(self, f"still {board.work.doing} {number_of_jobs(count)}, for {passed} now: {tally(board.words)}")
+            Log.note(
+                self, f"still {board.work.doing} {format_job_count(count)}, for {passed} now: {tally(board.words)}"
+            )
             return
-        Log.note(self, f"still {board.work.doing} {number_of_jobs(count)}, for {passed} now")
+        Log.note(self, f"still {board.work.doing} {format_job_count(count)}, for {passed} now")
         for job in board.jobs.values():
             Log.note(self, f"{job.ref}: {board.row(job)}")
 

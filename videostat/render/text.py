@@ -60,7 +60,7 @@ def _visible(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
-def number_of_jobs(count: int) -> str:
+def format_job_count(count: int) -> str:
     """So many of them: 1 job, 2 jobs."""
     return f"{count:,} job" + ("" if count == 1 else "s")
 
