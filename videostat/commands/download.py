@@ -78,13 +78,13 @@ def download(
     from videostat.cli.save import plan_saving
     from videostat.cli.session import session
     from videostat.polling.options import ATTEMPTS, PollOptions
-    from videostat.render.answers import Answers, bare_video, choose_line, json_names
+    from videostat.render.answers import Answers, bare_video, choose_line, list_json_fields
     from videostat.render.board import Work
     from videostat.render.messages import say
     from videostat.render.views import view
 
     check_progress(progress, quiet=quiet, debug=debug)
-    names = choose_fields(fields, json_names(saving=True))
+    names = choose_fields(fields, list_json_fields(saving=True))
     execution = parse_execution(execute, saving=True) if execute is not None else None
     choice = Choice(missing=missing, provider=provider, state=state, since=since)
     with session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:

@@ -49,11 +49,11 @@ def history(
     from videostat.cli.options import choose_fields, read_duration
     from videostat.config import load
     from videostat.history import History, Which, default_path
-    from videostat.render.answers import bare_id, choose_line, json_names
+    from videostat.render.answers import bare_id, choose_line, list_json_fields
     from videostat.render.messages import say
     from videostat.render.tables import SEEN, seen_row, show_lines, show_table, tell_left_out
 
-    names = choose_fields(fields, json_names(saving=True))
+    names = choose_fields(fields, list_json_fields(saving=True))
     now = datetime.now(UTC)
     after = now - timedelta(seconds=read_duration(since)) if since is not None else None
     with closing(History(default_path(), warn=say)) as remembered:

@@ -56,12 +56,12 @@ def status(
     from videostat.cli.session import session
     from videostat.models import Job
     from videostat.polling.options import ATTEMPTS, PollOptions
-    from videostat.render.answers import Answers, bare_state, choose_line, json_names
+    from videostat.render.answers import Answers, bare_state, choose_line, list_json_fields
     from videostat.render.board import Work
     from videostat.render.log import ErrorsOnly
     from videostat.render.views import glance
 
-    names = choose_fields(fields, json_names())
+    names = choose_fields(fields, list_json_fields())
     choice = Choice(unfinished=unfinished, provider=provider, state=state, since=since)
     with session(config, keep=not no_history, debug=debug) as this:
         refs = resolve_jobs(this, context, jobs, source, choice, quiet=quiet)

@@ -41,7 +41,7 @@ def choose_line(
     return None if sys.stdout.isatty() else tab_line
 
 
-def json_names(*, saving: bool = False) -> list[str]:
+def list_json_fields(*, saving: bool = False) -> list[str]:
     """Return the names of the JSON fields, in their order."""
     return [field.name for field in (FIELDS + SAVING_FIELDS if saving else FIELDS)]
 
