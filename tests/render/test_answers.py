@@ -28,7 +28,7 @@ from videostat.errors import (
     UsageError,
 )
 from videostat.models import FIELDS, SAVING_FIELDS, Job, JobRef, Saved, State
-from videostat.render.answers import Answers, bare_state, bare_video, json_line, tab_line
+from videostat.render.answers import Answers, bare_state, bare_video, format_json, tab_line
 from videostat.render.columns import fit
 from videostat.render.ending import kept, summary
 from videostat.render.text import place
@@ -88,7 +88,7 @@ def on_terminal(
 
 @pytest.mark.parametrize(("saving", "names"), [(False, NAMES), (True, NAMES + SAVING_NAMES)])
 def test_json_has_every_field_in_order_and_null_for_what_is_unknown(saving: bool, names: list[str]) -> None:  # noqa: FBT001 - a parameter
-    fields = json.loads(json_line(Job(ref=REF), saving=saving))
+    fields = json.loads(format_json(Job(ref=REF), saving=saving))
     assert list(fields) == names
     assert {name for name, value in fields.items() if value is not None} == {
         *("provider", "id", "state", "exit_code", "retryable", "terminal", "hint", "extra")
@@ -99,7 +99,7 @@ def test_json_tells_all_that_is_known() -> None:
     job = replace(
         SAVED, title="Wellen 🌊", progress=100.0, thumbnail_url="https://t", resolution="1920x1080", credits=1.5
     )
-    assert json.loads(json_line(job, saving=True)) == {
+    assert json.loads(format_json(job, saving=True)) == {
         **dict.fromkeys(NAMES),
         "provider": "jogg",
         "id": "proj_abc123",
@@ -137,13 +137,13 @@ def test_json_tells_all_that_is_known() -> None:
     ],
 )
 def test_json_says_what_went_wrong(job: Job, error: str | None, code: str | None, exit_code: int) -> None:
-    fields = json.loads(json_line(job))
+    fields = json.loads(format_json(job))
     assert (fields["error"], fields["error_code"], fields["exit_code"]) == (error, code, exit_code)
 
 
 @given(jobs)
 def test_any_job_is_one_ascii_line_of_json(job: Job) -> None:
-    line = json_line(job, saving=True)
+    line = format_json(job, saving=True)
     assert line.isascii()
     assert line.isprintable()
 
@@ -463,6 +463,6 @@ def test_each_of_several_videos_is_in_json_and_a_line_of_quiet() -> None:
     assert SAVED.saved
     job = replace(SAVED, saved=replace(SAVED.saved, more=(Path("videos/jogg-proj_abc123 (2).mp4"),)))
     files = ["videos/jogg-proj_abc123.mp4", "videos/jogg-proj_abc123 (2).mp4"]
-    assert json.loads(json_line(job))["files"] == files
+    assert json.loads(format_json(job))["files"] == files
     assert (bare_video(job) or "").splitlines() == files
     assert tab_line(job).split("\t")[3] == files[0]

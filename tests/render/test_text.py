@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from terminal import Terminal
 
 from videostat.models import Job, JobRef
-from videostat.render.answers import json_line
+from videostat.render.answers import format_json
 from videostat.render.text import ago, clean_text, size
 
 CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]
@@ -150,6 +150,6 @@ def test_commands_to_ci_agents_are_broken_up(foreign: str, shown: str) -> None:
 
 def test_in_json_they_are_broken_up_without_a_change() -> None:
     job = Job(ref=JobRef("jogg", "a"), title="##vso[task.complete] ### ##[x]")
-    line = json_line(job)
+    line = format_json(job)
     assert "##" not in line
     assert json.loads(line)["title"] == job.title

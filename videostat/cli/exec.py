@@ -11,7 +11,7 @@ from typing import Self
 
 from videostat.errors import ExecFailed, UsageError
 from videostat.models import Job, JobRef
-from videostat.render.answers import fields, json_line
+from videostat.render.answers import fields, format_json
 
 # What a job is called in JSON is what it is called here.
 FIELDS = fields(Job(ref=JobRef("provider", "id")), saving=True).keys()
@@ -37,7 +37,7 @@ class Execution:
 
     def execute(self, job: Job) -> Job:
         """Run the command for this job; raises ExecFailed."""
-        line = json_line(job, saving=True)
+        line = format_json(job, saving=True)
         values = {name: "" if value is None else value for name, value in fields(job, saving=True).items()}
         argv = [word.format_map(values) for word in self.words]
         # Files, not pipes: what the command leaves running in the background would hold a pipe open. Its stdout is no

@@ -35,7 +35,7 @@ def choose_line(
 ) -> Callable[[Job], T | str] | None:
     """Return how a job is written for programs; None on a terminal, where people read. `names`: of JSON fields."""
     if json or names is not None:
-        return partial(json_line, saving=saving, names=names)
+        return partial(format_json, saving=saving, names=names)
     if quiet:
         return bare
     return None if sys.stdout.isatty() else tab_line
@@ -46,7 +46,7 @@ def list_json_fields(*, saving: bool = False) -> list[str]:
     return [field.name for field in (FIELDS + SAVING_FIELDS if saving else FIELDS)]
 
 
-def json_line(job: Job, *, saving: bool = False, names: Sequence[str] | None = None) -> str:
+def format_json(job: Job, *, saving: bool = False, names: Sequence[str] | None = None) -> str:
     """Write a job as one JSON object in ASCII; `names` chooses fields and their order."""
     return json_text(fields(job, saving=saving), names)
 
