@@ -83,13 +83,13 @@ def show(*, json: Json = False, fields: Fields = None, config: Config = None) ->
     """
     from videostat.cli.options import choose_fields
     from videostat.config import load
-    from videostat.render.answers import json_text
+    from videostat.render.answers import format_json_values
     from videostat.render.tables import show_lines, show_table
 
     names = choose_fields(fields, SHOWN)
     records = [dict(zip(SHOWN, value, strict=True)) for value in load(config).values()]
     if json or names is not None:
-        show_lines(json_text(record, names) for record in records)
+        show_lines(format_json_values(record, names) for record in records)
     else:
         show_table([name.upper() for name in SHOWN], [[value or "" for value in each.values()] for each in records])
     return ExitCode.OK
@@ -196,7 +196,7 @@ def check(
     from videostat.cli.options import choose_fields
     from videostat.cli.run import worst_exit_code
     from videostat.cli.session import session
-    from videostat.render.answers import json_text
+    from videostat.render.answers import format_json_values
     from videostat.render.messages import error_lines, say
     from videostat.render.tables import show_lines
 
@@ -222,7 +222,7 @@ def check(
             codes.append(error.exit_code if error else ExitCode.OK)
             if json or names is not None:
                 values = (name, sources.get(name), error is None, error and str(error), error and error.hint, codes[-1])
-                show_lines([json_text(dict(zip(CHECKED, values, strict=True)), names)])
+                show_lines([format_json_values(dict(zip(CHECKED, values, strict=True)), names)])
             elif not error:
                 base_url = this.client.account(name).base_url
                 show_lines([f"{name}: the key from {sources[name]} works at {base_url}"])
@@ -233,7 +233,7 @@ def _describe(this: "Session", account: str | None, *, as_json: bool) -> ExitCod
     """Print the page that a bug report begins with."""
     from videostat.cli.report import describe
     from videostat.cli.run import worst_exit_code
-    from videostat.render.answers import json_text
+    from videostat.render.answers import format_json_values
     from videostat.render.tables import show_lines
     from videostat.render.text import clean_text
 
@@ -241,7 +241,7 @@ def _describe(this: "Session", account: str | None, *, as_json: bool) -> ExitCod
     groups = dict.fromkeys(map(settings.key_group, [account] if account else settings.names()))
     facts, codes = describe(this, [*groups])
     if as_json:
-        show_lines([json_text(facts)])
+        show_lines([format_json_values(facts)])
         return worst_exit_code(codes)
     lines = []
     for section, values in facts.items():

@@ -48,10 +48,10 @@ def list_json_fields(*, saving: bool = False) -> list[str]:
 
 def format_json(job: Job, *, saving: bool = False, names: Sequence[str] | None = None) -> str:
     """Write a job as one JSON object in ASCII; `names` chooses fields and their order."""
-    return json_text(fields(job, saving=saving), names)
+    return format_json_values(fields(job, saving=saving), names)
 
 
-def json_text(values: Mapping[str, object], names: Sequence[str] | None = None) -> str:
+def format_json_values(values: Mapping[str, object], names: Sequence[str] | None = None) -> str:
     """Write values as one JSON object in ASCII; `names` chooses fields and their order."""
     chosen = values if names is None else {name: values[name] for name in names}
     text = json.dumps({name: to_json(value) for name, value in chosen.items()}, allow_nan=False)
