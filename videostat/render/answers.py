@@ -48,7 +48,7 @@ def list_json_fields(*, saving: bool = False) -> list[str]:
 
 def format_json(job: Job, *, saving: bool = False, names: Sequence[str] | None = None) -> str:
     """Write a job as one JSON object in ASCII; `names` chooses fields and their order."""
-    return format_json_values(fields(job, saving=saving), names)
+    return format_json_values(collect_fields(job, saving=saving), names)
 
 
 def format_json_values(values: Mapping[str, object], names: Sequence[str] | None = None) -> str:
@@ -59,7 +59,7 @@ def format_json_values(values: Mapping[str, object], names: Sequence[str] | None
     return text.replace("##", "#\\u0023")
 
 
-def fields(job: Job, *, saving: bool = False) -> dict[str, object]:
+def collect_fields(job: Job, *, saving: bool = False) -> dict[str, object]:
     """Return the JSON fields of a job, always the same in the same order, None where nothing is known."""
     return {field.name: to_json(field.read(job)) for field in (FIELDS + SAVING_FIELDS if saving else FIELDS)}
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from videostat.errors import Retryable, Stopped
 from videostat.models import Job
-from videostat.render.answers import fields, format_json_values
+from videostat.render.answers import collect_fields, format_json_values
 from videostat.render.log import REPORT, ErrorsOnly
 from videostat.render.messages import tell
 
@@ -74,4 +74,4 @@ class JsonLines(ErrorsOnly):
         self._spoke = self.clock.monotonic()
         time = {"event": event, "time": self.clock.now()}
         for job in jobs:
-            tell(format_json_values({**time, **fields(job, saving=True), **changed}) + "\n")
+            tell(format_json_values({**time, **collect_fields(job, saving=True), **changed}) + "\n")
