@@ -28,7 +28,7 @@ from videostat.errors import (
     UsageError,
 )
 from videostat.models import FIELDS, SAVING_FIELDS, Job, JobRef, Saved, State
-from videostat.render.answers import Answers, bare_state, bare_video, format_json, tab_line
+from videostat.render.answers import Answers, bare_state, bare_video, format_json, format_tab_line
 from videostat.render.columns import fit
 from videostat.render.ending import kept, summary
 from videostat.render.text import place
@@ -167,7 +167,7 @@ def test_any_job_is_one_ascii_line_of_json(job: Job) -> None:
     ids=["a URL", "a file", "no video", "a hostile URL"],
 )
 def test_programs_are_told_in_tabbed_or_bare_lines(job: Job, tabbed: str, video: str | None, state: str) -> None:
-    assert tab_line(job) == f"jogg\tproj_abc123\t{state}\t{tabbed}"
+    assert format_tab_line(job) == f"jogg\tproj_abc123\t{state}\t{tabbed}"
     assert bare_video(job) == video
     assert bare_state(job) == state
 
@@ -446,7 +446,7 @@ def test_a_reader_that_has_gone_is_no_error_of_ours(monkeypatch: pytest.MonkeyPa
     with os.fdopen(writing, "w") as pipe:
         monkeypatch.setattr(sys, "stdout", pipe)
         with pytest.raises(OutputClosed):
-            answer(JOB, line=tab_line)
+            answer(JOB, line=format_tab_line)
         with Path(os.devnull).open("w") as nowhere:
             os.dup2(nowhere.fileno(), writing)
 
@@ -455,8 +455,8 @@ def test_a_full_disk_under_stdout_is_told_once_in_a_sentence(monkeypatch: pytest
     with Path("/dev/full").open("w") as full:
         monkeypatch.setattr(sys, "stdout", full)
         with pytest.raises(UsageError, match="cannot be written to stdout: No space left on device"):
-            answer(JOB, line=tab_line)
-        answer(JOB, line=tab_line)
+            answer(JOB, line=format_tab_line)
+        answer(JOB, line=format_tab_line)
 
 
 def test_each_of_several_videos_is_in_json_and_a_line_of_quiet() -> None:
@@ -465,4 +465,4 @@ def test_each_of_several_videos_is_in_json_and_a_line_of_quiet() -> None:
     files = ["videos/jogg-proj_abc123.mp4", "videos/jogg-proj_abc123 (2).mp4"]
     assert json.loads(format_json(job))["files"] == files
     assert (bare_video(job) or "").splitlines() == files
-    assert tab_line(job).split("\t")[3] == files[0]
+    assert format_tab_line(job).split("\t")[3] == files[0]

@@ -38,7 +38,7 @@ def choose_line(
         return partial(format_json, saving=saving, names=names)
     if quiet:
         return bare
-    return None if sys.stdout.isatty() else tab_line
+    return None if sys.stdout.isatty() else format_tab_line
 
 
 def list_json_fields(*, saving: bool = False) -> list[str]:
@@ -64,7 +64,7 @@ def collect_fields(job: Job, *, saving: bool = False) -> dict[str, object]:
     return {field.name: to_json(field.read(job)) for field in (FIELDS + SAVING_FIELDS if saving else FIELDS)}
 
 
-def tab_line(job: Job) -> str:
+def format_tab_line(job: Job) -> str:
     """Write provider, id, state and video URL, or the first file it was saved to, between tabs."""
     return "\t".join((job.ref.provider, job.ref.id, job.state, (bare_video(job) or "").partition("\n")[0]))
 
