@@ -28,7 +28,7 @@ from videostat.errors import (
     UsageError,
 )
 from videostat.models import FIELDS, SAVING_FIELDS, Job, JobRef, Saved, State
-from videostat.render.answers import Answers, bare_state, bare_video, format_json, format_tab_line
+from videostat.render.answers import Answers, bare_state, format_json, format_tab_line, format_video
 from videostat.render.columns import fit
 from videostat.render.ending import kept, summary
 from videostat.render.text import place
@@ -168,12 +168,12 @@ def test_any_job_is_one_ascii_line_of_json(job: Job) -> None:
 )
 def test_programs_are_told_in_tabbed_or_bare_lines(job: Job, tabbed: str, video: str | None, state: str) -> None:
     assert format_tab_line(job) == f"jogg\tproj_abc123\t{state}\t{tabbed}"
-    assert bare_video(job) == video
+    assert format_video(job) == video
     assert bare_state(job) == state
 
 
 def test_lines_are_written_at_once(capsys: pytest.CaptureFixture[str]) -> None:
-    answers = Answers(bare_video, lambda: EPOCH)
+    answers = Answers(format_video, lambda: EPOCH)
     answers.show(JOB)
     assert capsys.readouterr().out == f"{URL}\n"
     answers.show(RUNNING)
@@ -464,5 +464,5 @@ def test_each_of_several_videos_is_in_json_and_a_line_of_quiet() -> None:
     job = replace(SAVED, saved=replace(SAVED.saved, more=(Path("videos/jogg-proj_abc123 (2).mp4"),)))
     files = ["videos/jogg-proj_abc123.mp4", "videos/jogg-proj_abc123 (2).mp4"]
     assert json.loads(format_json(job))["files"] == files
-    assert (bare_video(job) or "").splitlines() == files
+    assert (format_video(job) or "").splitlines() == files
     assert format_tab_line(job).split("\t")[3] == files[0]

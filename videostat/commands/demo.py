@@ -36,7 +36,7 @@ def demo() -> ExitCode:
     from videostat.hooks.address import parse_address
     from videostat.models import JobRef
     from videostat.providers.reading import dig
-    from videostat.render.answers import Answers, bare_video, choose_line
+    from videostat.render.answers import Answers, choose_line, format_video
     from videostat.render.board import Work
     from videostat.render.log import is_screen
     from videostat.render.messages import say
@@ -62,7 +62,7 @@ def demo() -> ExitCode:
             say(f"JoggAI tells {hearing.url} when a video is ready; the others are polled.")
         options = wait_options(this, refs, None, None)
         saving = plan_saving(this, refs, output_dir=FOLDER)
-        line = choose_line(json=False, quiet=False, bare=bare_video)
+        line = choose_line(json=False, quiet=False, bare=format_video)
         work = Work(
             doing="waiting for",
             usual=usual_times(this, refs),

@@ -78,7 +78,7 @@ def download(
     from videostat.cli.save import plan_saving
     from videostat.cli.session import session
     from videostat.polling.options import ATTEMPTS, PollOptions
-    from videostat.render.answers import Answers, bare_video, choose_line, list_json_fields
+    from videostat.render.answers import Answers, choose_line, format_video, list_json_fields
     from videostat.render.board import Work
     from videostat.render.messages import say
     from videostat.render.views import view
@@ -91,7 +91,7 @@ def download(
         refs = resolve_jobs(this, context, jobs, source, choice, quiet=quiet)
         options = PollOptions(attempts=ATTEMPTS, parallel=parallel or this.settings.defaults.parallel)
         saving = plan_saving(this, refs, output_dir=output_dir, output=output, name=name, overwrite=overwrite)
-        line = choose_line(json=json, quiet=quiet, bare=bare_video, saving=True, names=names)
+        line = choose_line(json=json, quiet=quiet, bare=format_video, saving=True, names=names)
         work = Work(doing="saving", usual=usual_times(this, refs), timeout=options.timeout, transfers=saving.transfers)
         seen = view(
             work,

@@ -95,7 +95,7 @@ def wait(
     from videostat.cli.run import Run, usual_times, wait_options, worst_exit_code
     from videostat.cli.save import plan_saving
     from videostat.cli.session import session
-    from videostat.render.answers import Answers, bare_video, choose_line, list_json_fields
+    from videostat.render.answers import Answers, choose_line, format_video, list_json_fields
     from videostat.render.board import Work
     from videostat.render.views import view
 
@@ -124,7 +124,7 @@ def wait(
                 overwrite=overwrite,
                 timeout=options.timeout,
             )
-        line = choose_line(json=json, quiet=quiet, bare=bare_video, saving=saves, names=names)
+        line = choose_line(json=json, quiet=quiet, bare=format_video, saving=saves, names=names)
         work = Work(
             doing="waiting for",
             usual=usual_times(this, refs),

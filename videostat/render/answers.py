@@ -66,10 +66,10 @@ def collect_fields(job: Job, *, saving: bool = False) -> dict[str, object]:
 
 def format_tab_line(job: Job) -> str:
     """Write provider, id, state and video URL, or the first file it was saved to, between tabs."""
-    return "\t".join((job.ref.provider, job.ref.id, job.state, (bare_video(job) or "").partition("\n")[0]))
+    return "\t".join((job.ref.provider, job.ref.id, job.state, (format_video(job) or "").partition("\n")[0]))
 
 
-def bare_video(job: Job) -> str | None:
+def format_video(job: Job) -> str | None:
     """Return the files that a job's videos were saved to, one a line, else its URL; whole."""
     videos = map(str, job.saved.files) if job.saved else filter(None, [job.video_url])
     return "\n".join(clean_text(video, longest=None) for video in videos) or None
