@@ -28,7 +28,7 @@ from videostat.errors import (
     UsageError,
 )
 from videostat.models import FIELDS, SAVING_FIELDS, Job, JobRef, Saved, State
-from videostat.render.answers import Answers, bare_state, format_json, format_tab_line, format_video
+from videostat.render.answers import Answers, format_json, format_state, format_tab_line, format_video
 from videostat.render.columns import fit
 from videostat.render.ending import kept, summary
 from videostat.render.text import place
@@ -169,7 +169,7 @@ def test_any_job_is_one_ascii_line_of_json(job: Job) -> None:
 def test_programs_are_told_in_tabbed_or_bare_lines(job: Job, tabbed: str, video: str | None, state: str) -> None:
     assert format_tab_line(job) == f"jogg\tproj_abc123\t{state}\t{tabbed}"
     assert format_video(job) == video
-    assert bare_state(job) == state
+    assert format_state(job) == state
 
 
 def test_lines_are_written_at_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,7 +56,7 @@ def status(
     from videostat.cli.session import session
     from videostat.models import Job
     from videostat.polling.options import ATTEMPTS, PollOptions
-    from videostat.render.answers import Answers, bare_state, choose_line, list_json_fields
+    from videostat.render.answers import Answers, choose_line, format_state, list_json_fields
     from videostat.render.board import Work
     from videostat.render.log import ErrorsOnly
     from videostat.render.views import glance
@@ -65,7 +65,7 @@ def status(
     choice = Choice(unfinished=unfinished, provider=provider, state=state, since=since)
     with session(config, keep=not no_history, debug=debug) as this:
         refs = resolve_jobs(this, context, jobs, source, choice, quiet=quiet)
-        line = choose_line(json=json, quiet=quiet, bare=bare_state, names=names)
+        line = choose_line(json=json, quiet=quiet, bare=format_state, names=names)
         work = Work(doing="looking at", usual=usual_times(this, refs))
         view = ErrorsOnly() if quiet or debug else glance(work, this.clock, answers_for_people=line is None)
         # The bare state needs no URL, and some services count those.

@@ -75,7 +75,7 @@ def format_video(job: Job) -> str | None:
     return "\n".join(clean_text(video, longest=None) for video in videos) or None
 
 
-def bare_state(job: Job) -> str:
+def format_state(job: Job) -> str:
     return job.state
 
 
