@@ -49,7 +49,7 @@ def history(
     from videostat.cli.options import choose_fields, read_duration
     from videostat.config import load
     from videostat.history import History, Which, default_path
-    from videostat.render.answers import bare_id, choose_line, list_json_fields
+    from videostat.render.answers import choose_line, format_id, list_json_fields
     from videostat.render.messages import say
     from videostat.render.tables import SEEN, seen_row, show_lines, show_table, tell_left_out
 
@@ -62,7 +62,7 @@ def history(
         which = Which.MISSING if missing else Which.UNFINISHED if unfinished else Which.ALL
         jobs = remembered.jobs(which=which, provider=provider, state=state, since=after)
         chosen = jobs if everything else islice(jobs, limit)
-        if line := choose_line(json=json, quiet=quiet, bare=bare_id, saving=True, names=names):
+        if line := choose_line(json=json, quiet=quiet, bare=format_id, saving=True, names=names):
             show_lines(line(seen.job) for seen in chosen)
         else:
             show_table(SEEN, (seen_row(seen, now) for seen in chosen))

@@ -38,11 +38,11 @@ def list_(
     from videostat.cli.jobs import Choice, newer
     from videostat.cli.options import choose_fields
     from videostat.cli.session import session
-    from videostat.render.answers import bare_id, choose_line, list_json_fields
+    from videostat.render.answers import choose_line, format_id, list_json_fields
     from videostat.render.tables import LISTED, counted, listed_row, show_lines, show_table, tell_left_out
 
     names = choose_fields(fields, list_json_fields())
-    line = choose_line(json=json, quiet=quiet, bare=bare_id, names=names)
+    line = choose_line(json=json, quiet=quiet, bare=format_id, names=names)
     with session(config, keep=not no_history, debug=debug) as this:
         account = this.client.account(provider)
         retention = account.provider.retention

@@ -79,7 +79,7 @@ def format_state(job: Job) -> str:
     return job.state
 
 
-def bare_id(job: Job) -> str:
+def format_id(job: Job) -> str:
     return job.ref.id
 
 
