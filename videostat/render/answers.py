@@ -100,18 +100,18 @@ class Answers:
 
     def show(self, job: Job) -> None:
         if self.line is None and self.refs is not None and len(self.refs) > 1:
-            with output():
+            with guard_stdout():
                 self._print_row(job)
         elif self.line is None:
             self.jobs.append(job)
         elif (text := self.line(job)) is not None:
-            with output():
+            with guard_stdout():
                 print(text)
 
     def finish(self) -> None:
         if not self.jobs:
             return
-        with output():
+        with guard_stdout():
             if len(self.jobs) == 1:
                 print_card(self.jobs[0], self.now())
                 return
@@ -145,7 +145,7 @@ class Answers:
 
 
 @contextmanager
-def output() -> Iterator[None]:
+def guard_stdout() -> Iterator[None]:
     """Everything written to stdout; raises OutputClosed when its reader is gone, UsageError when it is full."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that lacks a letter of a title is shown its number.

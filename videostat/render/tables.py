@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from videostat.models import State
-from videostat.render.answers import output
+from videostat.render.answers import guard_stdout
 from videostat.render.columns import linked, plain, print_columns
 from videostat.render.cursor import TO_LINE_END
 from videostat.render.log import is_screen
@@ -27,11 +27,11 @@ SOON = 3  # days before the service deletes a video: time to save it
 def show_table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     """Aligned columns on a terminal, else tab-separated lines without a header."""
     if not sys.stdout.isatty():
-        with output():
+        with guard_stdout():
             for row in rows:
                 print("\t".join(clean_text(plain(cell), longest=None) for cell in row))
         return
-    with output():
+    with guard_stdout():
         print_columns(headers, [[_short(cell) for cell in row] for row in rows])
 
 
@@ -49,7 +49,7 @@ def tell_left_out(shown: int, total: int | None) -> None:
 def show_lines(lines: Iterable[str]) -> None:
     """Each line as soon as it is there."""
     for line in lines:
-        with output():
+        with guard_stdout():
             print(line)
 
 
