@@ -40,7 +40,7 @@ def say_address(url: str) -> None:
     tell(json.dumps({"event": "listening", "url": url}) + "\n" if _is_muted else f"Listening at {url}\n")
 
 
-def print_error(error: VideostatError, *, as_json: bool) -> None:
+def write_error(error: VideostatError, *, as_json: bool) -> None:
     """Write why a command could not be carried out; with `as_json` an object follows, for programs."""
     for line in error_lines(error):
         say(line)
