@@ -29,7 +29,7 @@ from videostat.render.board import Work
 from videostat.render.jsonlines import JsonLines
 from videostat.render.live import Live
 from videostat.render.log import ErrorsOnly, Log
-from videostat.render.messages import complaint, error_lines, message, say, trouble
+from videostat.render.messages import complaint, format_error, message, say, trouble
 from videostat.render.views import ProgressMode, glance, view
 from videostat.saving import Transfer
 
@@ -338,7 +338,7 @@ def test_a_log_has_no_control_characters(capsys: pytest.CaptureFixture[str], job
 
 
 def test_an_error_has_no_control_characters_wherever_it_comes_from() -> None:
-    assert error_lines(UsageError(HOSTILE, hint=HOSTILE), HOSTILE) == [f"videostat: {SHOWN}: {SHOWN}", f"  {SHOWN}"]
+    assert format_error(UsageError(HOSTILE, hint=HOSTILE), HOSTILE) == [f"videostat: {SHOWN}: {SHOWN}", f"  {SHOWN}"]
 
 
 def test_long_messages_are_shortened_in_passing() -> None:

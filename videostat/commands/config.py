@@ -141,7 +141,7 @@ def _try_key(account: str, config: Path | None) -> None:
     from threading import Thread
 
     from videostat.cli.session import session
-    from videostat.render.messages import error_lines, say
+    from videostat.render.messages import format_error, say
 
     outcome: SimpleQueue[VideostatError | None] = SimpleQueue()
 
@@ -160,7 +160,7 @@ def _try_key(account: str, config: Path | None) -> None:
         except Empty:
             error = Unreachable(f"no answer within {KEY_SECONDS} s", hint="Later: videostat config check")
         if error:
-            for line in error_lines(error, f"the key is stored, but {account}"):
+            for line in format_error(error, f"the key is stored, but {account}"):
                 say(line)
         else:
             say(f"It works at {this.client.account(account).base_url}.")
@@ -197,7 +197,7 @@ def check(
     from videostat.cli.run import worst_exit_code
     from videostat.cli.session import session
     from videostat.render.answers import format_json_values
-    from videostat.render.messages import error_lines, say
+    from videostat.render.messages import format_error, say
     from videostat.render.tables import show_lines
 
     names = choose_fields(fields, CHECKED)
@@ -217,7 +217,7 @@ def check(
             except VideostatError as found:
                 error = found
                 about = f"{name}, with the key from {sources[name]}" if name in sources else name
-                for line in error_lines(error, about):
+                for line in format_error(error, about):
                     say(line)
             codes.append(error.exit_code if error else ExitCode.OK)
             if json or names is not None:

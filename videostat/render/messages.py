@@ -42,7 +42,7 @@ def say_address(url: str) -> None:
 
 def write_error(error: VideostatError, *, as_json: bool) -> None:
     """Write why a command could not be carried out; with `as_json` an object follows, for programs."""
-    for line in error_lines(error):
+    for line in format_error(error):
         say(line)
     if as_json or _is_muted:
         described = {
@@ -71,7 +71,7 @@ def silence(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def error_lines(error: VideostatError, about: str = "") -> list[str]:
+def format_error(error: VideostatError, about: str = "") -> list[str]:
     """`videostat: …`, and below it what to type."""
     first = f"videostat: {clean_text(about)}{': ' if about else ''}{clean_text(str(error))}"
     return [first, f"  {clean_text(error.hint)}"] if error.hint else [first]
