@@ -64,21 +64,21 @@ def ids(provider: Annotated[str, typer.Argument(metavar="PROVIDER")]) -> ExitCod
     """Print the newest ids of the history: what the scripts ask at Tab."""
     from videostat.history import History, default_path
     from videostat.render.messages import say
-    from videostat.render.tables import show_lines
+    from videostat.render.tables import print_lines
 
     # Whoever has pressed Tab does not wait for a lock.
     history = History(default_path(), warn=say, lock_timeout=0.2)
-    show_lines(history.ids(provider, IDS))
+    print_lines(history.ids(provider, IDS))
     history.close()
     return ExitCode.OK
 
 
 def _printed(script: "Callable[[Command, Iterable[str]], str]", context: typer.Context) -> ExitCode:
     from videostat.providers import PROVIDERS
-    from videostat.render.tables import show_lines
+    from videostat.render.tables import print_lines
 
     root = context.find_root()
-    show_lines([script(_described(root.command, root), PROVIDERS)])
+    print_lines([script(_described(root.command, root), PROVIDERS)])
     return ExitCode.OK
 
 

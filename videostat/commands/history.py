@@ -51,7 +51,7 @@ def history(
     from videostat.history import History, Which, default_path
     from videostat.render.answers import choose_line, format_id, list_json_fields
     from videostat.render.messages import say
-    from videostat.render.tables import SEEN, seen_row, show_lines, show_table, tell_left_out
+    from videostat.render.tables import SEEN, print_lines, seen_row, show_table, tell_left_out
 
     names = choose_fields(fields, list_json_fields(saving=True))
     now = datetime.now(UTC)
@@ -63,7 +63,7 @@ def history(
         jobs = remembered.jobs(which=which, provider=provider, state=state, since=after)
         chosen = jobs if everything else islice(jobs, limit)
         if line := choose_line(json=json, quiet=quiet, bare=format_id, saving=True, names=names):
-            show_lines(line(seen.job) for seen in chosen)
+            print_lines(line(seen.job) for seen in chosen)
         else:
             show_table(SEEN, (seen_row(seen, now) for seen in chosen))
         if not everything and not quiet and (more := sum(1 for _ in jobs)):

@@ -46,7 +46,7 @@ def tell_left_out(shown: int, total: int | None) -> None:
     say(f"videostat: {which}; --all shows the rest")
 
 
-def show_lines(lines: Iterable[str]) -> None:
+def print_lines(lines: Iterable[str]) -> None:
     """Each line as soon as it is there."""
     for line in lines:
         with guard_stdout():
