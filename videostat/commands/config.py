@@ -84,14 +84,14 @@ def show(*, json: Json = False, fields: Fields = None, config: Config = None) ->
     from videostat.cli.options import choose_fields
     from videostat.config import load
     from videostat.render.answers import format_json_values
-    from videostat.render.tables import print_lines, show_table
+    from videostat.render.tables import print_lines, print_table
 
     names = choose_fields(fields, SHOWN)
     records = [dict(zip(SHOWN, value, strict=True)) for value in load(config).values()]
     if json or names is not None:
         print_lines(format_json_values(record, names) for record in records)
     else:
-        show_table([name.upper() for name in SHOWN], [[value or "" for value in each.values()] for each in records])
+        print_table([name.upper() for name in SHOWN], [[value or "" for value in each.values()] for each in records])
     return ExitCode.OK
 
 

@@ -19,7 +19,7 @@ def providers(*, json: Json = False, fields: Fields = None, config: Config = Non
     from videostat.clock import format_duration
     from videostat.config import load
     from videostat.render.answers import format_json_values
-    from videostat.render.tables import print_lines, show_table
+    from videostat.render.tables import print_lines, print_table
 
     names = choose_fields(fields, FIELDS)
     settings = load(config)
@@ -36,5 +36,5 @@ def providers(*, json: Json = False, fields: Fields = None, config: Config = Non
     if json or names is not None:
         print_lines(format_json_values(record, names) for record in records)
     else:
-        show_table(HEADERS, rows)
+        print_table(HEADERS, rows)
     return ExitCode.OK

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SOON = 3  # days before the service deletes a video: time to save it
 
 
-def show_table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     """Aligned columns on a terminal, else tab-separated lines without a header."""
     if not sys.stdout.isatty():
         with guard_stdout():
