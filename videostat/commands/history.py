@@ -51,7 +51,7 @@ def history(
     from videostat.history import History, Which, default_path
     from videostat.render.answers import choose_line, format_id, list_json_fields
     from videostat.render.messages import say
-    from videostat.render.tables import SEEN, print_lines, print_table, seen_row, tell_left_out
+    from videostat.render.tables import SEEN, print_lines, print_table, say_list_is_cut, seen_row
 
     names = choose_fields(fields, list_json_fields(saving=True))
     now = datetime.now(UTC)
@@ -67,7 +67,7 @@ def history(
         else:
             print_table(SEEN, (seen_row(seen, now) for seen in chosen))
         if not everything and not quiet and (more := sum(1 for _ in jobs)):
-            tell_left_out(limit, limit + more)
+            say_list_is_cut(limit, limit + more)
     return ExitCode.OK
 
 

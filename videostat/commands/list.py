@@ -39,7 +39,7 @@ def list_(
     from videostat.cli.options import choose_fields
     from videostat.cli.session import session
     from videostat.render.answers import choose_line, format_id, list_json_fields
-    from videostat.render.tables import LISTED, counted, listed_row, print_lines, print_table, tell_left_out
+    from videostat.render.tables import LISTED, counted, listed_row, print_lines, print_table, say_list_is_cut
 
     names = choose_fields(fields, list_json_fields())
     line = choose_line(json=json, quiet=quiet, bare=format_id, names=names)
@@ -68,5 +68,5 @@ def list_(
             # The service's total spares another request; it counts all states.
             total = page[-1][1] if state is None and since is None else None
             if next(chosen, None) if total is None else total > limit:
-                tell_left_out(limit, total)
+                say_list_is_cut(limit, total)
     return ExitCode.OK

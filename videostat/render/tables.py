@@ -40,7 +40,7 @@ def _short(cell: Cell) -> Cell:
     return cell.removeprefix("environment variable ") if isinstance(cell, str) else cell
 
 
-def tell_left_out(shown: int, total: int | None) -> None:
+def say_list_is_cut(shown: int, total: int | None) -> None:
     """Say that a listing was cut, and how to see the rest."""
     which = f"the newest {shown:,}" if total is None else f"{shown:,} of {total:,}"
     say(f"videostat: {which}; --all shows the rest")
