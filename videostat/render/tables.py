@@ -53,7 +53,7 @@ def print_lines(lines: Iterable[str]) -> None:
             print(line)
 
 
-LISTED = ("ID", "STATE", "TITLE", "LENGTH", "CREATED", "DAYS LEFT", "MESSAGE")
+LIST_HEADERS = ("ID", "STATE", "TITLE", "LENGTH", "CREATED", "DAYS LEFT", "MESSAGE")
 
 
 def listed_row(job: Job, retention: Mapping[State, timedelta], now: datetime) -> list[Cell]:
