@@ -39,7 +39,7 @@ def list_(
     from videostat.cli.options import choose_fields
     from videostat.cli.session import session
     from videostat.render.answers import choose_line, format_id, list_json_fields
-    from videostat.render.tables import LIST_HEADERS, counted, listed_row, print_lines, print_table, say_list_is_cut
+    from videostat.render.tables import LIST_HEADERS, counted, make_list_row, print_lines, print_table, say_list_is_cut
 
     names = choose_fields(fields, list_json_fields())
     line = choose_line(json=json, quiet=quiet, bare=format_id, names=names)
@@ -63,7 +63,7 @@ def list_(
         if line:
             print_lines(map(line, remember()))
         else:
-            print_table(LIST_HEADERS, [listed_row(job, retention, this.clock.now()) for job in remember()])
+            print_table(LIST_HEADERS, [make_list_row(job, retention, this.clock.now()) for job in remember()])
         if isinstance(page, list) and len(page) == limit and not quiet:
             # The service's total spares another request; it counts all states.
             total = page[-1][1] if state is None and since is None else None

@@ -56,7 +56,7 @@ def print_lines(lines: Iterable[str]) -> None:
 LIST_HEADERS = ("ID", "STATE", "TITLE", "LENGTH", "CREATED", "DAYS LEFT", "MESSAGE")
 
 
-def listed_row(job: Job, retention: Mapping[State, timedelta], now: datetime) -> list[Cell]:
+def make_list_row(job: Job, retention: Mapping[State, timedelta], now: datetime) -> list[Cell]:
     return [
         job.ref.id,
         (job.state, COLOURS[job.state]),
