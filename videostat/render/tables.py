@@ -76,7 +76,7 @@ def _days_left(job: Job, retention: Mapping[State, timedelta], now: datetime) ->
     return (f"{days:.1f} !", "bold red") if days < SOON else f"{days:.0f}"
 
 
-SEEN = ("PROVIDER", "ID", "STATE", "SEEN", "SIZE", "RESULT")
+HISTORY_HEADERS = ("PROVIDER", "ID", "STATE", "SEEN", "SIZE", "RESULT")
 
 
 def seen_row(seen: Seen, now: datetime) -> list[Cell]:
