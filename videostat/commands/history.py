@@ -51,7 +51,7 @@ def history(
     from videostat.history import History, Which, default_path
     from videostat.render.answers import choose_line, format_id, list_json_fields
     from videostat.render.messages import say
-    from videostat.render.tables import HISTORY_HEADERS, print_lines, print_table, say_list_is_cut, seen_row
+    from videostat.render.tables import HISTORY_HEADERS, make_history_row, print_lines, print_table, say_list_is_cut
 
     names = choose_fields(fields, list_json_fields(saving=True))
     now = datetime.now(UTC)
@@ -65,7 +65,7 @@ def history(
         if line := choose_line(json=json, quiet=quiet, bare=format_id, saving=True, names=names):
             print_lines(line(seen.job) for seen in chosen)
         else:
-            print_table(HISTORY_HEADERS, (seen_row(seen, now) for seen in chosen))
+            print_table(HISTORY_HEADERS, (make_history_row(seen, now) for seen in chosen))
         if not everything and not quiet and (more := sum(1 for _ in jobs)):
             say_list_is_cut(limit, limit + more)
     return ExitCode.OK

@@ -79,7 +79,7 @@ def _days_left(job: Job, retention: Mapping[State, timedelta], now: datetime) ->
 HISTORY_HEADERS = ("PROVIDER", "ID", "STATE", "SEEN", "SIZE", "RESULT")
 
 
-def seen_row(seen: Seen, now: datetime) -> list[Cell]:
+def make_history_row(seen: Seen, now: datetime) -> list[Cell]:
     job = seen.job
     return [
         job.ref.provider,
