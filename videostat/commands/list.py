@@ -39,7 +39,14 @@ def list_(
     from videostat.cli.options import choose_fields
     from videostat.cli.session import session
     from videostat.render.answers import choose_line, format_id, list_json_fields
-    from videostat.render.tables import LIST_HEADERS, counted, make_list_row, print_lines, print_table, say_list_is_cut
+    from videostat.render.tables import (
+        LIST_HEADERS,
+        make_list_row,
+        print_lines,
+        print_table,
+        say_list_is_cut,
+        show_progress,
+    )
 
     names = choose_fields(fields, list_json_fields())
     line = choose_line(json=json, quiet=quiet, bare=format_id, names=names)
@@ -51,7 +58,7 @@ def list_(
         after = Choice(since=since).after
         listed = newer(this.client.list_jobs(provider, this.clock.sleep, wanted), after)
         # The progress of a long list is not shown between lines that come to the same screen.
-        found = counted(listed, shown=everything and not quiet and not (line and sys.stdout.isatty()))
+        found = show_progress(listed, shown=everything and not quiet and not (line and sys.stdout.isatty()))
         chosen = ((job, total) for job, total in found if state in (None, job.state))
         page = chosen if everything else [*islice(chosen, limit)]
 

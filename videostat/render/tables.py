@@ -91,7 +91,7 @@ def make_history_row(seen: Seen, now: datetime) -> list[Cell]:
     ]
 
 
-def counted(jobs: Iterable[tuple[Job, int | None]], *, shown: bool) -> Iterator[tuple[Job, int | None]]:
+def show_progress(jobs: Iterable[tuple[Job, int | None]], *, shown: bool) -> Iterator[tuple[Job, int | None]]:
     """Yield the jobs and the total; show how far a long list has come, on a terminal's stderr."""
     shown = shown and is_screen()
     try:
