@@ -30,7 +30,7 @@ from videostat.render.jsonlines import JsonLines
 from videostat.render.live import Live
 from videostat.render.log import ErrorsOnly, Log
 from videostat.render.messages import complaint, format_error, message, say, trouble
-from videostat.render.views import ProgressMode, glance, view
+from videostat.render.views import ProgressMode, choose_view, glance
 from videostat.saving import Transfer
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def work(*refs: JobRef, timeout: float = 0, transfers: dict[JobRef, Transfer] | 
 
 
 def opened(*, quiet: bool = False, progress: ProgressMode = ProgressMode.AUTO) -> object:
-    return view(work(), FakeClock(), progress, quiet=quiet, answers_for_people=False)
+    return choose_view(work(), FakeClock(), progress, quiet=quiet, answers_for_people=False)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def demo() -> ExitCode:
     from videostat.render.board import Work
     from videostat.render.log import is_screen
     from videostat.render.messages import say
-    from videostat.render.views import view
+    from videostat.render.views import choose_view
     from videostat.sandbox import ORDERS, Sandbox
     from videostat.transport import Transport
 
@@ -69,7 +69,7 @@ def demo() -> ExitCode:
             timeout=options.timeout,
             transfers=saving.transfers,
         )
-        seen = view(work, clock, answers_for_people=line is None)
+        seen = choose_view(work, clock, answers_for_people=line is None)
         run = Run(session=this, refs=refs, options=options, view=seen, saving=saving, hearing=hearing)
         ended = run.answer(Answers(line, clock.now, refs))
     code = worst_exit_code(job.exit_code for job in ended)

@@ -81,7 +81,7 @@ def download(
     from videostat.render.answers import Answers, choose_line, format_video, list_json_fields
     from videostat.render.board import Work
     from videostat.render.messages import say
-    from videostat.render.views import view
+    from videostat.render.views import choose_view
 
     check_progress(progress, quiet=quiet, debug=debug)
     names = choose_fields(fields, list_json_fields(saving=True))
@@ -93,7 +93,7 @@ def download(
         saving = plan_saving(this, refs, output_dir=output_dir, output=output, name=name, overwrite=overwrite)
         line = choose_line(json=json, quiet=quiet, bare=format_video, saving=True, names=names)
         work = Work(doing="saving", usual=usual_times(this, refs), timeout=options.timeout, transfers=saving.transfers)
-        seen = view(
+        seen = choose_view(
             work,
             this.clock,
             ProgressMode.LOG if debug else progress,

@@ -97,7 +97,7 @@ def wait(
     from videostat.cli.session import session
     from videostat.render.answers import Answers, choose_line, format_video, list_json_fields
     from videostat.render.board import Work
-    from videostat.render.views import view
+    from videostat.render.views import choose_view
 
     if fail_fast and first:
         raise UsageError("--any and --fail-fast contradict each other", hint="Leave one of them out.")
@@ -131,7 +131,7 @@ def wait(
             timeout=options.timeout,
             transfers=saving.transfers if saving else None,
         )
-        seen = view(
+        seen = choose_view(
             work,
             this.clock,
             ProgressMode.LOG if debug else progress,

@@ -45,7 +45,7 @@ class ProgressMode(StrEnum):
     JSON = "json"
 
 
-def view(
+def choose_view(
     work: Work,
     clock: Clock,
     progress: ProgressMode = ProgressMode.AUTO,
