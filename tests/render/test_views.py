@@ -30,7 +30,7 @@ from videostat.render.jsonlines import JsonLines
 from videostat.render.live import Live
 from videostat.render.log import ErrorsOnly, Log
 from videostat.render.messages import complaint, format_error, message, say, trouble
-from videostat.render.views import ProgressMode, choose_view, glance
+from videostat.render.views import ProgressMode, choose_status_view, choose_view
 from videostat.saving import Transfer
 
 if TYPE_CHECKING:
@@ -146,12 +146,12 @@ def test_only_errors_are_told_to_who_wants_quiet(capsys: pytest.CaptureFixture[s
 
 
 def test_a_single_look_is_drawn_only_where_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert type(glance(work(), FakeClock(), answers_for_people=True)) is ErrorsOnly
+    assert type(choose_status_view(work(), FakeClock(), answers_for_people=True)) is ErrorsOnly
     with Terminal() as terminal:
         monkeypatch.setattr(sys, "stderr", terminal.file)
-        assert type(glance(work(), FakeClock(), answers_for_people=True)) is Live
+        assert type(choose_status_view(work(), FakeClock(), answers_for_people=True)) is Live
         monkeypatch.setattr("os.tcgetpgrp", lambda _: 1)
-        assert type(glance(work(), FakeClock(), answers_for_people=True)) is ErrorsOnly
+        assert type(choose_status_view(work(), FakeClock(), answers_for_people=True)) is ErrorsOnly
 
 
 def logged(capsys: pytest.CaptureFixture[str], jobs: Iterable[Job]) -> list[str]:

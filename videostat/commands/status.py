@@ -59,7 +59,7 @@ def status(
     from videostat.render.answers import Answers, choose_line, format_state, list_json_fields
     from videostat.render.board import Work
     from videostat.render.log import ErrorsOnly
-    from videostat.render.views import glance
+    from videostat.render.views import choose_status_view
 
     names = choose_fields(fields, list_json_fields())
     choice = Choice(unfinished=unfinished, provider=provider, state=state, since=since)
@@ -67,7 +67,7 @@ def status(
         refs = resolve_jobs(this, context, jobs, source, choice, quiet=quiet)
         line = choose_line(json=json, quiet=quiet, bare=format_state, names=names)
         work = Work(doing="looking at", usual=usual_times(this, refs))
-        view = ErrorsOnly() if quiet or debug else glance(work, this.clock, answers_for_people=line is None)
+        view = ErrorsOnly() if quiet or debug else choose_status_view(work, this.clock, answers_for_people=line is None)
         # The bare state needs no URL, and some services count those.
         options = PollOptions(attempts=ATTEMPTS, wants_urls=json or exit_status or not quiet)
         began = this.clock.now()

@@ -73,7 +73,7 @@ def choose_view(
     return Log(work, clock, tells_ends=tells_ends)
 
 
-def glance(work: Work, clock: Clock, *, answers_for_people: bool) -> View:
+def choose_status_view(work: Work, clock: Clock, *, answers_for_people: bool) -> View:
     """Choose for a command that looks once: rows after a second, and errors alone where nobody looks."""
     tells_ends = not (answers_for_people and is_terminal(sys.stderr))
     if not is_screen():
