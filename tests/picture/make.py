@@ -18,7 +18,7 @@ from videostat.clock import Clock
 from videostat.models import Job, JobRef, Saved, State
 from videostat.render.answers import Answers
 from videostat.render.board import Work
-from videostat.render.ending import summary
+from videostat.render.ending import format_summary
 from videostat.render.live import Live
 from videostat.saving import Transfer
 
@@ -103,7 +103,7 @@ def frames() -> tuple[str, str]:
         ]
         for seen in last[1:]:
             answers.show(seen)
-    return middle, _written(table) + summary(last, clock.time)
+    return middle, _written(table) + format_summary(last, clock.time)
 
 
 def _written(stream: io.TextIOWrapper) -> str:

@@ -30,7 +30,7 @@ from videostat.errors import (
 from videostat.models import FIELDS, SAVING_FIELDS, Job, JobRef, Saved, State
 from videostat.render.answers import Answers, format_json, format_state, format_tab_line, format_video
 from videostat.render.columns import fit
-from videostat.render.ending import kept, summary
+from videostat.render.ending import format_summary, kept
 from videostat.render.text import place
 
 if TYPE_CHECKING:
@@ -384,8 +384,8 @@ def test_a_path_is_as_short_as_it_can_be_typed(tmp_path: Path, monkeypatch: pyte
     ],
 )
 def test_the_summary_counts_how_they_ended(these: list[Job], sentence: str) -> None:
-    assert summary(these, 252) == f"{sentence}, in 4m12s"
-    assert summary([replace(these[0], credits=10.5), replace(these[1], credits=1.5), *these[2:]], 252).endswith(
+    assert format_summary(these, 252) == f"{sentence}, in 4m12s"
+    assert format_summary([replace(these[0], credits=10.5), replace(these[1], credits=1.5), *these[2:]], 252).endswith(
         "; 12 credits"
     )
 

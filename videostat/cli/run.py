@@ -18,7 +18,7 @@ from videostat.cli.signals import forward_signals
 from videostat.errors import ExitCode, Interrupted, KeyMissing, OutputClosed, UsageError, VideostatError
 from videostat.models import Job, State
 from videostat.polling.options import Message, Phase, PollOptions
-from videostat.render.ending import summary
+from videostat.render.ending import format_summary
 from videostat.render.jsonlines import JsonLines
 from videostat.render.log import ErrorsOnly
 from videostat.render.messages import say
@@ -125,7 +125,7 @@ class Run:
             answers.finish()
         # Without a key there was no wait.
         if len(ended) > 1 and not quiet and not all(isinstance(job.problem, KeyMissing) for job in ended):
-            say(summary(ended, self.session.clock.monotonic() - began))
+            say(format_summary(ended, self.session.clock.monotonic() - began))
         return ended
 
     def __iter__(self) -> Iterator[Job]:

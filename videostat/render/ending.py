@@ -32,7 +32,7 @@ ENDS: Mapping[ExitCode, str] = {
 ORDER = ("saved", "succeeded", *dict.fromkeys(ENDS.values()), "without an answer")
 
 
-def summary(jobs: Collection[Job], seconds: float) -> str:
+def format_summary(jobs: Collection[Job], seconds: float) -> str:
     """How many ended how, in what time, and for how many credits: 4 saved, 1 failed, in 4m12s; 12 credits."""
     counts = Counter(map(_end, jobs))
     ends = ", ".join(f"{counts[end]:,} {end}" for end in ORDER if counts[end])
