@@ -30,7 +30,7 @@ from videostat.errors import (
 from videostat.models import FIELDS, SAVING_FIELDS, Job, JobRef, Saved, State
 from videostat.render.answers import Answers, format_json, format_state, format_tab_line, format_video
 from videostat.render.columns import fit
-from videostat.render.ending import format_summary, kept
+from videostat.render.ending import format_retention, format_summary
 from videostat.render.text import place
 
 if TYPE_CHECKING:
@@ -393,9 +393,9 @@ def test_the_summary_counts_how_they_ended(these: list[Job], sentence: str) -> N
 def test_it_is_told_until_when_videos_can_be_had() -> None:
     soon = replace(JOB, expires_at=EPOCH + timedelta(hours=1))
     later = replace(JOB, kept_until=EPOCH + timedelta(days=30))
-    assert kept([later, soon], EPOCH).startswith("The service keeps the videos until 20")
-    assert kept([soon], EPOCH).startswith("The URL works until 20")
-    assert kept([JOB], EPOCH) == "The URL may work for a short time only. To save the video:"
+    assert format_retention([later, soon], EPOCH).startswith("The service keeps the videos until 20")
+    assert format_retention([soon], EPOCH).startswith("The URL works until 20")
+    assert format_retention([JOB], EPOCH) == "The URL may work for a short time only. To save the video:"
 
 
 HOSTILE = "[red]a[/red] :smile: 'b' 42 \x1b[2J\x9b2J\u202e\n"

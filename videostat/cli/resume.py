@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from videostat.errors import ExitCode, KeyMissing, KeyRefused, OutOfCredit, Retryable, Stopped, Untrusted
 from videostat.history import default_path
 from videostat.private import is_without_home, write_private_file
-from videostat.render.ending import kept
+from videostat.render.ending import format_retention
 from videostat.render.messages import say
 from videostat.render.text import format_job_count
 
@@ -95,7 +95,7 @@ def print_save_hint(jobs: Iterable[Job], context: typer.Context, now: datetime) 
     unsaved = [job for job in jobs if job.exit_code is ExitCode.OK and not job.saved]
     if unsaved:
         command = typed_command(context).removesuffix("wait") + "download"
-        say(kept(unsaved, now))
+        say(format_retention(unsaved, now))
         say(f"  {command} {as_arguments(job.ref for job in unsaved)}")
 
 

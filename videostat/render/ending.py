@@ -48,7 +48,7 @@ def _end(job: Job) -> str:
     return ENDS.get(job.exit_code, "without an answer")
 
 
-def kept(jobs: Collection[Job], now: datetime) -> str:
+def format_retention(jobs: Collection[Job], now: datetime) -> str:
     """Until when the services keep videos that were not saved, or until when their addresses work."""
     these = "the video" if len(jobs) == 1 else "the videos"
     if keeps := [job.kept_until for job in jobs if job.kept_until]:
