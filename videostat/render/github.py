@@ -31,7 +31,7 @@ _MESSAGE = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 _PROPERTY = _MESSAGE | str.maketrans({":": "%3A", ",": "%2C"})
 
 
-def summary(jobs: Collection[Job]) -> str:
+def format_step_summary(jobs: Collection[Job]) -> str:
     """A Markdown table; what has no video comes first."""
     good = sum(job.exit_code is ExitCode.OK for job in jobs)
     ordered = sorted(jobs, key=lambda job: job.exit_code is ExitCode.OK)
