@@ -11,7 +11,7 @@ import pytest
 
 from videostat.errors import KeyRefused, NotFound, NotSaved, ServerError, TimedOut
 from videostat.models import Job, JobRef, Saved, State
-from videostat.render.github import ROWS, command, complaints, format_step_summary
+from videostat.render.github import ROWS, command, format_annotations, format_step_summary
 
 if TYPE_CHECKING:
     from conftest import Videostat
@@ -100,12 +100,12 @@ def test_ten_thousand_jobs_fit_into_what_github_takes() -> None:
     ],
 )
 def test_a_bad_end_is_an_error_and_a_timeout_a_warning(ended: Job, line: str | None) -> None:
-    assert list(complaints([ended])) == ([line] if line else [])
+    assert list(format_annotations([ended])) == ([line] if line else [])
 
 
 def test_a_refused_key_is_one_annotation() -> None:
     refused = KeyRefused("the key is refused")
-    assert len(list(complaints([job(f"jogg proj_{n}", problem=refused) for n in range(5)]))) == 1
+    assert len(list(format_annotations([job(f"jogg proj_{n}", problem=refused) for n in range(5)]))) == 1
 
 
 def test_a_command_is_one_line_whatever_it_says() -> None:

@@ -47,7 +47,7 @@ def format_step_summary(jobs: Collection[Job]) -> str:
     return "\n".join([*lines, "", ""])
 
 
-def complaints(jobs: Collection[Job]) -> Iterator[str]:
+def format_annotations(jobs: Collection[Job]) -> Iterator[str]:
     """A workflow command for each job that ended badly; one where the same is wrong with many, and for all the late."""
     told: dict[str, str] = {}
     for job in jobs:
