@@ -464,7 +464,7 @@ def test_in_the_background_it_writes_lines_and_draws_again_in_the_foreground(
         assert not stage.live.is_watched()
         stage.live.note("a note")
         stage.show(job("jogg proj_1", progress=80), after=1)
-        with stage.live.aside():
+        with stage.live.release_screen():
             pass
         assert stage.terminal.text[before:] == "a note\r\njogg proj_1: running 80%\r\n"
     assert stage.show()[2:4] == ["jogg proj_1: running 80%", rows[0].replace("━  0s of", "━  1s of")]
@@ -641,7 +641,7 @@ def test_the_rows_make_way_for_an_answer_on_the_same_screen(stage: Stage) -> Non
     stage.open()
     rows = stage.show(*jobs(2))
     stage.live.note("note")
-    with stage.live.aside():
+    with stage.live.release_screen():
         assert stage.lines == ["note"]
         stage.terminal.file.write("answer\n")
     assert stage.lines == ["note", "answer", *rows]
@@ -651,7 +651,7 @@ def test_a_piped_answer_has_the_screen_until_the_next_tick(stage: Stage, monkeyp
     monkeypatch.setattr(sys.stdout, "isatty", lambda: False)
     stage.open()
     rows = stage.show(*jobs(2))
-    with stage.live.aside():
+    with stage.live.release_screen():
         pass
     stage.terminal.file.write("what cat writes\n")
     assert stage.show() == ["what cat writes", *rows]
@@ -664,7 +664,7 @@ def test_rows_that_had_to_make_way_stay_away_while_jobs_end_by_the_thousand(
     rows = stage.show(*jobs(2))
     monkeypatch.setattr(live, "BLINK", 1000)
     for _ in range(1000):
-        with stage.live.aside():
+        with stage.live.release_screen():
             pass
     assert stage.lines == [""]
     monkeypatch.setattr(live, "BLINK", 0)

@@ -140,7 +140,7 @@ def test_only_errors_are_told_to_who_wants_quiet(capsys: pytest.CaptureFixture[s
         for job in (QUEUED, RUNNING, replace(RUNNING, problem=ServerError("502")), DONE, ended(DONE)):
             seen.update(job)
             seen.tick()
-        with seen.aside():
+        with seen.release_screen():
             pass
     assert capsys.readouterr() == ("", "")
 

@@ -181,7 +181,7 @@ class Run:
         for job in jobs:
             self.view.update(job)
             if job.ended:
-                with self.view.aside():
+                with self.view.release_screen():
                     yield job
                 if self.options.stays and self.saving:
                     self.saving.transfers.pop(job.ref, None)
@@ -237,7 +237,7 @@ class Run:
     def _end(self, jobs: Mapping[JobRef, Job], view: View) -> Iterator[Job]:
         for job in jobs.values():
             view.update(job)
-            with view.aside():
+            with view.release_screen():
                 yield job
 
     def _steps(self) -> dict[Phase, Callable[[Job], Job]]:

@@ -114,7 +114,7 @@ class Live(Log):
             self._draw()
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
+    def release_screen(self) -> Iterator[None]:
         tell(self._cleared())
         self._is_shown = False
         yield

@@ -87,11 +87,11 @@ class ErrorsOnly:
 
     def show_output(self, lines: Iterable[str]) -> None:
         """Show what a command of the person's own has printed."""
-        with self.aside():
+        with self.release_screen():
             for line in lines:
                 say(line)
 
-    def aside(self) -> AbstractContextManager[object]:
+    def release_screen(self) -> AbstractContextManager[object]:
         return nullcontext()
 
     def is_watched(self) -> bool:
