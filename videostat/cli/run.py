@@ -171,7 +171,7 @@ class Run:
                     view.tick()
                     continue
                 history.update(job, clock.now(), base_url=self._account(job.ref).base_url if job.seen_at else None)
-                for sentence in notices.about(job):
+                for sentence in notices.check(job):
                     view.note(f"videostat: {sentence}")
                 self._show_output(job.ref)
                 yield from self._show(refusals.sort(job))

@@ -31,7 +31,7 @@ class Notices:
     _changed: dict[JobRef, tuple[object, float]] = field(default_factory=dict)
     _stalled: set[JobRef] = field(default_factory=set)
 
-    def about(self, job: Job) -> Iterator[str]:
+    def check(self, job: Job) -> Iterator[str]:
         """Sentences about a word that nobody documents, and a job that does not move."""
         word = job.ref.provider, job.status
         if job.state is State.UNKNOWN and job.status and word not in self._words:
