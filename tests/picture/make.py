@@ -75,7 +75,7 @@ def frames() -> tuple[str, str]:
     transfer = Transfer("reelbot-reel_42", state="downloading")
     jobs = [DONE, SAVING, BAD, RUNNING]
     work = Work(
-        doing="waiting for",
+        activity="waiting for",
         usual=dict.fromkeys((one.ref for one in jobs), 210),
         timeout=1800,
         transfers={SAVING.ref: transfer},

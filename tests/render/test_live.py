@@ -57,7 +57,7 @@ class Stage:
         self.terminal = Terminal(columns, height, encoding)
         self.monkeypatch.setattr(sys, "stderr", self.terminal.file)
         work = Work(
-            doing="waiting for",
+            activity="waiting for",
             usual=dict.fromkeys((one.ref for one in these or jobs(3)), usual),
             timeout=timeout,
             transfers=self.transfers,

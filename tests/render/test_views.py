@@ -55,7 +55,7 @@ OTHER = JobRef("doubao", "task_2")
 
 def work(*refs: JobRef, timeout: float = 0, transfers: dict[JobRef, Transfer] | None = None) -> Work:
     return Work(
-        doing="waiting for", usual=dict.fromkeys(refs or (REF, OTHER), 180), timeout=timeout, transfers=transfers
+        activity="waiting for", usual=dict.fromkeys(refs or (REF, OTHER), 180), timeout=timeout, transfers=transfers
     )
 
 

@@ -64,7 +64,7 @@ def demo() -> ExitCode:
         saving = plan_saving(this, refs, output_dir=FOLDER)
         line = choose_line(json=False, quiet=False, bare=format_video)
         work = Work(
-            doing="waiting for",
+            activity="waiting for",
             usual=usual_times(this, refs),
             timeout=options.timeout,
             transfers=saving.transfers,

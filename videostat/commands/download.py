@@ -92,7 +92,9 @@ def download(
         options = PollOptions(attempts=ATTEMPTS, parallel=parallel or this.settings.defaults.parallel)
         saving = plan_saving(this, refs, output_dir=output_dir, output=output, name=name, overwrite=overwrite)
         line = choose_line(json=json, quiet=quiet, bare=format_video, saving=True, names=names)
-        work = Work(doing="saving", usual=usual_times(this, refs), timeout=options.timeout, transfers=saving.transfers)
+        work = Work(
+            activity="saving", usual=usual_times(this, refs), timeout=options.timeout, transfers=saving.transfers
+        )
         seen = choose_view(
             work,
             this.clock,

@@ -66,7 +66,7 @@ def status(
     with session(config, keep=not no_history, debug=debug) as this:
         refs = resolve_jobs(this, context, jobs, source, choice, quiet=quiet)
         line = choose_line(json=json, quiet=quiet, bare=format_state, names=names)
-        work = Work(doing="looking at", usual=usual_times(this, refs))
+        work = Work(activity="looking at", usual=usual_times(this, refs))
         view = ErrorsOnly() if quiet or debug else choose_status_view(work, this.clock, answers_for_people=line is None)
         # The bare state needs no URL, and some services count those.
         options = PollOptions(attempts=ATTEMPTS, wants_urls=json or exit_status or not quiet)

@@ -126,7 +126,7 @@ def wait(
             )
         line = choose_line(json=json, quiet=quiet, bare=format_video, saving=saves, names=names)
         work = Work(
-            doing="waiting for",
+            activity="waiting for",
             usual=usual_times(this, refs),
             timeout=options.timeout,
             transfers=saving.transfers if saving else None,

@@ -28,7 +28,7 @@ class Work:
     `usual`: the jobs in the order given, and how many seconds one usually takes. `transfers`: None if nothing is saved.
     """
 
-    doing: str
+    activity: str
     usual: Mapping[JobRef, float]
     timeout: float = 0
     transfers: Mapping[JobRef, Transfer] | None = None

@@ -114,7 +114,7 @@ class Log(ErrorsOnly):
             when = to_local(self._clock.now() + timedelta(seconds=timeout))
             day = "" if timeout < 86400 else f"{when:%Y-%m-%d }"  # noqa: PLR2004 - a day
             until = f", until {day}{when:%H:%M} ({format_duration(timeout)})"
-        Log.note(self, f"{self._board.work.doing} {format_job_count(len(self._board.jobs))}{until}")
+        Log.note(self, f"{self._board.work.activity} {format_job_count(len(self._board.jobs))}{until}")
         return self
 
     def update(self, job: Job) -> None:
@@ -169,10 +169,10 @@ class Log(ErrorsOnly):
         passed, count = format_duration(board.passed()), len(board.jobs)
         if count > NAMED:
             Log.note(
-                self, f"still {board.work.doing} {format_job_count(count)}, for {passed} now: {tally(board.words)}"
+                self, f"still {board.work.activity} {format_job_count(count)}, for {passed} now: {tally(board.words)}"
             )
             return
-        Log.note(self, f"still {board.work.doing} {format_job_count(count)}, for {passed} now")
+        Log.note(self, f"still {board.work.activity} {format_job_count(count)}, for {passed} now")
         for job in board.jobs.values():
             Log.note(self, f"{job.ref}: {board.row(job)}")
 
