@@ -80,7 +80,7 @@ def frames() -> tuple[str, str]:
         timeout=1800,
         transfers={SAVING.ref: transfer},
     )
-    screen = Screen(work, clock, tells_ends=False)
+    screen = Screen(work, clock, reports_ends=False)
     clock.time = 151
     for seen in (RUNNING, BAD, SAVING):
         screen.update(seen)

@@ -365,7 +365,7 @@ def test_no_time_is_told_of_a_job_whose_end_is_unknown_and_that_the_first_look_f
 
 def test_what_the_answer_tells_on_this_screen_is_not_told_above(stage: Stage) -> None:
     stage.open()
-    stage.live._tells_ends = False
+    stage.live._reports_ends = False
     assert stage.show(job(state=State.FAILED, error="refused", ended=True))[0].startswith("1 of 3 done")
 
 

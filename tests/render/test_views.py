@@ -312,7 +312,7 @@ def test_in_ci_each_line_of_a_log_has_its_time(
 
 
 def test_a_log_does_not_tell_what_the_answer_tells_on_the_same_screen(capsys: pytest.CaptureFixture[str]) -> None:
-    log = Log(work(), FakeClock(), tells_ends=False)
+    log = Log(work(), FakeClock(), reports_ends=False)
     for job in (RUNNING, ended(FAILED)):
         log.update(job)
     assert capsys.readouterr().err == "jogg proj_1: running\n"

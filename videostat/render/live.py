@@ -45,9 +45,9 @@ class Live(Log):
     """
 
     def __init__(
-        self, work: Work, clock: Clock, *, tells_ends: bool = True, patience: float = 0, is_forced: bool = False
+        self, work: Work, clock: Clock, *, reports_ends: bool = True, patience: float = 0, is_forced: bool = False
     ) -> None:
-        super().__init__(work, clock, tells_ends=tells_ends)
+        super().__init__(work, clock, reports_ends=reports_ends)
         self._is_screen = partial(is_screen, is_forced=is_forced)
         self._console = Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
         self._pen = rows.UNICODE if "utf" in sys.stderr.encoding.lower() else rows.ASCII

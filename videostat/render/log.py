@@ -51,11 +51,11 @@ def is_screen(*, is_forced: bool = False) -> bool:
 class ErrorsOnly:
     """Says what went wrong with each job, once where it is the same for many, and nothing else.
 
-    `tells_ends` is False where the answer tells it on this same screen.
+    `reports_ends` is False where the answer tells it on this same screen.
     """
 
-    def __init__(self, *, tells_ends: bool = True) -> None:
-        self._tells_ends = tells_ends
+    def __init__(self, *, reports_ends: bool = True) -> None:
+        self._reports_ends = reports_ends
         self._said: set[VideostatError] = set()
 
     def __enter__(self) -> Self:
@@ -73,7 +73,7 @@ class ErrorsOnly:
         return complaint(job) if self._is_news(job) else []
 
     def _is_news(self, job: Job) -> bool:
-        if not job.ended or not self._tells_ends or job.problem in self._said:
+        if not job.ended or not self._reports_ends or job.problem in self._said:
             return False
         if job.problem:
             self._said.add(job.problem)
@@ -101,8 +101,8 @@ class ErrorsOnly:
 class Log(ErrorsOnly):
     """A line per change and per 25 points of progress, and each minute what is known: for files, pipes and CI."""
 
-    def __init__(self, work: Work, clock: Clock, *, tells_ends: bool = True) -> None:
-        super().__init__(tells_ends=tells_ends)
+    def __init__(self, work: Work, clock: Clock, *, reports_ends: bool = True) -> None:
+        super().__init__(reports_ends=reports_ends)
         self._board, self._clock = Board(work, clock), clock
         self._last: dict[JobRef, Job] = {}
         self._points: dict[JobRef, float] = {}
@@ -125,7 +125,7 @@ class Log(ErrorsOnly):
     def _tell(self, job: Job) -> None:
         before = self._last.pop(job.ref, None)
         if job.ended:
-            told = self._end_line(job, before) if self._tells_ends else ""
+            told = self._end_line(job, before) if self._reports_ends else ""
         else:
             self._last[job.ref] = job
             told = self._line(job, before) if before is None or self._is_change(job, before) else ""

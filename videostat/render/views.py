@@ -62,22 +62,22 @@ def choose_view(
         return ErrorsOnly()
     if progress is ProgressMode.JSON:
         return JsonLines([*work.usual], clock, resume)
-    tells_ends = not (answers_for_people and is_terminal(sys.stderr))
+    reports_ends = not (answers_for_people and is_terminal(sys.stderr))
     is_forced = progress is ProgressMode.BARS
     if is_forced and not is_screen(is_forced=True):
         say("videostat: no bars, because nobody looks at a terminal on stderr: log lines instead")
     elif is_forced or (progress is ProgressMode.AUTO and may_be_screen()):
         from videostat.render.live import Live
 
-        return Live(work, clock, tells_ends=tells_ends, is_forced=is_forced)
-    return Log(work, clock, tells_ends=tells_ends)
+        return Live(work, clock, reports_ends=reports_ends, is_forced=is_forced)
+    return Log(work, clock, reports_ends=reports_ends)
 
 
 def choose_status_view(work: Work, clock: Clock, *, answers_for_people: bool) -> View:
     """Choose for a command that looks once: rows after a second, and errors alone where nobody looks."""
-    tells_ends = not (answers_for_people and is_terminal(sys.stderr))
+    reports_ends = not (answers_for_people and is_terminal(sys.stderr))
     if not is_screen():
-        return ErrorsOnly(tells_ends=tells_ends)
+        return ErrorsOnly(reports_ends=reports_ends)
     from videostat.render.live import Live
 
-    return Live(work, clock, tells_ends=tells_ends, patience=1)
+    return Live(work, clock, reports_ends=reports_ends, patience=1)
