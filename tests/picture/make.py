@@ -50,7 +50,7 @@ class Screen(Live):
         pass
 
     def drawn(self) -> str:
-        return "\n".join(self._lines(WIDTH - 1, 24))
+        return "\n".join(self._draw_lines(WIDTH - 1, 24))
 
 
 def job(provider: str, id_: str, state: State, *, age: float, **known: object) -> Job:

@@ -29,9 +29,9 @@ from videostat.errors import (
 )
 from videostat.models import FIELDS, SAVING_FIELDS, Job, JobRef, Saved, State
 from videostat.render.answers import Answers, format_json, format_state, format_tab_line, format_video
-from videostat.render.columns import fit
+from videostat.render.columns import choose_columns
 from videostat.render.ending import format_retention, format_summary
-from videostat.render.text import place
+from videostat.render.text import format_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -216,7 +216,7 @@ def test_a_table_names_what_is_known_and_leaves_out_empty_columns(monkeypatch: p
         (replace(JOB, message="done", problem=NotSaved("the disk is full")), "the disk is full"),
         (replace(RUNNING, problem=TimedOut("not finished at the deadline")), "Rendering"),
         (replace(JOB, problem=Interrupted(2)), "not saved: interrupted by SIGINT"),
-        (replace(JOB, video_url=None), "the service gives no address for its video"),
+        (replace(JOB, video_url=None), "the service returned no video URL"),
         (Job(ref=REF, problem=NotFound("no such job")), "no such job"),
     ],
 )
@@ -269,7 +269,7 @@ def test_a_narrow_window_drops_what_matters_least_and_only_the_last_column_overf
     ],
 )
 def test_columns_are_chosen_by_the_room_there_is(widths: dict[str, int], room: int, shown: list[str]) -> None:
-    assert fit(widths, room) == shown
+    assert choose_columns(widths, room) == shown
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
@@ -367,10 +367,10 @@ def test_of_several_jobs_each_is_a_row_as_soon_as_it_has_ended(monkeypatch: pyte
 
 def test_a_path_is_as_short_as_it_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert place(tmp_path / "videos" / "a.mp4") == "videos/a.mp4"
-    assert place(Path.home() / "a.mp4") == "~/a.mp4"
-    assert place(Path("/etc/a\x1b.mp4")) == "/etc/a\\x1b.mp4"
-    assert place(Path("b.mp4")) == "b.mp4"
+    assert format_path(tmp_path / "videos" / "a.mp4") == "videos/a.mp4"
+    assert format_path(Path.home() / "a.mp4") == "~/a.mp4"
+    assert format_path(Path("/etc/a\x1b.mp4")) == "/etc/a\\x1b.mp4"
+    assert format_path(Path("b.mp4")) == "b.mp4"
 
 
 @pytest.mark.parametrize(
@@ -379,7 +379,10 @@ def test_a_path_is_as_short_as_it_can_be_typed(tmp_path: Path, monkeypatch: pyte
         ([SAVED] * 4 + [FAILED] + [replace(JOB, problem=NotSaved("full"))] * 2, "4 saved, 1 failed, 2 not saved"),
         ([JOB, replace(RUNNING, problem=TimedOut("late"))], "1 succeeded, 1 not finished"),
         ([replace(JOB, problem=Interrupted(2)), RUNNING], "1 not saved, 1 not finished"),
-        ([Job(ref=REF, problem=KeyMissing("no")), Job(ref=REF, problem=NotFound("no"))], "1 not found, 1 refused"),
+        (
+            [Job(ref=REF, problem=KeyMissing("no")), Job(ref=REF, problem=NotFound("no"))],
+            "1 not found, 1 without a valid key",
+        ),
         ([Job(ref=REF, problem=ServerError("502")), SAVED], "1 saved, 1 without an answer"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 
 from videostat.errors import KeyRefused, NotFound, NotSaved, ServerError, TimedOut
 from videostat.models import Job, JobRef, Saved, State
-from videostat.render.github import ROWS, command, format_annotations, format_step_summary
+from videostat.render.github import ROWS, format_annotations, format_command, format_step_summary
 
 if TYPE_CHECKING:
     from conftest import Videostat
@@ -109,7 +109,7 @@ def test_a_refused_key_is_one_annotation() -> None:
 
 
 def test_a_command_is_one_line_whatever_it_says() -> None:
-    assert command("error", "a:b,c%\r\n::d", title="a:b,c%\r\n") == (
+    assert format_command("error", "a:b,c%\r\n::d", title="a:b,c%\r\n") == (
         "::error title=a%3Ab%2Cc%25%0D%0A::a:b,c%25%0D%0A::d"
     )
 

@@ -86,7 +86,7 @@ def test_the_sentence_says_how_long_and_how_long_is_usual(notices: Notices, cloc
     list(notices.check(RUNNING))
     clock.at = 15 * 60
     (told,) = notices.check(RUNNING)
-    assert told == "doubao a: no change for 15 minutes; such a job usually takes 3"
+    assert told == "doubao a: no change for 15 minutes; such a job usually takes 3 minutes"
 
 
 @pytest.mark.parametrize(

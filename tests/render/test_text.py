@@ -12,7 +12,7 @@ from terminal import Terminal
 
 from videostat.models import Job, JobRef
 from videostat.render.answers import format_json
-from videostat.render.text import ago, clean_text, size
+from videostat.render.text import clean_text, format_ago, format_size
 
 CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]
 LINE_ENDS = [0x2028, 0x2029]
@@ -109,7 +109,7 @@ def test_no_escape_sequence_reaches_the_terminal(attack: str) -> None:
     ],
 )
 def test_how_long_ago_is_told_in_the_largest_whole_unit(seconds: float, written: str) -> None:
-    assert ago(EPOCH, EPOCH + timedelta(seconds=seconds)) == written
+    assert format_ago(EPOCH, EPOCH + timedelta(seconds=seconds)) == written
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_how_long_ago_is_told_in_the_largest_whole_unit(seconds: float, written:
     ],
 )
 def test_a_size_has_three_digits_at_most(count: float, written: str) -> None:
-    assert size(count) == written
+    assert format_size(count) == written
 
 
 @pytest.mark.parametrize(

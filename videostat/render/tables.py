@@ -1,4 +1,4 @@
-"""Rows for people: what is listed on a terminal, and plain lines where it is not."""
+"""Print lists on stdout: tables on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from videostat.models import State
 from videostat.render.answers import guard_stdout
-from videostat.render.columns import linked, plain, print_columns
+from videostat.render.columns import get_cell_text, make_link, print_columns
 from videostat.render.cursor import TO_LINE_END
 from videostat.render.log import is_screen
-from videostat.render.messages import reason, say, tell
-from videostat.render.text import COLOURS, ago, clean_text, length, place, size
+from videostat.render.messages import format_reason, say, write_stderr
+from videostat.render.text import COLOURS, clean_text, format_ago, format_length, format_path, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,33 +21,33 @@ if TYPE_CHECKING:
     from videostat.models import Job
     from videostat.render.columns import Cell
 
-SOON = 3  # days before the service deletes a video: time to save it
+SOON = 3  # days before the service deletes a video; fewer are marked
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    """Aligned columns on a terminal, else tab-separated lines without a header."""
+    """Print aligned columns on a terminal, tab-separated lines without a header elsewhere."""
     if not sys.stdout.isatty():
         with guard_stdout():
             for row in rows:
-                print("\t".join(clean_text(plain(cell), longest=None) for cell in row))
+                print("\t".join(clean_text(get_cell_text(cell), longest=None) for cell in row))
         return
     with guard_stdout():
-        print_columns(headers, [[_short(cell) for cell in row] for row in rows])
+        print_columns(headers, [[_shorten_cell(cell) for cell in row] for row in rows])
 
 
-def _short(cell: Cell) -> Cell:
-    """A variable's name alone: its capitals say what it is."""
+def _shorten_cell(cell: Cell) -> Cell:
+    """Shorten "environment variable NAME" to NAME; the capitals show what it is."""
     return cell.removeprefix("environment variable ") if isinstance(cell, str) else cell
 
 
 def say_list_is_cut(shown: int, total: int | None) -> None:
-    """Say that a listing was cut, and how to see the rest."""
-    which = f"the newest {shown:,}" if total is None else f"{shown:,} of {total:,}"
-    say(f"videostat: {which}; --all shows the rest")
+    """Say on stderr that a list was cut, and how to see the rest."""
+    count = f"the newest {shown:,}" if total is None else f"{shown:,} of {total:,}"
+    say(f"videostat: {count}; --all shows the rest")
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Each line as soon as it is there."""
+    """Print each line as soon as it is available."""
     for line in lines:
         with guard_stdout():
             print(line)
@@ -57,18 +57,19 @@ LIST_HEADERS = ("ID", "STATE", "TITLE", "LENGTH", "CREATED", "DAYS LEFT", "MESSA
 
 
 def make_list_row(job: Job, retention: Mapping[State, timedelta], now: datetime) -> list[Cell]:
+    """Make the row of a job that a service lists; `retention`: how long it keeps a job in each state."""
     return [
         job.ref.id,
         (job.state, COLOURS[job.state]),
         clean_text(job.title or "", longest=60),
-        "" if job.duration is None else length(job.duration),
-        ago(job.created_at, now) if job.created_at else "",
-        _days_left(job, retention, now),
-        reason(job) if job.state is State.FAILED else "",
+        "" if job.duration is None else format_length(job.duration),
+        format_ago(job.created_at, now) if job.created_at else "",
+        _format_days_left(job, retention, now),
+        format_reason(job) if job.state is State.FAILED else "",
     ]
 
 
-def _days_left(job: Job, retention: Mapping[State, timedelta], now: datetime) -> Cell:
+def _format_days_left(job: Job, retention: Mapping[State, timedelta], now: datetime) -> Cell:
     since, kept = job.completed_at or job.created_at, retention.get(job.state)
     if since is None or kept is None:
         return ""
@@ -80,25 +81,26 @@ HISTORY_HEADERS = ("PROVIDER", "ID", "STATE", "SEEN", "SIZE", "RESULT")
 
 
 def make_history_row(seen: Seen, now: datetime) -> list[Cell]:
+    """Make the row of a job from the history."""
     job = seen.job
     return [
         job.ref.provider,
         job.ref.id,
         (job.state, COLOURS[job.state]),
-        ago(seen.last_seen, now),
-        size(job.saved.bytes) if job.saved else "",
-        linked(place(job.saved.file), job.saved.file) if job.saved else clean_text(job.error or ""),
+        format_ago(seen.last_seen, now),
+        format_size(job.saved.bytes) if job.saved else "",
+        make_link(format_path(job.saved.file), job.saved.file) if job.saved else clean_text(job.error or ""),
     ]
 
 
 def show_progress(jobs: Iterable[tuple[Job, int | None]], *, shown: bool) -> Iterator[tuple[Job, int | None]]:
-    """Yield the jobs and the total; show how far a long list has come, on a terminal's stderr."""
+    """Yield the jobs with their total, and count them on stderr if that is a terminal in the foreground."""
     shown = shown and is_screen()
     try:
         for number, (job, total) in enumerate(jobs, 1):
             if shown and number % 100 == 1:
-                tell(f"\r{number:,}" + (f" of {total:,}" if total else "") + TO_LINE_END)
+                write_stderr(f"\r{number:,}" + (f" of {total:,}" if total else "") + TO_LINE_END)
             yield job, total
     finally:
         if shown:
-            tell("\r" + TO_LINE_END)
+            write_stderr("\r" + TO_LINE_END)
