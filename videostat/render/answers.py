@@ -50,12 +50,12 @@ def list_json_fields(*, saving: bool = False) -> list[str]:
 
 
 def format_json(job: Job, *, saving: bool = False, names: Sequence[str] | None = None) -> str:
-    """Format a job as one line of JSON in ASCII; `names` chooses fields and their order."""
+    """Format a job as one line of ASCII JSON; `names` selects and orders the fields."""
     return format_json_values(collect_fields(job, saving=saving), names)
 
 
 def format_json_values(values: Mapping[str, object], names: Sequence[str] | None = None) -> str:
-    """Format values as one line of JSON in ASCII; `names` chooses fields and their order."""
+    """Format values as one line of ASCII JSON; `names` selects and orders them."""
     chosen = values if names is None else {name: values[name] for name in names}
     text = json.dumps({name: to_json(value) for name, value in chosen.items()}, allow_nan=False)
     # The JSON value is the same, but a CI agent finds no command in it.
@@ -68,12 +68,18 @@ def collect_fields(job: Job, *, saving: bool = False) -> dict[str, object]:
 
 
 def format_tab_line(job: Job) -> str:
-    """Format provider, id, state and the first saved file or else the video URL, separated by tabs."""
+    """Format provider, id, state and video, separated by tabs.
+
+    The video is the first saved file, or else the video URL.
+    """
     return "\t".join((job.ref.provider, job.ref.id, job.state, (format_video(job) or "").partition("\n")[0]))
 
 
 def format_video(job: Job) -> str | None:
-    """Format the saved files of a job, one per line, or else its video URL; None if it has neither."""
+    """Format the saved files of a job, one per line, or its video URL.
+
+    Return None if it has neither.
+    """
     videos = map(str, job.saved.files) if job.saved else filter(None, [job.video_url])
     return "\n".join(clean_text(video, longest=None) for video in videos) or None
 
@@ -128,7 +134,7 @@ class Answers:
                 self._print_more(job, str(job.ref))
 
     def _print_row(self, job: Job) -> None:
-        """Print a row, the first time below a header; the columns are as wide as the longest names."""
+        """Print the row of an ended job, the first time below a header."""
         row = dict(zip(_ENDED_HEADERS, _make_ended_row(job), strict=True))
         if not self._widths:
             refs = self.refs or ()
@@ -143,7 +149,7 @@ class Answers:
         self._print_more(job)
 
     def _print_more(self, job: Job, name: str = "") -> None:
-        """Print the hint and the video URL on lines of their own, so that people can copy them."""
+        """Print the hint and the video URL, each on its own line."""
         complaint = make_complaint(job)
         if complaint and complaint.hint and job.problem not in self._hinted:
             print_line([f"  {complaint.hint}"], [])

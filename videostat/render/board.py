@@ -141,12 +141,12 @@ class Board:
         return self._clock.monotonic() - self.began
 
     def _compute_age(self, job: Job) -> float:
-        """Return the seconds since the job was created, or since this run began if that is unknown."""
+        """Return the seconds since the job was created, or since this run began."""
         now = self._clock.now()
         return (now - job.created_at).total_seconds() if job.created_at and job.created_at <= now else self.elapsed
 
     def compute_duration(self, job: Job) -> float | None:
-        """Return how many seconds an ended job took; None if its start or its end is unknown.
+        """Return how many seconds an ended job took, or None if that is unknown.
 
         If the service does not give the end, it is the time now, unless the first answer said that the job had ended.
         """
@@ -156,7 +156,7 @@ class Board:
         return (end - job.created_at).total_seconds() if end and job.created_at <= end else None
 
     def _find_trouble(self, job: Job) -> tuple[str, str] | None:
-        """Return the job's own trouble, or a rate limit that delays all jobs of its account."""
+        """Return the job's own trouble, or the rate limit of its account."""
         now = self._clock.now()
         limited = self._limited.get((job.ref.provider, job.state.is_terminal))
         is_due = job.problem is None and (job.asked_again_at is None or job.asked_again_at <= now)
@@ -180,12 +180,12 @@ class Board:
         return f"about {format_duration(left)} left" if left >= 1 else ""
 
     def _format_next_look(self, job: Job) -> str:
-        """Format when the job is asked again, if nothing else in its row changes until then."""
+        """Format when the job is asked again, unless its row shows other changes."""
         left = (job.asked_again_at - self._clock.now()).total_seconds() if job.asked_again_at else 0
         is_still = job.estimated_time is None and not job.problem
         return f"next check in {format_duration(left)}" if is_still and left >= 1 else ""
 
 
 def format_counts(labels: Mapping[str, int]) -> str:
-    """Format how many jobs have each label, the most frequent first: 3 running, 1 queued."""
+    """Format how many jobs have each label: 3 running, 1 queued."""
     return ", ".join(f"{count:,} {label}" for label, count in Counter(labels).most_common() if count > 0)

@@ -27,9 +27,11 @@ LAST_WIDTH = 24  # cells reserved for the last column, which may be wider
 
 def print_columns(headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
     """Print rows in aligned columns on stdout; leave out empty columns."""
+    from rich.cells import cell_len
+
     table = [column for column in zip(headers, *rows, strict=True) if not rows or any(map(get_cell_text, column[1:]))]
     table.sort(key=lambda column: LAST.index(column[0]) + 1 if column[0] in LAST else 0)
-    widths = {column[0]: max(measure_cell(cell) for cell in column) for column in table}
+    widths = {column[0]: max(cell_len(get_cell_text(cell)) for cell in column) for column in table}
     shown = fit_columns(widths)
     kept = [column for column in table if column[0] in shown]
     for at, line in enumerate(zip(*kept, strict=True)):
@@ -84,13 +86,6 @@ def make_link(text: str, target: str | Path) -> Text:
 def make_file_link(saved: Saved) -> Text:
     """Make a link to a saved file, followed by its size."""
     return make_link(format_path(saved.file), saved.file).append(f" ({format_size(saved.bytes)})")
-
-
-def measure_cell(cell: Cell) -> int:
-    """Return the width of a table cell, in cells of the terminal."""
-    from rich.cells import cell_len
-
-    return cell_len(get_cell_text(cell))
 
 
 def get_cell_text(cell: Cell) -> str:

@@ -21,9 +21,9 @@ LEAVE = ERASE + WRAP + SHOW
 
 
 def build_frame(lines: list[str], above: str) -> str:
-    """Build the text that draws `lines` over the last frame, below the finished lines of `above`.
+    """Build the text that draws `lines` over the last frame.
 
-    The cursor ends where the first of `lines` begins.
+    The finished lines of `above` stay on the screen above them. The cursor ends where the first of `lines` begins.
     """
     before = ERASE + above if above else "\r"
     back = f"\x1b[{len(lines) - 1}A" if len(lines) > 1 else ""

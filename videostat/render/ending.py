@@ -1,4 +1,4 @@
-"""Format the last lines of a wait: how the jobs ended, and how long unsaved videos can be fetched."""
+"""Format the last lines of a wait: the results, and how long videos can be fetched."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ORDER = ("saved", "succeeded", *dict.fromkeys(ENDS.values()), "without an answer
 
 
 def format_summary(jobs: Collection[Job], seconds: float) -> str:
-    """Format how many jobs ended how, the time and the credits: 4 saved, 1 failed, in 4m12s; 12 credits."""
+    """Format results, time and credits: 4 saved, 1 failed, in 4m12s; 12 credits."""
     counts = Counter(map(_classify_end, jobs))
     ends = ", ".join(f"{counts[end]:,} {end}" for end in ORDER if counts[end])
     credits_ = sum(job.credits or 0 for job in jobs)
@@ -49,7 +49,10 @@ def _classify_end(job: Job) -> str:
 
 
 def format_retention(jobs: Collection[Job], now: datetime) -> str:
-    """Format until when unsaved videos can be fetched; a command that saves them must follow."""
+    """Format until when unsaved videos can be fetched.
+
+    The text ends with "To save it:", so print the command below it.
+    """
     videos, them = ("the video", "it") if len(jobs) == 1 else ("the videos", "them")
     if keeps := [job.kept_until for job in jobs if job.kept_until]:
         return f"The service keeps {videos} until {format_time(min(keeps), now)}. To save {them}:"

@@ -48,7 +48,7 @@ def format_step_summary(jobs: Collection[Job]) -> str:
 
 
 def format_annotations(jobs: Collection[Job]) -> Iterator[str]:
-    """Format one workflow command per different error, and one for all jobs that timed out."""
+    """Format a workflow command per error, and one for all jobs that timed out."""
     providers: dict[str, str] = {}  # by message
     for job in jobs:
         if lines := format_complaint(job):

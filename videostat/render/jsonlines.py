@@ -62,7 +62,7 @@ class JsonLines(ErrorsOnly):
         self.tick()
 
     def tick(self) -> None:
-        """Write a heartbeat for each open job if no event was written for a minute."""
+        """Write a heartbeat for each open job after a minute without events."""
         if self.clock.monotonic() - self._written_at >= REPORT:
             self._write("heartbeat", *self._open.values())
 

@@ -1,7 +1,7 @@
-"""Draw the live screen: a total row, a row for each job that fits, and a count of the rest.
+"""Draw the live screen.
 
-The results of ended jobs stay above it as normal lines. Only what fits is drawn, four times a second, so the cost does
-not depend on the number of jobs.
+It has a row over all jobs, a row for each job that fits, and a count of the rest. The results of ended jobs stay above
+it as normal lines. Only what fits is drawn, four times a second, so the cost does not depend on the number of jobs.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ BLINK = 0.05  # least seconds before erased rows are drawn again; thousands of j
 
 
 class Live(Log):
-    """A live screen while stderr is a terminal in the foreground, a log otherwise.
+    """A live screen on a terminal in the foreground, a log elsewhere.
 
     Nothing is drawn in the first `delay` seconds. `is_forced`: as in `is_screen`.
     """
@@ -71,7 +71,7 @@ class Live(Log):
         )
 
     def update(self, job: Job) -> None:
-        """Show a new answer about a job; the result of an ended job goes above the rows."""
+        """Show a new answer; the result of an ended job goes above the rows."""
         if not self._is_screen():
             super().update(job)
             return
@@ -124,7 +124,7 @@ class Live(Log):
 
     @contextmanager
     def release_screen(self) -> Iterator[None]:
-        """Erase the rows while the block writes to stdout, which may be the same screen."""
+        """Erase the rows while the block writes to stdout."""
         write_stderr(self._build_erasure())
         self._is_shown = False
         yield
@@ -137,7 +137,7 @@ class Live(Log):
         return self._is_screen()
 
     def _build_erasure(self) -> str:
-        """Build the text that erases the rows and writes the pending lines in their place."""
+        """Build the text that replaces the rows by the pending lines."""
         self._is_shown = self._is_shown and self._is_screen()
         return (cursor.ERASE if self._is_shown else "") + self._take_above()
 
@@ -177,7 +177,7 @@ class Live(Log):
         return [f"{elapsed} of {format_duration(timeout)}", elapsed] if timeout else [elapsed]
 
     def _build_job_rows(self, spinner: Text, width: int, room: int) -> Iterator[RenderableType]:
-        """Draw as many jobs as fit, in their order, and count the others by state in a last line."""
+        """Draw as many jobs as fit, and count the others by state."""
         board = self._board
         count, first = len(board.jobs), board.make_rows(room)
         over = [board.make_transfers_row()] if board.moving and (len(board.moving) > 1 or count > room) else []
@@ -196,7 +196,10 @@ class Live(Log):
 
 
 def _fit_blocks(blocks: list[Block], room: int, count: int) -> list[Block]:
-    """Return the blocks that fit into `room` lines; unless all `count` fit, keep the last line for the others."""
+    """Return the blocks that fit into `room` lines.
+
+    Unless all `count` blocks fit, the last line is kept for a count of the others.
+    """
     if len(blocks) == count and sum(block.height for block in blocks) <= room:
         return blocks
     fitting, used = [], 1

@@ -29,16 +29,20 @@ NAMED = 10  # most jobs that a report lists one by one; it counts more of them b
 
 
 def may_be_screen(*, is_forced: bool = False) -> bool:
-    """Return whether stderr is a terminal that understands cursor codes, outside CI systems and notebooks.
+    """Return whether stderr is a terminal that understands cursor codes.
 
-    CI systems and notebooks may have a pseudo-terminal; `is_forced` accepts it. FORCE_COLOR changes nothing here.
+    The pseudo-terminals of CI systems and notebooks do not count, unless `is_forced` is set. FORCE_COLOR changes
+    nothing here.
     """
     is_cursor_known = is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
     return is_cursor_known and (is_forced or (not is_in_ci() and not os.environ.get("JPY_PARENT_PID")))
 
 
 def is_screen(*, is_forced: bool = False) -> bool:
-    """Return whether `may_be_screen` is true and we are in the foreground, so that no other program has the screen."""
+    """Return whether we may draw on stderr now.
+
+    That needs `may_be_screen`, and that we are in the foreground: in the background another program has the screen.
+    """
     if not may_be_screen(is_forced=is_forced):
         return False
     try:
@@ -48,9 +52,10 @@ def is_screen(*, is_forced: bool = False) -> bool:
 
 
 class ErrorsOnly:
-    """A view that writes only errors, and an error that several jobs share only once.
+    """A view that writes only errors.
 
-    `reports_ends` is False if stdout shows the results on the same screen.
+    An error that several jobs share is written once. `reports_ends` is False if stdout shows the results on the same
+    screen.
     """
 
     def __init__(self, *, reports_ends: bool = True) -> None:
@@ -69,7 +74,7 @@ class ErrorsOnly:
             self.note(line)
 
     def _format_news(self, job: Job) -> list[str]:
-        """Format the complaint about an ended job, unless the same error was already reported."""
+        """Format the complaint about an ended job if it is new."""
         return format_complaint(job) if self._is_news(job) else []
 
     def _is_news(self, job: Job) -> bool:
@@ -102,7 +107,7 @@ class ErrorsOnly:
 
 
 class Log(ErrorsOnly):
-    """A log for files, pipes and CI: a line per change, and a report each minute."""
+    """A log with a line per change and a report each minute."""
 
     def __init__(self, work: Work, clock: Clock, *, reports_ends: bool = True) -> None:
         super().__init__(reports_ends=reports_ends)
@@ -121,7 +126,7 @@ class Log(ErrorsOnly):
         return self
 
     def update(self, job: Job) -> None:
-        """Write a line if the job has changed, and the complaint if it has ended badly."""
+        """Write a line if the job has changed, and any complaint about it."""
         self._board.update(job)
         self._write_job(job)
         self.tick()

@@ -72,7 +72,10 @@ def write_stderr(text: str) -> None:
 
 
 def redirect_to_devnull(stream: TextIO) -> None:
-    """Send the rest of a broken stream to /dev/null; else Python would write it again at exit, and exit with 120."""
+    """Send the rest of a broken stream to /dev/null.
+
+    Otherwise Python would try to write it again at exit, and exit with 120.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
@@ -121,13 +124,16 @@ def format_complaint(job: Job) -> list[str]:
 
 
 def format_failure(job: Job) -> str:
-    """Format the reason and the error code that the service gave for a failed job."""
+    """Format the service's reason and error code for a failed job."""
     code = f" (code {clean_text(job.error_code)})" if job.error_code else ""
     return clean_text(job.error or "the service does not say why") + code
 
 
 def format_reason(job: Job) -> str:
-    """Format for a table cell why a job has no video or no file; the service's message if the job goes on."""
+    """Format for a table why a job has no video or no file.
+
+    For an unfinished job, this is the service's message.
+    """
     if job.exit_code is ExitCode.OK:
         return ""
     if isinstance(job.problem, Stopped):
@@ -138,7 +144,10 @@ def format_reason(job: Job) -> str:
 
 
 def format_trouble(job: Job, now: datetime) -> tuple[str, str] | None:
-    """Format why an unfinished job has no answer: a sentence, and its end, which says when it is asked again."""
+    """Format why an unfinished job has no answer: a sentence and its end.
+
+    The end says when the job is asked again.
+    """
     if not job.problem or job.ended:
         return None
     sentence, again = clean_text(str(job.problem), longest=160), job.asked_again_at
@@ -150,6 +159,6 @@ def format_trouble(job: Job, now: datetime) -> tuple[str, str] | None:
 
 
 def format_message(job: Job) -> str:
-    """Format the service's message about a job, after its status if we do not know that."""
+    """Format the service's message about a job, after an unknown status."""
     texts = (job.status if job.state is State.UNKNOWN else None, job.message)
     return ": ".join(clean_text(text, longest=160) for text in texts if text)

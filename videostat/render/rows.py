@@ -68,7 +68,10 @@ class Glyphs:
         return set_cell_size(text, max(cells - len(self.more), 0)) + self.more[:cells]
 
     def fit_parts(self, parts: Iterable[str], cells: int) -> str:
-        """Join as many parts as fit into a width in cells; cut the last one if enough of it stays readable."""
+        """Join as many parts as fit into a width in cells.
+
+        The last part is cut if enough of it stays readable.
+        """
         line = ""
         for part in parts:
             before = line + " " * GAP * bool(line)
@@ -124,9 +127,10 @@ class Sheet:
         self._layout = layout._replace(details=layout.details + rest) if layout.details else layout
 
     def draw_block(self, row: Row, *, with_details: bool) -> Block:
-        """Draw a row, with a line for the details below it if they have no column and `with_details` is set.
+        """Draw a row and the lines below it.
 
-        A trouble takes the place of the details, or of the bar too if no percentage is known, or lines of its own.
+        Details without a column get a line if `with_details` is set. A trouble takes the place of the details, or of
+        the bar too if no percentage is known, or lines of its own.
         """
         layout = self._layout
         name = Text.assemble(self._spinner, " ", self._glyphs.fit(self._names[row.names], self._label[0] - 2))
@@ -152,7 +156,10 @@ class Sheet:
 
 
 def wrap_trouble(glyphs: Glyphs, trouble: tuple[str, str], width: int) -> Iterator[Text]:
-    """Wrap a trouble into at most three lines of `width` cells; cut the sentence but never its end."""
+    """Wrap a trouble into at most three lines of `width` cells.
+
+    A long sentence is cut, but never its end.
+    """
     sentence, end = trouble
     cells = max(width - 2, 1)
     text = glyphs.fit(sentence, max(3 * cells - cell_len(end) - READABLE * 2, READABLE)) + end
@@ -179,7 +186,7 @@ def make_bar(percent: float | None, cells: int) -> ProgressBar:
 
 
 def make_grids(blocks: Iterable[Block]) -> Iterator[RenderableType]:
-    """Stack the rows in grids; a new grid begins where widths change or after lines below a row."""
+    """Make grids of the rows; a new one begins where the widths change."""
     for widths, group in groupby(blocks, lambda block: block.widths):
         grid = _make_grid(widths)
         for block in group:
@@ -200,7 +207,10 @@ def _make_grid(widths: tuple[int, ...]) -> Table:
 
 
 def make_total_row(label: str, share: float, times: Sequence[str], width: int) -> RenderableType:
-    """Make the row over all jobs: the label, a bar, and the first of `times` that fits; `share` in percent."""
+    """Make the row over all jobs: label, bar and time.
+
+    `share` is in percent. The first of `times` that fits is shown.
+    """
     time = next((text for text in times if width - cell_len(label) - cell_len(text) - 2 * GAP >= READABLE), "")
     room = width - cell_len(label) - GAP - (cell_len(time) + GAP if time else 0)
     if room < 1:
@@ -213,7 +223,7 @@ def make_total_row(label: str, share: float, times: Sequence[str], width: int) -
 def draw_single_job(
     glyphs: Glyphs, spinner: Text, row: Row, times: Sequence[str], width: int
 ) -> Iterator[RenderableType]:
-    """Draw the only job of a run: name, state and details, and a bar over the whole width below them."""
+    """Draw the only job of a run, with a bar over the whole width."""
     name = glyphs.fit(row.names[0], max(width - 2 - GAP - len(row.label), READABLE))
     line = Text.assemble(spinner, " ", name, " " * GAP, (row.label, row.style))
     time = next((text for text in times if line.cell_len + GAP + cell_len(text) <= width), "")

@@ -21,7 +21,7 @@ class ServiceLog(ErrorsOnly):
         self._last: dict[JobRef, tuple[State, type | None]] = {}
 
     def update(self, job: Job) -> None:
-        """Write a line if the job has changed or ended, and the complaint about an ended job."""
+        """Write a line if the job has changed, and any complaint about it."""
         current = job.state, type(job.problem)
         if job.ended or self._last.get(job.ref) != current:
             reason = "" if job.ended else "".join(format_trouble(job, self._clock.now()) or ()) or format_message(job)

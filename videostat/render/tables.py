@@ -25,7 +25,7 @@ SOON = 3  # days before the service deletes a video; fewer are marked
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    """Print aligned columns on a terminal, tab-separated lines without a header elsewhere."""
+    """Print aligned columns on a terminal, else tab-separated lines without a header."""
     if not sys.stdout.isatty():
         with guard_stdout():
             for row in rows:
@@ -41,7 +41,7 @@ def _shorten_cell(cell: Cell) -> Cell:
 
 
 def say_list_is_cut(shown: int, total: int | None) -> None:
-    """Say on stderr that a list was cut, and how to see the rest."""
+    """Say that a list was cut, and how to see the rest."""
     count = f"the newest {shown:,}" if total is None else f"{shown:,} of {total:,}"
     say(f"videostat: {count}; --all shows the rest")
 
@@ -57,7 +57,10 @@ LIST_HEADERS = ("ID", "STATE", "TITLE", "LENGTH", "CREATED", "DAYS LEFT", "MESSA
 
 
 def make_list_row(job: Job, retention: Mapping[State, timedelta], now: datetime) -> list[Cell]:
-    """Make the row of a job that a service lists; `retention`: how long it keeps a job in each state."""
+    """Make the row of a job that a service lists.
+
+    `retention`: how long the service keeps a job in each state.
+    """
     return [
         job.ref.id,
         (job.state, COLOURS[job.state]),
@@ -94,7 +97,10 @@ def make_history_row(seen: Seen, now: datetime) -> list[Cell]:
 
 
 def show_progress(jobs: Iterable[tuple[Job, int | None]], *, shown: bool) -> Iterator[tuple[Job, int | None]]:
-    """Yield the jobs with their total, and count them on stderr if that is a terminal in the foreground."""
+    """Yield the jobs with their total, and count them on stderr.
+
+    The count is shown only on a terminal in the foreground.
+    """
     shown = shown and is_screen()
     try:
         for number, (job, total) in enumerate(jobs, 1):

@@ -38,7 +38,7 @@ _COMMANDS = re.compile(r"##(?=[\w.-]*\[)|^\s*::")
 
 
 def clean_text(foreign: str, *, longest: int | None = _LONGEST) -> str:
-    r"""Escape the invisible characters of a server's text, as in \u202e, and cut it.
+    r"""Escape invisible characters in a server's text, as in \u202e, and cut it.
 
     The result is one line of at most `longest` characters; None does not cut. Escaped are control characters (C0, DEL,
     C1), line ends, bidirectional and zero-width formatting, lone surrogates and unassigned code points: they could
@@ -51,7 +51,7 @@ def clean_text(foreign: str, *, longest: int | None = _LONGEST) -> str:
 
 
 def break_commands(line: str) -> str:
-    """Insert a space into each command that a CI agent would run on reading our output."""
+    """Insert a space into each command that a CI agent would run."""
     return _COMMANDS.sub(lambda found: f"{found[0][:-1]} {found[0][-1]}", line)
 
 
@@ -84,7 +84,7 @@ def format_size(count: float) -> str:
 
 
 def format_length(seconds: float) -> str:
-    """Format the length of a video; with one decimal below a minute, as services report it."""
+    """Format the length of a video: 12.5s, 1m30s."""
     return f"{seconds:.1f}s" if seconds < 59.95 else format_duration(seconds)  # noqa: PLR2004 - would be 60.0s
 
 
@@ -95,7 +95,10 @@ def format_time(when: datetime, now: datetime) -> str:
 
 
 def format_path(path: Path) -> str:
-    """Format a path relative to the current folder, or to the home folder as ~/, so that it can be typed."""
+    """Format a path as a person would type it here.
+
+    It is relative to the current folder, or begins with ~/ below the home folder.
+    """
     for find, prefix in ((Path.cwd, ""), (Path.home, "~/")):
         try:
             folder = find()

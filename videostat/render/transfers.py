@@ -43,7 +43,7 @@ class Progress(NamedTuple):
 
 
 class Speedometer:
-    """The speed of one transfer, measured over the last twenty frames (five seconds or more).
+    """The speed of one transfer over the last twenty frames, five seconds or more.
 
     `began`: when the transfer was first read, in monotonic seconds.
     """
