@@ -46,7 +46,10 @@ def fit_columns(widths: Mapping[str, int]) -> list[str]:
 
 
 def choose_columns(widths: Mapping[str, int], room: int) -> list[str]:
-    """Choose the headers that fit into `room` cells; the last column may be cut to LAST_WIDTH."""
+    """Choose the headers that fit into `room` cells.
+
+    The last column needs at most LAST_WIDTH of them, because the terminal wraps it.
+    """
     shown = list(widths)
     for header in OPTIONAL:
         *others, last = shown
