@@ -21,7 +21,7 @@ from videostat.commands import app
 from videostat.errors import ExitCode, VideostatError
 from videostat.models import FIELDS, SAVING_FIELDS, Job, JobRef
 from videostat.providers import PROVIDERS
-from videostat.render.answers import json_line
+from videostat.render.answers import format_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -216,8 +216,8 @@ def test_beside_each_exit_code_are_the_names_of_its_errors() -> None:
 def test_the_json_fields_are_those_there_are() -> None:
     listed, also = re.findall(r"`([a-z_ \n]+)`", README[README.index("The JSON fields") :])[:2]
     job = Job(ref=JobRef("jogg", "x"))
-    assert listed.split() == [*json.loads(json_line(job))]
-    assert [*listed.split(), *also.split()] == [*json.loads(json_line(job, saving=True))]
+    assert listed.split() == [*json.loads(format_json(job))]
+    assert [*listed.split(), *also.split()] == [*json.loads(format_json(job, saving=True))]
 
 
 def test_each_json_field_is_described_as_in_the_model() -> None:

@@ -83,7 +83,7 @@ def _draw_live(count: int, seconds: float) -> float:
         Job(ref=JobRef("jogg", f"{at}"), state=State.RUNNING, progress=40 if at % 2 else None, created_at=now)
         for at in range(count)
     ]
-    with Live(Work(doing="waiting for", usual={job.ref: 180 for job in jobs}, timeout=600), Clock()) as view:
+    with Live(Work(activity="waiting for", usual={job.ref: 180 for job in jobs}, timeout=600), Clock()) as view:
         for job in jobs:
             view.update(job)
         return _measure_updates(map(view.update, cycle(jobs)), seconds)

@@ -18,7 +18,7 @@ from videostat.clock import Clock
 from videostat.models import Job, JobRef, Saved, State
 from videostat.render.answers import Answers
 from videostat.render.board import Work
-from videostat.render.ending import summary
+from videostat.render.ending import format_summary
 from videostat.render.live import Live
 from videostat.saving import Transfer
 
@@ -53,7 +53,7 @@ class Screen(Live):
 
     def draw(self) -> str:
         """Return the lines on the screen."""
-        return "\n".join(self._lines(WIDTH - 1, 24))
+        return "\n".join(self._draw_lines(WIDTH - 1, 24))
 
 
 def make_job(provider: str, id_: str, state: State, *, age: float, **known: object) -> Job:
@@ -80,12 +80,12 @@ def draw_frames() -> tuple[str, str]:
     transfer = Transfer("reelbot-reel_42", state="downloading")
     jobs = [DONE, SAVING, BAD, RUNNING]
     work = Work(
-        doing="waiting for",
+        activity="waiting for",
         usual=dict.fromkeys((one.ref for one in jobs), 210),
         timeout=1800,
         transfers={SAVING.ref: transfer},
     )
-    screen = Screen(work, clock, tells_ends=False)
+    screen = Screen(work, clock, reports_ends=False)
     clock.time = 151
     for seen in (RUNNING, BAD, SAVING):
         screen.update(seen)
@@ -108,7 +108,7 @@ def draw_frames() -> tuple[str, str]:
         ]
         for seen in last[1:]:
             answers.show(seen)
-    return middle, _read(table) + summary(last, clock.time)
+    return middle, _read(table) + format_summary(last, clock.time)
 
 
 def _read(stream: io.TextIOWrapper) -> str:

@@ -28,10 +28,10 @@ from videostat.errors import (
     UsageError,
 )
 from videostat.models import FIELDS, SAVING_FIELDS, Job, JobRef, Saved, State
-from videostat.render.answers import Answers, bare_state, bare_video, json_line, tab_line
-from videostat.render.columns import fit
-from videostat.render.ending import kept, summary
-from videostat.render.text import place
+from videostat.render.answers import Answers, format_json, format_state, format_tab_line, format_video
+from videostat.render.columns import choose_columns
+from videostat.render.ending import format_retention, format_summary
+from videostat.render.text import format_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,7 +88,7 @@ def on_terminal(
 
 @pytest.mark.parametrize(("saving", "names"), [(False, NAMES), (True, NAMES + SAVING_NAMES)])
 def test_json_has_every_field_in_order_and_null_for_what_is_unknown(saving: bool, names: list[str]) -> None:  # noqa: FBT001 - a parameter
-    fields = json.loads(json_line(Job(ref=REF), saving=saving))
+    fields = json.loads(format_json(Job(ref=REF), saving=saving))
     assert list(fields) == names
     assert {name for name, value in fields.items() if value is not None} == {
         *("provider", "id", "state", "exit_code", "retryable", "terminal", "hint", "extra")
@@ -99,7 +99,7 @@ def test_json_tells_all_that_is_known() -> None:
     job = replace(
         SAVED, title="Wellen 🌊", progress=100.0, thumbnail_url="https://t", resolution="1920x1080", credits=1.5
     )
-    assert json.loads(json_line(job, saving=True)) == {
+    assert json.loads(format_json(job, saving=True)) == {
         **dict.fromkeys(NAMES),
         "provider": "jogg",
         "id": "proj_abc123",
@@ -137,13 +137,13 @@ def test_json_tells_all_that_is_known() -> None:
     ],
 )
 def test_json_says_what_went_wrong(job: Job, error: str | None, code: str | None, exit_code: int) -> None:
-    fields = json.loads(json_line(job))
+    fields = json.loads(format_json(job))
     assert (fields["error"], fields["error_code"], fields["exit_code"]) == (error, code, exit_code)
 
 
 @given(jobs)
 def test_any_job_is_one_ascii_line_of_json(job: Job) -> None:
-    line = json_line(job, saving=True)
+    line = format_json(job, saving=True)
     assert line.isascii()
     assert line.isprintable()
 
@@ -167,13 +167,13 @@ def test_any_job_is_one_ascii_line_of_json(job: Job) -> None:
     ids=["a URL", "a file", "no video", "a hostile URL"],
 )
 def test_programs_are_told_in_tabbed_or_bare_lines(job: Job, tabbed: str, video: str | None, state: str) -> None:
-    assert tab_line(job) == f"jogg\tproj_abc123\t{state}\t{tabbed}"
-    assert bare_video(job) == video
-    assert bare_state(job) == state
+    assert format_tab_line(job) == f"jogg\tproj_abc123\t{state}\t{tabbed}"
+    assert format_video(job) == video
+    assert format_state(job) == state
 
 
 def test_lines_are_written_at_once(capsys: pytest.CaptureFixture[str]) -> None:
-    answers = Answers(bare_video, lambda: EPOCH)
+    answers = Answers(format_video, lambda: EPOCH)
     answers.show(JOB)
     assert capsys.readouterr().out == f"{URL}\n"
     answers.show(RUNNING)
@@ -216,7 +216,7 @@ def test_a_table_names_what_is_known_and_leaves_out_empty_columns(monkeypatch: p
         (replace(JOB, message="done", problem=NotSaved("the disk is full")), "the disk is full"),
         (replace(RUNNING, problem=TimedOut("not finished at the deadline")), "Rendering"),
         (replace(JOB, problem=Interrupted(2)), "not saved: interrupted by SIGINT"),
-        (replace(JOB, video_url=None), "the service gives no address for its video"),
+        (replace(JOB, video_url=None), "the service returned no video URL"),
         (Job(ref=REF, problem=NotFound("no such job")), "no such job"),
     ],
 )
@@ -269,7 +269,7 @@ def test_a_narrow_window_drops_what_matters_least_and_only_the_last_column_overf
     ],
 )
 def test_columns_are_chosen_by_the_room_there_is(widths: dict[str, int], room: int, shown: list[str]) -> None:
-    assert fit(widths, room) == shown
+    assert choose_columns(widths, room) == shown
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
@@ -367,10 +367,10 @@ def test_of_several_jobs_each_is_a_row_as_soon_as_it_has_ended(monkeypatch: pyte
 
 def test_a_path_is_as_short_as_it_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert place(tmp_path / "videos" / "a.mp4") == "videos/a.mp4"
-    assert place(Path.home() / "a.mp4") == "~/a.mp4"
-    assert place(Path("/etc/a\x1b.mp4")) == "/etc/a\\x1b.mp4"
-    assert place(Path("b.mp4")) == "b.mp4"
+    assert format_path(tmp_path / "videos" / "a.mp4") == "videos/a.mp4"
+    assert format_path(Path.home() / "a.mp4") == "~/a.mp4"
+    assert format_path(Path("/etc/a\x1b.mp4")) == "/etc/a\\x1b.mp4"
+    assert format_path(Path("b.mp4")) == "b.mp4"
 
 
 @pytest.mark.parametrize(
@@ -379,13 +379,16 @@ def test_a_path_is_as_short_as_it_can_be_typed(tmp_path: Path, monkeypatch: pyte
         ([SAVED] * 4 + [FAILED] + [replace(JOB, problem=NotSaved("full"))] * 2, "4 saved, 1 failed, 2 not saved"),
         ([JOB, replace(RUNNING, problem=TimedOut("late"))], "1 succeeded, 1 not finished"),
         ([replace(JOB, problem=Interrupted(2)), RUNNING], "1 not saved, 1 not finished"),
-        ([Job(ref=REF, problem=KeyMissing("no")), Job(ref=REF, problem=NotFound("no"))], "1 not found, 1 refused"),
+        (
+            [Job(ref=REF, problem=KeyMissing("no")), Job(ref=REF, problem=NotFound("no"))],
+            "1 not found, 1 without a valid key",
+        ),
         ([Job(ref=REF, problem=ServerError("502")), SAVED], "1 saved, 1 without an answer"),
     ],
 )
 def test_the_summary_counts_how_they_ended(these: list[Job], sentence: str) -> None:
-    assert summary(these, 252) == f"{sentence}, in 4m12s"
-    assert summary([replace(these[0], credits=10.5), replace(these[1], credits=1.5), *these[2:]], 252).endswith(
+    assert format_summary(these, 252) == f"{sentence}, in 4m12s"
+    assert format_summary([replace(these[0], credits=10.5), replace(these[1], credits=1.5), *these[2:]], 252).endswith(
         "; 12 credits"
     )
 
@@ -393,9 +396,9 @@ def test_the_summary_counts_how_they_ended(these: list[Job], sentence: str) -> N
 def test_it_is_told_until_when_videos_can_be_had() -> None:
     soon = replace(JOB, expires_at=EPOCH + timedelta(hours=1))
     later = replace(JOB, kept_until=EPOCH + timedelta(days=30))
-    assert kept([later, soon], EPOCH).startswith("The service keeps the videos until 20")
-    assert kept([soon], EPOCH).startswith("The URL works until 20")
-    assert kept([JOB], EPOCH) == "The URL may work for a short time only. To save the video:"
+    assert format_retention([later, soon], EPOCH).startswith("The service keeps the videos until 20")
+    assert format_retention([soon], EPOCH).startswith("The URL works until 20")
+    assert format_retention([JOB], EPOCH) == "The URL may work for a short time only. To save the video:"
 
 
 HOSTILE = "[red]a[/red] :smile: 'b' 42 \x1b[2J\x9b2J\u202e\n"
@@ -446,7 +449,7 @@ def test_a_reader_that_has_gone_is_no_error_of_ours(monkeypatch: pytest.MonkeyPa
     with os.fdopen(writing, "w") as pipe:
         monkeypatch.setattr(sys, "stdout", pipe)
         with pytest.raises(OutputClosed):
-            answer(JOB, line=tab_line)
+            answer(JOB, line=format_tab_line)
         with Path(os.devnull).open("w") as nowhere:
             os.dup2(nowhere.fileno(), writing)
 
@@ -455,14 +458,14 @@ def test_a_full_disk_under_stdout_is_told_once_in_a_sentence(monkeypatch: pytest
     with Path("/dev/full").open("w") as full:
         monkeypatch.setattr(sys, "stdout", full)
         with pytest.raises(UsageError, match="cannot be written to stdout: No space left on device"):
-            answer(JOB, line=tab_line)
-        answer(JOB, line=tab_line)
+            answer(JOB, line=format_tab_line)
+        answer(JOB, line=format_tab_line)
 
 
 def test_each_of_several_videos_is_in_json_and_a_line_of_quiet() -> None:
     assert SAVED.saved
     job = replace(SAVED, saved=replace(SAVED.saved, more=(Path("videos/jogg-proj_abc123 (2).mp4"),)))
     files = ["videos/jogg-proj_abc123.mp4", "videos/jogg-proj_abc123 (2).mp4"]
-    assert json.loads(json_line(job))["files"] == files
-    assert (bare_video(job) or "").splitlines() == files
-    assert tab_line(job).split("\t")[3] == files[0]
+    assert json.loads(format_json(job))["files"] == files
+    assert (format_video(job) or "").splitlines() == files
+    assert format_tab_line(job).split("\t")[3] == files[0]

@@ -11,7 +11,7 @@ import pytest
 
 from videostat.errors import KeyRefused, NotFound, NotSaved, ServerError, TimedOut
 from videostat.models import Job, JobRef, Saved, State
-from videostat.render.github import ROWS, command, complaints, summary
+from videostat.render.github import ROWS, format_annotations, format_command, format_step_summary
 
 if TYPE_CHECKING:
     from conftest import Videostat
@@ -47,12 +47,12 @@ def rows(markdown: str) -> list[str]:
     ],
 )
 def test_the_summary_has_a_row_for_each_job_and_no_signature(ended: Job, row: str) -> None:
-    assert rows(summary([ended])) == [row]
+    assert rows(format_step_summary([ended])) == [row]
 
 
 def test_what_has_no_video_comes_first_below_the_count() -> None:
     jobs = [job("jogg a", video_url="https://v"), job("jogg b", State.FAILED), job("jogg c", video_url="https://v")]
-    markdown = summary(jobs)
+    markdown = format_step_summary(jobs)
     assert markdown.splitlines()[0] == "### videostat: 2 of 3 succeeded"
     assert [row.split()[2] for row in rows(markdown)] == ["b", "a", "c"]
 
@@ -67,7 +67,7 @@ def test_what_has_no_video_comes_first_below_the_count() -> None:
     ],
 )
 def test_foreign_text_stays_in_its_cell_and_is_only_text(hostile: Job) -> None:
-    line = next(line for line in summary([hostile]).splitlines() if "proj" in line)
+    line = next(line for line in format_step_summary([hostile]).splitlines() if "proj" in line)
     assert line.isprintable()
     assert len(BORDER.findall(line)) == 5
     assert not re.search(r"(?<!\\)(?:\\\\)*[<\[`@#:!]", line)
@@ -75,7 +75,7 @@ def test_foreign_text_stays_in_its_cell_and_is_only_text(hostile: Job) -> None:
 
 def test_ten_thousand_jobs_fit_into_what_github_takes() -> None:
     failed = job(state=State.FAILED, error="|" * 1000)
-    markdown = summary([failed, *[job(video_url="https://v.example/" + "/" * 1000)] * 9999])
+    markdown = format_step_summary([failed, *[job(video_url="https://v.example/" + "/" * 1000)] * 9999])
     assert len(rows(markdown)) == ROWS
     assert markdown.endswith("\nand 9,500 more\n\n")
     assert len(markdown.encode()) < 1 << 20
@@ -100,16 +100,16 @@ def test_ten_thousand_jobs_fit_into_what_github_takes() -> None:
     ],
 )
 def test_a_bad_end_is_an_error_and_a_timeout_a_warning(ended: Job, line: str | None) -> None:
-    assert list(complaints([ended])) == ([line] if line else [])
+    assert list(format_annotations([ended])) == ([line] if line else [])
 
 
 def test_a_refused_key_is_one_annotation() -> None:
     refused = KeyRefused("the key is refused")
-    assert len(list(complaints([job(f"jogg proj_{n}", problem=refused) for n in range(5)]))) == 1
+    assert len(list(format_annotations([job(f"jogg proj_{n}", problem=refused) for n in range(5)]))) == 1
 
 
 def test_a_command_is_one_line_whatever_it_says() -> None:
-    assert command("error", "a:b,c%\r\n::d", title="a:b,c%\r\n") == (
+    assert format_command("error", "a:b,c%\r\n::d", title="a:b,c%\r\n") == (
         "::error title=a%3Ab%2Cc%25%0D%0A::a:b,c%25%0D%0A::d"
     )
 

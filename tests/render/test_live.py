@@ -52,17 +52,17 @@ class Stage:
         timeout: float = 600,
         encoding: str = "utf-8",
         usual: float = 0,
-        patience: float = 0,
+        delay: float = 0,
     ) -> None:
         self.terminal = Terminal(columns, height, encoding)
         self.monkeypatch.setattr(sys, "stderr", self.terminal.file)
         work = Work(
-            doing="waiting for",
+            activity="waiting for",
             usual=dict.fromkeys((one.ref for one in these or jobs(3)), usual),
             timeout=timeout,
             transfers=self.transfers,
         )
-        self.live = Live(work, self.clock, patience=patience)
+        self.live = Live(work, self.clock, delay=delay)
         self.live.__enter__()
 
     def show(self, *these: Job, after: float = 0) -> list[str]:
@@ -122,7 +122,7 @@ def test_an_estimate_counts_down_from_the_answer_that_gave_it(stage: Stage) -> N
     assert stage.show(after=9)[2].endswith("about 51s left")
     trouble = replace(estimated, problem=ServerError("502"))
     assert stage.show(trouble, after=1)[2].endswith("502; asking again")
-    assert stage.live._board._left(trouble) == "about 50s left"
+    assert stage.live._board._format_time_left(trouble) == "about 50s left"
     assert stage.show(replace(estimated, progress=55), after=10)[2].endswith("about 1m left")
     assert not stage.show(after=60)[2].endswith("left"), "nothing is invented"
 
@@ -130,8 +130,8 @@ def test_an_estimate_counts_down_from_the_answer_that_gave_it(stage: Stage) -> N
 def test_a_row_that_would_stand_still_says_when_it_is_looked_at_next(stage: Stage) -> None:
     stage.open(100, 24, *jobs(3), usual=180)
     due = EPOCH + timedelta(seconds=8)
-    assert stage.show(job("jogg proj_1", asked_again_at=due))[2].endswith("usually 3m  next look 8s")
-    assert stage.show(after=3)[2].endswith("usually 3m  next look 5s")
+    assert stage.show(job("jogg proj_1", asked_again_at=due))[2].endswith("usually 3m  next check in 8s")
+    assert stage.show(after=3)[2].endswith("usually 3m  next check in 5s")
     assert stage.show(after=6)[2].endswith("usually 3m")
     assert stage.show(job("jogg proj_1", asked_again_at=due, estimated_time=9))[2].endswith("about 9s left")
 
@@ -294,13 +294,13 @@ def test_as_many_rows_are_drawn_as_fit_and_the_rest_is_counted(
 def test_a_frame_looks_only_at_the_jobs_that_fit(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.open(100, 10, *jobs(10_000))
     looked: list[Job] = []
-    row = board.Board.row
+    row = board.Board.make_row
 
     def counted(self: board.Board, job: Job) -> board.Row:
         looked.append(job)
         return row(self, job)
 
-    monkeypatch.setattr(board.Board, "row", counted)
+    monkeypatch.setattr(board.Board, "make_row", counted)
     stage.show()
     assert len(looked) == 8
 
@@ -365,7 +365,7 @@ def test_no_time_is_told_of_a_job_whose_end_is_unknown_and_that_the_first_look_f
 
 def test_what_the_answer_tells_on_this_screen_is_not_told_above(stage: Stage) -> None:
     stage.open()
-    stage.live._tells_ends = False
+    stage.live._reports_ends = False
     assert stage.show(job(state=State.FAILED, error="refused", ended=True))[0].startswith("1 of 3 done")
 
 
@@ -464,7 +464,7 @@ def test_in_the_background_it_writes_lines_and_draws_again_in_the_foreground(
         assert not stage.live.is_watched()
         stage.live.note("a note")
         stage.show(job("jogg proj_1", progress=80), after=1)
-        with stage.live.aside():
+        with stage.live.release_screen():
             pass
         assert stage.terminal.text[before:] == "a note\r\njogg proj_1: running 80%\r\n"
     assert stage.show()[2:4] == ["jogg proj_1: running 80%", rows[0].replace("━  0s of", "━  1s of")]
@@ -486,9 +486,9 @@ def _local(seconds: float) -> str:
     return f"{(EPOCH + timedelta(seconds=seconds)).astimezone():%H:%M}"
 
 
-def test_with_patience_nothing_is_drawn_in_the_first_second(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_delay_nothing_is_drawn_in_the_first_second(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "FRAME", 0.25)
-    stage.open(patience=1)
+    stage.open(delay=1)
     stage.show(*jobs(3))
     stage.live.__exit__(None, None, None)
     assert stage.terminal.text == ""
@@ -641,7 +641,7 @@ def test_the_rows_make_way_for_an_answer_on_the_same_screen(stage: Stage) -> Non
     stage.open()
     rows = stage.show(*jobs(2))
     stage.live.note("note")
-    with stage.live.aside():
+    with stage.live.release_screen():
         assert stage.lines == ["note"]
         stage.terminal.file.write("answer\n")
     assert stage.lines == ["note", "answer", *rows]
@@ -651,7 +651,7 @@ def test_a_piped_answer_has_the_screen_until_the_next_tick(stage: Stage, monkeyp
     monkeypatch.setattr(sys.stdout, "isatty", lambda: False)
     stage.open()
     rows = stage.show(*jobs(2))
-    with stage.live.aside():
+    with stage.live.release_screen():
         pass
     stage.terminal.file.write("what cat writes\n")
     assert stage.show() == ["what cat writes", *rows]
@@ -664,7 +664,7 @@ def test_rows_that_had_to_make_way_stay_away_while_jobs_end_by_the_thousand(
     rows = stage.show(*jobs(2))
     monkeypatch.setattr(live, "BLINK", 1000)
     for _ in range(1000):
-        with stage.live.aside():
+        with stage.live.release_screen():
             pass
     assert stage.lines == [""]
     monkeypatch.setattr(live, "BLINK", 0)

@@ -36,23 +36,23 @@ def notices(clock: FakeClock) -> Notices:
 
 
 def test_an_undocumented_word_is_told_once_for_all_jobs_of_the_provider(notices: Notices) -> None:
-    (told,) = notices.about(UNKNOWN)
+    (told,) = notices.check(UNKNOWN)
     assert "'DREAMING'" in told
     assert "still waiting" in told
-    assert list(notices.about(UNKNOWN)) == []
-    assert list(notices.about(replace(UNKNOWN, ref=B))) == []
-    assert len(list(notices.about(replace(UNKNOWN, status="SLEEPING")))) == 1
+    assert list(notices.check(UNKNOWN)) == []
+    assert list(notices.check(replace(UNKNOWN, ref=B))) == []
+    assert len(list(notices.check(replace(UNKNOWN, status="SLEEPING")))) == 1
 
 
 def test_another_provider_has_words_of_its_own(clock: FakeClock) -> None:
     other = JobRef("reelbot", "a")
     notices = Notices(clock, lambda _: USUAL)
-    assert len(list(notices.about(UNKNOWN))) == 1
-    assert len(list(notices.about(replace(UNKNOWN, ref=other)))) == 1
+    assert len(list(notices.check(UNKNOWN))) == 1
+    assert len(list(notices.check(replace(UNKNOWN, ref=other)))) == 1
 
 
 def test_a_word_is_shown_in_plain_ascii(notices: Notices) -> None:
-    (told,) = notices.about(replace(UNKNOWN, status="\x1b[31m\u202eodd"))
+    (told,) = notices.check(replace(UNKNOWN, status="\x1b[31m\u202eodd"))
     assert told.isascii()
     assert told.isprintable()
 
@@ -61,7 +61,7 @@ def test_a_word_is_shown_in_plain_ascii(notices: Notices) -> None:
     "job", [RUNNING, replace(RUNNING, status="anything"), replace(UNKNOWN, status=None), replace(UNKNOWN, status="")]
 )
 def test_nothing_is_told_of_a_known_word_or_of_none(notices: Notices, job: Job) -> None:
-    assert list(notices.about(job)) == []
+    assert list(notices.check(job)) == []
 
 
 @pytest.mark.parametrize(
@@ -78,15 +78,15 @@ def test_a_job_that_has_not_changed_for_four_times_its_usual_time_is_told_once(
 ) -> None:
     told = []
     for clock.at in times:
-        told += [clock.at for _ in notices.about(RUNNING)]
+        told += [clock.at for _ in notices.check(RUNNING)]
     assert told == told_at
 
 
 def test_the_sentence_says_how_long_and_how_long_is_usual(notices: Notices, clock: FakeClock) -> None:
-    list(notices.about(RUNNING))
+    list(notices.check(RUNNING))
     clock.at = 15 * 60
-    (told,) = notices.about(RUNNING)
-    assert told == "doubao a: no change for 15 minutes; such a job usually takes 3"
+    (told,) = notices.check(RUNNING)
+    assert told == "doubao a: no change for 15 minutes; such a job usually takes 3 minutes"
 
 
 @pytest.mark.parametrize(
@@ -99,25 +99,25 @@ def test_the_sentence_says_how_long_and_how_long_is_usual(notices: Notices, cloc
     ],
 )
 def test_whatever_changes_the_clock_begins_anew(notices: Notices, clock: FakeClock, changed: Job) -> None:
-    list(notices.about(RUNNING))
+    list(notices.check(RUNNING))
     clock.at = 700
-    assert list(notices.about(changed)) == []
+    assert list(notices.check(changed)) == []
     clock.at = 1400
-    assert list(notices.about(changed)) == []
+    assert list(notices.check(changed)) == []
     clock.at = 1420
-    assert len(list(notices.about(changed))) == 1
+    assert len(list(notices.check(changed))) == 1
 
 
 def test_jobs_stall_each_for_themselves(notices: Notices, clock: FakeClock) -> None:
-    list(notices.about(RUNNING))
+    list(notices.check(RUNNING))
     clock.at = 400
-    list(notices.about(replace(RUNNING, ref=B)))
+    list(notices.check(replace(RUNNING, ref=B)))
     clock.at = 800
-    assert len(list(notices.about(RUNNING))) == 1
-    assert list(notices.about(replace(RUNNING, ref=B))) == []
+    assert len(list(notices.check(RUNNING))) == 1
+    assert list(notices.check(replace(RUNNING, ref=B))) == []
 
 
 def test_a_job_that_has_ended_does_not_stall(notices: Notices, clock: FakeClock) -> None:
-    list(notices.about(RUNNING))
+    list(notices.check(RUNNING))
     clock.at = 1e6
-    assert list(notices.about(replace(RUNNING, ended=True))) == []
+    assert list(notices.check(replace(RUNNING, ended=True))) == []

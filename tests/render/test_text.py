@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from terminal import Terminal
 
 from videostat.models import Job, JobRef
-from videostat.render.answers import json_line
-from videostat.render.text import ago, clean, size
+from videostat.render.answers import format_json
+from videostat.render.text import clean_text, format_ago, format_size
 
 CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]
 LINE_ENDS = [0x2028, 0x2029]
@@ -30,7 +30,7 @@ MEANINGLESS = [0xE000, 0xFFF9, 0xFFFE, 0x10FFFF]
     ids=lambda number: f"U+{number:04X}",
 )
 def test_what_drives_a_terminal_or_is_not_seen_is_written_out(number: int) -> None:
-    shown = clean(f"a{chr(number)}b")
+    shown = clean_text(f"a{chr(number)}b")
     assert shown.isascii()
     assert shown.isprintable()
     assert shown.startswith("a\\")
@@ -49,26 +49,26 @@ def test_what_drives_a_terminal_or_is_not_seen_is_written_out(number: int) -> No
     ],
 )
 def test_what_people_write_stays_as_it_is(text: str) -> None:
-    assert clean(text) == text
+    assert clean_text(text) == text
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=60))
 def test_any_text_becomes_one_line_that_is_seen_and_stays_so(text: str) -> None:
-    shown = clean(text, longest=None)
+    shown = clean_text(text, longest=None)
     assert all(letter.isprintable() or letter in "\xa0\u3000" for letter in shown)
     assert shown.encode().decode() == shown
-    assert clean(shown, longest=None) == shown
+    assert clean_text(shown, longest=None) == shown
 
 
 def test_megabytes_of_it_cost_what_is_shown_of_them() -> None:
     began = time.process_time()
-    assert clean("\x1b" * 10_000_000).startswith(r"\x1b\x1b")
+    assert clean_text("\x1b" * 10_000_000).startswith(r"\x1b\x1b")
     assert time.process_time() - began < 0.2
 
 
 @pytest.mark.parametrize(("length", "longest", "kept"), [(500, 500, 500), (501, 500, 497), (11, 10, 7), (9, None, 9)])
 def test_a_long_text_says_that_it_is_cut(length: int, longest: int | None, kept: int) -> None:
-    assert clean("x" * length, longest=longest) == "x" * kept + "..." * (kept < length)
+    assert clean_text("x" * length, longest=longest) == "x" * kept + "..." * (kept < length)
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_a_long_text_says_that_it_is_cut(length: int, longest: int | None, kept:
 )
 def test_no_escape_sequence_reaches_the_terminal(attack: str) -> None:
     with Terminal(200) as terminal:
-        terminal.file.write(f"before{clean(attack)}after")
-        assert terminal.lines == [f"before{clean(attack)}after"]
+        terminal.file.write(f"before{clean_text(attack)}after")
+        assert terminal.lines == [f"before{clean_text(attack)}after"]
         assert terminal.cursor == (len(terminal.lines[0]), 0)
         assert terminal.screen.title == ""
         assert terminal.text.isprintable()
@@ -109,7 +109,7 @@ def test_no_escape_sequence_reaches_the_terminal(attack: str) -> None:
     ],
 )
 def test_how_long_ago_is_told_in_the_largest_whole_unit(seconds: float, written: str) -> None:
-    assert ago(EPOCH, EPOCH + timedelta(seconds=seconds)) == written
+    assert format_ago(EPOCH, EPOCH + timedelta(seconds=seconds)) == written
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_how_long_ago_is_told_in_the_largest_whole_unit(seconds: float, written:
     ],
 )
 def test_a_size_has_three_digits_at_most(count: float, written: str) -> None:
-    assert size(count) == written
+    assert format_size(count) == written
 
 
 @pytest.mark.parametrize(
@@ -145,11 +145,11 @@ def test_a_size_has_three_digits_at_most(count: float, written: str) -> None:
     ],
 )
 def test_commands_to_ci_agents_are_broken_up(foreign: str, shown: str) -> None:
-    assert clean(foreign) == shown
+    assert clean_text(foreign) == shown
 
 
 def test_in_json_they_are_broken_up_without_a_change() -> None:
     job = Job(ref=JobRef("jogg", "a"), title="##vso[task.complete] ### ##[x]")
-    line = json_line(job)
+    line = format_json(job)
     assert "##" not in line
     assert json.loads(line)["title"] == job.title

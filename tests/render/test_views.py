@@ -29,8 +29,8 @@ from videostat.render.board import Work
 from videostat.render.jsonlines import JsonLines
 from videostat.render.live import Live
 from videostat.render.log import ErrorsOnly, Log
-from videostat.render.messages import complaint, error_lines, message, say, trouble
-from videostat.render.views import ProgressMode, glance, view
+from videostat.render.messages import format_complaint, format_error, format_message, format_trouble, say
+from videostat.render.views import ProgressMode, choose_status_view, choose_view
 from videostat.saving import Transfer
 
 if TYPE_CHECKING:
@@ -55,12 +55,12 @@ OTHER = JobRef("doubao", "task_2")
 
 def work(*refs: JobRef, timeout: float = 0, transfers: dict[JobRef, Transfer] | None = None) -> Work:
     return Work(
-        doing="waiting for", usual=dict.fromkeys(refs or (REF, OTHER), 180), timeout=timeout, transfers=transfers
+        activity="waiting for", usual=dict.fromkeys(refs or (REF, OTHER), 180), timeout=timeout, transfers=transfers
     )
 
 
 def opened(*, quiet: bool = False, progress: ProgressMode = ProgressMode.AUTO) -> object:
-    return view(work(), FakeClock(), progress, quiet=quiet, answers_for_people=False)
+    return choose_view(work(), FakeClock(), progress, quiet=quiet, answers_for_people=False)
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def test_the_view_follows_the_terminal_and_not_the_colour(
         (
             replace(DONE, video_url=None),
             [
-                "videostat: jogg proj_1 succeeded, but the service gives no address for its video",
-                "  It may come later: videostat status jogg proj_1",
+                "videostat: jogg proj_1 succeeded, but the service returned no video URL",
+                "  The URL may come later. To check again: videostat status jogg proj_1",
             ],
         ),
         (ended(RUNNING, TimedOut("not finished")), []),
@@ -124,7 +124,7 @@ def test_the_view_follows_the_terminal_and_not_the_colour(
     ],
 )
 def test_what_went_wrong_is_told_in_one_line_and_what_to_type_in_a_second(job: Job, lines: list[str]) -> None:
-    assert complaint(job) == lines
+    assert format_complaint(job) == lines
 
 
 def test_the_same_refusal_is_told_once_for_all_its_jobs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,18 +140,18 @@ def test_only_errors_are_told_to_who_wants_quiet(capsys: pytest.CaptureFixture[s
         for job in (QUEUED, RUNNING, replace(RUNNING, problem=ServerError("502")), DONE, ended(DONE)):
             seen.update(job)
             seen.tick()
-        with seen.aside():
+        with seen.release_screen():
             pass
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_single_look_is_drawn_only_where_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert type(glance(work(), FakeClock(), answers_for_people=True)) is ErrorsOnly
+    assert type(choose_status_view(work(), FakeClock(), answers_for_people=True)) is ErrorsOnly
     with Terminal() as terminal:
         monkeypatch.setattr(sys, "stderr", terminal.file)
-        assert type(glance(work(), FakeClock(), answers_for_people=True)) is Live
+        assert type(choose_status_view(work(), FakeClock(), answers_for_people=True)) is Live
         monkeypatch.setattr("os.tcgetpgrp", lambda _: 1)
-        assert type(glance(work(), FakeClock(), answers_for_people=True)) is ErrorsOnly
+        assert type(choose_status_view(work(), FakeClock(), answers_for_people=True)) is ErrorsOnly
 
 
 def logged(capsys: pytest.CaptureFixture[str], jobs: Iterable[Job]) -> list[str]:
@@ -276,11 +276,11 @@ def test_a_log_tells_each_minute_what_is_known(capsys: pytest.CaptureFixture[str
                 spoken[clock.time] = line.splitlines()
     assert spoken == {
         60: [
-            "still waiting for 2 jobs, for 1m now",
+            "still waiting for 2 jobs (1m)",
             "jogg proj_1: running 65%, about 50s left",
             "doubao task_2: asking, usually 3m",
         ],
-        120: ["still waiting for 2 jobs, for 2m now", "jogg proj_1: running 65%", "doubao task_2: asking, usually 3m"],
+        120: ["still waiting for 2 jobs (2m)", "jogg proj_1: running 65%", "doubao task_2: asking, usually 3m"],
     }
 
 
@@ -301,7 +301,7 @@ def test_of_many_jobs_a_log_tells_each_minute_how_many_are_in_which_state(capsys
     capsys.readouterr()
     clock.time = 61
     log.tick()
-    assert capsys.readouterr().err == ("still waiting for 11,999 jobs, for 1m01s now: 11,998 asking, 1 running\n")
+    assert capsys.readouterr().err == ("still waiting for 11,999 jobs (1m01s): 11,998 asking, 1 running\n")
 
 
 def test_in_ci_each_line_of_a_log_has_its_time(
@@ -312,7 +312,7 @@ def test_in_ci_each_line_of_a_log_has_its_time(
 
 
 def test_a_log_does_not_tell_what_the_answer_tells_on_the_same_screen(capsys: pytest.CaptureFixture[str]) -> None:
-    log = Log(work(), FakeClock(), tells_ends=False)
+    log = Log(work(), FakeClock(), reports_ends=False)
     for job in (RUNNING, ended(FAILED)):
         log.update(job)
     assert capsys.readouterr().err == "jogg proj_1: running\n"
@@ -338,13 +338,13 @@ def test_a_log_has_no_control_characters(capsys: pytest.CaptureFixture[str], job
 
 
 def test_an_error_has_no_control_characters_wherever_it_comes_from() -> None:
-    assert error_lines(UsageError(HOSTILE, hint=HOSTILE), HOSTILE) == [f"videostat: {SHOWN}: {SHOWN}", f"  {SHOWN}"]
+    assert format_error(UsageError(HOSTILE, hint=HOSTILE), HOSTILE) == [f"videostat: {SHOWN}: {SHOWN}", f"  {SHOWN}"]
 
 
 def test_long_messages_are_shortened_in_passing() -> None:
-    assert len(message(replace(RUNNING, message="x" * 1000))) == 160
-    assert message(RUNNING) == ""
-    sentence, end = trouble(replace(RUNNING, problem=ServerError("x" * 1000)), EPOCH) or ("", "")
+    assert len(format_message(replace(RUNNING, message="x" * 1000))) == 160
+    assert format_message(RUNNING) == ""
+    sentence, end = format_trouble(replace(RUNNING, problem=ServerError("x" * 1000)), EPOCH) or ("", "")
     assert (len(sentence), end) == (160, "; asking again")
 
 

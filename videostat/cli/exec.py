@@ -11,10 +11,10 @@ from typing import Self
 
 from videostat.errors import ExecFailed, UsageError
 from videostat.models import Job, JobRef
-from videostat.render.answers import fields, json_line
+from videostat.render.answers import collect_fields, format_json
 
 # What a job is called in JSON is what it is called here.
-FIELDS = fields(Job(ref=JobRef("provider", "id")), saving=True).keys()
+FIELDS = collect_fields(Job(ref=JobRef("provider", "id")), saving=True).keys()
 
 
 @dataclass
@@ -37,8 +37,8 @@ class Execution:
 
     def execute(self, job: Job) -> Job:
         """Run the command for this job; raises ExecFailed."""
-        line = json_line(job, saving=True)
-        values = {name: "" if value is None else value for name, value in fields(job, saving=True).items()}
+        line = format_json(job, saving=True)
+        values = {name: "" if value is None else value for name, value in collect_fields(job, saving=True).items()}
         argv = [word.format_map(values) for word in self.words]
         # Files, not pipes: what the command leaves running in the background would hold a pipe open. Its stdout is no
         # answer of ours; and both wait their turn, for the live rows may be on the screen.

@@ -19,7 +19,7 @@ from videostat.errors import ConfigError, UsageError, VideostatError
 from videostat.history import History, Which, locate_history
 from videostat.models import JobRef, State
 from videostat.render.messages import say
-from videostat.render.text import number_of_jobs
+from videostat.render.text import format_job_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -144,7 +144,7 @@ def _which_jobs(context: typer.Context) -> str:
     except VideostatError:
         return example
     what = "have not ended" if option == "unfinished" else "succeeded and have no file here"
-    return f"{example}; or for the {number_of_jobs(count)} that {what}: {typed_command(context)} --{option}"
+    return f"{example}; or for the {format_job_count(count)} that {what}: {typed_command(context)} --{option}"
 
 
 def _from_history(now: datetime, tell: Callable[[str], None], choice: Choice, *, saving: bool) -> list[JobRef]:
@@ -173,12 +173,12 @@ def _from_history(now: datetime, tell: Callable[[str], None], choice: Choice, *,
         refs = [ref for which in wanted for ref in refs_of(which, now - SILENT)]
         aside = {*refs_of(Which.MISSING)} - everything if saving else set()
     if silent := sorted(everything - {*refs}, key=str):
-        tell(f"videostat: left aside: {number_of_jobs(len(silent))}, not answered for {SILENT.days} days. To forget:")
+        tell(f"videostat: left aside: {format_job_count(len(silent))}, not answered for {SILENT.days} days. To forget:")
         for name in dict.fromkeys(ref.provider for ref in silent):
             tell(f"  videostat history forget {as_arguments(ref for ref in silent if ref.provider == name)}")
     if aside:
         why = "finished and without a file here, which was not wanted or has been moved away"
-        tell(f"videostat: left aside: {number_of_jobs(len(aside))}, {why}. To save:")
+        tell(f"videostat: left aside: {format_job_count(len(aside))}, {why}. To save:")
         tell("  videostat download --missing")
     if not refs:
         tell(f"The history has no unfinished job{narrowed}.")
@@ -193,7 +193,7 @@ def _drop_unconfigured(refs: list[JobRef], settings: Settings) -> list[JobRef]:
             settings.get_account(name)
         except ConfigError as error:
             refused.add(name)
-            say(f"videostat: passed over {number_of_jobs(count)} of {name}: {error}")
+            say(f"videostat: passed over {format_job_count(count)} of {name}: {error}")
     return [ref for ref in refs if ref.provider not in refused]
 
 

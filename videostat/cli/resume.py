@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from videostat.errors import ExitCode, KeyMissing, KeyRefused, OutOfCredit, Retryable, Stopped, Untrusted
 from videostat.history import locate_history
 from videostat.private import is_without_home, write_private_file
-from videostat.render.ending import kept
+from videostat.render.ending import format_retention
 from videostat.render.messages import say
-from videostat.render.text import number_of_jobs
+from videostat.render.text import format_job_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,7 +85,7 @@ def print_resume_hint(jobs: Iterable[Job], context: typer.Context, source: Path 
         f"{go} on at the service": len(running),
         "succeeded, but not fully processed yet": len(stopped) - len(running),
     }
-    said = ", ".join(f"{number_of_jobs(count)} {what}" for what, count in left.items() if count)
+    said = ", ".join(f"{format_job_count(count)} {what}" for what, count in left.items() if count)
     say(f"videostat: {reason}; {said}. To go on:")
     say(f"  {resume_command(context, (job.ref for job in stopped), source)}")
 
@@ -95,7 +95,7 @@ def print_save_hint(jobs: Iterable[Job], context: typer.Context, now: datetime) 
     unsaved = [job for job in jobs if job.exit_code is ExitCode.OK and not job.saved]
     if unsaved:
         command = typed_command(context).removesuffix("wait") + "download"
-        say(kept(unsaved, now))
+        say(format_retention(unsaved, now))
         say(f"  {command} {as_arguments(job.ref for job in unsaved)}")
 
 

@@ -18,12 +18,12 @@ from videostat.cli.signals import forward_signals
 from videostat.errors import ExitCode, Interrupted, KeyMissing, OutputClosed, UsageError, VideostatError
 from videostat.models import Job, State
 from videostat.polling.options import Message, Phase, PollOptions
-from videostat.render.ending import summary
+from videostat.render.ending import format_summary
 from videostat.render.jsonlines import JsonLines
 from videostat.render.log import ErrorsOnly
 from videostat.render.messages import say
 from videostat.render.notices import Notices
-from videostat.render.text import clean, number_of_jobs
+from videostat.render.text import clean_text, format_job_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -80,7 +80,7 @@ def tell_recalled(jobs: Iterable[Job], began: datetime) -> None:
     """Say which jobs were answered from the history, as they were seen before the command began."""
     recalled = [job for job in jobs if job.seen_at and job.seen_at < began and job.problem is None]
     if recalled:
-        which = str(recalled[0].ref) if len(recalled) == 1 else number_of_jobs(len(recalled))
+        which = str(recalled[0].ref) if len(recalled) == 1 else format_job_count(len(recalled))
         seconds = max(age(job, began) for job in recalled)
         say(f"videostat: {which}: seen {seconds:.0f}s ago, and not asked again so soon (--no-history asks)")
 
@@ -125,7 +125,7 @@ class Run:
             answers.finish()
         # Without a key there was no wait.
         if len(ended) > 1 and not quiet and not all(isinstance(job.problem, KeyMissing) for job in ended):
-            say(summary(ended, self.session.clock.monotonic() - began))
+            say(format_summary(ended, self.session.clock.monotonic() - began))
         return ended
 
     def __iter__(self) -> Iterator[Job]:
@@ -171,7 +171,7 @@ class Run:
                     view.tick()
                     continue
                 history.update(job, clock.now(), base_url=self._account(job.ref).base_url if job.seen_at else None)
-                for sentence in notices.about(job):
+                for sentence in notices.check(job):
                     view.note(f"videostat: {sentence}")
                 self._show_output(job.ref)
                 yield from self._show(refusals.sort(job))
@@ -181,7 +181,7 @@ class Run:
         for job in jobs:
             self.view.update(job)
             if job.ended:
-                with self.view.aside():
+                with self.view.release_screen():
                     yield job
                 if self.options.stays and self.saving:
                     self.saving.transfers.pop(job.ref, None)
@@ -190,7 +190,7 @@ class Run:
         if self.execution and (printed := self.execution.output.pop(ref, b"")):
             # It may well repeat a service's text.
             lines = printed.decode(errors="replace").splitlines()
-            self.view.show_output([clean(line, longest=None) for line in lines])
+            self.view.show_output([clean_text(line, longest=None) for line in lines])
 
     def _account(self, ref: JobRef) -> Account:
         return self.session.client.get_account(ref.provider)
@@ -237,7 +237,7 @@ class Run:
     def _end(self, jobs: Mapping[JobRef, Job], view: View) -> Iterator[Job]:
         for job in jobs.values():
             view.update(job)
-            with view.aside():
+            with view.release_screen():
                 yield job
 
     def _steps(self) -> dict[Phase, Callable[[Job], Job]]:

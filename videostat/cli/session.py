@@ -11,7 +11,7 @@ from videostat.clock import Clock
 from videostat.config import Settings, load
 from videostat.history import History, locate_history
 from videostat.render.messages import say
-from videostat.render.text import clean
+from videostat.render.text import clean_text
 from videostat.transport import Transport
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def session(
 
 
 def _trace(line: str) -> None:
-    say(clean(line, longest=None))
+    say(clean_text(line, longest=None))
 
 
 def _warn(sentence: str) -> None:

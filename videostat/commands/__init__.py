@@ -14,7 +14,7 @@ from videostat.cli.options import refuse_lone_unit
 from videostat.commands import completion, config, demo, download, history, listen, providers, sandbox, status, wait
 from videostat.commands import list as list_module
 from videostat.errors import ExitCode, Interrupted, OutputClosed, UsageError, VideostatError
-from videostat.render.messages import mute_sentences, print_error, say
+from videostat.render.messages import mute_sentences, say, write_error
 
 
 def _version(asked: bool) -> None:  # noqa: FBT001 - Typer hands it over like this
@@ -134,7 +134,7 @@ def _is_folder_gone() -> bool:
 
 
 def _report(error: VideostatError) -> ExitCode:
-    print_error(error, as_json=_asks_for_json(sys.argv[1:]))
+    write_error(error, as_json=_asks_for_json(sys.argv[1:]))
     return error.exit_code
 
 

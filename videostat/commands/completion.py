@@ -64,21 +64,21 @@ def ids(provider: Annotated[str, typer.Argument(metavar="PROVIDER")]) -> ExitCod
     """Print the newest ids of the history: what the scripts ask at Tab."""
     from videostat.history import History, locate_history
     from videostat.render.messages import say
-    from videostat.render.tables import show_lines
+    from videostat.render.tables import print_lines
 
     # Whoever has pressed Tab does not wait for a lock.
     history = History(locate_history(), warn=say, lock_timeout=0.2)
-    show_lines(history.find_ids(provider, IDS))
+    print_lines(history.find_ids(provider, IDS))
     history.close()
     return ExitCode.OK
 
 
 def _printed(write_script: "Callable[[Command, Iterable[str]], str]", context: typer.Context) -> ExitCode:
     from videostat.providers import PROVIDERS
-    from videostat.render.tables import show_lines
+    from videostat.render.tables import print_lines
 
     root = context.find_root()
-    show_lines([write_script(_described(root.command, root), PROVIDERS)])
+    print_lines([write_script(_described(root.command, root), PROVIDERS)])
     return ExitCode.OK
 
 

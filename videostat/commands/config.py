@@ -36,7 +36,7 @@ def init(*, config: Config = None) -> ExitCode:
 
     from videostat.config import locate
     from videostat.config.file import write_file
-    from videostat.render.tables import show_lines
+    from videostat.render.tables import print_lines
 
     path = locate(config)
     if os.path.lexists(path):  # Path.exists() raises for a name too long
@@ -52,7 +52,7 @@ def init(*, config: Config = None) -> ExitCode:
             hint="Install videostat anew; for PyInstaller: --collect-data videostat",
         ) from None
     write_file(path, text)
-    show_lines([str(path)])
+    print_lines([str(path)])
     return ExitCode.OK
 
 
@@ -66,9 +66,9 @@ def path(*, config: Config = None) -> ExitCode:
     Exit code: 0, or 2 where it cannot be done.
     """
     from videostat.config import locate
-    from videostat.render.tables import show_lines
+    from videostat.render.tables import print_lines
 
-    show_lines([str(locate(config))])
+    print_lines([str(locate(config))])
     return ExitCode.OK
 
 
@@ -83,15 +83,15 @@ def show(*, json: Json = False, fields: Fields = None, config: Config = None) ->
     """
     from videostat.cli.options import choose_fields
     from videostat.config import load
-    from videostat.render.answers import json_text
-    from videostat.render.tables import show_lines, show_table
+    from videostat.render.answers import format_json_values
+    from videostat.render.tables import print_lines, print_table
 
     names = choose_fields(fields, SHOWN)
     records = [dict(zip(SHOWN, value, strict=True)) for value in load(config).list_values()]
     if json or names is not None:
-        show_lines(json_text(record, names) for record in records)
+        print_lines(format_json_values(record, names) for record in records)
     else:
-        show_table([name.upper() for name in SHOWN], [[value or "" for value in each.values()] for each in records])
+        print_table([name.upper() for name in SHOWN], [[value or "" for value in each.values()] for each in records])
     return ExitCode.OK
 
 
@@ -141,7 +141,7 @@ def _try_key(account: str, config: Path | None) -> None:
     from threading import Thread
 
     from videostat.cli.session import session
-    from videostat.render.messages import error_lines, say
+    from videostat.render.messages import format_error, say
 
     outcome: SimpleQueue[VideostatError | None] = SimpleQueue()
 
@@ -160,7 +160,7 @@ def _try_key(account: str, config: Path | None) -> None:
         except Empty:
             error = Unreachable(f"no answer within {KEY_SECONDS} s", hint="Later: videostat config check")
         if error:
-            for line in error_lines(error, f"the key is stored, but {account}"):
+            for line in format_error(error, f"the key is stored, but {account}"):
                 say(line)
         else:
             say(f"It works at {this.client.get_account(account).base_url}.")
@@ -196,9 +196,9 @@ def check(
     from videostat.cli.options import choose_fields
     from videostat.cli.run import worst_exit_code
     from videostat.cli.session import session
-    from videostat.render.answers import json_text
-    from videostat.render.messages import error_lines, say
-    from videostat.render.tables import show_lines
+    from videostat.render.answers import format_json_values
+    from videostat.render.messages import format_error, say
+    from videostat.render.tables import print_lines
 
     names = choose_fields(fields, CHECKED)
     codes = []
@@ -219,15 +219,15 @@ def check(
             except VideostatError as found:
                 error = found
                 about = f"{name}, with the key from {sources[name]}" if name in sources else name
-                for line in error_lines(error, about):
+                for line in format_error(error, about):
                     say(line)
             codes.append(error.exit_code if error else ExitCode.OK)
             if json or names is not None:
                 values = (name, sources.get(name), error is None, error and str(error), error and error.hint, codes[-1])
-                show_lines([json_text(dict(zip(CHECKED, values, strict=True)), names)])
+                print_lines([format_json_values(dict(zip(CHECKED, values, strict=True)), names)])
             elif not error:
                 base_url = this.client.get_account(name).base_url
-                show_lines([f"{name}: the key from {sources[name]} works at {base_url}"])
+                print_lines([f"{name}: the key from {sources[name]} works at {base_url}"])
     return worst_exit_code(codes)
 
 
@@ -235,20 +235,20 @@ def _describe(this: "Session", account: str | None, *, as_json: bool) -> ExitCod
     """Print the page that a bug report begins with."""
     from videostat.cli.report import describe
     from videostat.cli.run import worst_exit_code
-    from videostat.render.answers import json_text
-    from videostat.render.tables import show_lines
-    from videostat.render.text import clean
+    from videostat.render.answers import format_json_values
+    from videostat.render.tables import print_lines
+    from videostat.render.text import clean_text
 
     settings = this.settings
     groups = dict.fromkeys(map(settings.get_key_group, [account] if account else settings.list_names()))
     facts, codes = describe(this, [*groups])
     if as_json:
-        show_lines([json_text(facts)])
+        print_lines([format_json_values(facts)])
         return worst_exit_code(codes)
     lines = []
     for section, values in facts.items():
-        lines += [section, *(f"  {name}: {clean(_said(value), longest=None)}" for name, value in values.items())]
-    show_lines(lines)
+        lines += [section, *(f"  {name}: {clean_text(_said(value), longest=None)}" for name, value in values.items())]
+    print_lines(lines)
     return worst_exit_code(codes)
 
 

@@ -37,11 +37,11 @@ def demo() -> ExitCode:
     from videostat.hooks.address import parse_address
     from videostat.models import JobRef
     from videostat.providers.reading import dig
-    from videostat.render.answers import Answers, bare_video, choose_line
+    from videostat.render.answers import Answers, choose_line, format_video
     from videostat.render.board import Work
     from videostat.render.log import is_screen
     from videostat.render.messages import say
-    from videostat.render.views import view
+    from videostat.render.views import choose_view
     from videostat.sandbox import ORDERS, Sandbox
     from videostat.transport import Transport
 
@@ -62,14 +62,14 @@ def demo() -> ExitCode:
             say("JoggAI sends a webhook when a video is ready. The other services are polled.")
         options = wait_options(this, refs, None, None)
         saving = plan_saving(this, refs, output_dir=FOLDER)
-        line = choose_line(json=False, quiet=False, bare=bare_video)
+        line = choose_line(json=False, quiet=False, bare=format_video)
         work = Work(
-            doing="waiting for",
+            activity="waiting for",
             usual=usual_times(this, refs),
             timeout=options.timeout,
             transfers=saving.transfers,
         )
-        seen = view(work, clock, answers_for_people=line is None)
+        seen = choose_view(work, clock, answers_for_people=line is None)
         run = Run(session=this, refs=refs, options=options, view=seen, saving=saving, hearing=hearing)
         ended = run.answer(Answers(line, clock.now, refs))
     code = worst_exit_code(job.exit_code for job in ended)

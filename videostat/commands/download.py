@@ -78,22 +78,24 @@ def download(
     from videostat.cli.save import plan_saving
     from videostat.cli.session import session
     from videostat.polling.options import ATTEMPTS, PollOptions
-    from videostat.render.answers import Answers, bare_video, choose_line, json_names
+    from videostat.render.answers import Answers, choose_line, format_video, list_json_fields
     from videostat.render.board import Work
     from videostat.render.messages import say
-    from videostat.render.views import view
+    from videostat.render.views import choose_view
 
     check_progress(progress, quiet=quiet, debug=debug)
-    names = choose_fields(fields, json_names(saving=True))
+    names = choose_fields(fields, list_json_fields(saving=True))
     execution = parse_execution(execute, saving=True) if execute is not None else None
     choice = Choice(missing=missing, provider=provider, state=state, since=since)
     with session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
         refs = resolve_jobs(this, context, jobs, source, choice, quiet=quiet)
         options = PollOptions(attempts=ATTEMPTS, parallel=parallel or this.settings.defaults.parallel)
         saving = plan_saving(this, refs, output_dir=output_dir, output=output, name=name, overwrite=overwrite)
-        line = choose_line(json=json, quiet=quiet, bare=bare_video, saving=True, names=names)
-        work = Work(doing="saving", usual=usual_times(this, refs), timeout=options.timeout, transfers=saving.transfers)
-        seen = view(
+        line = choose_line(json=json, quiet=quiet, bare=format_video, saving=True, names=names)
+        work = Work(
+            activity="saving", usual=usual_times(this, refs), timeout=options.timeout, transfers=saving.transfers
+        )
+        seen = choose_view(
             work,
             this.clock,
             ProgressMode.LOG if debug else progress,

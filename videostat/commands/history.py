@@ -49,11 +49,11 @@ def history(
     from videostat.cli.options import choose_fields, read_duration
     from videostat.config import load
     from videostat.history import History, Which, locate_history
-    from videostat.render.answers import bare_id, choose_line, json_names
+    from videostat.render.answers import choose_line, format_id, list_json_fields
     from videostat.render.messages import say
-    from videostat.render.tables import SEEN, seen_row, show_lines, show_table, tell_left_out
+    from videostat.render.tables import HISTORY_HEADERS, make_history_row, print_lines, print_table, say_list_is_cut
 
-    names = choose_fields(fields, json_names(saving=True))
+    names = choose_fields(fields, list_json_fields(saving=True))
     now = datetime.now(UTC)
     after = now - timedelta(seconds=read_duration(since)) if since is not None else None
     with closing(History(locate_history(), warn=say)) as remembered:
@@ -62,12 +62,12 @@ def history(
         which = Which.MISSING if missing else Which.UNFINISHED if unfinished else Which.ALL
         jobs = remembered.find_jobs(which=which, provider=provider, state=state, since=after)
         chosen = jobs if everything else islice(jobs, limit)
-        if line := choose_line(json=json, quiet=quiet, bare=bare_id, saving=True, names=names):
-            show_lines(line(seen.job) for seen in chosen)
+        if line := choose_line(json=json, quiet=quiet, bare=format_id, saving=True, names=names):
+            print_lines(line(seen.job) for seen in chosen)
         else:
-            show_table(SEEN, (seen_row(seen, now) for seen in chosen))
+            print_table(HISTORY_HEADERS, (make_history_row(seen, now) for seen in chosen))
         if not everything and not quiet and (more := sum(1 for _ in jobs)):
-            tell_left_out(limit, limit + more)
+            say_list_is_cut(limit, limit + more)
     return ExitCode.OK
 
 
@@ -116,7 +116,7 @@ def forget(
     from videostat.config import load
     from videostat.history import History, locate_history
     from videostat.render.messages import say
-    from videostat.render.text import number_of_jobs
+    from videostat.render.text import format_job_count
 
     if [bool(jobs), older_than is not None, everything].count(True) != 1:
         raise UsageError(
@@ -128,7 +128,7 @@ def forget(
     with closing(History(locate_history(), warn=say)) as remembered:
         known = remembered.forget(refs)
         count = len(known) if jobs else remembered.forget_before(before)
-    say(f"Forgotten: {number_of_jobs(count)}." if count else "Nothing was forgotten.")
+    say(f"Forgotten: {format_job_count(count)}." if count else "Nothing was forgotten.")
     if unknown := [ref for ref in refs if ref not in {*known}]:
         raise UsageError(f"not in the history: {as_arguments(unknown)}", hint="See videostat history --all")
     return ExitCode.OK

@@ -38,11 +38,18 @@ def list_(
     from videostat.cli.jobs import Choice, newer
     from videostat.cli.options import choose_fields
     from videostat.cli.session import session
-    from videostat.render.answers import bare_id, choose_line, json_names
-    from videostat.render.tables import LISTED, counted, listed_row, show_lines, show_table, tell_left_out
+    from videostat.render.answers import choose_line, format_id, list_json_fields
+    from videostat.render.tables import (
+        LIST_HEADERS,
+        make_list_row,
+        print_lines,
+        print_table,
+        say_list_is_cut,
+        show_progress,
+    )
 
-    names = choose_fields(fields, json_names())
-    line = choose_line(json=json, quiet=quiet, bare=bare_id, names=names)
+    names = choose_fields(fields, list_json_fields())
+    line = choose_line(json=json, quiet=quiet, bare=format_id, names=names)
     with session(config, keep=not no_history, debug=debug) as this:
         account = this.client.get_account(provider)
         retention = account.provider.retention
@@ -51,7 +58,7 @@ def list_(
         after = Choice(since=since).after
         listed = newer(this.client.list_jobs(provider, this.clock.sleep, wanted), after)
         # The progress of a long list is not shown between lines that come to the same screen.
-        found = counted(listed, shown=everything and not quiet and not (line and sys.stdout.isatty()))
+        found = show_progress(listed, shown=everything and not quiet and not (line and sys.stdout.isatty()))
         chosen = ((job, total) for job, total in found if state in (None, job.state))
         page = chosen if everything else [*islice(chosen, limit)]
 
@@ -61,12 +68,12 @@ def list_(
                 yield job
 
         if line:
-            show_lines(map(line, remember()))
+            print_lines(map(line, remember()))
         else:
-            show_table(LISTED, [listed_row(job, retention, this.clock.now()) for job in remember()])
+            print_table(LIST_HEADERS, [make_list_row(job, retention, this.clock.now()) for job in remember()])
         if isinstance(page, list) and len(page) == limit and not quiet:
             # The service's total spares another request; it counts all states.
             total = page[-1][1] if state is None and since is None else None
             if next(chosen, None) if total is None else total > limit:
-                tell_left_out(limit, total)
+                say_list_is_cut(limit, total)
     return ExitCode.OK

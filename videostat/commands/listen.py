@@ -58,7 +58,7 @@ def listen(
     from videostat.history import Which
     from videostat.hooks.address import parse_address
     from videostat.polling.options import PollOptions
-    from videostat.render.answers import Answers, bare_video, choose_line, tab_line
+    from videostat.render.answers import Answers, choose_line, format_tab_line, format_video
     from videostat.render.messages import say_address
     from videostat.render.service import ServiceLog
 
@@ -81,7 +81,9 @@ def listen(
             hearing=hearing,
         )
         answers = Answers(
-            choose_line(json=json, quiet=False, bare=bare_video, saving=saves) or tab_line, this.clock.now, refs
+            choose_line(json=json, quiet=False, bare=format_video, saving=saves) or format_tab_line,
+            this.clock.now,
+            refs,
         )
         if door.is_path_made:
             say_address(hearing.url)

@@ -18,8 +18,8 @@ def providers(*, json: Json = False, fields: Fields = None, config: Config = Non
     from videostat.cli.options import choose_fields
     from videostat.clock import format_duration
     from videostat.config import load
-    from videostat.render.answers import json_text
-    from videostat.render.tables import show_lines, show_table
+    from videostat.render.answers import format_json_values
+    from videostat.render.tables import print_lines, print_table
 
     names = choose_fields(fields, FIELDS)
     settings = load(config)
@@ -34,7 +34,7 @@ def providers(*, json: Json = False, fields: Fields = None, config: Config = Non
         every, waits = "{:g}-{:g}s".format(*interval), format_duration(timeout)
         rows.append((name, provider.title, key.source, every, waits, "yes" if lists else "no"))
     if json or names is not None:
-        show_lines(json_text(record, names) for record in records)
+        print_lines(format_json_values(record, names) for record in records)
     else:
-        show_table(HEADERS, rows)
+        print_table(HEADERS, rows)
     return ExitCode.OK

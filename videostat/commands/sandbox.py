@@ -46,7 +46,7 @@ def sandbox(
 
     from videostat.cli.signals import forward_signals
     from videostat.clock import Clock
-    from videostat.render.answers import output
+    from videostat.render.answers import guard_stdout
     from videostat.render.messages import say
     from videostat.sandbox import WORDS, Sandbox
 
@@ -72,7 +72,7 @@ def sandbox(
             webhook=webhook,
         ) as server,
     ):
-        with output():
+        with guard_stdout():
             # Jobs of a simulation have no place among those that `wait --unfinished` would ask real services about.
             for name, value in (server.environment | {"VIDEOSTAT_NO_HISTORY": "1"}).items():
                 typer.echo(f"export {name}={value}")

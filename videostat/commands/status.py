@@ -56,18 +56,18 @@ def status(
     from videostat.cli.session import session
     from videostat.models import Job
     from videostat.polling.options import ATTEMPTS, PollOptions
-    from videostat.render.answers import Answers, bare_state, choose_line, json_names
+    from videostat.render.answers import Answers, choose_line, format_state, list_json_fields
     from videostat.render.board import Work
     from videostat.render.log import ErrorsOnly
-    from videostat.render.views import glance
+    from videostat.render.views import choose_status_view
 
-    names = choose_fields(fields, json_names())
+    names = choose_fields(fields, list_json_fields())
     choice = Choice(unfinished=unfinished, provider=provider, state=state, since=since)
     with session(config, keep=not no_history, debug=debug) as this:
         refs = resolve_jobs(this, context, jobs, source, choice, quiet=quiet)
-        line = choose_line(json=json, quiet=quiet, bare=bare_state, names=names)
-        work = Work(doing="looking at", usual=usual_times(this, refs))
-        view = ErrorsOnly() if quiet or debug else glance(work, this.clock, answers_for_people=line is None)
+        line = choose_line(json=json, quiet=quiet, bare=format_state, names=names)
+        work = Work(activity="looking at", usual=usual_times(this, refs))
+        view = ErrorsOnly() if quiet or debug else choose_status_view(work, this.clock, answers_for_people=line is None)
         # The bare state needs no URL, and some services count those.
         options = PollOptions(attempts=ATTEMPTS, wants_urls=json or exit_status or not quiet)
         began = this.clock.now()

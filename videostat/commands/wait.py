@@ -95,16 +95,16 @@ def wait(
     from videostat.cli.run import Run, usual_times, wait_options, worst_exit_code
     from videostat.cli.save import plan_saving
     from videostat.cli.session import session
-    from videostat.render.answers import Answers, bare_video, choose_line, json_names
+    from videostat.render.answers import Answers, choose_line, format_video, list_json_fields
     from videostat.render.board import Work
-    from videostat.render.views import view
+    from videostat.render.views import choose_view
 
     if fail_fast and first:
         raise UsageError("--any and --fail-fast contradict each other", hint="Leave one of them out.")
     check_progress(progress, quiet=quiet, debug=debug)
     saves = bool(download or output_dir or output or name or parallel or overwrite)
     execution = parse_execution(execute, saving=saves) if execute is not None else None
-    names = choose_fields(fields, json_names(saving=saves))
+    names = choose_fields(fields, list_json_fields(saving=saves))
     choice = Choice(unfinished=unfinished, provider=provider, state=state, since=since)
     with session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
         refs = resolve_jobs(this, context, jobs, source, choice, saving=saves, quiet=quiet)
@@ -124,14 +124,14 @@ def wait(
                 overwrite=overwrite,
                 timeout=options.timeout,
             )
-        line = choose_line(json=json, quiet=quiet, bare=bare_video, saving=saves, names=names)
+        line = choose_line(json=json, quiet=quiet, bare=format_video, saving=saves, names=names)
         work = Work(
-            doing="waiting for",
+            activity="waiting for",
             usual=usual_times(this, refs),
             timeout=options.timeout,
             transfers=saving.transfers if saving else None,
         )
-        seen = view(
+        seen = choose_view(
             work,
             this.clock,
             ProgressMode.LOG if debug else progress,

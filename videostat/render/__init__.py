@@ -1,1 +1,1 @@
-"""What people and programs are shown; the only place with rich."""
+"""Show jobs to people and programs. No other package imports rich."""

@@ -1,4 +1,4 @@
-"""stdout, the answer: for people a table, for programs a line a job."""
+"""Print jobs on stdout: a table for people, one line per job for programs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from videostat.clock import format_duration
 from videostat.errors import ExitCode, OutputClosed, Stopped, UsageError
 from videostat.models import FIELDS, SAVING_FIELDS, to_json
 from videostat.render.card import print_card
-from videostat.render.columns import LEAST, fit_columns, linked, print_columns, print_line
-from videostat.render.messages import complain, reason, silence
-from videostat.render.text import COLOURS, ago, clean, length, place, size
+from videostat.render.columns import LAST_WIDTH, fit_columns, make_file_link, make_link, print_columns, print_line
+from videostat.render.messages import format_reason, make_complaint, redirect_to_devnull
+from videostat.render.text import COLOURS, clean_text, format_ago, format_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,62 +33,74 @@ T = TypeVar("T")
 def choose_line(
     *, json: bool, quiet: bool, bare: Callable[[Job], T], saving: bool = False, names: Sequence[str] | None = None
 ) -> Callable[[Job], T | str] | None:
-    """Return how a job is written for programs; None on a terminal, where people read. `names`: of JSON fields."""
+    """Choose the function that formats a job for a program; None if a person reads on a terminal.
+
+    `bare`: the function for --quiet. `names`: the JSON fields to print. `saving`: add the fields about a saved file.
+    """
     if json or names is not None:
-        return partial(json_line, saving=saving, names=names)
+        return partial(format_json, saving=saving, names=names)
     if quiet:
         return bare
-    return None if sys.stdout.isatty() else tab_line
+    return None if sys.stdout.isatty() else format_tab_line
 
 
-def json_names(*, saving: bool = False) -> list[str]:
-    """Return the names of the JSON fields, in their order."""
+def list_json_fields(*, saving: bool = False) -> list[str]:
+    """List the names of the JSON fields in their order."""
     return [field.name for field in (FIELDS + SAVING_FIELDS if saving else FIELDS)]
 
 
-def json_line(job: Job, *, saving: bool = False, names: Sequence[str] | None = None) -> str:
-    """Write a job as one JSON object in ASCII; `names` chooses fields and their order."""
-    return json_text(fields(job, saving=saving), names)
+def format_json(job: Job, *, saving: bool = False, names: Sequence[str] | None = None) -> str:
+    """Format a job as one line of ASCII JSON; `names` selects and orders the fields."""
+    return format_json_values(collect_fields(job, saving=saving), names)
 
 
-def json_text(values: Mapping[str, object], names: Sequence[str] | None = None) -> str:
-    """Write values as one JSON object in ASCII; `names` chooses fields and their order."""
+def format_json_values(values: Mapping[str, object], names: Sequence[str] | None = None) -> str:
+    """Format values as one line of ASCII JSON; `names` selects and orders them."""
     chosen = values if names is None else {name: values[name] for name in names}
     text = json.dumps({name: to_json(value) for name, value in chosen.items()}, allow_nan=False)
-    # The same JSON, and no command to a CI agent that reads along.
+    # The JSON value is the same, but a CI agent finds no command in it.
     return text.replace("##", "#\\u0023")
 
 
-def fields(job: Job, *, saving: bool = False) -> dict[str, object]:
-    """Return the JSON fields of a job, always the same in the same order, None where nothing is known."""
+def collect_fields(job: Job, *, saving: bool = False) -> dict[str, object]:
+    """Collect all JSON fields of a job in their order; an unknown one is None."""
     return {field.name: to_json(field.read(job)) for field in (FIELDS + SAVING_FIELDS if saving else FIELDS)}
 
 
-def tab_line(job: Job) -> str:
-    """Write provider, id, state and video URL, or the first file it was saved to, between tabs."""
-    return "\t".join((job.ref.provider, job.ref.id, job.state, (bare_video(job) or "").partition("\n")[0]))
+def format_tab_line(job: Job) -> str:
+    """Format provider, id, state and video, separated by tabs.
+
+    The video is the first saved file, or else the video URL.
+    """
+    return "\t".join((job.ref.provider, job.ref.id, job.state, (format_video(job) or "").partition("\n")[0]))
 
 
-def bare_video(job: Job) -> str | None:
-    """Return the files that a job's videos were saved to, one a line, else its URL; whole."""
+def format_video(job: Job) -> str | None:
+    """Format the saved files of a job, one per line, or its video URL.
+
+    Return None if it has neither.
+    """
     videos = map(str, job.saved.files) if job.saved else filter(None, [job.video_url])
-    return "\n".join(clean(video, longest=None) for video in videos) or None
+    return "\n".join(clean_text(video, longest=None) for video in videos) or None
 
 
-def bare_state(job: Job) -> str:
+def format_state(job: Job) -> str:
+    """Return the state of a job, for --quiet."""
     return job.state
 
 
-def bare_id(job: Job) -> str:
+def format_id(job: Job) -> str:
+    """Return the id of a job, for --quiet."""
     return job.ref.id
 
 
 @dataclass
 class Answers:
-    """Where jobs are answered: by `line` at once, or where that is None for people on a terminal.
+    """A printer of jobs on stdout.
 
-    There one job is a card, and several are a table. Its rows come as the jobs of `refs` end, or where that is None all
-    together at the end.
+    `line` formats a job for programs; each line is printed at once. If `line` is None, people on a terminal see one job
+    as a card and several as a table. A row is printed as soon as its job ends if `refs` gives the jobs in advance;
+    otherwise all rows are printed together at the end.
     """
 
     line: Callable[[Job], str | None] | None
@@ -99,33 +111,37 @@ class Answers:
     _hinted: set[VideostatError] = field(default_factory=set)
 
     def show(self, job: Job) -> None:
+        """Print a job now, or keep it until `finish`."""
         if self.line is None and self.refs is not None and len(self.refs) > 1:
-            with output():
+            with guard_stdout():
                 self._print_row(job)
         elif self.line is None:
             self.jobs.append(job)
         elif (text := self.line(job)) is not None:
-            with output():
+            with guard_stdout():
                 print(text)
 
     def finish(self) -> None:
+        """Print the jobs that `show` has kept."""
         if not self.jobs:
             return
-        with output():
+        with guard_stdout():
             if len(self.jobs) == 1:
                 print_card(self.jobs[0], self.now())
                 return
-            print_columns(_HEADERS, [_row(job, self.now()) for job in self.jobs])
+            print_columns(_HEADERS, [_make_row(job, self.now()) for job in self.jobs])
             for job in self.jobs:
                 self._print_more(job, str(job.ref))
 
     def _print_row(self, job: Job) -> None:
-        """Below the header, in columns that are as wide as the longest names."""
-        row = dict(zip(_ENDED, _ended_row(job), strict=True))
+        """Print the row of an ended job, the first time below a header."""
+        row = dict(zip(_ENDED_HEADERS, _make_ended_row(job), strict=True))
         if not self._widths:
             refs = self.refs or ()
             names = (max(len(getattr(ref, name)) for ref in refs) for name in ("provider", "id"))
-            widths = dict(zip(_ENDED, (*names, len("+ succeeded"), len("59m59s"), len("59m59s"), LEAST), strict=True))
+            widths = dict(
+                zip(_ENDED_HEADERS, (*names, len("+ succeeded"), len("59m59s"), len("59m59s"), LAST_WIDTH), strict=True)
+            )
             widths = {header: max(len(header), width) for header, width in widths.items()}
             self._widths = {header: widths[header] for header in fit_columns(widths)}
             print_line([(header, "bold") for header in self._widths], self._widths.values())
@@ -133,39 +149,42 @@ class Answers:
         self._print_more(job)
 
     def _print_more(self, job: Job, name: str = "") -> None:
-        """What stands on a line of its own: what to type next, and the URL, which people copy."""
-        complaint = complain(job)
+        """Print the hint and the video URL, each on its own line."""
+        complaint = make_complaint(job)
         if complaint and complaint.hint and job.problem not in self._hinted:
             print_line([f"  {complaint.hint}"], [])
             if job.problem:
                 self._hinted.add(job.problem)
         if job.video_url and not job.saved and not isinstance(job.problem, Stopped):
-            url = linked(clean(job.video_url, longest=None), job.video_url)
+            url = make_link(clean_text(job.video_url, longest=None), job.video_url)
             print_line([name, url] if name else [url], [])
 
 
 @contextmanager
-def output() -> Iterator[None]:
-    """Everything written to stdout; raises OutputClosed when its reader is gone, UsageError when it is full."""
+def guard_stdout() -> Iterator[None]:
+    """Flush stdout after the block, and translate its errors.
+
+    Raises OutputClosed if the reader is gone, UsageError if the output cannot be written.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal that lacks a letter of a title is shown its number.
+        # A character that the encoding lacks is printed as its number.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         yield
         sys.stdout.flush()
     except BrokenPipeError as error:
-        raise OutputClosed("nobody reads the answer") from error
+        raise OutputClosed("the reader of the answer is gone") from error
     except OSError as error:
-        silence(sys.stdout)
+        redirect_to_devnull(sys.stdout)
         raise UsageError(f"the answer cannot be written to stdout: {error.strerror}") from error
 
 
-# As wait and download give them.
-_ENDED = ("PROVIDER", "ID", "STATE", "TOOK", "LENGTH", "RESULT")
+# The table of wait and download.
+_ENDED_HEADERS = ("PROVIDER", "ID", "STATE", "TOOK", "LENGTH", "RESULT")
 
 
-def _ended_row(job: Job) -> list[Cell]:
-    took = job.completed_at and job.created_at and (job.completed_at - job.created_at).total_seconds()
+def _make_ended_row(job: Job) -> list[Cell]:
+    seconds = job.completed_at and job.created_at and (job.completed_at - job.created_at).total_seconds()
     sign, bad = ("\u2713", "\u2717") if "utf" in sys.stdout.encoding.lower() else ("+", "x")
     if job.exit_code is not ExitCode.OK:
         sign = " " if isinstance(job.problem, Stopped) else bad
@@ -173,35 +192,34 @@ def _ended_row(job: Job) -> list[Cell]:
         job.ref.provider,
         job.ref.id,
         (f"{sign} {job.state}", "red" if sign == bad else COLOURS[job.state]),
-        format_duration(took) if took and took > 0 else "",
-        "" if job.duration is None else length(job.duration),
-        _file(job) if job.exit_code is ExitCode.OK else _why(job),
+        format_duration(seconds) if seconds and seconds > 0 else "",
+        "" if job.duration is None else format_length(job.duration),
+        _format_file(job) if job.exit_code is ExitCode.OK else _format_reason(job),
     ]
 
 
-def _file(job: Job) -> Cell:
+def _format_file(job: Job) -> Cell:
     if job.saved is None:
         return ""
-    text = linked(place(job.saved.file), job.saved.file)
-    return text.append(f" ({size(job.saved.bytes)})" + (", already saved" if job.saved.skipped else ""))
+    return make_file_link(job.saved).append(", already saved" if job.saved.skipped else "")
 
 
-def _why(job: Job) -> str:
-    code = f" (code {clean(job.error_code)})" if job.error_code and job.problem is None else ""
-    return reason(job) + code
+def _format_reason(job: Job) -> str:
+    code = f" (code {clean_text(job.error_code)})" if job.error_code and job.problem is None else ""
+    return format_reason(job) + code
 
 
 _HEADERS = ("PROVIDER", "ID", "STATE", "PROGRESS", "LENGTH", "CREATED", "TITLE", "MESSAGE")
 
 
-def _row(job: Job, now: datetime) -> list[Cell]:
+def _make_row(job: Job, now: datetime) -> list[Cell]:
     return [
         job.ref.provider,
         job.ref.id,
         (job.state, COLOURS[job.state]),
         "" if job.progress is None or job.state.is_terminal else f"{job.progress:.0f}%",
-        "" if job.duration is None else length(job.duration),
-        "" if job.created_at is None else ago(job.created_at, now),
-        clean(job.title or "", longest=60),
-        _why(job),
+        "" if job.duration is None else format_length(job.duration),
+        "" if job.created_at is None else format_ago(job.created_at, now),
+        clean_text(job.title or "", longest=60),
+        _format_reason(job),
     ]

@@ -1,11 +1,11 @@
-"""Rows for people, in whatever width the terminal has."""
+"""Print aligned rows for people, in the width of the terminal."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
 
-from videostat.render.text import in_ci, is_terminal
+from videostat.render.text import format_path, format_size, is_in_ci, is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -13,21 +13,25 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    Cell = str | tuple[str, str] | Text  # a text, with a style where it has one
+    from videostat.models import Saved
 
-# What a narrow window does without, the least important first; all else may be copied, so it is never cut.
+    Cell = str | tuple[str, str] | Text  # a tuple is (text, style)
+
+# Columns that a narrow window leaves out, the least important first. The others are never cut: people copy them.
 OPTIONAL = ("TITLE", "SIZE", "CREATED", "SEEN", "LENGTH", "TOOK", "PROGRESS")
-# What may be long comes last: the terminal wraps it, and no other column moves.
+# Columns that may be long. They come last, so that the terminal can wrap them without moving another column.
 LAST = ("TITLE", "KEY", "VALUE", "MESSAGE", "RESULT")
 GAP = 2
-LEAST = 24  # cells for the last column, which overflows
+LAST_WIDTH = 24  # cells reserved for the last column, which may be wider
 
 
 def print_columns(headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-    """Print rows aligned below their headers, but for the columns that are empty; on stdout."""
-    table = [column for column in zip(headers, *rows, strict=True) if not rows or any(map(plain, column[1:]))]
+    """Print rows in aligned columns on stdout; leave out empty columns."""
+    from rich.cells import cell_len
+
+    table = [column for column in zip(headers, *rows, strict=True) if not rows or any(map(get_cell_text, column[1:]))]
     table.sort(key=lambda column: LAST.index(column[0]) + 1 if column[0] in LAST else 0)
-    widths = {column[0]: max(cell_width(cell) for cell in column) for column in table}
+    widths = {column[0]: max(cell_len(get_cell_text(cell)) for cell in column) for column in table}
     shown = fit_columns(widths)
     kept = [column for column in table if column[0] in shown]
     for at, line in enumerate(zip(*kept, strict=True)):
@@ -35,28 +39,31 @@ def print_columns(headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Non
 
 
 def fit_columns(widths: Mapping[str, int]) -> list[str]:
-    """Choose the columns that stdout's terminal has room for."""
+    """Choose the headers that fit into the terminal of stdout; `widths` in cells."""
     from rich.console import Console
 
-    return fit(widths, Console().width)
+    return choose_columns(widths, Console().width)
 
 
-def fit(widths: Mapping[str, int], room: int) -> list[str]:
-    """Choose the columns that a window has room for; the last one may be wider, for it overflows."""
+def choose_columns(widths: Mapping[str, int], room: int) -> list[str]:
+    """Choose the headers that fit into `room` cells.
+
+    The last column needs at most LAST_WIDTH of them, because the terminal wraps it.
+    """
     shown = list(widths)
     for header in OPTIONAL:
         *others, last = shown
-        if sum(widths[name] + GAP for name in others) + min(widths[last], LEAST) > room and header in shown:
+        if sum(widths[name] + GAP for name in others) + min(widths[last], LAST_WIDTH) > room and header in shown:
             shown.remove(header)
     return shown
 
 
 def print_line(cells: Iterable[Cell], widths: Iterable[int]) -> None:
-    """Print one row; each cell but the last is filled up to its width, and the terminal wraps the line."""
+    """Print one row on stdout: pad all cells but the last, and let the terminal wrap the line."""
     from rich.console import Console
     from rich.text import Text
 
-    # A Text is drawn as it is: no [markup], no highlighting, no :emoji:.
+    # rich prints a Text without interpreting [markup] or :emoji: and without highlighting.
     texts = [cell if isinstance(cell, Text) else Text(cell) if isinstance(cell, str) else Text(*cell) for cell in cells]
     for text, width in zip(texts[:-1], widths, strict=False):
         text.pad_right(max(width - text.cell_len, 0))
@@ -65,24 +72,25 @@ def print_line(cells: Iterable[Cell], widths: Iterable[int]) -> None:
     Console().print(line, soft_wrap=True)
 
 
-def linked(text: str, target: str | Path) -> Text:
-    """A text that a terminal opens when it is clicked (OSC 8); plain in CI, and where stdout is no terminal."""
+def make_link(text: str, target: str | Path) -> Text:
+    """Make a text that opens `target` on a click (OSC 8).
+
+    The text is plain in CI, if stdout is not a terminal, or if the address is not plain ASCII.
+    """
     from rich.style import Style
     from rich.text import Text
 
     address = target if isinstance(target, str) else target.absolute().as_uri()
-    # What is not plain ASCII could end the sequence that carries it.
-    is_safe = address.isascii() and address.isprintable() and is_terminal(sys.stdout) and not in_ci()
+    # Other characters could end the escape sequence around the address.
+    is_safe = address.isascii() and address.isprintable() and is_terminal(sys.stdout) and not is_in_ci()
     return Text(text, Style(link=address) if is_safe else "")
 
 
-def cell_width(cell: Cell) -> int:
-    """The cells that a text takes on the screen."""
-    from rich.cells import cell_len
-
-    return cell_len(plain(cell))
+def make_file_link(saved: Saved) -> Text:
+    """Make a link to a saved file, followed by its size."""
+    return make_link(format_path(saved.file), saved.file).append(f" ({format_size(saved.bytes)})")
 
 
-def plain(cell: Cell) -> str:
-    """The text of a cell alone."""
+def get_cell_text(cell: Cell) -> str:
+    """Return the text of a cell without its style."""
     return cell if isinstance(cell, str) else cell[0] if isinstance(cell, tuple) else cell.plain

@@ -1,4 +1,4 @@
-"""What is said once at the end of a wait: how many jobs are saved or not, and where videos that were not saved are."""
+"""Format the last lines of a wait: the results, and how long videos can be fetched."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from videostat.clock import format_duration
 from videostat.errors import ExitCode
 from videostat.models import State
-from videostat.render.text import moment
+from videostat.render.text import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from videostat.models import Job
 
-# In this order. What is not here has no known outcome.
+# In display order. A job with another exit code is "without an answer".
 ENDS: Mapping[ExitCode, str] = {
     ExitCode.FAILED: "failed",
     ExitCode.NOT_SAVED: "not saved",
     ExitCode.EXEC: "with a failed command",
     ExitCode.GONE: "not found",
-    ExitCode.KEY: "refused",
+    ExitCode.KEY: "without a valid key",
     ExitCode.CREDIT: "out of credit or rate limited",
     ExitCode.RUNNING: "not finished",
     ExitCode.TIMEOUT: "not finished",
@@ -32,15 +32,15 @@ ENDS: Mapping[ExitCode, str] = {
 ORDER = ("saved", "succeeded", *dict.fromkeys(ENDS.values()), "without an answer")
 
 
-def summary(jobs: Collection[Job], seconds: float) -> str:
-    """How many ended how, in what time, and for how many credits: 4 saved, 1 failed, in 4m12s; 12 credits."""
-    counts = Counter(map(_end, jobs))
+def format_summary(jobs: Collection[Job], seconds: float) -> str:
+    """Format results, time and credits: 4 saved, 1 failed, in 4m12s; 12 credits."""
+    counts = Counter(map(_classify_end, jobs))
     ends = ", ".join(f"{counts[end]:,} {end}" for end in ORDER if counts[end])
     credits_ = sum(job.credits or 0 for job in jobs)
     return f"{ends}, in {format_duration(seconds)}" + (f"; {credits_:g} credits" if credits_ else "")
 
 
-def _end(job: Job) -> str:
+def _classify_end(job: Job) -> str:
     if job.exit_code is ExitCode.OK:
         return "saved" if job.saved else "succeeded"
     if job.state is State.SUCCEEDED and not job.saved and job.exit_code not in {ExitCode.GONE, ExitCode.EXEC}:
@@ -48,15 +48,14 @@ def _end(job: Job) -> str:
     return ENDS.get(job.exit_code, "without an answer")
 
 
-def kept(jobs: Collection[Job], now: datetime) -> str:
-    """Until when the services keep videos that were not saved, or until when their addresses work."""
-    these = "the video" if len(jobs) == 1 else "the videos"
+def format_retention(jobs: Collection[Job], now: datetime) -> str:
+    """Format until when unsaved videos can be fetched.
+
+    The text ends with "To save it:", so print the command below it.
+    """
+    videos, them = ("the video", "it") if len(jobs) == 1 else ("the videos", "them")
     if keeps := [job.kept_until for job in jobs if job.kept_until]:
-        return f"The service keeps {these} until {moment(min(keeps), now)}. To save {_it(jobs)}:"
+        return f"The service keeps {videos} until {format_time(min(keeps), now)}. To save {them}:"
     if ends := [job.expires_at for job in jobs if job.expires_at]:
-        return f"The URL works until {moment(min(ends), now)}. To save {these}:"
-    return f"The URL may work for a short time only. To save {these}:"
-
-
-def _it(jobs: Collection[Job]) -> str:
-    return "it" if len(jobs) == 1 else "them"
+        return f"The URL works until {format_time(min(ends), now)}. To save {videos}:"
+    return f"The URL may work for a short time only. To save {videos}:"

@@ -1,6 +1,6 @@
-"""What GitHub shows of a run beside its log: a table in the step's summary, annotations for what went wrong.
+"""Format a run for GitHub Actions: a table for the step summary, and an annotation per error.
 
-Both are read by more people than the log: addresses are without user and query, where signatures are.
+More people can read these than the log, so user names and query strings (signatures) are removed from URLs.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from videostat.errors import ExitCode, Stopped, TimedOut
 from videostat.models import State
-from videostat.render.messages import complaint
-from videostat.render.text import clean
+from videostat.render.messages import format_complaint
+from videostat.render.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 ROWS = 500  # GitHub drops a step's summary that is larger than 1 MiB
 LONGEST = 300  # characters of a cell
-NAMED = 10  # jobs in one annotation
+NAMED = 10  # jobs named in one annotation
 
 _ADDRESS = re.compile(r"(https?://)(?:[^\s/?#@]*@)?([^\s?#]*)(?:[?#]\S*)?", re.IGNORECASE)
-# CommonMark lets every ASCII punctuation mark be escaped; and what is escaped is no link, mention or tag either.
+# CommonMark can escape every ASCII punctuation mark; an escaped one starts no link, mention or tag.
 _MARKDOWN = str.maketrans({mark: f"\\{mark}" for mark in string.punctuation})
-# https://docs.github.com/actions/reference/workflow-commands-for-github-actions, as its toolkit does it.
+# https://docs.github.com/actions/reference/workflow-commands-for-github-actions; escapes as in GitHub's toolkit.
 _MESSAGE = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 _PROPERTY = _MESSAGE | str.maketrans({":": "%3A", ",": "%2C"})
 
 
-def summary(jobs: Collection[Job]) -> str:
-    """A Markdown table; what has no video comes first."""
+def format_step_summary(jobs: Collection[Job]) -> str:
+    """Format a Markdown table of the jobs; those that went wrong come first."""
     good = sum(job.exit_code is ExitCode.OK for job in jobs)
     ordered = sorted(jobs, key=lambda job: job.exit_code is ExitCode.OK)
     lines = [
@@ -40,46 +40,46 @@ def summary(jobs: Collection[Job]) -> str:
         "",
         "| Job | State | Video | Message |",
         "|---|---|---|---|",
-        *("| " + " | ".join(map(_cell, _row(job))) + " |" for job in ordered[:ROWS]),
+        *("| " + " | ".join(map(_format_cell, _make_row(job))) + " |" for job in ordered[:ROWS]),
     ]
     if len(jobs) > ROWS:
         lines += ["", f"and {len(jobs) - ROWS:,} more"]
     return "\n".join([*lines, "", ""])
 
 
-def complaints(jobs: Collection[Job]) -> Iterator[str]:
-    """A workflow command for each job that ended badly; one where the same is wrong with many, and for all the late."""
-    told: dict[str, str] = {}
+def format_annotations(jobs: Collection[Job]) -> Iterator[str]:
+    """Format a workflow command per error, and one for all jobs that timed out."""
+    providers: dict[str, str] = {}  # by message
     for job in jobs:
-        if lines := complaint(job):
-            told.setdefault(_public("\n".join(lines)).removeprefix("videostat: "), job.ref.provider)
-    for message, provider in told.items():
-        yield command("error", message, title=f"videostat: {provider}")
+        if lines := format_complaint(job):
+            providers.setdefault(_redact_urls("\n".join(lines)).removeprefix("videostat: "), job.ref.provider)
+    for message, provider in providers.items():
+        yield format_command("error", message, title=f"videostat: {provider}")
     if late := [job for job in jobs if isinstance(job.problem, TimedOut)]:
         named = ", ".join(str(job.ref) for job in late[:NAMED]) + (", ..." if len(late) > NAMED else "")
-        yield command("warning", f"not finished at the deadline: {named}", title="videostat")
+        yield format_command("warning", f"not finished at the deadline: {named}", title="videostat")
 
 
-def command(name: str, message: str, **properties: str) -> str:
-    """A line that GitHub's runner obeys."""
-    given = ",".join(f"{key}={value.translate(_PROPERTY)}" for key, value in properties.items())
-    return f"::{name} {given}::{message.translate(_MESSAGE)}"
+def format_command(name: str, message: str, **properties: str) -> str:
+    """Format a workflow command, a line that GitHub's runner executes."""
+    escaped = ",".join(f"{key}={value.translate(_PROPERTY)}" for key, value in properties.items())
+    return f"::{name} {escaped}::{message.translate(_MESSAGE)}"
 
 
-def _row(job: Job) -> tuple[str, str, str, str]:
+def _make_row(job: Job) -> tuple[str, str, str, str]:
     video = str(job.saved.file) if job.saved else job.video_url
-    wrong = "" if job.exit_code is ExitCode.OK else _wrong(job)
-    return str(job.ref), job.state, video or "", wrong
+    reason = "" if job.exit_code is ExitCode.OK else _format_reason(job)
+    return str(job.ref), job.state, video or "", reason
 
 
-def _wrong(job: Job) -> str:
+def _format_reason(job: Job) -> str:
     unsaved = "not saved: " if job.state is State.SUCCEEDED and isinstance(job.problem, Stopped) else ""
     return unsaved + str(job.problem or job.error or job.message or "")
 
 
-def _cell(text: str) -> str:
-    return _public(clean(text, longest=LONGEST)).translate(_MARKDOWN)
+def _format_cell(text: str) -> str:
+    return _redact_urls(clean_text(text, longest=LONGEST)).translate(_MARKDOWN)
 
 
-def _public(text: str) -> str:
+def _redact_urls(text: str) -> str:
     return _ADDRESS.sub(r"\1\2", text)

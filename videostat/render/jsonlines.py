@@ -1,4 +1,4 @@
-"""Tell on stderr how jobs go, one JSON object a line, for programs."""
+"""Write the progress of jobs to stderr as JSON, one object per line."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Self
 
 from videostat.errors import Retryable, Stopped
 from videostat.models import Job
-from videostat.render.answers import fields, json_text
+from videostat.render.answers import collect_fields, format_json_values
 from videostat.render.log import REPORT, ErrorsOnly
-from videostat.render.messages import tell
+from videostat.render.messages import write_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,18 +20,19 @@ if TYPE_CHECKING:
 
 @dataclass
 class JsonLines(ErrorsOnly):
-    """Write `{"event": ..., "time": ..., ...the job's fields}` for every start, change, save, minute and end.
+    """A writer of events: `{"event": ..., "time": ..., ...the job's fields}`.
 
-    `resume` gives the command that goes on with jobs whose wait ended first: it is the hint of their `end`. What a
-    command of --exec has printed is the `output` of the job's `end`.
+    The events are start, change, saved, heartbeat (each minute without another event) and end. `resume` returns the
+    command that continues jobs; for jobs that are unfinished when the wait stops, it is the `hint` of their `end`. The
+    `output` of an `end` is the output of the --exec command.
     """
 
     refs: Sequence[JobRef]
     clock: Clock
     resume: Callable[[Sequence[JobRef]], str]
     _open: dict[JobRef, Job] = field(default_factory=dict)
-    _left: list[Job] = field(default_factory=list)
-    _spoke: float = 0
+    _unfinished: list[Job] = field(default_factory=list)
+    _written_at: float = 0
     _output: list[str] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -40,11 +41,12 @@ class JsonLines(ErrorsOnly):
         return self
 
     def __exit__(self, *raised: object) -> None:
-        if self._left:
-            hint = self.resume([job.ref for job in self._left])
-            self._write("end", *self._left, hint=hint)
+        if self._unfinished:
+            hint = self.resume([job.ref for job in self._unfinished])
+            self._write("end", *self._unfinished, hint=hint)
 
     def update(self, job: Job) -> None:
+        """Write an event if the job has changed, was saved or has ended."""
         before = self._open.pop(job.ref, None)
         if before and job.saved != before.saved:
             self._write("saved", job)
@@ -53,25 +55,26 @@ class JsonLines(ErrorsOnly):
         if not job.ended:
             self._open[job.ref] = job
         elif isinstance(job.problem, Stopped | Retryable):
-            self._left.append(job)
+            self._unfinished.append(job)
         else:
             output, self._output = self._output, []
             self._write("end", job, **({"output": "\n".join(output)} if output else {}))
         self.tick()
 
     def tick(self) -> None:
-        if self.clock.monotonic() - self._spoke >= REPORT:
+        """Write a heartbeat for each open job after a minute without events."""
+        if self.clock.monotonic() - self._written_at >= REPORT:
             self._write("heartbeat", *self._open.values())
 
     def note(self, sentence: str) -> None:
-        """Drop a sentence: the fields say the same to a program."""
+        """Ignore a sentence, because the fields contain the same information."""
 
     def show_output(self, lines: Iterable[str]) -> None:
-        """Keep what a command has printed for the event that follows."""
+        """Keep the output of a command for the next `end` event."""
         self._output = [*lines]
 
     def _write(self, event: str, *jobs: Job, **changed: object) -> None:
-        self._spoke = self.clock.monotonic()
+        self._written_at = self.clock.monotonic()
         time = {"event": event, "time": self.clock.now()}
         for job in jobs:
-            tell(json_text({**time, **fields(job, saving=True), **changed}) + "\n")
+            write_stderr(format_json_values({**time, **collect_fields(job, saving=True), **changed}) + "\n")

@@ -1,4 +1,4 @@
-"""Tell on stderr how jobs go, line by line."""
+"""Write the progress of jobs to stderr as log lines, or only their errors."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Self
 
 from videostat.clock import format_duration, to_local
 from videostat.models import State
-from videostat.render.board import Board, tally
-from videostat.render.messages import complaint, message, say, trouble, why_failed
-from videostat.render.text import in_ci, is_terminal, number_of_jobs, place, size
+from videostat.render.board import Board, format_counts
+from videostat.render.messages import format_complaint, format_failure, format_message, format_trouble, say
+from videostat.render.text import format_job_count, format_path, format_size, is_in_ci, is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,40 +23,44 @@ if TYPE_CHECKING:
     from videostat.models import Job, JobRef, Saved
     from videostat.render.board import Work
 
-REPORT = 60  # seconds; CI systems kill a step that is silent for ten minutes
-POINTS = 25  # of progress make a line
-NAMED = 10  # jobs in a report; of more, how many are in which state
+REPORT = 60  # seconds between reports; CI systems kill a step that is silent for ten minutes
+POINTS = 25  # percentage points of progress between two lines about a job
+NAMED = 10  # most jobs that a report lists one by one; it counts more of them by state
 
 
 def may_be_screen(*, is_forced: bool = False) -> bool:
-    """Whether somebody may look at stderr: a terminal that understands cursor codes, and neither CI nor a notebook.
+    """Return whether stderr is a terminal that understands cursor codes.
 
-    CI systems and notebooks may have a pseudo-terminal too; `is_forced` believes them. FORCE_COLOR is about colour, and
-    makes no screen of a log.
+    The pseudo-terminals of CI systems and notebooks do not count, unless `is_forced` is set. FORCE_COLOR changes
+    nothing here.
     """
     is_cursor_known = is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
-    return is_cursor_known and (is_forced or (not in_ci() and not os.environ.get("JPY_PARENT_PID")))
+    return is_cursor_known and (is_forced or (not is_in_ci() and not os.environ.get("JPY_PARENT_PID")))
 
 
 def is_screen(*, is_forced: bool = False) -> bool:
-    """Whether somebody looks at it now: while we are in the background, a shell or another program has the screen."""
+    """Return whether we may draw on stderr now.
+
+    That needs `may_be_screen`, and that we are in the foreground: in the background another program has the screen.
+    """
     if not may_be_screen(is_forced=is_forced):
         return False
     try:
         return os.tcgetpgrp(sys.stderr.fileno()) == os.getpgrp()
-    except OSError:  # not this session's terminal, so it has no foreground to ask for
+    except OSError:  # the terminal of another session, so its foreground is unknown
         return True
 
 
 class ErrorsOnly:
-    """Says what went wrong with each job, once where it is the same for many, and nothing else.
+    """A view that writes only errors.
 
-    `tells_ends` is False where the answer tells it on this same screen.
+    An error that several jobs share is written once. `reports_ends` is False if stdout shows the results on the same
+    screen.
     """
 
-    def __init__(self, *, tells_ends: bool = True) -> None:
-        self._tells_ends = tells_ends
-        self._said: set[VideostatError] = set()
+    def __init__(self, *, reports_ends: bool = True) -> None:
+        self._reports_ends = reports_ends
+        self._reported: set[VideostatError] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -65,44 +69,48 @@ class ErrorsOnly:
         pass
 
     def update(self, job: Job) -> None:
-        for line in self._news(job):
+        """Write the complaint about an ended job."""
+        for line in self._format_news(job):
             self.note(line)
 
-    def _news(self, job: Job) -> list[str]:
-        """The complaint about an ended job; a key is refused once, for all of its jobs."""
-        return complaint(job) if self._is_news(job) else []
+    def _format_news(self, job: Job) -> list[str]:
+        """Format the complaint about an ended job if it is new."""
+        return format_complaint(job) if self._is_news(job) else []
 
     def _is_news(self, job: Job) -> bool:
-        if not job.ended or not self._tells_ends or job.problem in self._said:
+        if not job.ended or not self._reports_ends or job.problem in self._reported:
             return False
         if job.problem:
-            self._said.add(job.problem)
+            self._reported.add(job.problem)
         return True
 
     def tick(self) -> None:
-        pass
+        """Do nothing: errors do not depend on the time."""
 
     def note(self, sentence: str) -> None:
+        """Write a sentence to stderr."""
         say(sentence)
 
     def show_output(self, lines: Iterable[str]) -> None:
-        """Show what a command of the person's own has printed."""
-        with self.aside():
+        """Write the output of an --exec command to stderr."""
+        with self.release_screen():
             for line in lines:
                 say(line)
 
-    def aside(self) -> AbstractContextManager[object]:
+    def release_screen(self) -> AbstractContextManager[object]:
+        """Do nothing, because no rows are on the screen."""
         return nullcontext()
 
     def is_watched(self) -> bool:
+        """Return False, because this is not a live screen."""
         return False
 
 
 class Log(ErrorsOnly):
-    """A line per change and per 25 points of progress, and each minute what is known: for files, pipes and CI."""
+    """A log with a line per change and a report each minute."""
 
-    def __init__(self, work: Work, clock: Clock, *, tells_ends: bool = True) -> None:
-        super().__init__(tells_ends=tells_ends)
+    def __init__(self, work: Work, clock: Clock, *, reports_ends: bool = True) -> None:
+        super().__init__(reports_ends=reports_ends)
         self._board, self._clock = Board(work, clock), clock
         self._last: dict[JobRef, Job] = {}
         self._points: dict[JobRef, float] = {}
@@ -114,50 +122,57 @@ class Log(ErrorsOnly):
             when = to_local(self._clock.now() + timedelta(seconds=timeout))
             day = "" if timeout < 86400 else f"{when:%Y-%m-%d }"  # noqa: PLR2004 - a day
             until = f", until {day}{when:%H:%M} ({format_duration(timeout)})"
-        Log.note(self, f"{self._board.work.doing} {number_of_jobs(len(self._board.jobs))}{until}")
+        Log.note(self, f"{self._board.work.activity} {format_job_count(len(self._board.jobs))}{until}")
         return self
 
     def update(self, job: Job) -> None:
-        self._board.take(job)
-        self._tell(job)
+        """Write a line if the job has changed, and any complaint about it."""
+        self._board.update(job)
+        self._write_job(job)
         self.tick()
 
-    def _tell(self, job: Job) -> None:
+    def _write_job(self, job: Job) -> None:
         before = self._last.pop(job.ref, None)
         if job.ended:
-            told = self._end_line(job, before) if self._tells_ends else ""
+            line = self._format_end_line(job, before) if self._reports_ends else ""
         else:
             self._last[job.ref] = job
-            told = self._line(job, before) if before is None or self._is_change(job, before) else ""
-        if told:
-            Log.note(self, told)
+            line = self._format_line(job, before) if before is None or self._is_change(job, before) else ""
+        if line:
+            Log.note(self, line)
         if job.state is not State.FAILED or job.problem:
-            for line in self._news(job):
+            for line in self._format_news(job):
                 Log.note(self, line)
 
     def _is_change(self, job: Job, before: Job) -> bool:
         points = self._points.get(job.ref)
         has_grown = job.progress is not None and (points is None or job.progress >= points + POINTS)
-        return _stands(job) != _stands(before) or has_grown
+        return _select_news(job) != _select_news(before) or has_grown
 
-    def _line(self, job: Job, before: Job | None) -> str:
+    def _format_line(self, job: Job, before: Job | None) -> str:
         if job.progress is not None:
             self._points[job.ref] = job.progress
         change = f"{before.state} -> " if before and before.state is not job.state else ""
-        failed = why_failed(job) if job.state is State.FAILED and not job.problem else ""
+        failed = format_failure(job) if job.state is State.FAILED and not job.problem else ""
         known = [job.state + ("" if job.progress is None or job.state.is_terminal else f" {int(job.progress)}%")]
         if job.estimated_time and not job.state.is_terminal:
             known.append(f"about {format_duration(job.estimated_time)} left")
-        said = "".join(trouble(job, self._clock.now()) or ()) or failed or _saved_as(job) or message(job)
-        return f"{job.ref}: {change}{', '.join(known)}" + (f": {said}" if said else "")
+        text = (
+            "".join(format_trouble(job, self._clock.now()) or ())
+            or failed
+            or _format_saved_as(job)
+            or format_message(job)
+        )
+        return f"{job.ref}: {change}{', '.join(known)}" + (f": {text}" if text else "")
 
-    def _end_line(self, job: Job, before: Job | None) -> str:
+    def _format_end_line(self, job: Job, before: Job | None) -> str:
         self._points.pop(job.ref, None)
         if (job.state, job.saved) == ((before.state, before.saved) if before else (State.UNKNOWN, None)):
             return ""
-        return self._line(job, before)
+        return self._format_line(job, before)
 
     def tick(self) -> None:
+        """Report all unfinished jobs if the last report is a minute old."""
         now = self._clock.monotonic()
         if now - self._reported_at >= REPORT:
             self._reported_at = now
@@ -166,26 +181,32 @@ class Log(ErrorsOnly):
     def _report(self) -> None:
         board = self._board
         board.read_transfers()
-        passed, count = format_duration(board.passed()), len(board.jobs)
+        count = len(board.jobs)
+        heading = f"still {board.work.activity} {format_job_count(count)} ({format_duration(board.elapsed)})"
         if count > NAMED:
-            Log.note(self, f"still {board.work.doing} {number_of_jobs(count)}, for {passed} now: {tally(board.words)}")
+            Log.note(self, f"{heading}: {format_counts(board.labels)}")
             return
-        Log.note(self, f"still {board.work.doing} {number_of_jobs(count)}, for {passed} now")
+        Log.note(self, heading)
         for job in board.jobs.values():
-            Log.note(self, f"{job.ref}: {board.row(job)}")
+            Log.note(self, f"{job.ref}: {board.make_row(job)}")
 
     def note(self, sentence: str) -> None:
-        say(f"{to_local(self._clock.now()):%H:%M:%S} {sentence}" if in_ci() else sentence)
+        """Write a sentence to stderr; in CI, after the local time."""
+        say(f"{to_local(self._clock.now()):%H:%M:%S} {sentence}" if is_in_ci() else sentence)
 
 
-def file_and_size(saved: Saved) -> str:
-    return f"{place(saved.file)} ({size(saved.bytes)})"
+def format_saved(saved: Saved) -> str:
+    """Format the path of a saved file and its size."""
+    return f"{format_path(saved.file)} ({format_size(saved.bytes)})"
 
 
-def _saved_as(job: Job) -> str:
-    return f"{'already ' if job.saved.skipped else ''}saved as {file_and_size(job.saved)}" if job.saved else ""
+def _format_saved_as(job: Job) -> str:
+    return f"{'already ' if job.saved.skipped else ''}saved as {format_saved(job.saved)}" if job.saved else ""
 
 
-def _stands(job: Job) -> tuple[object, ...]:
-    """What makes a line when it changes: not a message, which may count, nor the wording of a trouble."""
+def _select_news(job: Job) -> tuple[object, ...]:
+    """Select the values whose change makes a line.
+
+    Messages and the wording of errors are not among them: they may contain a counter.
+    """
     return job.state, job.saved, job.state is State.UNKNOWN and job.status, type(job.problem)

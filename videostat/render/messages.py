@@ -1,4 +1,4 @@
-"""stderr, the conversation: what went wrong, with which job, and what to type next."""
+"""Write messages to stderr: what went wrong, with which job, and what to type next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from videostat.clock import format_duration, to_local
 from videostat.errors import ExitCode, KeyRefused, OutOfCredit, RateLimited, Stopped
 from videostat.models import State
-from videostat.render.text import clean
+from videostat.render.text import clean_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,29 +20,34 @@ if TYPE_CHECKING:
     from videostat.models import Job
 
 
+NO_URL = "the service returned no video URL"
+
 _is_muted = False
 
 
 def mute_sentences(*, is_muted: bool = True) -> None:
-    """Let `say` be silent: stderr belongs to JSON lines alone."""
-    global _is_muted  # noqa: PLW0603 - as stderr, it is one for the process
+    """Turn `say` off, because stderr must contain only JSON lines."""
+    global _is_muted  # noqa: PLW0603 - one for the process, as stderr is
     _is_muted = is_muted
 
 
 def say(sentence: str) -> None:
-    """Write one line to stderr, however long."""
+    """Write one line to stderr, unless sentences are muted."""
     if not _is_muted:
-        tell(f"{sentence}\n")
+        write_stderr(f"{sentence}\n")
 
 
 def say_address(url: str) -> None:
-    """Write where deliveries are awaited; nobody else knows, so neither --quiet nor --progress json leave it out."""
-    tell(json.dumps({"event": "listening", "url": url}) + "\n" if _is_muted else f"Listening at {url}\n")
+    """Write the URL for webhooks to stderr, also with --quiet; as JSON with --progress json.
+
+    It is always written, because a person can learn it nowhere else.
+    """
+    write_stderr(json.dumps({"event": "listening", "url": url}) + "\n" if _is_muted else f"Listening at {url}\n")
 
 
-def print_error(error: VideostatError, *, as_json: bool) -> None:
-    """Write why a command could not be carried out; with `as_json` an object follows, for programs."""
-    for line in error_lines(error):
+def write_error(error: VideostatError, *, as_json: bool) -> None:
+    """Write to stderr why a command failed; `as_json` adds a JSON object for programs."""
+    for line in format_error(error):
         say(line)
     if as_json or _is_muted:
         described = {
@@ -52,90 +57,100 @@ def print_error(error: VideostatError, *, as_json: bool) -> None:
             "exit_code": int(error.exit_code),
             "retryable": error.is_retryable,
         }
-        tell(json.dumps({"error": described}) + "\n")
+        write_stderr(json.dumps({"error": described}) + "\n")
 
 
-def tell(text: str) -> None:
-    """Write to stderr as it is; one that is closed, full or gone ends the conversation, not the work."""
+def write_stderr(text: str) -> None:
+    """Write text to stderr unchanged; after a failed write, write nothing more and go on."""
     if sys.stderr is None:
         return
     try:
         sys.stderr.write(text)
         sys.stderr.flush()
     except OSError:
-        silence(sys.stderr)
+        redirect_to_devnull(sys.stderr)
 
 
-def silence(stream: TextIO) -> None:
-    """Let what could not be written go nowhere: Python would try it again at its exit, and exit 120."""
+def redirect_to_devnull(stream: TextIO) -> None:
+    """Send the rest of a broken stream to /dev/null.
+
+    Otherwise Python would try to write it again at exit, and exit with 120.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def error_lines(error: VideostatError, about: str = "") -> list[str]:
-    """`videostat: …`, and below it what to type."""
-    first = f"videostat: {clean(about)}{': ' if about else ''}{clean(str(error))}"
-    return [first, f"  {clean(error.hint)}"] if error.hint else [first]
+def format_error(error: VideostatError, subject: str = "") -> list[str]:
+    """Format an error as `videostat: subject: message`, and its hint as a second line."""
+    first = f"videostat: {clean_text(subject)}{': ' if subject else ''}{clean_text(str(error))}"
+    return [first, f"  {clean_text(error.hint)}"] if error.hint else [first]
 
 
 class Complaint(NamedTuple):
-    """Why an ended job is not what was hoped for: about which job or account, what happened, what to type next."""
+    """A message about an ended job: the job or account, what happened, and what to type next."""
 
-    about: str
-    said: str
+    subject: str
+    text: str
     hint: str | None = None
-    joint: str = ": "
+    separator: str = ": "
 
     @property
     def lines(self) -> list[str]:
-        first = f"videostat: {self.about}{self.joint}{self.said}"
+        """The message as lines for stderr."""
+        first = f"videostat: {self.subject}{self.separator}{self.text}"
         return [first, f"  {self.hint}"] if self.hint else [first]
 
 
-def complain(job: Job) -> Complaint | None:
-    """Say why an ended job is not what was hoped for; None where it is, or where the wait ended for all."""
+def make_complaint(job: Job) -> Complaint | None:
+    """Make the complaint about an ended job; None if it succeeded or if the whole wait was stopped."""
     problem = job.problem
     if isinstance(problem, Stopped):
         return None
     if problem:
         is_accounts = isinstance(problem, KeyRefused | OutOfCredit | RateLimited) and not problem.about_job
-        about = job.ref.provider if is_accounts else str(job.ref)
-        return Complaint(clean(about), clean(str(problem)), problem.hint and clean(problem.hint))
+        subject = job.ref.provider if is_accounts else str(job.ref)
+        return Complaint(clean_text(subject), clean_text(str(problem)), problem.hint and clean_text(problem.hint))
     if job.state is State.FAILED:
-        return Complaint(str(job.ref), f"failed: {why_failed(job)}", joint=" ")
+        return Complaint(str(job.ref), f"failed: {format_failure(job)}", separator=" ")
     if job.exit_code is ExitCode.NOT_SAVED and not job.needs_url:
-        said = "succeeded, but the service gives no address for its video"
-        return Complaint(str(job.ref), said, f"It may come later: videostat status {job.ref}", joint=" ")
+        hint = f"The URL may come later. To check again: videostat status {job.ref}"
+        return Complaint(str(job.ref), f"succeeded, but {NO_URL}", hint, separator=" ")
     return None
 
 
-def complaint(job: Job) -> list[str]:
-    """The lines of what complain() says."""
-    found = complain(job)
-    return found.lines if found else []
+def format_complaint(job: Job) -> list[str]:
+    """Format the complaint about an ended job; an empty list if there is none."""
+    complaint = make_complaint(job)
+    return complaint.lines if complaint else []
 
 
-def why_failed(job: Job) -> str:
-    """The service's own reason, and its code."""
-    code = f" (code {clean(job.error_code)})" if job.error_code else ""
-    return clean(job.error or "the service does not say why") + code
+def format_failure(job: Job) -> str:
+    """Format the service's reason and error code for a failed job."""
+    code = f" (code {clean_text(job.error_code)})" if job.error_code else ""
+    return clean_text(job.error or "the service does not say why") + code
 
 
-def reason(job: Job) -> str:
-    """Say in a cell why a job has no video, or is not on disk; what it is doing, where it goes on."""
+def format_reason(job: Job) -> str:
+    """Format for a table why a job has no video or no file.
+
+    For an unfinished job, this is the service's message.
+    """
     if job.exit_code is ExitCode.OK:
         return ""
     if isinstance(job.problem, Stopped):
-        return f"not saved: {job.problem}" if job.state is State.SUCCEEDED else clean(job.message or "")
+        return f"not saved: {job.problem}" if job.state is State.SUCCEEDED else clean_text(job.message or "")
     if job.problem is None and job.state is State.SUCCEEDED:
-        return "the service gives no address for its video"
-    return clean(str(job.problem or job.error or job.message or ""))
+        return NO_URL
+    return clean_text(str(job.problem or job.error or job.message or ""))
 
 
-def trouble(job: Job, now: datetime) -> tuple[str, str] | None:
-    """What keeps a job that goes on from being answered; and its end: asking again, or until when it pauses."""
+def format_trouble(job: Job, now: datetime) -> tuple[str, str] | None:
+    """Format why an unfinished job has no answer: a sentence and its end.
+
+    The end says when the job is asked again.
+    """
     if not job.problem or job.ended:
         return None
-    sentence, again = clean(str(job.problem), longest=160), job.asked_again_at
+    sentence, again = clean_text(str(job.problem), longest=160), job.asked_again_at
     if isinstance(job.problem, RateLimited) and again and again > now:
         left = (again - now).total_seconds()
         at = f"{to_local(again):%H:%M}" if left >= 60 else f"{to_local(again):%H:%M:%S}"  # noqa: PLR2004 - a minute
@@ -143,7 +158,7 @@ def trouble(job: Job, now: datetime) -> tuple[str, str] | None:
     return sentence, "; asking again"
 
 
-def message(job: Job) -> str:
-    """The service's message about a job, after its status where that is a word we do not know."""
-    said = (job.status if job.state is State.UNKNOWN else None, job.message)
-    return ": ".join(clean(text, longest=160) for text in said if text)
+def format_message(job: Job) -> str:
+    """Format the service's message about a job, after an unknown status."""
+    texts = (job.status if job.state is State.UNKNOWN else None, job.message)
+    return ": ".join(clean_text(text, longest=160) for text in texts if text)

@@ -1,4 +1,4 @@
-"""What a person should be told once about a job that is waited for."""
+"""Write each notice about an unfinished job only once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from videostat.models import State
-from videostat.render.text import clean
+from videostat.render.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,40 +19,40 @@ STALLED = 4  # times as long as a job usually takes
 
 @dataclass
 class Notices:
-    """Remembers when each job last changed; `usual` is how long such a job takes, in seconds.
+    """The notices already given, and when each job last changed.
 
-    `waits`: the jobs are asked again.
+    `usual` returns how many seconds such a job usually takes. `waits`: the jobs will be asked again.
     """
 
     clock: Clock
     usual: Callable[[JobRef], float]
     waits: bool = True
-    _words: set[tuple[str, str | None]] = field(default_factory=set)
+    _given: set[tuple[str, str | None]] = field(default_factory=set)  # (provider, status or hint)
     _changed: dict[JobRef, tuple[object, float]] = field(default_factory=dict)
     _stalled: set[JobRef] = field(default_factory=set)
 
-    def about(self, job: Job) -> Iterator[str]:
-        """Sentences about a word that nobody documents, and a job that does not move."""
-        word = job.ref.provider, job.status
-        if job.state is State.UNKNOWN and job.status and word not in self._words:
-            self._words.add(word)
-            status = clean(job.status, longest=80)
+    def check(self, job: Job) -> Iterator[str]:
+        """Yield new notices: an undocumented status, the hint of a problem, a job that does not change."""
+        reported = job.ref.provider, job.status
+        if job.state is State.UNKNOWN and job.status and reported not in self._given:
+            self._given.add(reported)
+            status = clean_text(job.status, longest=80)
             waiting = ": still waiting" if self.waits else ""
             yield f"{job.ref}: {job.ref.provider} reports a status it does not document, '{status}'{waiting}"
         hint = job.problem and not job.ended and job.problem.hint
-        if job.problem and hint and (job.ref.provider, hint) not in self._words:
-            self._words.add((job.ref.provider, hint))
-            yield f"{job.ref}: {clean(str(job.problem), longest=160)}. {clean(hint)}"
+        if job.problem and hint and (job.ref.provider, hint) not in self._given:
+            self._given.add((job.ref.provider, hint))
+            yield f"{job.ref}: {clean_text(str(job.problem), longest=160)}. {clean_text(hint)}"
         if job.ended:
             self._changed.pop(job.ref, None)
             self._stalled.discard(job.ref)
             return
         now = self.clock.monotonic()
-        stands = job.state, job.status, job.progress, job.message
-        before, since = self._changed.setdefault(job.ref, (stands, now))
-        if stands != before:
-            self._changed[job.ref] = stands, now
+        current = job.state, job.status, job.progress, job.message
+        before, since = self._changed.setdefault(job.ref, (current, now))
+        if current != before:
+            self._changed[job.ref] = current, now
         elif now - since >= STALLED * self.usual(job.ref) and job.ref not in self._stalled:
             self._stalled.add(job.ref)
-            still, usual = (now - since) / 60, self.usual(job.ref) / 60
-            yield f"{job.ref}: no change for {still:.0f} minutes; such a job usually takes {usual:.0f}"
+            unchanged, usual = (now - since) / 60, self.usual(job.ref) / 60
+            yield f"{job.ref}: no change for {unchanged:.0f} minutes; such a job usually takes {usual:.0f} minutes"

@@ -1,4 +1,4 @@
-"""Lay out the live rows: what matters at any width, drawn by rich."""
+"""Lay out the live rows for any window width, and draw them with rich."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ if TYPE_CHECKING:
     from videostat.render.board import Row
 
 GAP = 2
-READABLE = 8  # cells: less of a text is not worth showing
+READABLE = 8  # cells; a shorter piece of a text is not shown
 
 
 class Layout(NamedTuple):
-    """Cells of a bar, its percentage, the time and what else is said; 0 leaves it out."""
+    """The widths in cells of the columns after the label; a column of 0 cells is left out."""
 
     bar: int = 0
     percent: int = 0
     time: int = 0
-    said: int = 0
+    details: int = 0
 
     @property
-    def needs(self) -> int:
+    def width(self) -> int:
+        """The cells that all columns take, with the gaps before them."""
         return sum(cells + GAP for cells in self if cells)
 
 
-# The first that fits. Without `said`, that stands on a line of its own.
+# The first layout that fits is used. If it has no column for details, they get their own line.
 LAYOUTS = (
     Layout(30, 4, 6, 32),
     Layout(20, 4, 6, 24),
@@ -52,8 +53,8 @@ LAYOUTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Pen:
-    """The signs that a terminal can show."""
+class Glyphs:
+    """The symbols that the encoding of a terminal has."""
 
     spinner: Spinner
     good: str
@@ -61,13 +62,16 @@ class Pen:
     more: str
 
     def fit(self, text: str, cells: int) -> str:
-        """Cut a text to its cells, and show that it is cut."""
+        """Cut a text to a width in cells, and mark the cut."""
         if cell_len(text) <= cells:
             return text
         return set_cell_size(text, max(cells - len(self.more), 0)) + self.more[:cells]
 
     def fit_parts(self, parts: Iterable[str], cells: int) -> str:
-        """As many parts as fit; a longer text is cut if enough of it can be read."""
+        """Join as many parts as fit into a width in cells.
+
+        The last part is cut if enough of it stays readable.
+        """
         line = ""
         for part in parts:
             before = line + " " * GAP * bool(line)
@@ -77,18 +81,18 @@ class Pen:
                 return before + self.fit(part, cells - cell_len(before))
         return line
 
-    def turn(self, frame: int) -> Text:
-        """The spinner, one step further in each frame."""
+    def draw_spinner(self, frame: int) -> Text:
+        """Draw the spinner as it looks in this frame."""
         drawn = self.spinner.render(frame * self.spinner.interval / 1000)
         return drawn if isinstance(drawn, Text) else Text()
 
 
-UNICODE = Pen(Spinner("dots"), "✓", "✗", "…")
-ASCII = Pen(Spinner("line"), "+", "x", "...")
+UNICODE = Glyphs(Spinner("dots"), "✓", "✗", "…")
+ASCII = Glyphs(Spinner("line"), "+", "x", "...")
 
 
 class Block(NamedTuple):
-    """A row's cells, their widths, and the lines below it."""
+    """A drawn row: its cells, their widths, and the lines below them."""
 
     widths: tuple[int, ...]
     cells: tuple[RenderableType, ...]
@@ -96,58 +100,69 @@ class Block(NamedTuple):
 
     @property
     def height(self) -> int:
+        """The number of lines on the screen."""
         return 1 + len(self.below)
 
 
 class Sheet:
-    """The columns that all rows of a frame share."""
+    """The column widths that all rows of a frame share."""
 
-    def __init__(self, pen: Pen, turn: Text, rows: Sequence[Row], width: int) -> None:
-        self._pen, self._width, self._turn = pen, width, turn
+    def __init__(self, glyphs: Glyphs, spinner: Text, rows: Sequence[Row], width: int) -> None:
+        self._glyphs, self._width, self._spinner = glyphs, width, spinner
         longest = max(12, width * 3 // 10)
         self._names = {
-            row.names: pen.fit(next((name for name in row.names if cell_len(name) <= longest), row.names[-1]), longest)
+            row.names: glyphs.fit(
+                next((name for name in row.names if cell_len(name) <= longest), row.names[-1]), longest
+            )
             for row in rows
         }
         name = max(map(cell_len, self._names.values()), default=0)
-        word = max((len(row.word) for row in rows), default=0)
-        if 2 + name + GAP + word > width:
-            name, word = max(width - 2, 1), 0
-        self._label = (2 + name, *([word] if word else []))
+        label = max((len(row.label) for row in rows), default=0)
+        if 2 + name + GAP + label > width:
+            name, label = max(width - 2, 1), 0
+        self._label = (2 + name, *([label] if label else []))
         self._room = width - sum(self._label) - GAP * (len(self._label) - 1)
-        layout = next(layout for layout in LAYOUTS if layout.needs <= self._room or not any(layout))
-        self._layout = layout._replace(said=layout.said + self._room - layout.needs) if layout.said else layout
+        layout = next(layout for layout in LAYOUTS if layout.width <= self._room or not any(layout))
+        rest = self._room - layout.width
+        self._layout = layout._replace(details=layout.details + rest) if layout.details else layout
 
-    def block(self, row: Row, *, with_details: bool) -> Block:
-        """Draw a row; its trouble takes the bar's place where no percentage is known, or a line of its own."""
+    def draw_block(self, row: Row, *, with_details: bool) -> Block:
+        """Draw a row and the lines below it.
+
+        Details without a column get a line if `with_details` is set. A trouble takes the place of the details, or of
+        the bar too if no percentage is known, or lines of its own.
+        """
         layout = self._layout
-        name = Text.assemble(self._turn, " ", self._pen.fit(self._names[row.names], self._label[0] - 2))
-        label: tuple[RenderableType, ...] = (name, Text(row.word, row.style))[: len(self._label)]
+        name = Text.assemble(self._spinner, " ", self._glyphs.fit(self._names[row.names], self._label[0] - 2))
+        label: tuple[RenderableType, ...] = (name, Text(row.label, row.style))[: len(self._label)]
         trouble = "".join(row.trouble) if row.trouble else ""
-        place = layout.said if row.percent is not None else self._room - GAP
-        is_inside = bool(trouble) and cell_len(trouble) <= place
-        below = tuple(trouble_lines(self._pen, row.trouble, self._width)) if row.trouble and not is_inside else ()
-        if with_details and row.said and not layout.said and not row.trouble:
-            below = (Text("  " + self._pen.fit_parts(row.said, self._width - 2), "dim"),)
+        room = layout.details if row.percent is not None else self._room - GAP
+        is_inside = bool(trouble) and cell_len(trouble) <= room
+        below = tuple(wrap_trouble(self._glyphs, row.trouble, self._width)) if row.trouble and not is_inside else ()
+        if with_details and row.details and not layout.details and not row.trouble:
+            below = (Text("  " + self._glyphs.fit_parts(row.details, self._width - 2), "dim"),)
         if is_inside and row.percent is None:
-            return Block((*self._label, place), (*label, Text(trouble, "yellow")), below)
-        said = Text(trouble, "yellow") if is_inside else Text(self._pen.fit_parts(row.said, layout.said), "dim")
+            return Block((*self._label, room), (*label, Text(trouble, "yellow")), below)
+        details = self._glyphs.fit_parts(row.details, layout.details)
         percent = "" if row.percent is None else f"{int(row.percent)}%"
         cells: tuple[RenderableType, ...] = (
-            bar(row.percent, layout.bar),
+            make_bar(row.percent, layout.bar),
             Text(percent.rjust(4)),
             Text(format_duration(row.elapsed).rjust(6), "dim"),
-            said,
+            Text(trouble, "yellow") if is_inside else Text(details, "dim"),
         )
-        shown = [(cells, cell) for cells, cell in zip(layout, cells, strict=True) if cells]
+        shown = [(width, cell) for width, cell in zip(layout, cells, strict=True) if width]
         return Block((*self._label, *(width for width, _ in shown)), (*label, *(cell for _, cell in shown)), below)
 
 
-def trouble_lines(pen: Pen, trouble: tuple[str, str], width: int) -> Iterator[Text]:
-    """The sentence on at most three lines; its end is always there."""
+def wrap_trouble(glyphs: Glyphs, trouble: tuple[str, str], width: int) -> Iterator[Text]:
+    """Wrap a trouble into at most three lines of `width` cells.
+
+    A long sentence is cut, but never its end.
+    """
     sentence, end = trouble
     cells = max(width - 2, 1)
-    text = pen.fit(sentence, max(3 * cells - cell_len(end) - READABLE * 2, READABLE)) + end
+    text = glyphs.fit(sentence, max(3 * cells - cell_len(end) - READABLE * 2, READABLE)) + end
     line = ""
     for word in text.split(" "):
         if line and cell_len(f"{line} {word}") > cells:
@@ -158,8 +173,8 @@ def trouble_lines(pen: Pen, trouble: tuple[str, str], width: int) -> Iterator[Te
     yield Text(f"  {line}", "yellow")
 
 
-def bar(percent: float | None, cells: int) -> ProgressBar:
-    """A bar, or a pulse where nothing is known of the progress."""
+def make_bar(percent: float | None, cells: int) -> ProgressBar:
+    """Make a progress bar, or a moving pulse if the percentage is unknown."""
     return ProgressBar(
         None if percent is None else 100,
         percent or 0,
@@ -170,57 +185,62 @@ def bar(percent: float | None, cells: int) -> ProgressBar:
     )
 
 
-def grids(blocks: Iterable[Block]) -> Iterator[RenderableType]:
-    """The rows below each other, in as few grids as their lines allow."""
+def make_grids(blocks: Iterable[Block]) -> Iterator[RenderableType]:
+    """Make grids of the rows; a new one begins where the widths change."""
     for widths, group in groupby(blocks, lambda block: block.widths):
-        grid = _grid(widths)
+        grid = _make_grid(widths)
         for block in group:
             grid.add_row(*block.cells)
             if block.below:
                 yield grid
                 yield from block.below
-                grid = _grid(widths)
+                grid = _make_grid(widths)
         if grid.row_count:
             yield grid
 
 
-def _grid(widths: tuple[int, ...]) -> Table:
+def _make_grid(widths: tuple[int, ...]) -> Table:
     grid = Table.grid(padding=(0, GAP, 0, 0))
     for width in widths:
         grid.add_column(width=width, no_wrap=True)
     return grid
 
 
-def total(label: str, share: float, times: Sequence[str], width: int) -> RenderableType:
-    """The row over all jobs: how many are done, a bar in the room that is left, and the times if there is room."""
-    said = next((text for text in times if width - cell_len(label) - cell_len(text) - 2 * GAP >= READABLE), "")
-    room = width - cell_len(label) - GAP - (cell_len(said) + GAP if said else 0)
+def make_total_row(label: str, share: float, times: Sequence[str], width: int) -> RenderableType:
+    """Make the row over all jobs: label, bar and time.
+
+    `share` is in percent. The first of `times` that fits is shown.
+    """
+    time = next((text for text in times if width - cell_len(label) - cell_len(text) - 2 * GAP >= READABLE), "")
+    room = width - cell_len(label) - GAP - (cell_len(time) + GAP if time else 0)
     if room < 1:
         return Text(label[:width], "bold")
-    grid = _grid((cell_len(label), room, *([cell_len(said)] if said else [])))
-    grid.add_row(Text(label, "bold"), bar(share, room), *([Text(said, "dim")] if said else []))
+    grid = _make_grid((cell_len(label), room, *([cell_len(time)] if time else [])))
+    grid.add_row(Text(label, "bold"), make_bar(share, room), *([Text(time, "dim")] if time else []))
     return grid
 
 
-def single(pen: Pen, turn: Text, row: Row, times: Sequence[str], width: int) -> Iterator[RenderableType]:
-    """One job: its name and state, what is known of it, and a bar over the whole width."""
-    name = pen.fit(row.names[0], max(width - 2 - GAP - len(row.word), READABLE))
-    line = Text.assemble(turn, " ", name, " " * GAP, (row.word, row.style))
-    elapsed = next((text for text in times if line.cell_len + GAP + cell_len(text) <= width), "")
-    if elapsed:
-        line.append(f"{' ' * GAP}{elapsed}", "dim")
-    said = "".join(row.trouble) if row.trouble else (" " * GAP).join(row.said)
-    is_inside = line.cell_len + GAP + cell_len(said) <= width
+def draw_single_job(
+    glyphs: Glyphs, spinner: Text, row: Row, times: Sequence[str], width: int
+) -> Iterator[RenderableType]:
+    """Draw the only job of a run, with a bar over the whole width."""
+    name = glyphs.fit(row.names[0], max(width - 2 - GAP - len(row.label), READABLE))
+    line = Text.assemble(spinner, " ", name, " " * GAP, (row.label, row.style))
+    time = next((text for text in times if line.cell_len + GAP + cell_len(text) <= width), "")
+    if time:
+        line.append(f"{' ' * GAP}{time}", "dim")
+    details = "".join(row.trouble) if row.trouble else (" " * GAP).join(row.details)
+    is_inside = line.cell_len + GAP + cell_len(details) <= width
     if is_inside:
-        line.append(f"{' ' * GAP}{said}", "yellow" if row.trouble else "dim")
+        line.append(f"{' ' * GAP}{details}", "yellow" if row.trouble else "dim")
     line.truncate(width)
     yield line
     percent = "" if row.percent is None else f"{int(row.percent)}%"
     cells = max(width - len(percent) - GAP * bool(percent), 1)
-    grid = _grid((cells, len(percent)) if percent else (cells,))
-    grid.add_row(bar(row.percent, cells), *([Text(percent)] if percent else []))
+    grid = _make_grid((cells, len(percent)) if percent else (cells,))
+    grid.add_row(make_bar(row.percent, cells), *([Text(percent)] if percent else []))
     yield grid
     if row.trouble and not is_inside:
-        yield from trouble_lines(pen, row.trouble, width)
+        yield from wrap_trouble(glyphs, row.trouble, width)
     elif not is_inside:
-        yield Text(pen.fit_parts(row.said, width), "dim")
+        yield Text(glyphs.fit_parts(row.details, width), "dim")

@@ -1,11 +1,11 @@
-"""Lines with their time, for a command that runs until a signal."""
+"""Write a log with times, for a command that runs until a signal."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from videostat.render.log import ErrorsOnly, file_and_size
-from videostat.render.messages import message, trouble
+from videostat.render.log import ErrorsOnly, format_saved
+from videostat.render.messages import format_message, format_trouble
 
 if TYPE_CHECKING:
     from videostat.clock import Clock
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ServiceLog(ErrorsOnly):
-    """A line a change, each with its time; silent while nothing changes."""
+    """A log with one line per change; each line begins with the time."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
@@ -21,17 +21,19 @@ class ServiceLog(ErrorsOnly):
         self._last: dict[JobRef, tuple[State, type | None]] = {}
 
     def update(self, job: Job) -> None:
-        stands = job.state, type(job.problem)
-        if job.ended or self._last.get(job.ref) != stands:
-            kept = "" if job.ended else "".join(trouble(job, self._clock.now()) or ()) or message(job)
-            said = f"saved as {file_and_size(job.saved)}" if job.saved else kept
-            self.note(f"{job.ref}: {job.state}" + (f": {said}" if said else ""))
-        self._last[job.ref] = stands
+        """Write a line if the job has changed, and any complaint about it."""
+        current = job.state, type(job.problem)
+        if job.ended or self._last.get(job.ref) != current:
+            reason = "" if job.ended else "".join(format_trouble(job, self._clock.now()) or ()) or format_message(job)
+            text = f"saved as {format_saved(job.saved)}" if job.saved else reason
+            self.note(f"{job.ref}: {job.state}" + (f": {text}" if text else ""))
+        self._last[job.ref] = current
         if job.ended:
             del self._last[job.ref]
-            # Of jobs that come for months, one complaint about a key is not for all that follow.
-            self._said.clear()
+            # The command may run for months, so an error of an account is reported again for each job.
+            self._reported.clear()
         super().update(job)
 
     def note(self, sentence: str) -> None:
+        """Write a sentence after the local date and time."""
         super().note(f"{self._clock.now().astimezone():%Y-%m-%d %H:%M:%S} {sentence}")

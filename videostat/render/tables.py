@@ -1,4 +1,4 @@
-"""Rows for people: what is listed on a terminal, and plain lines where it is not."""
+"""Print lists on stdout: tables on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import sys
 from typing import TYPE_CHECKING
 
 from videostat.models import State
-from videostat.render.answers import output
-from videostat.render.columns import linked, plain, print_columns
+from videostat.render.answers import guard_stdout
+from videostat.render.columns import get_cell_text, make_link, print_columns
 from videostat.render.cursor import TO_LINE_END
 from videostat.render.log import is_screen
-from videostat.render.messages import reason, say, tell
-from videostat.render.text import COLOURS, ago, clean, length, place, size
+from videostat.render.messages import format_reason, say, write_stderr
+from videostat.render.text import COLOURS, clean_text, format_ago, format_length, format_path, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,54 +21,58 @@ if TYPE_CHECKING:
     from videostat.models import Job
     from videostat.render.columns import Cell
 
-SOON = 3  # days before the service deletes a video: time to save it
+SOON = 3  # days before the service deletes a video; fewer are marked
 
 
-def show_table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    """Aligned columns on a terminal, else tab-separated lines without a header."""
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+    """Print aligned columns on a terminal, else tab-separated lines without a header."""
     if not sys.stdout.isatty():
-        with output():
+        with guard_stdout():
             for row in rows:
-                print("\t".join(clean(plain(cell), longest=None) for cell in row))
+                print("\t".join(clean_text(get_cell_text(cell), longest=None) for cell in row))
         return
-    with output():
-        print_columns(headers, [[_short(cell) for cell in row] for row in rows])
+    with guard_stdout():
+        print_columns(headers, [[_shorten_cell(cell) for cell in row] for row in rows])
 
 
-def _short(cell: Cell) -> Cell:
-    """A variable's name alone: its capitals say what it is."""
+def _shorten_cell(cell: Cell) -> Cell:
+    """Shorten "environment variable NAME" to NAME; the capitals show what it is."""
     return cell.removeprefix("environment variable ") if isinstance(cell, str) else cell
 
 
-def tell_left_out(shown: int, total: int | None) -> None:
-    """Say that a listing was cut, and how to see the rest."""
-    which = f"the newest {shown:,}" if total is None else f"{shown:,} of {total:,}"
-    say(f"videostat: {which}; --all shows the rest")
+def say_list_is_cut(shown: int, total: int | None) -> None:
+    """Say that a list was cut, and how to see the rest."""
+    count = f"the newest {shown:,}" if total is None else f"{shown:,} of {total:,}"
+    say(f"videostat: {count}; --all shows the rest")
 
 
-def show_lines(lines: Iterable[str]) -> None:
-    """Each line as soon as it is there."""
+def print_lines(lines: Iterable[str]) -> None:
+    """Print each line as soon as it is available."""
     for line in lines:
-        with output():
+        with guard_stdout():
             print(line)
 
 
-LISTED = ("ID", "STATE", "TITLE", "LENGTH", "CREATED", "DAYS LEFT", "MESSAGE")
+LIST_HEADERS = ("ID", "STATE", "TITLE", "LENGTH", "CREATED", "DAYS LEFT", "MESSAGE")
 
 
-def listed_row(job: Job, retention: Mapping[State, timedelta], now: datetime) -> list[Cell]:
+def make_list_row(job: Job, retention: Mapping[State, timedelta], now: datetime) -> list[Cell]:
+    """Make the row of a job that a service lists.
+
+    `retention`: how long the service keeps a job in each state.
+    """
     return [
         job.ref.id,
         (job.state, COLOURS[job.state]),
-        clean(job.title or "", longest=60),
-        "" if job.duration is None else length(job.duration),
-        ago(job.created_at, now) if job.created_at else "",
-        _days_left(job, retention, now),
-        reason(job) if job.state is State.FAILED else "",
+        clean_text(job.title or "", longest=60),
+        "" if job.duration is None else format_length(job.duration),
+        format_ago(job.created_at, now) if job.created_at else "",
+        _format_days_left(job, retention, now),
+        format_reason(job) if job.state is State.FAILED else "",
     ]
 
 
-def _days_left(job: Job, retention: Mapping[State, timedelta], now: datetime) -> Cell:
+def _format_days_left(job: Job, retention: Mapping[State, timedelta], now: datetime) -> Cell:
     since, kept = job.completed_at or job.created_at, retention.get(job.state)
     if since is None or kept is None:
         return ""
@@ -76,29 +80,33 @@ def _days_left(job: Job, retention: Mapping[State, timedelta], now: datetime) ->
     return (f"{days:.1f} !", "bold red") if days < SOON else f"{days:.0f}"
 
 
-SEEN = ("PROVIDER", "ID", "STATE", "SEEN", "SIZE", "RESULT")
+HISTORY_HEADERS = ("PROVIDER", "ID", "STATE", "SEEN", "SIZE", "RESULT")
 
 
-def seen_row(seen: Record, now: datetime) -> list[Cell]:
+def make_history_row(seen: Record, now: datetime) -> list[Cell]:
+    """Make the row of a job from the history."""
     job = seen.job
     return [
         job.ref.provider,
         job.ref.id,
         (job.state, COLOURS[job.state]),
-        ago(seen.last_seen, now),
-        size(job.saved.bytes) if job.saved else "",
-        linked(place(job.saved.file), job.saved.file) if job.saved else clean(job.error or ""),
+        format_ago(seen.last_seen, now),
+        format_size(job.saved.bytes) if job.saved else "",
+        make_link(format_path(job.saved.file), job.saved.file) if job.saved else clean_text(job.error or ""),
     ]
 
 
-def counted(jobs: Iterable[tuple[Job, int | None]], *, shown: bool) -> Iterator[tuple[Job, int | None]]:
-    """Yield the jobs and the total; show how far a long list has come, on a terminal's stderr."""
+def show_progress(jobs: Iterable[tuple[Job, int | None]], *, shown: bool) -> Iterator[tuple[Job, int | None]]:
+    """Yield the jobs with their total, and count them on stderr.
+
+    The count is shown only on a terminal in the foreground.
+    """
     shown = shown and is_screen()
     try:
         for number, (job, total) in enumerate(jobs, 1):
             if shown and number % 100 == 1:
-                tell(f"\r{number:,}" + (f" of {total:,}" if total else "") + TO_LINE_END)
+                write_stderr(f"\r{number:,}" + (f" of {total:,}" if total else "") + TO_LINE_END)
             yield job, total
     finally:
         if shown:
-            tell("\r" + TO_LINE_END)
+            write_stderr("\r" + TO_LINE_END)

@@ -21,23 +21,31 @@ if TYPE_CHECKING:
 
 
 class View(Protocol):
-    """Told of every job at every answer, and several times a second that time passes."""
+    """A display of the progress on stderr; it receives every answer, and several ticks a second."""
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *raised: object) -> None: ...
-    def update(self, job: Job) -> None: ...
-    def tick(self) -> None: ...
-    def note(self, sentence: str) -> None: ...
-    def show_output(self, lines: Iterable[str]) -> None: ...
-    def aside(self) -> AbstractContextManager[object]:
-        """Room for stdout, which may be the same screen."""
+    def update(self, job: Job) -> None:
+        """Show a new answer about a job."""
+
+    def tick(self) -> None:
+        """Show that time has passed."""
+
+    def note(self, sentence: str) -> None:
+        """Write a sentence."""
+
+    def show_output(self, lines: Iterable[str]) -> None:
+        """Show the output of an --exec command."""
+
+    def release_screen(self) -> AbstractContextManager[object]:
+        """Let the block write to stdout, which may be the same screen."""
 
     def is_watched(self) -> bool:
-        """Whether a person looks at a live screen now."""
+        """Return whether a person can see a live screen now."""
 
 
 class ProgressMode(StrEnum):
-    """How stderr shows progress; AUTO: bars on a terminal that somebody looks at, else a log."""
+    """How stderr shows progress; AUTO: bars on a terminal in the foreground, else a log."""
 
     AUTO = "auto"
     BARS = "bars"
@@ -45,7 +53,7 @@ class ProgressMode(StrEnum):
     JSON = "json"
 
 
-def view(
+def choose_view(
     work: Work,
     clock: Clock,
     progress: ProgressMode = ProgressMode.AUTO,
@@ -54,30 +62,31 @@ def view(
     quiet: bool = False,
     resume: Callable[[Sequence[JobRef]], str] = str,
 ) -> View:
-    """Choose what suits this stderr; where stdout answers people on the same screen, no result is told twice.
+    """Choose the view for this stderr.
 
-    `resume` gives the command that goes on with jobs.
+    `answers_for_people`: stdout prints tables; if stderr is the same terminal, the view leaves the results to them.
+    `resume` returns the command that continues jobs.
     """
     if quiet:
         return ErrorsOnly()
     if progress is ProgressMode.JSON:
         return JsonLines([*work.usual], clock, resume)
-    tells_ends = not (answers_for_people and is_terminal(sys.stderr))
+    reports_ends = not (answers_for_people and is_terminal(sys.stderr))
     is_forced = progress is ProgressMode.BARS
     if is_forced and not is_screen(is_forced=True):
-        say("videostat: no bars, because nobody looks at a terminal on stderr: log lines instead")
+        say("videostat: bars need a terminal on stderr, in the foreground; showing log lines instead")
     elif is_forced or (progress is ProgressMode.AUTO and may_be_screen()):
         from videostat.render.live import Live
 
-        return Live(work, clock, tells_ends=tells_ends, is_forced=is_forced)
-    return Log(work, clock, tells_ends=tells_ends)
+        return Live(work, clock, reports_ends=reports_ends, is_forced=is_forced)
+    return Log(work, clock, reports_ends=reports_ends)
 
 
-def glance(work: Work, clock: Clock, *, answers_for_people: bool) -> View:
-    """Choose for a command that looks once: rows after a second, and errors alone where nobody looks."""
-    tells_ends = not (answers_for_people and is_terminal(sys.stderr))
+def choose_status_view(work: Work, clock: Clock, *, answers_for_people: bool) -> View:
+    """Choose the view for a command that asks once: rows after a second on a terminal, else only errors."""
+    reports_ends = not (answers_for_people and is_terminal(sys.stderr))
     if not is_screen():
-        return ErrorsOnly(tells_ends=tells_ends)
+        return ErrorsOnly(reports_ends=reports_ends)
     from videostat.render.live import Live
 
-    return Live(work, clock, tells_ends=tells_ends, patience=1)
+    return Live(work, clock, reports_ends=reports_ends, delay=1)
