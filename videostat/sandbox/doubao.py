@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TASK = Kind("doubao", "task", 60)
 
-_OLD_SHARE = 0.5  # of all ids are answered as by an old gateway
+_OLD_SHARE = 0.5  # of all ids; they are answered as an old gateway does
 _FAILURE = "upstream rejected the prompt: it may contain sensitive information"
 _WAITING = ("NOT_START", "SUBMITTED", "QUEUED")
 _GATEWAY = {Stage.RUNNING: "IN_PROGRESS", Stage.DONE: "SUCCESS", Stage.FAILED: "FAILURE"}

@@ -125,7 +125,7 @@ class Webhooks:
         with suppress(VideostatError, ValueError):  # no answer, or not a valid URL
             parts = urlsplit(delivery.url)
             site, target = f"{parts.scheme}://{parts.netloc}", urlunsplit(("", "", parts.path, parts.query, ""))
-            # A new Transport, because it takes the signature, which is different each time, for an account's key.
+            # A Transport keeps the headers of an account. The signature differs each time, so use a new one.
             transport = Transport(self.clock.now)
             status = transport.ask("POST", site, target, headers, body=delivery.content).status
         now = self.clock.now()
