@@ -33,6 +33,7 @@ from videostat.polling import course, poll
 from videostat.polling.groups import Group
 from videostat.polling.options import ATTEMPTS, Message, Phase, PollOptions, Reply, Target
 from videostat.providers import reading
+from videostat.providers.base import Meaning
 from videostat.transport import Transport
 from videostat.transport.tracing import LOG
 
@@ -297,7 +298,8 @@ def understand(answer: Answer, job: Job, provider: Provider) -> Job:
         return _with_video(job, reading.with_video(found, task))
     found = replace(reading.settled(found, task, provider.words), sure=sure)
     kept, since = provider.retention.get(found.state), found.completed_at or found.created_at
-    found = replace(found, kept_until=since + kept if since and kept else None)
+    advice = provider.hints.get(Meaning.FAILED) if found.state is State.FAILED else None
+    found = replace(found, kept_until=since + kept if since and kept else None, advice=advice)
     return replace(found, needs_url=True, error=None) if provider.video and found.state is State.SUCCEEDED else found
 
 

@@ -130,7 +130,8 @@ class Job:
     """What is known of a job; `FIELDS` describes each part. Durations are seconds, times are in UTC.
 
     `needs_url`: the service hands out the video's URL at another endpoint, which has not been asked yet.
-    `kept_until`: when the service deletes the video. `asked_again_at`: when the next look at a running job is due.
+    `kept_until`: when the service deletes the video. `advice`: what the service says to do about a failure.
+    `asked_again_at`: when the next look at a running job is due.
     `problem`: why the state could not be learnt, the wait ended early, or the video is not on disk.
     `ended`: nothing more will happen to this job in this run. `sure`: the state is the service's own documented word;
     only then is it recorded.
@@ -163,6 +164,7 @@ class Job:
     alternative_urls: tuple[str, ...] = field(default=(), repr=False)
     further_urls: tuple[str, ...] = field(default=(), repr=False)
     needs_url: bool = False
+    advice: str | None = None
     saved: Saved | None = None
     problem: VideostatError | None = None
     asked_again_at: datetime | None = None
@@ -210,6 +212,8 @@ class Job:
         """What to type next."""
         if self.problem and self.problem.hint:
             return self.problem.hint
+        if self.advice:
+            return self.advice
         command = {
             ExitCode.RUNNING: "wait",
             ExitCode.TIMEOUT: "wait",

@@ -44,7 +44,7 @@ CODES = {
 
 HINTS = {
     Meaning.KEY: "The gateway answers the same for a wrong, an expired and an exhausted key: check its quota too.",
-    Meaning.MISSING: "A task is only known to the gateway, and the key's owner, that it was submitted with.",
+    Meaning.MISSING: "Check the id. Only the gateway that took the task knows it, and only for the key's owner.",
 }
 
 FAILURE = (("fail_reason",), ("error", "message"), ("error",), ("result_url",), ("url",), ("message",))

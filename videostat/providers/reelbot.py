@@ -38,7 +38,8 @@ CODES = {
 
 HINTS = {
     Meaning.KEY: "ReelBot's keys begin with rb_live_.",
-    Meaning.MISSING: "ReelBot says the same of another account's project: is it this key's?",
+    Meaning.MISSING: "Check the id. ReelBot says the same of another account's project: is it this key's?",
+    Meaning.FAILED: "If the reason allows it, submit the job again.",
 }
 
 

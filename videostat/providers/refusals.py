@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from videostat.clock import format_duration, to_local
 from videostat.errors import (
     Gone,
     KeyRefused,
@@ -77,7 +78,10 @@ def refusal(
     said: dict[str, Any] = {"hint": hint and hint.format(id=job_id), "code": code, "sure": sure}
     if issubclass(kind, Retryable):
         # ReelBot names the end of the window in every answer: it is advice only where the limit is reached.
-        said["retry_after"] = retry_after(answer, is_limit=meaning is Meaning.LIMIT)
+        said["retry_after"] = wait = retry_after(answer, is_limit=meaning is Meaning.LIMIT)
+        if meaning is Meaning.LIMIT and wait:
+            ends_at = to_local(answer.received_at + timedelta(seconds=wait))
+            said["hint"] = f"The limit ends at {ends_at:%H:%M:%S}, in {format_duration(wait)}: ask again then."
     return kind(f"{sentence}: {message or _content(answer)}" + (f" ({details})" if details else ""), **said)
 
 

@@ -83,7 +83,8 @@ class Live(Log):
         if complaint:
             about = complaint.about + " " * (self._names - cell_len(complaint.about))
             self._print_above(Text.assemble((pen.bad, "red"), f" {about}  ", (complaint.said, "red")))
-            if complaint.hint:
+            if complaint.hint and complaint.hint not in self._said:
+                self._said.add(complaint.hint)
                 self._print_above(Text(f"  {complaint.hint}"))
         elif job.exit_code is ExitCode.OK:
             took = self._board.took(job)

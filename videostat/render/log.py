@@ -56,7 +56,7 @@ class ErrorsOnly:
 
     def __init__(self, *, tells_ends: bool = True) -> None:
         self._tells_ends = tells_ends
-        self._said: set[VideostatError] = set()
+        self._said: set[VideostatError | str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -69,8 +69,11 @@ class ErrorsOnly:
             self.note(line)
 
     def _news(self, job: Job) -> list[str]:
-        """The complaint about an ended job; a key is refused once, for all of its jobs."""
-        return complaint(job) if self._is_news(job) else []
+        """Return the complaint about an ended job; a refused key is told once for all of its jobs, each advice once."""
+        lines = complaint(job) if self._is_news(job) else []
+        advice = [line for line in lines[1:] if line not in self._said]
+        self._said.update(advice)
+        return lines[:1] + advice
 
     def _is_news(self, job: Job) -> bool:
         if not job.ended or not self._tells_ends or job.problem in self._said:
@@ -131,9 +134,9 @@ class Log(ErrorsOnly):
             told = self._line(job, before) if before is None or self._is_change(job, before) else ""
         if told:
             Log.note(self, told)
-        if job.state is not State.FAILED or job.problem:
-            for line in self._news(job):
-                Log.note(self, line)
+        is_told = job.state is State.FAILED and not job.problem
+        for line in self._news(job)[is_told:]:
+            Log.note(self, line)
 
     def _is_change(self, job: Job, before: Job) -> bool:
         points = self._points.get(job.ref)

@@ -101,7 +101,7 @@ def complain(job: Job) -> Complaint | None:
         about = job.ref.provider if is_accounts else str(job.ref)
         return Complaint(clean(about), clean(str(problem)), problem.hint and clean(problem.hint))
     if job.state is State.FAILED:
-        return Complaint(str(job.ref), f"failed: {why_failed(job)}", joint=" ")
+        return Complaint(str(job.ref), f"failed: {why_failed(job)}", job.advice, joint=" ")
     if job.exit_code is ExitCode.NOT_SAVED and not job.needs_url:
         said = "succeeded, but the service gives no address for its video"
         return Complaint(str(job.ref), said, f"It may come later: videostat status {job.ref}", joint=" ")
