@@ -49,6 +49,7 @@ def history(
     from videostat.cli.options import choose_fields, read_duration
     from videostat.config import load
     from videostat.history import History, Which, default_path
+    from videostat.private import is_without_home
     from videostat.render.answers import bare_id, choose_line, json_names
     from videostat.render.messages import say
     from videostat.render.tables import SEEN, seen_row, show_lines, show_table, tell_left_out
@@ -56,7 +57,9 @@ def history(
     names = choose_fields(fields, json_names(saving=True))
     now = datetime.now(UTC)
     after = now - timedelta(seconds=read_duration(since)) if since is not None else None
-    with closing(History(default_path(), warn=say)) as remembered:
+    if is_without_home(path := default_path()):
+        say("videostat: there is no home folder, so nothing is remembered: set HOME")
+    with closing(History(path, warn=say)) as remembered:
         if provider is not None and not any(remembered.jobs(provider=provider, limit=1)):
             load().provider(provider)  # a name that nothing bears is a mistake, not an empty list
         which = Which.MISSING if missing else Which.UNFINISHED if unfinished else Which.ALL
