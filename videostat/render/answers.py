@@ -14,15 +14,14 @@ from videostat.clock import format_duration
 from videostat.errors import ExitCode, OutputClosed, Stopped, UsageError
 from videostat.models import FIELDS, SAVING_FIELDS, to_json
 from videostat.render.card import print_card
-from videostat.render.columns import LEAST, fit_columns, linked, print_columns, print_line
+from videostat.render.columns import LEAST, fit_columns, linked, print_columns, print_headers, print_line
 from videostat.render.messages import complain, reason, silence
-from videostat.render.text import COLOURS, ago, clean, length, place, size
+from videostat.render.text import COLOURS, ago, clean, length, percent, place, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from videostat.errors import VideostatError
     from videostat.models import Job, JobRef
     from videostat.render.columns import Cell
 
@@ -96,7 +95,7 @@ class Answers:
     refs: Sequence[JobRef] | None = None
     jobs: list[Job] = field(default_factory=list)
     _widths: dict[str, int] = field(default_factory=dict)
-    _hinted: set[VideostatError] = field(default_factory=set)
+    _hinted: set[str] = field(default_factory=set)
 
     def show(self, job: Job) -> None:
         if self.line is None and self.refs is not None and len(self.refs) > 1:
@@ -128,17 +127,16 @@ class Answers:
             widths = dict(zip(_ENDED, (*names, len("+ succeeded"), len("59m59s"), len("59m59s"), LEAST), strict=True))
             widths = {header: max(len(header), width) for header, width in widths.items()}
             self._widths = {header: widths[header] for header in fit_columns(widths)}
-            print_line([(header, "bold") for header in self._widths], self._widths.values())
+            print_headers(self._widths)
         print_line([row[header] for header in self._widths], self._widths.values())
         self._print_more(job)
 
     def _print_more(self, job: Job, name: str = "") -> None:
         """What stands on a line of its own: what to type next, and the URL, which people copy."""
         complaint = complain(job)
-        if complaint and complaint.hint and job.problem not in self._hinted:
+        if complaint and complaint.hint and complaint.hint not in self._hinted:
             print_line([f"  {complaint.hint}"], [])
-            if job.problem:
-                self._hinted.add(job.problem)
+            self._hinted.add(complaint.hint)
         if job.video_url and not job.saved and not isinstance(job.problem, Stopped):
             url = linked(clean(job.video_url, longest=None), job.video_url)
             print_line([name, url] if name else [url], [])
@@ -191,7 +189,7 @@ def _why(job: Job) -> str:
     return reason(job) + code
 
 
-_HEADERS = ("PROVIDER", "ID", "STATE", "PROGRESS", "LENGTH", "CREATED", "TITLE", "MESSAGE")
+_HEADERS = ("PROVIDER", "ID", "STATE", "PROGRESS", "TIME LEFT", "LENGTH", "CREATED", "TITLE", "MESSAGE")
 
 
 def _row(job: Job, now: datetime) -> list[Cell]:
@@ -199,7 +197,8 @@ def _row(job: Job, now: datetime) -> list[Cell]:
         job.ref.provider,
         job.ref.id,
         (job.state, COLOURS[job.state]),
-        "" if job.progress is None or job.state.is_terminal else f"{job.progress:.0f}%",
+        percent(job),
+        "" if job.estimated_time is None or job.state.is_terminal else format_duration(job.estimated_time),
         "" if job.duration is None else length(job.duration),
         "" if job.created_at is None else ago(job.created_at, now),
         clean(job.title or "", longest=60),

@@ -8,7 +8,7 @@ from videostat.clock import format_duration
 from videostat.errors import Stopped
 from videostat.render.columns import linked, print_line
 from videostat.render.messages import complain, reason
-from videostat.render.text import COLOURS, clean, length, moment, place, size
+from videostat.render.text import COLOURS, clean, length, moment, percent, place, size
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,7 +36,7 @@ def _fields(job: Job, now: datetime) -> dict[str, Cell | None]:
     word = job.status if job.status and job.status.lower() != job.state else None
     return {
         "state": (job.state + (f" ({clean(word, longest=80)})" if word else ""), COLOURS[job.state]),
-        "progress": None if job.progress is None or job.state.is_terminal else f"{job.progress:.0f}%",
+        "progress": percent(job),
         "time left": None if job.estimated_time is None or job.state.is_terminal else _about(job.estimated_time),
         "message": None if job.state.is_terminal else clean(job.message or ""),
         "title": clean(job.title or ""),
@@ -53,6 +53,7 @@ def _fields(job: Job, now: datetime) -> dict[str, Cell | None]:
         "URL": None if job.saved or isinstance(job.problem, Stopped) else _address(job.video_url),
         "URL until": None if job.saved or not job.video_url else _when(job.expires_at, now),
         "file": _file(job.saved) if job.saved else None,
+        **{name: clean(str(value)) for name, value in job.extra.items()},
     }
 
 

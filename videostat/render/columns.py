@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from videostat.render.text import in_ci, is_terminal
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     Cell = str | tuple[str, str] | Text  # a text, with a style where it has one
 
 # What a narrow window does without, the least important first; all else may be copied, so it is never cut.
-OPTIONAL = ("TITLE", "SIZE", "CREATED", "SEEN", "LENGTH", "TOOK", "PROGRESS")
+OPTIONAL = ("TITLE", "SIZE", "CREATED", "SEEN", "LENGTH", "TOOK", "TIME LEFT", "PROGRESS")
 # What may be long comes last: the terminal wraps it, and no other column moves.
 LAST = ("TITLE", "KEY", "VALUE", "MESSAGE", "RESULT")
 GAP = 2
@@ -30,8 +31,9 @@ def print_columns(headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Non
     widths = {column[0]: max(cell_width(cell) for cell in column) for column in table}
     shown = fit_columns(widths)
     kept = [column for column in table if column[0] in shown]
-    for at, line in enumerate(zip(*kept, strict=True)):
-        print_line(line if at else [(header, "bold") for header in shown], [widths[header] for header in shown])
+    print_headers({header: widths[header] for header in shown})
+    for line in zip(*(column[1:] for column in kept), strict=True):
+        print_line(line, [widths[header] for header in shown])
 
 
 def fit_columns(widths: Mapping[str, int]) -> list[str]:
@@ -49,6 +51,15 @@ def fit(widths: Mapping[str, int], room: int) -> list[str]:
         if sum(widths[name] + GAP for name in others) + min(widths[last], LEAST) > room and header in shown:
             shown.remove(header)
     return shown
+
+
+def print_headers(widths: Mapping[str, int]) -> None:
+    """Print the headers above columns so wide, as far as the window goes: nobody copies one."""
+    from rich.console import Console
+
+    starts = accumulate((width + GAP for width in widths.values()), initial=0)
+    fitting = [header for header, at in zip(widths, starts, strict=False) if at + len(header) <= Console().width]
+    print_line([(header, "bold") for header in fitting], widths.values())
 
 
 def print_line(cells: Iterable[Cell], widths: Iterable[int]) -> None:

@@ -51,11 +51,21 @@ def _end(job: Job) -> str:
 def kept(jobs: Collection[Job], now: datetime) -> str:
     """Until when the services keep videos that were not saved, or until when their addresses work."""
     these = "the video" if len(jobs) == 1 else "the videos"
-    if keeps := [job.kept_until for job in jobs if job.kept_until]:
+    # A video whose time is over, and which is there, may go at any moment.
+    if keeps := [job.kept_until for job in jobs if job.kept_until and job.kept_until > now]:
         return f"The service keeps {these} until {moment(min(keeps), now)}. To save {_it(jobs)}:"
-    if ends := [job.expires_at for job in jobs if job.expires_at]:
+    if ends := [job.expires_at for job in jobs if job.expires_at and job.expires_at > now]:
         return f"The URL works until {moment(min(ends), now)}. To save {these}:"
     return f"The URL may work for a short time only. To save {these}:"
+
+
+def describe_deletion(jobs: Collection[Job], now: datetime) -> str:
+    """Say when the services delete what is still queued; empty where nobody knows."""
+    ends = [job.kept_until for job in jobs if job.state is State.QUEUED and job.kept_until and job.kept_until > now]
+    if not ends:
+        return ""
+    which = "it if it is still queued" if len(jobs) == 1 else "a job that is still queued, the first of them"
+    return f"The service deletes {which} at {moment(min(ends), now)}."
 
 
 def _it(jobs: Collection[Job]) -> str:

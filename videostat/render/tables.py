@@ -10,8 +10,8 @@ from videostat.render.answers import output
 from videostat.render.columns import linked, plain, print_columns
 from videostat.render.cursor import TO_LINE_END
 from videostat.render.log import is_screen
-from videostat.render.messages import reason, say, tell
-from videostat.render.text import COLOURS, ago, clean, length, place, size
+from videostat.render.messages import say, tell, why_failed
+from videostat.render.text import COLOURS, ago, clean, length, percent, place, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -53,18 +53,19 @@ def show_lines(lines: Iterable[str]) -> None:
             print(line)
 
 
-LISTED = ("ID", "STATE", "TITLE", "LENGTH", "CREATED", "DAYS LEFT", "MESSAGE")
+LISTED = ("ID", "STATE", "PROGRESS", "TITLE", "LENGTH", "CREATED", "DAYS LEFT", "MESSAGE")
 
 
 def listed_row(job: Job, retention: Mapping[State, timedelta], now: datetime) -> list[Cell]:
     return [
-        job.ref.id,
+        linked(job.ref.id, job.video_url) if job.video_url else job.ref.id,
         (job.state, COLOURS[job.state]),
+        percent(job),
         clean(job.title or "", longest=60),
         "" if job.duration is None else length(job.duration),
         ago(job.created_at, now) if job.created_at else "",
         _days_left(job, retention, now),
-        reason(job) if job.state is State.FAILED else "",
+        why_failed(job) if job.state is State.FAILED else "",
     ]
 
 
@@ -87,8 +88,12 @@ def seen_row(seen: Seen, now: datetime) -> list[Cell]:
         (job.state, COLOURS[job.state]),
         ago(seen.last_seen, now),
         size(job.saved.bytes) if job.saved else "",
-        linked(place(job.saved.file), job.saved.file) if job.saved else clean(job.error or ""),
+        linked(place(job.saved.file), job.saved.file) if job.saved else _why(job),
     ]
+
+
+def _why(job: Job) -> str:
+    return why_failed(job) if job.state is State.FAILED else clean(job.error or "")
 
 
 def counted(jobs: Iterable[tuple[Job, int | None]], *, shown: bool) -> Iterator[tuple[Job, int | None]]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import TextIO
 
+    from videostat.models import Job
+
 COLOURS: Mapping[State, str] = {
     State.QUEUED: "blue",
     State.RUNNING: "cyan",
@@ -65,10 +67,15 @@ def number_of_jobs(count: int) -> str:
     return f"{count:,} job" + ("" if count == 1 else "s")
 
 
+def percent(job: Job) -> str:
+    """Write how far a job has come that goes on; empty where that is not known."""
+    return "" if job.progress is None or job.state.is_terminal else f"{job.progress:.0f}%"
+
+
 def ago(moment: datetime, now: datetime) -> str:
     """How long ago, in the largest whole unit."""
     seconds = (now - moment).total_seconds()
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+    for unit, length in (("y", 365 * 86400), ("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= length:
             return f"{seconds // length:.0f}{unit} ago"
     return "just now"
