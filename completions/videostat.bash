@@ -20,7 +20,7 @@ _videostat_command() {
         'download') options='--from --missing --provider --state --since --output-dir -o --output --name --parallel --overwrite --allow-private --exec -j --json --fields -q --quiet --progress --no-history --debug --config -h --help' argument='JOBS' ;;
         'list') options='--state --since -n --limit --all -j --json --fields -q --quiet --no-history --debug --config -h --help' argument='ACCOUNT' ;;
         'providers') options='-j --json --fields --config -h --help' argument='' ;;
-        'listen') options='--listen --download --output-dir --name --parallel --allow-private --exec -j --json --debug --config -h --help' argument='TEXT' ;;
+        'listen') options='--listen --download --output-dir --name --parallel --allow-private --exec -j --json -q --quiet --debug --config -h --help' argument='TEXT' ;;
         'demo') options='-h --help' argument='' ;;
         'sandbox') options='--port --speed --limits --fail-rate --expire --cut-after --bytes-per-second --ranges --no-ranges --webhook -h --help' argument='' ;;
         'history') options='--unfinished --missing --provider --state --since -n --limit --all -j --json --fields -q --quiet -h --help' commands='forget' ;;

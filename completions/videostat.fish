@@ -76,7 +76,7 @@ complete -c videostat -n "__videostat_at status wait download list history" -l s
 complete -c videostat -n "__videostat_at status wait download list history" -l since -x -d 'Only jobs submitted in the last 7d, 12h or 30m'
 complete -c videostat -n "__videostat_at status wait download list providers listen history 'config show' 'config check'" -s j -l json -d 'One JSON object a job'
 complete -c videostat -n "__videostat_at status wait download list providers history 'config show' 'config check'" -l fields -x -d 'Only these JSON fields'
-complete -c videostat -n "__videostat_at status wait download list history" -s q -l quiet -d 'The bare answer, one a line'
+complete -c videostat -n "__videostat_at status wait download list listen history" -s q -l quiet -d 'The bare answer, one a line'
 complete -c videostat -n "__videostat_at status" -l exit-status -d 'Let the exit code tell of the jobs'
 complete -c videostat -n "__videostat_at status wait download list" -l no-history -d 'Do not remember these jobs'
 complete -c videostat -n "__videostat_at status wait download list listen 'config check'" -l debug -d 'Show requests and answers on stderr, without keys and signatures'

@@ -137,6 +137,7 @@ class Job:
     """All that is known about a job. `FIELDS` describes most fields. Durations are in seconds, times in UTC.
 
     `needs_url`: the video's URL must still be requested from another endpoint.
+    `advice`: what the service's document advises after a failure.
     `asked_again_at`: when the service will be asked about this job again, None if nothing is planned.
     `problem`: why the state is unknown, why the wait ended early, or why the video was not saved.
     `ended`: nothing more will happen to this job in this run.
@@ -170,6 +171,7 @@ class Job:
     alternative_urls: tuple[str, ...] = field(default=(), repr=False)
     further_urls: tuple[str, ...] = field(default=(), repr=False)
     needs_url: bool = False
+    advice: str | None = None
     saved: Saved | None = None
     problem: VideostatError | None = None
     asked_again_at: datetime | None = None
@@ -218,6 +220,8 @@ class Job:
         """The command to type next, None if nothing is left to do."""
         if self.problem and self.problem.hint:
             return self.problem.hint
+        if self.advice:
+            return self.advice
         command = {
             ExitCode.RUNNING: "wait",
             ExitCode.TIMEOUT: "wait",

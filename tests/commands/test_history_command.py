@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,8 +14,6 @@ from videostat.history import History, locate_history
 from videostat.models import Job, JobRef, Saved, State
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import Videostat
 
 NOW = datetime.now(UTC)
@@ -99,6 +98,15 @@ def test_no_history_is_an_empty_one(videostat: Videostat) -> None:
     got = videostat("history")
     assert (got.code, got.stdout, got.stderr) == (0, "", "")
     assert not locate_history().exists()
+
+
+def test_without_a_home_folder_it_is_said_why_nothing_is_remembered(
+    videostat: Videostat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("videostat.history.locate_history", lambda: Path("~/videostat/history.db"))
+    got = videostat("history")
+    assert (got.code, got.stdout) == (0, "")
+    assert got.stderr == "videostat: there is no home folder, so nothing is remembered: set HOME\n"
 
 
 def test_a_damaged_history_is_told_and_left_as_it_is(videostat: Videostat) -> None:

@@ -126,6 +126,17 @@ def test_what_is_announced_is_looked_at_saved_and_handed_on(
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d jogg proj_done_one: ", line) for line in lines)
 
 
+@pytest.mark.usefixtures("sandbox")
+def test_quiet_prints_files_and_on_stderr_errors_alone(listen: Callable[..., Any], tmp_path: Path) -> None:
+    with listen("--quiet", providers=("jogg",)) as listener:
+        for job_id in ("proj_done_one", "proj_fail_done"):
+            assert listener.post(announce(job_id)) == 204
+        until(lambda: listener.saved() == {"jogg-proj_done_one.mp4"})
+        assert listener.process.stderr.readline().startswith("videostat: jogg proj_fail_done failed: ")
+        out, _ = listener.end()
+    assert out == f"{tmp_path / 'jogg-proj_done_one.mp4'}\n"
+
+
 @pytest.mark.parametrize("saves", [True, False])
 def test_one_that_is_repeated_is_handed_on_once(
     listen: Callable[..., Any], sandbox: Sandbox, tmp_path: Path, *, saves: bool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -374,6 +374,13 @@ def test_a_hint_names_the_job() -> None:
         refusals.make_refusal(answer(404), Meaning.MISSING, sure=True, job_id="abc", hints=hints).hint == "ask for abc"
     )
     assert refusals.make_refusal(answer(404), Meaning.LIMIT, sure=True, hints=hints).hint == "ask for ID"
+
+
+def test_a_limit_tells_when_it_ends() -> None:
+    hint = refusals.make_refusal(answer(429, retry_after="600"), Meaning.LIMIT, sure=True).hint
+    ends_at = (NOON + timedelta(seconds=600)).astimezone()
+    assert hint == f"The limit ends at {ends_at:%H:%M:%S}, in 10m: ask again then."
+    assert refusals.make_refusal(answer(429), Meaning.LIMIT, sure=True).hint is None
 
 
 def seconds(got: Answer, meaning: Meaning = Meaning.LIMIT) -> float | None:

@@ -30,7 +30,7 @@ from videostat.errors import (
 from videostat.models import FIELDS, SAVING_FIELDS, Job, JobRef, Saved, State
 from videostat.render.answers import Answers, format_json, format_state, format_tab_line, format_video
 from videostat.render.columns import choose_columns
-from videostat.render.ending import format_retention, format_summary
+from videostat.render.ending import format_deletion, format_retention, format_summary
 from videostat.render.text import format_path
 
 if TYPE_CHECKING:
@@ -244,7 +244,6 @@ LONG = replace(
         (95, ["PROVIDER", "ID", "STATE", "PROGRESS", "LENGTH", "MESSAGE"]),
         (86, ["PROVIDER", "ID", "STATE", "PROGRESS", "MESSAGE"]),
         (78, ["PROVIDER", "ID", "STATE", "MESSAGE"]),
-        (30, ["PROVIDER", "ID", "STATE", "MESSAGE"]),
     ],
 )
 def test_a_narrow_window_drops_what_matters_least_and_only_the_last_column_overflows(
@@ -256,6 +255,14 @@ def test_a_narrow_window_drops_what_matters_least_and_only_the_last_column_overf
     assert long.startswith("jogg-product  product_d754095e48de  running  ")
     assert other == "doubao        task_1                queued"
     assert long.index("Frames are") == header.index("MESSAGE")
+
+
+def test_a_header_that_a_narrow_window_has_no_room_for_does_not_wrap(monkeypatch: pytest.MonkeyPatch) -> None:
+    refs = [LONG.ref, JobRef("doubao", "task_1")]
+    for jobs, of in ((refs, None), (refs, refs)):
+        lines = on_terminal(monkeypatch, 40, *(replace(LONG, ref=ref, ended=True) for ref in jobs), refs=of).lines
+        assert lines[0].split() == ["PROVIDER", "ID"]
+        assert lines[1].startswith("jogg-product")
 
 
 @pytest.mark.parametrize(
@@ -340,6 +347,18 @@ def test_one_job_is_a_card_with_a_line_for_each_known_field(monkeypatch: pytest.
     ]
 
 
+def test_what_has_no_name_of_ours_is_on_the_card_by_the_services(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = replace(RUNNING, extra={"updatedAt": "2025-01-21T16:30:45.000Z", "n": 3})
+    assert on_terminal(monkeypatch, 80, job).lines[-2:] == ["  updatedAt  2025-01-21T16:30:45.000Z", "  n          3"]
+
+
+def test_of_several_running_jobs_the_time_left_is_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = on_terminal(monkeypatch, 100, replace(RUNNING, estimated_time=95), replace(JOB, estimated_time=0)).lines
+    assert lines[0].split()[3:6] == ["PROGRESS", "TIME", "LEFT"]
+    assert "41%       1m35s" in lines[1]
+    assert "0s" not in lines[2]
+
+
 def test_of_several_jobs_each_is_a_row_as_soon_as_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     refused = KeyMissing("no key for jogg", hint="Run config set-key")
     refs = [REF, JobRef("jogg-product", "p_1"), OTHER.ref, JobRef("jogg", "a"), JobRef("jogg", "b")]
@@ -398,7 +417,19 @@ def test_it_is_told_until_when_videos_can_be_had() -> None:
     later = replace(JOB, kept_until=EPOCH + timedelta(days=30))
     assert format_retention([later, soon], EPOCH).startswith("The service keeps the videos until 20")
     assert format_retention([soon], EPOCH).startswith("The URL works until 20")
-    assert format_retention([JOB], EPOCH) == "The URL may work for a short time only. To save the video:"
+    over = replace(soon, kept_until=EPOCH - timedelta(days=1), expires_at=EPOCH)
+    for job in (JOB, over):
+        assert format_retention([job], EPOCH) == "The URL may work for a short time only. To save the video:"
+
+
+def test_it_is_told_when_a_queued_job_is_deleted() -> None:
+    queued = replace(RUNNING, state=State.QUEUED, kept_until=EPOCH + timedelta(days=1))
+    at = f"{(EPOCH + timedelta(days=1)).astimezone():%Y-%m-%d %H:%M}"
+    assert format_deletion([queued], EPOCH) == f"The service deletes it if it is still queued at {at}."
+    assert format_deletion([queued, RUNNING], EPOCH).startswith(
+        "The service deletes a job that is still queued, the first of"
+    )
+    assert format_deletion([RUNNING], EPOCH) == format_deletion([queued], EPOCH + timedelta(days=2)) == ""
 
 
 HOSTILE = "[red]a[/red] :smile: 'b' 42 \x1b[2J\x9b2J\u202e\n"

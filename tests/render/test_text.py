@@ -106,6 +106,7 @@ def test_no_escape_sequence_reaches_the_terminal(attack: str) -> None:
         (86399, "23h ago"),
         (86400, "1d ago"),
         (35 * 86400, "35d ago"),
+        (1047 * 86400, "2y ago"),
     ],
 )
 def test_how_long_ago_is_told_in_the_largest_whole_unit(seconds: float, written: str) -> None:

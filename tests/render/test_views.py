@@ -104,6 +104,7 @@ def test_the_view_follows_the_terminal_and_not_the_colour(
         (SAVED, []),
         (FAILED, ["videostat: jogg proj_1 failed: refused (code 7)"]),
         (Job(ref=REF, state=State.FAILED), ["videostat: jogg proj_1 failed: the service does not say why"]),
+        (replace(FAILED, advice="Try it."), ["videostat: jogg proj_1 failed: refused (code 7)", "  Try it."]),
         (
             replace(DONE, video_url=None),
             [
@@ -214,6 +215,13 @@ def test_a_log_says_first_what_is_waited_for_and_until_when(
         (
             [RUNNING, ended(FAILED)],
             ["jogg proj_1: running", "jogg proj_1: running -> failed: refused (code 7)"],
+        ),
+        (
+            [
+                ended(replace(FAILED, advice="Try it.")),
+                ended(replace(FAILED, ref=JobRef("jogg", "b"), advice="Try it.")),
+            ],
+            ["jogg proj_1: failed: refused (code 7)", "  Try it.", "jogg b: failed: refused (code 7)"],
         ),
         (
             [

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from videostat.errors import ExitCode, KeyMissing, KeyRefused, OutOfCredit, Retryable, Stopped, Untrusted
 from videostat.history import locate_history
 from videostat.private import is_without_home, write_private_file
-from videostat.render.ending import format_retention
+from videostat.render.ending import format_deletion, format_retention
 from videostat.render.messages import say
 from videostat.render.text import format_job_count
 
@@ -72,7 +72,7 @@ def find_dropped(jobs: Iterable[Job]) -> list[Job]:
     return sorted(dropped, key=lambda job: isinstance(job.problem, _REFUSED))
 
 
-def print_resume_hint(jobs: Iterable[Job], context: typer.Context, source: Path | None) -> None:
+def print_resume_hint(jobs: Iterable[Job], context: typer.Context, source: Path | None, now: datetime) -> None:
     """Say that the wait is over and the jobs are not, and what to type to go on waiting."""
     stopped = find_dropped(jobs)
     if not stopped:
@@ -86,7 +86,7 @@ def print_resume_hint(jobs: Iterable[Job], context: typer.Context, source: Path 
         "succeeded, but not fully processed yet": len(stopped) - len(running),
     }
     said = ", ".join(f"{format_job_count(count)} {what}" for what, count in left.items() if count)
-    say(f"videostat: {reason}; {said}. To go on:")
+    say(f"videostat: {' '.join(filter(None, (f'{reason}; {said}.', format_deletion(running, now))))} To go on:")
     say(f"  {resume_command(context, (job.ref for job in stopped), source)}")
 
 

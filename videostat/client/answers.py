@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from videostat.models import Job, State
 from videostat.polling import course
 from videostat.providers import reading
+from videostat.providers.base import Meaning
 
 if TYPE_CHECKING:
     from videostat.providers.base import Answer, Provider
@@ -26,7 +27,8 @@ def understand(answer: Answer, job: Job, provider: Provider) -> Job:
         return _add_video(job, reading.add_video(found, task))
     found = replace(reading.apply_state(found, task, provider.words), sure=sure)
     kept, since = provider.retention.get(found.state), found.completed_at or found.created_at
-    found = replace(found, kept_until=since + kept if since and kept else None)
+    advice = provider.hints.get(Meaning.FAILED) if found.state is State.FAILED else None
+    found = replace(found, kept_until=since + kept if since and kept else None, advice=advice)
     return replace(found, needs_url=True, error=None) if provider.video and found.state is State.SUCCEEDED else found
 
 

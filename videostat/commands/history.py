@@ -49,6 +49,7 @@ def history(
     from videostat.cli.options import choose_fields, read_duration
     from videostat.config import load
     from videostat.history import History, Which, locate_history
+    from videostat.private import is_without_home
     from videostat.render.answers import choose_line, format_id, list_json_fields
     from videostat.render.messages import say
     from videostat.render.tables import HISTORY_HEADERS, make_history_row, print_lines, print_table, say_list_is_cut
@@ -56,7 +57,9 @@ def history(
     names = choose_fields(fields, list_json_fields(saving=True))
     now = datetime.now(UTC)
     after = now - timedelta(seconds=read_duration(since)) if since is not None else None
-    with closing(History(locate_history(), warn=say)) as remembered:
+    if is_without_home(path := locate_history()):
+        say("videostat: there is no home folder, so nothing is remembered: set HOME")
+    with closing(History(path, warn=say)) as remembered:
         if provider is not None and not any(remembered.find_jobs(provider=provider, limit=1)):
             load().get_provider(provider)  # a name that nothing bears is a mistake, not an empty list
         which = Which.MISSING if missing else Which.UNFINISHED if unfinished else Which.ALL

@@ -15,6 +15,7 @@ from videostat.cli.options import (
     Name,
     OutputDir,
     Parallel,
+    Quiet,
 )
 from videostat.errors import ExitCode
 
@@ -40,6 +41,7 @@ def listen(
     allow_private: AllowPrivate = False,
     execute: Exec = None,
     json: Json = False,
+    quiet: Quiet = False,
     debug: Debug = False,
     config: Config = None,
 ) -> ExitCode:
@@ -59,6 +61,7 @@ def listen(
     from videostat.hooks.address import parse_address
     from videostat.polling.options import PollOptions
     from videostat.render.answers import Answers, choose_line, format_tab_line, format_video
+    from videostat.render.log import ErrorsOnly
     from videostat.render.messages import say_address
     from videostat.render.service import ServiceLog
 
@@ -75,13 +78,13 @@ def listen(
             session=this,
             refs=refs,
             options=PollOptions(parallel=parallel or this.settings.defaults.parallel, stays=True),
-            view=ServiceLog(this.clock),
+            view=ErrorsOnly() if quiet else ServiceLog(this.clock),
             saving=saving,
             execution=execution,
             hearing=hearing,
         )
         answers = Answers(
-            choose_line(json=json, quiet=False, bare=format_video, saving=saves) or format_tab_line,
+            choose_line(json=json, quiet=quiet, bare=format_video, saving=saves) or format_tab_line,
             this.clock.now,
             refs,
         )

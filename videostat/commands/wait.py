@@ -156,5 +156,5 @@ def wait(
     if not saves and not quiet:
         print_save_hint(ended, context, now)
     if code or not quiet:
-        print_resume_hint(ended, context, source)
+        print_resume_hint(ended, context, source, now)
     return code

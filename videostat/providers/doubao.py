@@ -52,7 +52,7 @@ CODES = {
 
 HINTS = {
     Meaning.KEY: "The gateway gives the same answer for a wrong, an expired and an exhausted key: check its quota too.",
-    Meaning.MISSING: "Use the gateway and the account with which the task was submitted.",
+    Meaning.MISSING: "Check the id. Use the gateway and the account with which the task was submitted.",
 }
 
 FAILURE = (("fail_reason",), ("error", "message"), ("error",), ("result_url",), ("url",), ("message",))

@@ -153,7 +153,7 @@ AVATAR = replace(
     title="JoggAI avatar videos",
     job=Endpoint("/v2/avatar_video/{id}", parse_job),
     own_id="video_id",
-    created=make_id_reader(("data", "video_id"), ("data", "id")),
+    created=make_id_reader(("data", "video_id"), ("data", "project_id"), ("data", "id")),
     listing=None,
     webhook=_make_webhook("avatar_video"),
 )
@@ -164,7 +164,7 @@ PRODUCT = replace(
     title="JoggAI product videos",
     job=Endpoint("/v2/product_video/{id}", parse_job),
     own_id=None,
-    created=make_id_reader(("data", "product_video_id"), ("data", "video_id"), ("data", "id")),
+    created=make_id_reader(("data", "product_video_id"), ("data", "video_id"), ("data", "project_id"), ("data", "id")),
     listing=Listing("/v2/product_videos", size_param="page_size", max_size=100, parse=parse_page),
     # Product videos take 10 to 20 minutes.
     polling=replace(PROJECT.polling, timeout=1800, usual=900, quickest=600),

@@ -48,6 +48,7 @@ CODES = {
 HINTS = {
     Meaning.KEY: "ReelBot's keys begin with rb_live_.",
     Meaning.MISSING: "Check the id and the key. ReelBot gives the same answer for the projects of other accounts.",
+    Meaning.FAILED: "If the reason allows it, submit the job again.",
 }
 
 

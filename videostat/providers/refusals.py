@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from videostat.clock import format_duration, to_local
 from videostat.errors import (
     Gone,
     KeyRefused,
@@ -79,7 +80,10 @@ def make_refusal(
     options: dict[str, Any] = {"hint": hint and hint.format(id=job_id), "code": code, "sure": sure}
     if issubclass(kind, Retryable):
         # ReelBot names the end of the window in every answer. It matters only if the limit is reached.
-        options["retry_after"] = find_retry_after(answer, is_limit=meaning is Meaning.LIMIT)
+        options["retry_after"] = wait = find_retry_after(answer, is_limit=meaning is Meaning.LIMIT)
+        if meaning is Meaning.LIMIT and wait:
+            ends_at = to_local(answer.received_at + timedelta(seconds=wait))
+            options["hint"] = f"The limit ends at {ends_at:%H:%M:%S}, in {format_duration(wait)}: ask again then."
     return kind(f"{sentence}: {message or _describe_content(answer)}" + (f" ({details})" if details else ""), **options)
 
 

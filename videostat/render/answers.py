@@ -14,15 +14,22 @@ from videostat.clock import format_duration
 from videostat.errors import ExitCode, OutputClosed, Stopped, UsageError
 from videostat.models import FIELDS, SAVING_FIELDS, to_json
 from videostat.render.card import print_card
-from videostat.render.columns import LAST_WIDTH, fit_columns, make_file_link, make_link, print_columns, print_line
+from videostat.render.columns import (
+    LAST_WIDTH,
+    fit_columns,
+    make_file_link,
+    make_link,
+    print_columns,
+    print_headers,
+    print_line,
+)
 from videostat.render.messages import format_reason, make_complaint, redirect_to_devnull
-from videostat.render.text import COLOURS, clean_text, format_ago, format_length
+from videostat.render.text import COLOURS, clean_text, format_ago, format_length, format_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from videostat.errors import VideostatError
     from videostat.models import Job, JobRef
     from videostat.render.columns import Cell
 
@@ -108,7 +115,7 @@ class Answers:
     refs: Sequence[JobRef] | None = None
     jobs: list[Job] = field(default_factory=list)
     _widths: dict[str, int] = field(default_factory=dict)
-    _hinted: set[VideostatError] = field(default_factory=set)
+    _hinted: set[str] = field(default_factory=set)
 
     def show(self, job: Job) -> None:
         """Print a job now, or keep it until `finish`."""
@@ -144,17 +151,16 @@ class Answers:
             )
             widths = {header: max(len(header), width) for header, width in widths.items()}
             self._widths = {header: widths[header] for header in fit_columns(widths)}
-            print_line([(header, "bold") for header in self._widths], self._widths.values())
+            print_headers(self._widths)
         print_line([row[header] for header in self._widths], self._widths.values())
         self._print_more(job)
 
     def _print_more(self, job: Job, name: str = "") -> None:
         """Print the hint and the video URL, each on its own line."""
         complaint = make_complaint(job)
-        if complaint and complaint.hint and job.problem not in self._hinted:
+        if complaint and complaint.hint and complaint.hint not in self._hinted:
             print_line([f"  {complaint.hint}"], [])
-            if job.problem:
-                self._hinted.add(job.problem)
+            self._hinted.add(complaint.hint)
         if job.video_url and not job.saved and not isinstance(job.problem, Stopped):
             url = make_link(clean_text(job.video_url, longest=None), job.video_url)
             print_line([name, url] if name else [url], [])
@@ -209,7 +215,7 @@ def _format_reason(job: Job) -> str:
     return format_reason(job) + code
 
 
-_HEADERS = ("PROVIDER", "ID", "STATE", "PROGRESS", "LENGTH", "CREATED", "TITLE", "MESSAGE")
+_HEADERS = ("PROVIDER", "ID", "STATE", "PROGRESS", "TIME LEFT", "LENGTH", "CREATED", "TITLE", "MESSAGE")
 
 
 def _make_row(job: Job, now: datetime) -> list[Cell]:
@@ -217,7 +223,8 @@ def _make_row(job: Job, now: datetime) -> list[Cell]:
         job.ref.provider,
         job.ref.id,
         (job.state, COLOURS[job.state]),
-        "" if job.progress is None or job.state.is_terminal else f"{job.progress:.0f}%",
+        format_progress(job),
+        "" if job.estimated_time is None or job.state.is_terminal else format_duration(job.estimated_time),
         "" if job.duration is None else format_length(job.duration),
         "" if job.created_at is None else format_ago(job.created_at, now),
         clean_text(job.title or "", longest=60),

@@ -8,7 +8,7 @@ from videostat.clock import format_duration
 from videostat.errors import Stopped
 from videostat.render.columns import make_file_link, make_link, print_line
 from videostat.render.messages import format_reason, make_complaint
-from videostat.render.text import COLOURS, clean_text, format_length, format_time
+from videostat.render.text import COLOURS, clean_text, format_length, format_progress, format_time
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,7 +35,7 @@ def _collect_fields(job: Job, now: datetime) -> dict[str, Cell | None]:
     left = None if job.estimated_time is None or job.state.is_terminal else job.estimated_time
     return {
         "state": (job.state + (f" ({clean_text(status, longest=80)})" if status else ""), COLOURS[job.state]),
-        "progress": None if job.progress is None or job.state.is_terminal else f"{job.progress:.0f}%",
+        "progress": format_progress(job),
         "time left": None if left is None else f"about {format_duration(left)}",
         "message": None if job.state.is_terminal else clean_text(job.message or ""),
         "title": clean_text(job.title or ""),
@@ -52,6 +52,7 @@ def _collect_fields(job: Job, now: datetime) -> dict[str, Cell | None]:
         "URL": None if job.saved or isinstance(job.problem, Stopped) else _format_url(job.video_url),
         "URL until": None if job.saved or not job.video_url else _format_time(job.expires_at, now),
         "file": make_file_link(job.saved) if job.saved else None,
+        **{name: clean_text(str(value)) for name, value in job.extra.items()},
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from videostat.render.text import format_path, format_size, is_in_ci, is_terminal
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     Cell = str | tuple[str, str] | Text  # a tuple is (text, style)
 
 # Columns that a narrow window leaves out, the least important first. The others are never cut: people copy them.
-OPTIONAL = ("TITLE", "SIZE", "CREATED", "SEEN", "LENGTH", "TOOK", "PROGRESS")
+OPTIONAL = ("TITLE", "SIZE", "CREATED", "SEEN", "LENGTH", "TOOK", "TIME LEFT", "PROGRESS")
 # Columns that may be long. They come last, so that the terminal can wrap them without moving another column.
 LAST = ("TITLE", "KEY", "VALUE", "MESSAGE", "RESULT")
 GAP = 2
@@ -34,8 +35,9 @@ def print_columns(headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Non
     widths = {column[0]: max(cell_len(get_cell_text(cell)) for cell in column) for column in table}
     shown = fit_columns(widths)
     kept = [column for column in table if column[0] in shown]
-    for at, line in enumerate(zip(*kept, strict=True)):
-        print_line(line if at else [(header, "bold") for header in shown], [widths[header] for header in shown])
+    print_headers({header: widths[header] for header in shown})
+    for line in zip(*(column[1:] for column in kept), strict=True):
+        print_line(line, [widths[header] for header in shown])
 
 
 def fit_columns(widths: Mapping[str, int]) -> list[str]:
@@ -56,6 +58,15 @@ def choose_columns(widths: Mapping[str, int], room: int) -> list[str]:
         if sum(widths[name] + GAP for name in others) + min(widths[last], LAST_WIDTH) > room and header in shown:
             shown.remove(header)
     return shown
+
+
+def print_headers(widths: Mapping[str, int]) -> None:
+    """Print those headers that fit into the window; `widths` of their columns in cells."""
+    from rich.console import Console
+
+    starts = accumulate((width + GAP for width in widths.values()), initial=0)
+    fitting = [header for header, at in zip(widths, starts, strict=False) if at + len(header) <= Console().width]
+    print_line([(header, "bold") for header in fitting], widths.values())
 
 
 def print_line(cells: Iterable[Cell], widths: Iterable[int]) -> None:

@@ -54,8 +54,18 @@ def format_retention(jobs: Collection[Job], now: datetime) -> str:
     The text ends with "To save it:", so print the command below it.
     """
     videos, them = ("the video", "it") if len(jobs) == 1 else ("the videos", "them")
-    if keeps := [job.kept_until for job in jobs if job.kept_until]:
+    # A service may delete a video at any moment after the promised time.
+    if keeps := [job.kept_until for job in jobs if job.kept_until and job.kept_until > now]:
         return f"The service keeps {videos} until {format_time(min(keeps), now)}. To save {them}:"
-    if ends := [job.expires_at for job in jobs if job.expires_at]:
+    if ends := [job.expires_at for job in jobs if job.expires_at and job.expires_at > now]:
         return f"The URL works until {format_time(min(ends), now)}. To save {videos}:"
     return f"The URL may work for a short time only. To save {videos}:"
+
+
+def format_deletion(jobs: Collection[Job], now: datetime) -> str:
+    """Format when the services delete jobs that are still queued; empty if that is unknown."""
+    ends = [job.kept_until for job in jobs if job.state is State.QUEUED and job.kept_until and job.kept_until > now]
+    if not ends:
+        return ""
+    which = "it if it is still queued" if len(jobs) == 1 else "a job that is still queued, the first of them"
+    return f"The service deletes {which} at {format_time(min(ends), now)}."

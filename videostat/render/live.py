@@ -87,7 +87,8 @@ class Live(Log):
         if complaint:
             subject = self._pad_name(complaint.subject)
             self._print_above(Text.assemble((glyphs.bad, "red"), f" {subject}  ", (complaint.text, "red")))
-            if complaint.hint:
+            if complaint.hint and complaint.hint not in self._reported:
+                self._reported.add(complaint.hint)
                 self._print_above(Text(f"  {complaint.hint}"))
         elif job.exit_code is ExitCode.OK:
             seconds = self._board.compute_duration(job)

@@ -60,7 +60,7 @@ class ErrorsOnly:
 
     def __init__(self, *, reports_ends: bool = True) -> None:
         self._reports_ends = reports_ends
-        self._reported: set[VideostatError] = set()
+        self._reported: set[VideostatError | str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -74,8 +74,11 @@ class ErrorsOnly:
             self.note(line)
 
     def _format_news(self, job: Job) -> list[str]:
-        """Format the complaint about an ended job if it is new."""
-        return format_complaint(job) if self._is_news(job) else []
+        """Format the complaint about an ended job if it is new; a hint is written only once."""
+        lines = format_complaint(job) if self._is_news(job) else []
+        hints = [line for line in lines[1:] if line not in self._reported]
+        self._reported.update(hints)
+        return lines[:1] + hints
 
     def _is_news(self, job: Job) -> bool:
         if not job.ended or not self._reports_ends or job.problem in self._reported:
@@ -140,9 +143,9 @@ class Log(ErrorsOnly):
             line = self._format_line(job, before) if before is None or self._is_change(job, before) else ""
         if line:
             Log.note(self, line)
-        if job.state is not State.FAILED or job.problem:
-            for line in self._format_news(job):
-                Log.note(self, line)
+        has_reason = job.state is State.FAILED and not job.problem
+        for line in self._format_news(job)[has_reason:]:
+            Log.note(self, line)
 
     def _is_change(self, job: Job, before: Job) -> bool:
         points = self._points.get(job.ref)

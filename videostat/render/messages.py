@@ -110,7 +110,7 @@ def make_complaint(job: Job) -> Complaint | None:
         subject = job.ref.provider if is_accounts else str(job.ref)
         return Complaint(clean_text(subject), clean_text(str(problem)), problem.hint and clean_text(problem.hint))
     if job.state is State.FAILED:
-        return Complaint(str(job.ref), f"failed: {format_failure(job)}", separator=" ")
+        return Complaint(str(job.ref), f"failed: {format_failure(job)}", job.advice, separator=" ")
     if job.exit_code is ExitCode.NOT_SAVED and not job.needs_url:
         hint = f"The URL may come later. To check again: videostat status {job.ref}"
         return Complaint(str(job.ref), f"succeeded, but {NO_URL}", hint, separator=" ")

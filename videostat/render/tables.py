@@ -10,8 +10,16 @@ from videostat.render.answers import guard_stdout
 from videostat.render.columns import get_cell_text, make_link, print_columns
 from videostat.render.cursor import TO_LINE_END
 from videostat.render.log import is_screen
-from videostat.render.messages import format_reason, say, write_stderr
-from videostat.render.text import COLOURS, clean_text, format_ago, format_length, format_path, format_size
+from videostat.render.messages import format_failure, say, write_stderr
+from videostat.render.text import (
+    COLOURS,
+    clean_text,
+    format_ago,
+    format_length,
+    format_path,
+    format_progress,
+    format_size,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -53,7 +61,7 @@ def print_lines(lines: Iterable[str]) -> None:
             print(line)
 
 
-LIST_HEADERS = ("ID", "STATE", "TITLE", "LENGTH", "CREATED", "DAYS LEFT", "MESSAGE")
+LIST_HEADERS = ("ID", "STATE", "PROGRESS", "TITLE", "LENGTH", "CREATED", "DAYS LEFT", "MESSAGE")
 
 
 def make_list_row(job: Job, retention: Mapping[State, timedelta], now: datetime) -> list[Cell]:
@@ -62,13 +70,14 @@ def make_list_row(job: Job, retention: Mapping[State, timedelta], now: datetime)
     `retention`: how long the service keeps a job in each state.
     """
     return [
-        job.ref.id,
+        make_link(job.ref.id, job.video_url) if job.video_url else job.ref.id,
         (job.state, COLOURS[job.state]),
+        format_progress(job),
         clean_text(job.title or "", longest=60),
         "" if job.duration is None else format_length(job.duration),
         format_ago(job.created_at, now) if job.created_at else "",
         _format_days_left(job, retention, now),
-        format_reason(job) if job.state is State.FAILED else "",
+        format_failure(job) if job.state is State.FAILED else "",
     ]
 
 
@@ -92,8 +101,12 @@ def make_history_row(seen: Record, now: datetime) -> list[Cell]:
         (job.state, COLOURS[job.state]),
         format_ago(seen.last_seen, now),
         format_size(job.saved.bytes) if job.saved else "",
-        make_link(format_path(job.saved.file), job.saved.file) if job.saved else clean_text(job.error or ""),
+        make_link(format_path(job.saved.file), job.saved.file) if job.saved else _format_reason(job),
     ]
+
+
+def _format_reason(job: Job) -> str:
+    return format_failure(job) if job.state is State.FAILED else clean_text(job.error or "")
 
 
 def show_progress(jobs: Iterable[tuple[Job, int | None]], *, shown: bool) -> Iterator[tuple[Job, int | None]]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import TextIO
 
+    from videostat.models import Job
+
 COLOURS: Mapping[State, str] = {
     State.QUEUED: "blue",
     State.RUNNING: "cyan",
@@ -66,10 +68,15 @@ def format_job_count(count: int) -> str:
     return f"{count:,} job" + ("" if count == 1 else "s")
 
 
+def format_progress(job: Job) -> str:
+    """Format how far an unfinished job has come: 41%. The text is empty if that is unknown."""
+    return "" if job.progress is None or job.state.is_terminal else f"{job.progress:.0f}%"
+
+
 def format_ago(moment: datetime, now: datetime) -> str:
     """Format how long ago a moment was, in the largest whole unit: 3h ago."""
     seconds = (now - moment).total_seconds()
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+    for unit, length in (("y", 365 * 86400), ("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= length:
             return f"{seconds // length:.0f}{unit} ago"
     return "just now"
