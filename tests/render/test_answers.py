@@ -411,8 +411,12 @@ def test_the_summary_counts_how_they_ended(these: list[Job], sentence: str) -> N
 
 def test_it_is_told_until_when_videos_can_be_had() -> None:
     soon = replace(JOB, expires_at=EPOCH + timedelta(hours=1))
-    later = replace(JOB, kept_until=EPOCH + timedelta(days=30))
-    assert kept([later, soon], EPOCH).startswith("The service keeps the videos until 20")
+    later = replace(OTHER, kept_until=EPOCH + timedelta(days=30))
+    assert kept([later], EPOCH).startswith("The service keeps the video until 20")
+    both = replace(soon, kept_until=EPOCH + timedelta(days=7))
+    assert kept([later, both], EPOCH).startswith("The service keeps the videos until 20")
+    assert kept([later, soon], EPOCH).startswith("The URL works until 20")
+    assert kept([later, JOB], EPOCH) == "The URL may work for a short time only. To save the videos:"
     assert kept([soon], EPOCH).startswith("The URL works until 20")
     over = replace(soon, kept_until=EPOCH - timedelta(days=1), expires_at=EPOCH)
     for job in (JOB, over):

@@ -51,10 +51,13 @@ def _end(job: Job) -> str:
 def kept(jobs: Collection[Job], now: datetime) -> str:
     """Until when the services keep videos that were not saved, or until when their addresses work."""
     these = "the video" if len(jobs) == 1 else "the videos"
-    # A video whose time is over, and which is there, may go at any moment.
-    if keeps := [job.kept_until for job in jobs if job.kept_until and job.kept_until > now]:
-        return f"The service keeps {these} until {moment(min(keeps), now)}. To save {_it(jobs)}:"
-    if ends := [job.expires_at for job in jobs if job.expires_at and job.expires_at > now]:
+    # A time that is over promises nothing; and what one service promises holds for no other's video.
+    keeps = {job.ref: job.kept_until for job in jobs if job.kept_until and job.kept_until > now}
+    if len(keeps) == len(jobs):
+        return f"The service keeps {these} until {moment(min(keeps.values()), now)}. To save {_it(jobs)}:"
+    others = [job.expires_at for job in jobs if job.ref not in keeps]
+    ends = [end for end in others if end and end > now]
+    if len(ends) == len(others):
         return f"The URL works until {moment(min(ends), now)}. To save {these}:"
     return f"The URL may work for a short time only. To save {these}:"
 
