@@ -423,7 +423,7 @@ def test_it_is_told_until_when_videos_can_be_had() -> None:
         assert kept([job], EPOCH) == "The URL may work for a short time only. To save the video:"
 
 
-def test_it_is_told_when_a_queued_job_is_describe_deletion() -> None:
+def test_it_is_told_when_a_queued_job_is_deleted() -> None:
     queued = replace(RUNNING, state=State.QUEUED, kept_until=EPOCH + timedelta(days=1))
     at = f"{(EPOCH + timedelta(days=1)).astimezone():%Y-%m-%d %H:%M}"
     assert describe_deletion([queued], EPOCH) == f"The service deletes it if it is still queued at {at}."
