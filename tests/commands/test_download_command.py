@@ -105,6 +105,16 @@ def test_what_is_there_is_neither_asked_about_nor_fetched_again(
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
+def test_a_second_run_knows_of_a_job_what_the_first_did(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VIDEOSTAT_NO_HISTORY", raising=False)
+    first, second = (videostat("download", "jogg", "proj_done", "--json").objects[0] for _ in range(2))
+    # A signed address is not kept.
+    signed = {"video_url", "thumbnail_url"}
+    differs = {name for name in first if first[name] != second[name]}
+    assert differs <= {*signed, "skipped"}
+    assert None not in {first[name] for name in ("status", "duration", "resolution", "created_at", "kept_until")}
+
+
 def test_overwrite_fetches_again(videostat: Videostat, tmp_path: Path) -> None:
     videostat("download", "jogg", "proj_done")
     got = videostat("download", "--overwrite", "--json", "jogg", "proj_done")

@@ -27,7 +27,7 @@ def seen(tmp_path: Path) -> None:
     jobs = [
         Job(ref=JobRef("jogg", "running"), state=State.RUNNING),
         Job(ref=JobRef("doubao", "queued"), state=State.QUEUED),
-        Job(ref=JobRef("jogg", "failed"), state=State.FAILED, error="no \x1b[31mluck"),
+        Job(ref=JobRef("jogg", "failed"), state=State.FAILED, error="no \x1b[31mluck", error_code="LUCK"),
         Job(ref=JobRef("jogg", "kept"), state=State.SUCCEEDED, saved=Saved(file=video, bytes=4_200_000)),
         Job(ref=JobRef("jogg", "lost"), state=State.SUCCEEDED, saved=Saved(file=tmp_path / "lost.mp4", bytes=5)),
         Job(ref=JobRef("reelbot", "never-saved"), state=State.SUCCEEDED),
@@ -85,6 +85,12 @@ def test_the_answer_has_the_forms_of_every_other_answer(
 def test_what_a_service_wrote_cannot_move_the_cursor(videostat: Videostat) -> None:
     for options in ([], ["--json"]):
         assert "\x1b[31m" not in videostat("history", *options).stdout
+
+
+@pytest.mark.usefixtures("seen")
+def test_a_failure_is_told_with_its_code(videostat: Videostat) -> None:
+    (line,) = (line for line in videostat("history", tty=("stdout",)).lines if "luck" in line)
+    assert line.endswith("luck (code LUCK)")
 
 
 @pytest.mark.parametrize("since", ["yesterday", "-1d", "", "9999999d"])

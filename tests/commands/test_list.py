@@ -100,6 +100,21 @@ def test_on_a_terminal_the_days_left_are_shown_and_few_are_marked(videostat: Vid
     assert "\x1b[1;31m" in got.stdout
 
 
+def test_on_a_terminal_progress_and_the_codes_of_failures_are_shown_and_ids_lead_to_their_videos(
+    videostat: Videostat,
+) -> None:
+    videostat("status", "jogg", "proj_stuck")
+    got = videostat("list", "jogg", "--all", tty=("stdout",))
+    jobs = videostat("list", "jogg", "--all", "--json").objects
+    assert "PROGRESS" in got.lines[0]
+    for job in jobs:
+        line = next(line for line in got.lines if job["id"] in line)
+        assert (job["error_code"] is None) == ("(code" not in line)
+        assert ("0%" in line) == (job["id"] == "proj_stuck")
+        assert (f"{job['id']}.mp4?" in line) == (job["state"] == "succeeded")
+    assert {job["state"] for job in jobs} == {"queued", "succeeded", "failed"}
+
+
 def test_how_far_it_has_come_is_no_part_of_what_the_same_screen_shows(videostat: Videostat) -> None:
     got = videostat("list", "jogg", "--all", tty=("stdout", "stderr"))
     assert got.stderr.endswith("\r\x1b[K")

@@ -6,6 +6,7 @@ import re
 import shlex
 import signal
 import threading
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -192,6 +193,13 @@ def test_a_timeout_tells_that_the_jobs_go_on_and_the_command_that_resumes(videos
     resumed = videostat(*words[1:])
     assert list(ended(resumed)) == ["proj_stuck_1", "task_stuck_2"]
     assert resumed.stderr.splitlines()[-1] == command
+
+
+def test_a_timeout_tells_when_a_job_that_is_still_queued_is_deleted(videostat: Videostat) -> None:
+    got = videostat("wait", "jogg", "proj_slow", "--timeout", "12", "--json")
+    assert (got.code, got.objects[0]["state"]) == (124, "queued")
+    until = datetime.fromisoformat(got.objects[0]["kept_until"]).astimezone()
+    assert f"The service deletes it if it is still queued at {until:%Y-%m-%d %H:%M}. To go on:" in got.stderr
 
 
 @pytest.mark.parametrize(

@@ -414,8 +414,12 @@ def test_the_summary_counts_how_they_ended(these: list[Job], sentence: str) -> N
 
 def test_it_is_told_until_when_videos_can_be_had() -> None:
     soon = replace(JOB, expires_at=EPOCH + timedelta(hours=1))
-    later = replace(JOB, kept_until=EPOCH + timedelta(days=30))
-    assert format_retention([later, soon], EPOCH).startswith("The service keeps the videos until 20")
+    later = replace(OTHER, kept_until=EPOCH + timedelta(days=30))
+    assert format_retention([later], EPOCH).startswith("The service keeps the video until 20")
+    both = replace(soon, kept_until=EPOCH + timedelta(days=7))
+    assert format_retention([later, both], EPOCH).startswith("The service keeps the videos until 20")
+    assert format_retention([later, soon], EPOCH).startswith("The URL works until 20")
+    assert format_retention([later, JOB], EPOCH) == "The URL may work for a short time only. To save the videos:"
     assert format_retention([soon], EPOCH).startswith("The URL works until 20")
     over = replace(soon, kept_until=EPOCH - timedelta(days=1), expires_at=EPOCH)
     for job in (JOB, over):

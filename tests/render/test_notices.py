@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from videostat.clock import Clock
+from videostat.errors import NotFound, RateLimited
 from videostat.models import Job, JobRef, State
 from videostat.render.notices import STALLED, Notices
 
@@ -62,6 +63,11 @@ def test_a_word_is_shown_in_plain_ascii(notices: Notices) -> None:
 )
 def test_nothing_is_told_of_a_known_word_or_of_none(notices: Notices, job: Job) -> None:
     assert list(notices.check(job)) == []
+
+
+def test_what_a_rate_limit_advises_is_told_by_its_row_alone(notices: Notices) -> None:
+    for error, count in ((RateLimited("slow down", hint="Ask later."), 0), (NotFound("none", hint="Check the id."), 1)):
+        assert len([*notices.check(replace(RUNNING, problem=error))]) == count
 
 
 @pytest.mark.parametrize(

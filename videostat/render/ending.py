@@ -54,10 +54,13 @@ def format_retention(jobs: Collection[Job], now: datetime) -> str:
     The text ends with "To save it:", so print the command below it.
     """
     videos, them = ("the video", "it") if len(jobs) == 1 else ("the videos", "them")
-    # A service may delete a video at any moment after the promised time.
-    if keeps := [job.kept_until for job in jobs if job.kept_until and job.kept_until > now]:
-        return f"The service keeps {videos} until {format_time(min(keeps), now)}. To save {them}:"
-    if ends := [job.expires_at for job in jobs if job.expires_at and job.expires_at > now]:
+    # The promise must hold for every video, and a time in the past promises nothing.
+    keeps = {job.ref: job.kept_until for job in jobs if job.kept_until and job.kept_until > now}
+    if len(keeps) == len(jobs):
+        return f"The service keeps {videos} until {format_time(min(keeps.values()), now)}. To save {them}:"
+    others = [job.expires_at for job in jobs if job.ref not in keeps]
+    ends = [end for end in others if end and end > now]
+    if len(ends) == len(others):
         return f"The URL works until {format_time(min(ends), now)}. To save {videos}:"
     return f"The URL may work for a short time only. To save {videos}:"
 

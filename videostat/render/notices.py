@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from videostat.errors import RateLimited
 from videostat.models import State
 from videostat.render.text import clean_text
 
@@ -39,7 +40,9 @@ class Notices:
             status = clean_text(job.status, longest=80)
             waiting = ": still waiting" if self.waits else ""
             yield f"{job.ref}: {job.ref.provider} reports a status it does not document, '{status}'{waiting}"
-        hint = job.problem and not job.ended and job.problem.hint
+        # The row of the job shows until when a rate limit lasts.
+        is_shown = job.ended or isinstance(job.problem, RateLimited)
+        hint = job.problem and not is_shown and job.problem.hint
         if job.problem and hint and (job.ref.provider, hint) not in self._given:
             self._given.add((job.ref.provider, hint))
             yield f"{job.ref}: {clean_text(str(job.problem), longest=160)}. {clean_text(hint)}"
