@@ -523,6 +523,26 @@ def test_nothing_is_sent_after_the_deadline_also_when_whoever_takes_the_jobs_is_
     assert scene.codes == {"a": ExitCode.TIMEOUT, "b": ExitCode.TIMEOUT}
 
 
+@pytest.mark.parametrize(("found", "code"), [(succeeded(), ExitCode.OK), (running(), ExitCode.TIMEOUT)])
+@pytest.mark.parametrize("polling", [JOGG, GATEWAY, REELBOT])
+def test_a_process_that_was_stopped_past_its_deadline_looks_once_more(
+    found: Answer, code: ExitCode, polling: Polling
+) -> None:
+    scene = Scene({"a": [running(), After(0.3, found), ...]}, polling, PollOptions(timeout=60))
+    # As after Ctrl-Z: nothing runs until somebody types fg.
+    scene.clock.deliver(1, lambda: scene.clock.sleep(99))
+    scene.play()
+    assert scene.times() == [0, 100]
+    assert scene.codes == {"a": code}
+    assert scene.ended_at["a"] <= 103
+
+
+def test_a_process_that_was_stopped_past_its_deadline_hears_what_has_come_meanwhile() -> None:
+    scene = Scene({"a": [After(2, succeeded())]}, options=PollOptions(timeout=60))
+    scene.clock.deliver(1, lambda: scene.clock.sleep(99))
+    assert scene.play().codes == {"a": ExitCode.OK}
+
+
 def test_answers_that_were_in_time_count_although_their_turn_comes_later() -> None:
     scripts: dict[str, Script] = {name: [running(), After(4, succeeded())] for name in "abc"}
     scene = Scene(scripts, options=PollOptions(timeout=15))

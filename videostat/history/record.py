@@ -46,9 +46,7 @@ def key(ref: JobRef) -> dict[str, object]:
 def to_row(job: Job) -> dict[str, object]:
     """Return what is to be recorded of a job: only what is sure."""
     said = job.problem if isinstance(job.problem, NotFound | Gone) and job.problem.sure else None
-    is_word = job.state is not State.UNKNOWN or job.status is not None
-    # A failure that only the shared table of words knows is recorded when it has been believed.
-    looked = is_word and (job.sure or (job.ended and job.state is State.FAILED))
+    looked = job.sure and (job.state is not State.UNKNOWN or job.status is not None)
     if not (looked or said):
         return {}
     gone = isinstance(said, Gone)

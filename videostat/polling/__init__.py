@@ -51,7 +51,7 @@ def poll(
         yield from loop.start(targets, groups)
         while loop.tasks or options.stays:
             loop.send()
-            item = clock.wait(inbox, loop.until_next_event())
+            item = loop.wait(inbox)
             match item:
                 case int():
                     yield from loop.end_all(Interrupted(item))

@@ -34,8 +34,14 @@ from videostat.providers.base import Meaning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from queue import SimpleQueue
 
     from videostat.polling.options import Message, Reply, Target
+
+# A wait that lasted so many seconds too long: the process was stopped.
+STOPPED = 5
+# So long after the deadline it may still hear: shorter than any floor, so that no job is looked at twice.
+LAST_CHANCE = 3
 
 
 @dataclass(slots=True, eq=False)
@@ -76,6 +82,16 @@ class Loop(Sender):
                 else:
                     self._queue(task)
         yield from self._emit(begun)
+
+    def wait(self, inbox: SimpleQueue[Message]) -> Message | None:
+        """Return the next message, None when something is due; who was stopped past the deadline looks once more."""
+        seconds, began = self.until_next_event(), self._clock.monotonic()
+        item = self._clock.wait(inbox, seconds)
+        now = self._clock.monotonic()
+        if now >= self._deadline and now - began - max(seconds, 0) > STOPPED:
+            self._deadline = now + LAST_CHANCE
+            self._hasten(free_to_ask(self.tasks.values()))
+        return item
 
     def receive(self, reply: Reply) -> Iterator[Job]:
         """Apply what came of a step; drop the late reply of a job that has ended."""
@@ -205,6 +221,9 @@ class Loop(Sender):
             task.job = replace(task.job, status=job.status, message=job.message)
         else:
             task.job = job
+        if step is Step.END and self._waits:
+            # A failure that only the shared table knows has been said twice: that is recorded.
+            task.job = job = replace(job, sure=True)
         if step is Step.END and not (self._waits and job.state is State.SUCCEEDED and task.looks_again()):
             self._hearsay.learn(task)
             return [self._next(task)]

@@ -46,13 +46,13 @@ class Sender:
 
     def send(self) -> None:
         """Submit everything that lanes and groups let through now."""
-        now = self._clock.monotonic()
+        now, sent = self._clock.monotonic(), []
         if now >= self._deadline:
             return
         for group in self._groups.values():
             with group.lock:
                 if self._turn_at(group) <= now:
-                    self._send(self._choose(group, now), now)
+                    sent.append(self._take(self._choose(group, now), now))
         for lane in self._lanes.values():
             while True:
                 with (lane.group or _FREE).lock:
@@ -60,9 +60,12 @@ class Sender:
                         break
                     task = lane.ready.popleft()
                     if task.is_ready and task.target.ref in self.tasks:
-                        self._send(task, now)
+                        sent.append(self._take(task, now))
+        # Without a lock: whoever asks in its own thread would hold up all others of the group.
+        for task in sent:
+            self._submit(task.phase, task.job)
 
-    def _send(self, task: Task, now: float) -> None:
+    def _take(self, task: Task, now: float) -> Task:
         self._looks.remove(task)
         self._lane(task).sent(task, now)
         task.sent_at, task.asked, task.is_ready = now, True, False
@@ -72,7 +75,7 @@ class Sender:
             task.group.sent(task.target.ref, now)
         if not self._waits and task not in self._time_limits:
             self._time_limits.put(task, now + self._options.time_limit)
-        self._submit(task.phase, task.job)
+        return task
 
     def _queue(self, task: Task) -> None:
         task.is_ready = True
