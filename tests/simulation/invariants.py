@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from videostat.errors import ExitCode
+from videostat.polling.course import SURE
 from videostat.polling.loop import LAST_CHANCE
 from videostat.polling.options import Phase
 from videostat.polling.pace import between_looks
@@ -170,6 +171,9 @@ def _fits(play: Play, record: Record, at: float, job: Job, known: list[Heard]) -
     code = job.exit_code
     is_late = at >= record.deadline - A_MOMENT
     has_film = f"{job.ref.provider}-{job.ref.id}.mp4" in record.films
+    finished = [each for each in known if each.job == number and each.meaning is Meaning.SUCCESS and each.sure]
+    if at == record.deadline and finished and heard_at(record, finished[0]) < at:
+        return code in {ExitCode.OK, ExitCode.NOT_SAVED} or Meaning.RUNNING in mine
     if code in SIGNALS:
         return any(each.kind == "signal" and 128 + signal.Signals[each.what] == code for each in play.story.events)
     match code:
@@ -215,7 +219,7 @@ def only_sure_is_recorded(play: Play) -> Iterator[str]:
 
 def _may_be_recorded(row: Mapping[str, object], said: list[Heard], plan: Plan) -> bool:
     sure = {each.meaning for each in said if each.sure}
-    missing = [each.at for each in said if each.meaning is Meaning.MISSING and each.sure]
+    missing = [each.wall for each in said if each.meaning is Meaning.MISSING and each.sure]
     is_missing = bool(missing) and missing[-1] - missing[0] >= 19  # whole seconds are recorded
     doubts = Counter(each.run for each in said if each.meaning is Meaning.FAILED)
     is_failed = Meaning.FAILED in sure or any(count > 1 for count in doubts.values())
@@ -240,8 +244,10 @@ def walls_are_left(play: Play) -> Iterator[str]:
         for group, requests in groups.items():
             if any(each.meaning in ANSWERED or each.meaning is Meaning.LIMIT or (each.meaning is Meaning.MISSING and each.sure) for each in requests):
                 continue
-            most = 10 + (record.over_at - record.began) / 20
-            if len(requests) > most:
+            # An unsure "missing" is asked again for 20 s.
+            polling, said = provider(play, requests[0].job).polling, {each.meaning for each in requests}
+            patience = 3 * SURE / polling.floor if Meaning.MISSING in said else 0
+            if len(requests) > 10 + patience + (record.over_at - record.began) / 20:
                 yield f"run {record.number}: {group} never answered, and was asked {len(requests)} times"
 
 

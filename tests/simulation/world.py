@@ -40,7 +40,10 @@ OF_STATE = {"success": Meaning.SUCCESS, "failed": Meaning.FAILED}
 
 
 class Heard(NamedTuple):
-    """One request, and what was answered. `run`: the number of the wait. `has_url`: the answer names the video."""
+    """One request, and what was answered. `run`: the number of the wait. `has_url`: the answer names the video.
+
+    `wall`: when it came by the clock on the wall, which goes on while the machine is asleep.
+    """
 
     run: int
     sent: float
@@ -52,6 +55,7 @@ class Heard(NamedTuple):
     sure: bool
     has_url: bool = False
     wait: float | None = None
+    wall: float = 0
 
 
 class Body:
@@ -120,9 +124,8 @@ class World:
         self.latency = chance.choice((0.1, 0.3, 0.3, 2, 2, 7)) if self._is_slow(number) else 0.3
         key = [*auth.values()][0].removeprefix("Bearer ")
         said, meaning, sure, has_url, wait = self._say(number, phase, key, chance)
-        self.heard.append(
-            Heard(self.run, sent, sent + self.latency, number, phase, key, meaning, sure, has_url, wait)
-        )
+        at, wall = sent + self.latency, sent + self.latency + self.time.asleep
+        self.heard.append(Heard(self.run, sent, at, number, phase, key, meaning, sure, has_url, wait, wall))
         if self.time.turn:
             self.time.sleep(self.latency)
         if isinstance(said, VideostatError):
@@ -152,6 +155,9 @@ class World:
             saying = SAYINGS[each.what]
             if kind in saying.only and chance.random() < each.odds and not (phase is Phase.URL and saying.meaning is Meaning.RUNNING and each.what == "unknown word"):
                 said = said or saying
+        if said is SAYINGS["redirect"] and phase is Phase.URL:
+            # ReelBot's download step may redirect to the file.
+            return said.write(plan.provider, plan.id, at), Meaning.SUCCESS, True, True, None
         if said:
             return said.write(plan.provider, plan.id, at), said.meaning, said.sure, False, said.wait
         meaning, sure, body, has_url = self._state(plan, kind, phase)

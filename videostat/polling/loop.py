@@ -18,6 +18,7 @@ from videostat.errors import (
     Stopped,
     TimedOut,
     Unreachable,
+    Untrusted,
     UsageError,
     VideostatError,
 )
@@ -291,13 +292,9 @@ class Loop(Sender):
             task.group.left -= 1
             task.group.gave_up(task.target.ref, self._clock.monotonic())
         job = task.job
-        if job.state is State.SUCCEEDED and isinstance(problem, Retryable | TimedOut):
+        if job.state is State.SUCCEEDED and isinstance(problem, Retryable | TimedOut | Untrusted):
             is_late = task.phase is Phase.SAVE and isinstance(problem, TimedOut)
-            problem = NotSaved(
-                NOT_SAVED_IN_TIME if is_late else f"it succeeded, but its video could not be fetched: {problem}",
-                hint=DOWNLOAD_AGAIN,
-                code=problem.code,
-            )
+            problem = NotSaved(NOT_SAVED_IN_TIME, hint=DOWNLOAD_AGAIN) if is_late else course.not_saved(problem)
         job = replace(job, problem=problem, ended=True)
         if task.asked and job.exit_code:
             self._codes.setdefault(task.target.key_group, set()).add(job.exit_code)

@@ -59,7 +59,8 @@ class Sender:
                     if lane.opens_at > now:
                         break
                     task = lane.ready.popleft()
-                    if task.is_ready and task.target.ref in self.tasks:
+                    # What was sent out of turn may wait in another lane by now.
+                    if task.is_ready and task.target.ref in self.tasks and self._lane(task) is lane:
                         sent.append(self._take(task, now))
         # Without a lock: whoever asks in its own thread would hold up all others of the group.
         for task in sent:
@@ -107,10 +108,10 @@ class Sender:
         return self._lanes[key]
 
     def _schedule(self, task: Task, wait: float) -> None:
-        """Ask again after `wait` seconds, or at the last look before the deadline if the floor allows that."""
+        """Ask again after `wait` seconds, or at the last look before the deadline if floor and pause allow that."""
         now = self._clock.monotonic()
         due, last = now + wait, self._deadline - LAST_LOOK
-        if due > last >= now + task.target.polling.floor:
+        if due > last >= task.ready_at():
             due = last
         again = max(due, self._lane(task).gate.paused_until) - now
         task.job = replace(task.job, asked_again_at=self._clock.now() + timedelta(seconds=again))
