@@ -1,6 +1,30 @@
-"""Play stories drawn from a seed with the real engine, history and saving, and check what must be so.
+"""Play stories drawn from a seed, with the real engine, history and saving, and check what must be so after each run.
 
     .venv/bin/python tests/simulate.py [--seeds N] [--seed S]
+
+A story is some jobs, and what befalls them: what their services say, trouble of networks, stores and disks, limits,
+webhooks, signals, kills, a machine that is stopped or asleep. `wait` is run, and then `wait --unfinished` until all
+trouble is over. Everything is in one process, on a clock of its own; tests/simulation has the parts.
+
+Invariants:
+
+* A file with its final name is the whole video of its job.
+* No id is lost: it is in the history before the first request, and stays there.
+* No two looks at a job are closer than the floor.
+* Nothing is asked inside a pause whose end was told.
+* After a limit without an end, nothing is asked for an interval.
+* No service is asked faster than its rate.
+* Nothing is asked after the deadline, except one last look after a stop that went past it.
+* The deadline holds within a second, and within four after such a stop.
+* Each job ends exactly once in a run.
+* An exit code says what the service has said.
+* What the service has finished is saved by the next `wait --unfinished --download`.
+* Only what is sure is recorded, and a failure word of the shared table seen twice.
+* A key group behind a wall is asked a few times.
+* Nothing ends in a traceback.
+
+Prints the shortest story that it finds for each broken invariant; exits 1 if there is one. `--seed` alone tells the
+story of that seed.
 """
 
 from __future__ import annotations
@@ -8,13 +32,16 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from os import cpu_count
+from typing import TYPE_CHECKING
 
 from simulation.invariants import broken
 from simulation.play import play
 from simulation.story import Story, draw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def try_story(story: Story) -> tuple[str, str] | None:
@@ -50,7 +77,7 @@ def report(seed: int) -> Iterator[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=1000, help="how many stories")
     parser.add_argument("--seed", type=int, help="this one alone, or the first one of --seeds")
     given = parser.parse_args()

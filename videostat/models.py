@@ -132,8 +132,8 @@ class Job:
     `needs_url`: the service hands out the video's URL at another endpoint, which has not been asked yet.
     `kept_until`: when the service deletes the video. `asked_again_at`: when the next look at a running job is due.
     `problem`: why the state could not be learnt, the wait ended early, or the video is not on disk.
-    `ended`: nothing more will happen to this job in this run. `sure`: the state is the service's own documented word, or
-    has been believed; only then is it recorded.
+    `ended`: nothing more will happen to this job in this run. `sure`: the state is the service's own documented word,
+    or has been believed; only then is it recorded.
     `alternative_urls`: other places that may hold the same video. `further_urls`: further videos of the job.
     """
 

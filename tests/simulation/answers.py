@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import faults
 from fakes import api_answer
 
 from videostat.errors import NoConnection, Redirected, Unreachable, Untrusted, VideostatError
+from videostat.polling.options import Phase
 from videostat.providers.base import Answer, Meaning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 Said = Answer | VideostatError
 PAGE = {"content-type": "text/html"}
@@ -25,7 +28,7 @@ class Saying(NamedTuple):
     sure: bool = False
     wait: float | None = None
     only: tuple[str, ...] = ("jogg", "doubao", "reelbot")
-    about_job: bool = False
+    phases: tuple[Phase, ...] = (Phase.LOOK, Phase.URL)
 
     @property
     def is_answer(self) -> bool:
@@ -41,7 +44,9 @@ def _fails(make: Callable[[], VideostatError]) -> Callable[[str, str, datetime],
     return lambda provider, job_id, at: make()
 
 
-def _code(jogg: str, doubao: tuple[int, object] | None, reelbot: tuple[int, str]) -> Callable[[str, str, datetime], Said]:
+def _code(
+    jogg: str, doubao: tuple[int, object] | None, reelbot: tuple[int, str]
+) -> Callable[[str, str, datetime], Said]:
     """A documented code, as each service writes it."""
 
     def write(provider: str, job_id: str, at: datetime) -> Said:
@@ -68,7 +73,12 @@ def _limit_at(seconds: float, header: str) -> Callable[[str, str, datetime], Sai
 
 
 def _other(provider: str, job_id: str, at: datetime) -> Said:
-    data = {"project_id": "other", "video_id": "other", "status": "success", "video_url": "https://cdn.example/other.mp4"}
+    data = {
+        "project_id": "other",
+        "video_id": "other",
+        "status": "success",
+        "video_url": "https://cdn.example/other.mp4",
+    }
     return api_answer(200, {}, {"code": 0, "data": data}, at)
 
 
@@ -85,18 +95,18 @@ _LOST = {"code": "get_task_failed", "message": "no"}
 _F, _B, _L, _J = Meaning.FOREIGN, Meaning.BUSY, Meaning.LIMIT, ("jogg",)
 
 SAYINGS: Mapping[str, Saying] = {
-    "page 200": Saying(_F, _says(200), about_job=True),
+    "page 200": Saying(_F, _says(200)),
     "page 403": Saying(_F, _says(403)),
-    "page 404": Saying(_F, _says(404), about_job=True),
+    "page 404": Saying(_F, _says(404)),
     "page 301": Saying(_F, _says(301)),
-    "empty envelope": Saying(_F, _says(200, {"code": 0, "data": None}), about_job=True),
-    "no word": Saying(_F, _says(200, {"data": {"status": ""}}), about_job=True),
-    "unknown code": Saying(_F, _says(200, {"code": 99999}), about_job=True),
+    "empty envelope": Saying(_F, _says(200, {"code": 0, "data": None})),
+    "no word": Saying(_F, _says(200, {"data": {"status": ""}})),
+    "unknown code": Saying(_F, _says(200, {"code": 99999})),
     "418": Saying(_F, _says(418, {"what": "tea"})),
     "redirect": Saying(_F, _fails(_moved)),
     "bad certificate": Saying(_F, _fails(lambda: Untrusted("a bad certificate"))),
     "unknown host": Saying(_F, _fails(lambda: NoConnection("unknown host"))),
-    "another job": Saying(_F, _other, only=_J, about_job=True),
+    "another job": Saying(_F, _other, only=_J),
     "JSON 401": Saying(Meaning.KEY, _says(401, {"detail": "no"})),
     "JSON 402": Saying(Meaning.CREDIT, _says(402, {"detail": "no"})),
     "JSON 404": Saying(Meaning.MISSING, _says(404, {"detail": "no"})),
@@ -123,7 +133,9 @@ SAYINGS: Mapping[str, Saying] = {
     ),
     "code broken": Saying(Meaning.BROKEN, _code("0", None, (500, "CONFIG_ERROR")), sure=True, only=("reelbot",)),
     "code not ready": Saying(Meaning.RUNNING, _code("0", None, (409, "VIDEO_NOT_READY")), sure=True, only=("reelbot",)),
-    "unknown word": Saying(Meaning.RUNNING, _says(200, {"data": {"status": "zapping"}}), sure=True),
+    "unknown word": Saying(
+        Meaning.RUNNING, _says(200, {"data": {"status": "zapping"}}), sure=True, phases=(Phase.LOOK,)
+    ),
 }
 
 MEDIA: Mapping[str, faults.Fault] = {

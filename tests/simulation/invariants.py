@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING
 from videostat.errors import ExitCode
 from videostat.polling.course import SURE
 from videostat.polling.loop import LAST_CHANCE
-from videostat.polling.options import Phase
 from videostat.polling.pace import between_looks
 from videostat.providers import PROVIDERS
 from videostat.providers.base import Meaning
 
 if TYPE_CHECKING:
     from simulation.play import Play, Record
-    from simulation.story import Plan
     from simulation.world import Heard
-
     from videostat.models import Job
     from videostat.providers.base import Provider
 
@@ -165,35 +162,28 @@ def codes_fit(play: Play) -> Iterator[str]:
 
 def _fits(play: Play, record: Record, at: float, job: Job, known: list[Heard]) -> bool:
     """Whether what was said until then allows the exit code."""
-    number = play.refs.index(job.ref)
+    number, code = play.refs.index(job.ref), job.exit_code
     mine = {each.meaning for each in known if each.job == number}
     group = {each.meaning for each in known}
-    code = job.exit_code
     is_late = at >= record.deadline - A_MOMENT
     has_film = f"{job.ref.provider}-{job.ref.id}.mp4" in record.films
     finished = [each for each in known if each.job == number and each.meaning is Meaning.SUCCESS and each.sure]
-    if at == record.deadline and finished and heard_at(record, finished[0]) < at:
+    if at == record.deadline and finished and heard_at(record, finished[0]) < at and code not in SIGNALS:
         return code in {ExitCode.OK, ExitCode.NOT_SAVED} or Meaning.RUNNING in mine
-    if code in SIGNALS:
-        return any(each.kind == "signal" and 128 + signal.Signals[each.what] == code for each in play.story.events)
-    match code:
-        case ExitCode.OK:
-            return has_film if play.story.saves else any(each.job == number and each.has_url for each in known)
-        case ExitCode.KEY:
-            return Meaning.KEY in group
-        case ExitCode.CREDIT:
-            return bool({Meaning.CREDIT, Meaning.LIMIT} & group)
-        case ExitCode.FAILED:
-            return Meaning.FAILED in mine
-        case ExitCode.UNKNOWN:
-            return Meaning.BROKEN in mine or (not mine & ANSWERED and (bool(group - ANSWERED) or is_late))
-        case ExitCode.GONE:
-            return bool({Meaning.MISSING, Meaning.GONE} & mine) or Meaning.MISSING in group
-        case ExitCode.NOT_SAVED:
-            return Meaning.SUCCESS in mine
-        case ExitCode.TIMEOUT:
-            return is_late
-    return False
+    is_answered = bool(mine & ANSWERED)
+    signals = {128 + signal.Signals[each.what] for each in play.story.events if each.kind == "signal"}
+    allowed: Mapping[int, bool] = {
+        ExitCode.OK: has_film if play.story.saves else any(each.job == number and each.has_url for each in known),
+        ExitCode.KEY: Meaning.KEY in group,
+        ExitCode.CREDIT: bool({Meaning.CREDIT, Meaning.LIMIT} & group),
+        ExitCode.FAILED: Meaning.FAILED in mine,
+        ExitCode.UNKNOWN: Meaning.BROKEN in mine or (not is_answered and (bool(group - ANSWERED) or is_late)),
+        ExitCode.GONE: bool({Meaning.MISSING, Meaning.GONE} & mine) or Meaning.MISSING in group,
+        ExitCode.NOT_SAVED: Meaning.SUCCESS in mine,
+        ExitCode.TIMEOUT: is_late,
+        **dict.fromkeys(signals, True),
+    }
+    return allowed.get(code, False)
 
 
 def finished_is_saved(play: Play) -> Iterator[str]:
@@ -212,15 +202,20 @@ def only_sure_is_recorded(play: Play) -> Iterator[str]:
     for record in play.records:
         for number, ref in enumerate(play.refs):
             row = record.rows.get(ref)
-            said = [each for each in play.world.heard if each.job == number and each.run <= record.number]
-            if row and not _may_be_recorded(row, said, plan=play.story.jobs[number]):
-                yield f"run {record.number}: of {ref} is recorded {row['state']}, ended {row['ended']}, gone {row['gone']}"
+            said = [
+                each._replace(at=heard_at(play.records[each.run], each))
+                for each in play.world.heard
+                if each.job == number and each.run <= record.number and each.at <= play.records[each.run].over_at
+            ]
+            if row and not _may_be_recorded(row, said, play.time.wall):
+                recorded = {name: row[name] for name in ("state", "ended", "gone")}
+                yield f"run {record.number}: of {ref} is recorded {recorded}"
 
 
-def _may_be_recorded(row: Mapping[str, object], said: list[Heard], plan: Plan) -> bool:
+def _may_be_recorded(row: Mapping[str, object], said: list[Heard], wall: Callable[[float], float]) -> bool:
     sure = {each.meaning for each in said if each.sure}
-    missing = [each.wall for each in said if each.meaning is Meaning.MISSING and each.sure]
-    is_missing = bool(missing) and missing[-1] - missing[0] >= 19  # whole seconds are recorded
+    missing = [wall(each.at) for each in said if each.meaning is Meaning.MISSING and each.sure]
+    is_missing = bool(missing) and max(missing) - min(missing) >= 19  # whole seconds are recorded
     doubts = Counter(each.run for each in said if each.meaning is Meaning.FAILED)
     is_failed = Meaning.FAILED in sure or any(count > 1 for count in doubts.values())
     allowed = {
@@ -242,7 +237,12 @@ def walls_are_left(play: Play) -> Iterator[str]:
         for each in of_run(play, record):
             groups[_group(play, each)].append(each)
         for group, requests in groups.items():
-            if any(each.meaning in ANSWERED or each.meaning is Meaning.LIMIT or (each.meaning is Meaning.MISSING and each.sure) for each in requests):
+            if any(
+                each.meaning in ANSWERED
+                or each.meaning is Meaning.LIMIT
+                or (each.meaning is Meaning.MISSING and each.sure)
+                for each in requests
+            ):
                 continue
             # An unsure "missing" is asked again for 20 s.
             polling, said = provider(play, requests[0].job).polling, {each.meaning for each in requests}
@@ -266,12 +266,12 @@ INVARIANTS: Mapping[str, Check] = {
     "A file with its final name is the whole video of its job.": finals_are_whole,
     "No id is lost: it is in the history before the first request, and stays there.": ids_are_kept,
     "No two looks at a job are closer than the floor.": floors_hold,
-    "Nothing is asked inside a pause whose end was told, nor too early after a limit without one.": pauses_hold,
-    "A limit without an end holds for an interval.": growing_pauses_hold,
-    "A service is not asked faster than its rate.": rates_hold,
-    "Nothing is asked after the deadline, except one last look after a stop.": nothing_is_sent_late,
+    "Nothing is asked inside a pause whose end was told.": pauses_hold,
+    "After a limit without an end, nothing is asked for an interval.": growing_pauses_hold,
+    "No service is asked faster than its rate.": rates_hold,
+    "Nothing is asked after the deadline, except one last look after a stop that went past it.": nothing_is_sent_late,
+    "The deadline holds within a second, and within four after such a stop.": deadlines_hold,
     "Each job ends exactly once in a run.": jobs_end_once,
-    "The deadline holds within a second, and within four after a stop that went past it.": deadlines_hold,
     "An exit code says what the service has said.": codes_fit,
     "What the service has finished is saved by the next `wait --unfinished --download`.": finished_is_saved,
     "Only what is sure is recorded, and a failure word of the shared table seen twice.": only_sure_is_recorded,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import signal
@@ -19,7 +18,6 @@ from unittest.mock import patch
 
 from simulation.time import SILENT, Killed, Time
 from simulation.world import GATEWAY, KEY, NEW_KEY, Disk, World
-
 from videostat.cli.run import Run, worst_exit_code
 from videostat.cli.save import plan_saving
 from videostat.cli.session import Session
@@ -35,11 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from simulation.story import Event, Story
-
     from videostat.errors import ExitCode
     from videostat.models import Job
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - a folder in it, where a disk need not be waited for
+MEMORY = Path("/dev/shm")
 LAST_TIMEOUT = 150
 SILENCE = timedelta(days=30)
 
@@ -188,9 +185,7 @@ class Play:
         else:
             history.close()
         record.rows = self._rows()
-        record.films = {
-            file.name: file.read_bytes() for file in self._videos.iterdir() if ".part" not in file.suffixes
-        }
+        record.films = {file.name: file.read_bytes() for file in self._videos.iterdir() if ".part" not in file.suffixes}
 
     def _wait(self, refs: list[JobRef], timeout: float, history: History) -> Iterator[Job]:
         environ = {"JOGG_API_KEY": "", "VIDEOSTAT_DOUBAO_BASE_URL": GATEWAY}
@@ -256,7 +251,7 @@ class Play:
 
     def _fall_asleep(self, event: Event, record: Record) -> None:
         def sleep() -> None:
-            self.time.asleep += event.until - event.at
+            self.time.sleeps.append((self.time.time, event.until - event.at))
 
         if event.at >= record.began:
             self.time.deliver(event.at, sleep)
@@ -286,7 +281,7 @@ class Play:
 def _write_keys(folder: Path, key: str) -> None:
     lines = [f'[providers.{name}]\napi_key = "{key}"\n' for name in ("jogg", "doubao", "reelbot")]
     (folder / "credentials.toml").write_text("".join(lines))
-    os.chmod(folder / "credentials.toml", 0o600)
+    (folder / "credentials.toml").chmod(0o600)
 
 
 @cache

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 PROVIDERS = ("jogg", "doubao", "reelbot", "jogg-avatar")
 ENDS = (*("success",) * 6, "failed", "shared failed", "shared success", "late url", "no url", "never", "unknown")
 WITH_FILM = {"success", "shared success", "late url"}
-DISK = ("write ENOSPC", "write EIO", "open EIO", "fsync EINVAL", "fsync EIO", "replace EBUSY", "ftruncate EIO")
+WORDS = {
+    "disk": [
+        *("write ENOSPC", "write EIO", "open EIO", "fsync EINVAL", "fsync EIO", "replace EBUSY", "ftruncate EIO"),
+    ],
+    "signal": ["SIGINT", "SIGTERM", "SIGHUP"],
+    "hint": ["true", "forged", "twice"],
+    "door": ["open", "shut"],
+}
 EVENTS = (
     *("say",) * 8, *("media",) * 4, *("disk", "history", "stop", "asleep", "key", "door", "kill at step"),
     *("signal",) * 2, *("kill",) * 2, *("hint",) * 4,
@@ -65,6 +72,7 @@ class Story(NamedTuple):
     interval: float | None = None
     saves: bool = True
     gaps: tuple[float, ...] = (1,)
+    is_slow: bool = False
 
     @property
     def horizon(self) -> float:
@@ -78,7 +86,9 @@ class Story(NamedTuple):
             yield self._replace(events=self.events[:number] + self.events[number + 1 :])
         for number in range(len(self.jobs) - 1, 0, -1):
             kept = [each for each in self.events if each.job != number]
-            moved = [each._replace(job=each.job - 1) if (each.job or 0) > number else each for each in kept]  # type: ignore[operator]
+            moved = [
+                each if each.job is None or each.job < number else each._replace(job=each.job - 1) for each in kept
+            ]
             yield self._replace(jobs=self.jobs[:number] + self.jobs[number + 1 :], events=tuple(moved))
         for number in range(len(self.gaps) - 1):
             yield self._replace(gaps=self.gaps[:number] + self.gaps[number + 1 :])
@@ -112,6 +122,7 @@ def draw(seed: int) -> Story:
         chance.choice((None, None, None, 20)),
         chance.random() < 0.6,
         tuple(round(chance.choice((0.1, 3, 30)), 1) for _ in range(chance.choice((1, 1, 2, 3)))),
+        is_slow=chance.random() < 0.25,
     )
 
 
@@ -135,15 +146,8 @@ def _event(chance: Random, timeout: float, count: int) -> Event:
     kind = chance.choice(EVENTS)
     at = round(chance.uniform(-1, timeout * 1.2), 2)
     until = at + round(chance.choice((1, 5, 20, 60, timeout)) * chance.uniform(0.5, 1.2), 1)
-    what = {
-        "say": lambda: chance.choice([*SAYINGS]),
-        "media": lambda: chance.choice([*MEDIA]),
-        "disk": lambda: chance.choice(DISK),
-        "signal": lambda: chance.choice(("SIGINT", "SIGTERM", "SIGHUP")),
-        "hint": lambda: chance.choice(("true", "forged", "twice")),
-        "door": lambda: chance.choice(("open", "shut")),
-        "kill at step": lambda: str(chance.randrange(12)),
-    }.get(kind, str)()
+    words = {"say": [*SAYINGS], "media": [*MEDIA], "kill at step": [*map(str, range(12))]} | WORDS
+    what = chance.choice(words.get(kind, [""]))
     is_for_all = kind in {"say", "media", "hint"} and chance.random() < 0.5
     job = None if is_for_all or kind not in {"say", "media", "hint"} else chance.randrange(count)
     return Event(kind, at, until, what, job, chance.choice((1, 1, 0.5)))

@@ -6,7 +6,6 @@ import math
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
-from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from videostat.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from queue import SimpleQueue
 
 SILENT = object()  # what comes of an event that the loop does not hear
 
@@ -77,11 +77,12 @@ class Turn:
 
 
 class Time(Clock):
-    """A clock for the main thread and its turns. `asleep`: by how much the wall's is ahead. `alive`: the last waits."""
+    """A clock for the main thread and its turns. `sleeps`: when the machine fell asleep, and for how long."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.time = self.asleep = 0.0
+        self.time = 0.0
+        self.sleeps: list[tuple[float, float]] = []
         self.turn: Turn | None = None
         self.turns: list[Turn] = []
         self._coming: list[tuple[float, int, Any]] = []
@@ -93,8 +94,12 @@ class Time(Clock):
     def now(self) -> datetime:
         return self.at(self.time)
 
+    def wall(self, time: float) -> float:
+        """Return the seconds of a clock that goes on while the machine is asleep."""
+        return time + sum(seconds for at, seconds in self.sleeps if at <= time)
+
     def at(self, time: float) -> datetime:
-        return EPOCH + timedelta(seconds=time + self.asleep)
+        return EPOCH + timedelta(seconds=self.wall(time))
 
     def deliver(self, at: float, item: object) -> None:
         """Let `wait` return the item then, or what it returns, if it can be called."""

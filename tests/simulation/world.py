@@ -14,10 +14,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import faults
 from fakes import api_answer
-from simulation.answers import MEDIA, SAYINGS, Said, Saying
-from simulation.time import Killed, Time
 
-from videostat.errors import Unreachable, VideostatError
+from simulation.answers import MEDIA, SAYINGS, Said
+from simulation.time import Killed, Time
+from videostat.errors import Redirected, Unreachable, VideostatError
 from videostat.models import JobRef
 from videostat.polling.options import Phase
 from videostat.providers import PROVIDERS
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from simulation.story import Event, Plan, Story
-
     from videostat.providers.base import Answer
 
 KEY, NEW_KEY = "key-of-the-simulation", "another-key-of-it"
@@ -36,26 +35,30 @@ GATEWAY = "https://gateway.example"
 RUNNING = {"jogg": "processing", "doubao": "IN_PROGRESS", "reelbot": "processing"}
 SUCCESS = {"jogg": "success", "doubao": "SUCCESS", "reelbot": "completed"}
 FAILED = {"jogg": "failed", "doubao": "FAILURE", "reelbot": "failed"}
-OF_STATE = {"success": Meaning.SUCCESS, "failed": Meaning.FAILED}
 
 
 class Heard(NamedTuple):
-    """One request, and what was answered. `run`: the number of the wait. `has_url`: the answer names the video.
-
-    `wall`: when it came by the clock on the wall, which goes on while the machine is asleep.
-    """
+    """One request, and what was answered. `run`: the number of the wait. `has_url`: the answer names the video."""
 
     run: int
     sent: float
     at: float
     job: int
     phase: Phase
-    key: str
     meaning: Meaning
     sure: bool
     has_url: bool = False
     wait: float | None = None
-    wall: float = 0
+
+
+class Meant(NamedTuple):
+    """An answer, and what it means by the design."""
+
+    said: Said
+    meaning: Meaning
+    sure: bool = False
+    has_url: bool = False
+    wait: float | None = None
 
 
 class Body:
@@ -120,20 +123,17 @@ class World:
         number, phase = self._paths[base_url, path]
         plan, sent = self.story.jobs[number], self.time.time
         self.on_request(JobRef(plan.provider, plan.id))
-        chance = Random(f"{self.story.seed} {number} {len(self.heard)}")  # noqa: S311 - a story, no secret
-        self.latency = chance.choice((0.1, 0.3, 0.3, 2, 2, 7)) if self._is_slow(number) else 0.3
-        key = [*auth.values()][0].removeprefix("Bearer ")
-        said, meaning, sure, has_url, wait = self._say(number, phase, key, chance)
-        at, wall = sent + self.latency, sent + self.latency + self.time.asleep
-        self.heard.append(Heard(self.run, sent, at, number, phase, key, meaning, sure, has_url, wait, wall))
+        chance = Random(f"{self.story.seed} {number} {len(self.heard)}")
+        self.latency = chance.choice((0.1, 0.3, 2, 2, 7, 30)) if self.story.is_slow else 0.3
+        (key,) = auth.values()
+        meant = self._say(number, phase, key.removeprefix("Bearer "), chance)
+        at = sent + self.latency
+        self.heard.append(Heard(self.run, sent, at, number, phase, *meant[1:]))
         if self.time.turn:
             self.time.sleep(self.latency)
-        if isinstance(said, VideostatError):
-            raise said
-        return said
-
-    def _is_slow(self, number: int) -> bool:
-        return self.story.seed % 3 == 0
+        if isinstance(meant.said, VideostatError):
+            raise meant.said
+        return meant.said
 
     def _active(self, kind: str, number: int | None = None) -> list[Event]:
         now = self.time.time
@@ -143,35 +143,35 @@ class World:
             if each.kind == kind and each.at <= now < each.until and each.job in (None, number)
         ]
 
-    def _say(self, number: int, phase: Phase, key: str, chance: Random) -> tuple[Said, Meaning, bool, bool, float | None]:
+    def _say(self, number: int, phase: Phase, key: str, chance: Random) -> Meant:
+        """Say what is answered now: what an event wants, else how the job stands."""
         plan, at = self.story.jobs[number], self.time.at(self.time.time + self.latency)
-        kind = PROVIDERS[plan.provider].key_group
-        said: Saying | None = None
-        if self._refuses(key):
-            said = SAYINGS["code key"]
-        elif self.time.time < plan.known_from or plan.end == "unknown":
-            said = SAYINGS["code missing"]
+        kind, saying = PROVIDERS[plan.provider].key_group, None
+        is_unknown = self.time.time < plan.known_from or plan.end == "unknown"
+        if self._refuses(key) or is_unknown:
+            saying = SAYINGS["code key" if self._refuses(key) else "code missing"]
         for each in self._active("say", number):
-            saying = SAYINGS[each.what]
-            if kind in saying.only and chance.random() < each.odds and not (phase is Phase.URL and saying.meaning is Meaning.RUNNING and each.what == "unknown word"):
-                said = said or saying
-        if said is SAYINGS["redirect"] and phase is Phase.URL:
+            wanted = SAYINGS[each.what]
+            is_fitting = kind in wanted.only and phase in wanted.phases
+            if saying is None and is_fitting and chance.random() < each.odds:
+                saying = wanted
+        if saying is None:
+            return self._state(plan, kind, phase)
+        said = saying.write(plan.provider, plan.id, at)
+        if isinstance(said, Redirected) and phase is Phase.URL:
             # ReelBot's download step may redirect to the file.
-            return said.write(plan.provider, plan.id, at), Meaning.SUCCESS, True, True, None
-        if said:
-            return said.write(plan.provider, plan.id, at), said.meaning, said.sure, False, said.wait
-        meaning, sure, body, has_url = self._state(plan, kind, phase)
-        return api_answer(200, {}, body, at), meaning, sure, has_url, None
+            return Meant(said, Meaning.SUCCESS, sure=True, has_url=True)
+        return Meant(said, saying.meaning, saying.sure, wait=saying.wait)
 
     def _refuses(self, key: str) -> bool:
         changes = [each for each in self.story.events if each.kind == "key" and each.at <= self.time.time]
         return bool(changes) and key != NEW_KEY
 
-    def _state(self, plan: Plan, kind: str, phase: Phase) -> tuple[Meaning, bool, object, bool]:
-        """Say how the job stands now: meaning, sure, the body, whether it has the URL."""
+    def _state(self, plan: Plan, kind: str, phase: Phase) -> Meant:
+        """Say how the job stands now."""
         now, url = self.time.time, None
-        is_over = now >= plan.ends_at
-        if not is_over:
+        at = self.time.at(now + self.latency)
+        if now < plan.ends_at:
             meaning, word, sure = Meaning.RUNNING, RUNNING[kind], True
         elif plan.end in {"failed", "shared failed"}:
             sure = plan.end == "failed"
@@ -181,12 +181,12 @@ class World:
             url = f"https://cdn.example/{plan.provider}/{plan.id}?signature={now:.3f}" if is_named else None
             sure = plan.end != "shared success" or (url is not None and kind != "reelbot")
             meaning, word = Meaning.SUCCESS, SUCCESS[kind] if plan.end != "shared success" else "done"
-        if phase is Phase.URL:
-            if url is None:
-                return Meaning.FOREIGN, False, {"message": "later"}, False
-            return Meaning.SUCCESS, True, {"downloadUrl": url}, True
-        body = self._body(plan, kind, word, url if meaning is Meaning.SUCCESS else None)
-        return meaning, sure, body, bool(url) and kind != "reelbot"
+        if phase is Phase.LOOK:
+            answer = api_answer(200, {}, self._body(plan, kind, word, url), at)
+            return Meant(answer, meaning, sure, has_url=bool(url) and kind != "reelbot")
+        if url is None:
+            return Meant(api_answer(200, {}, {"message": "later"}, at), Meaning.FOREIGN)
+        return Meant(api_answer(200, {}, {"downloadUrl": url}, at), Meaning.SUCCESS, sure=True, has_url=True)
 
     def _body(self, plan: Plan, kind: str, word: str, url: str | None) -> object:
         def moment(at: float) -> str:
@@ -227,8 +227,8 @@ class World:
         made_at = float(parse_qs(parts.query)["signature"][0])
         request = faults.Request(url, {name.lower(): value for name, value in headers.items()})
         video = faults.Video(self.film(number), f'"{hashlib.sha256(plan.id.encode()).hexdigest()[:8]}"')
-        chance = Random(f"{self.story.seed} {number} {now:.3f}")  # noqa: S311
-        fault = faults.honest
+        chance = Random(f"{self.story.seed} {number} {now:.3f}")
+        fault: faults.Fault = faults.honest
         if now > made_at + plan.url_lives:
             fault = faults.answers(403)
         elif now < plan.film_at:
