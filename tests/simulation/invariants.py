@@ -170,7 +170,8 @@ def _fits(play: Play, record: Record, at: float, job: Job, known: list[Heard]) -
     finished = [each for each in known if each.job == number and each.meaning is Meaning.SUCCESS and each.sure]
     if at == record.deadline and finished and heard_at(record, finished[0]) < at and code not in SIGNALS:
         return code in {ExitCode.OK, ExitCode.NOT_SAVED} or Meaning.RUNNING in mine
-    is_answered = bool(mine & ANSWERED)
+    # What came while it was stopped may not have been heard yet.
+    is_answered = any(each.job == number and each.meaning in ANSWERED and heard_at(record, each) < at for each in known)
     signals = {128 + signal.Signals[each.what] for each in play.story.events if each.kind == "signal"}
     allowed: Mapping[int, bool] = {
         ExitCode.OK: has_film if play.story.saves else any(each.job == number and each.has_url for each in known),
