@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -138,7 +139,18 @@ SAYINGS: Mapping[str, Saying] = {
     ),
 }
 
+
+def _nearly_all(fault: faults.Fault) -> faults.Fault:
+    def answer(request: faults.Request, video: faults.Video) -> faults.Answer:
+        whole = fault(request, video)
+        return replace(whole, sent=max(0, len(whole.body) - 100))
+
+    return answer
+
+
 MEDIA: Mapping[str, faults.Fault] = {
+    "cut near the end": _nearly_all(faults.honest),
+    "unmeasured, cut near the end": _nearly_all(faults.unmeasured),
     "cut": faults.cut(150),
     "cut at once": faults.cut(5),
     "reset": faults.cut(150, "reset"),

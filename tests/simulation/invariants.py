@@ -33,8 +33,8 @@ def provider(play: Play, number: int) -> Provider:
 
 
 def heard_at(record: Record, heard: Heard) -> float:
-    """Return when the program could know an answer: not while it was stopped."""
-    return next((until for start, until in record.stops if start <= heard.at < until), heard.at)
+    """Return when the program could know an answer: not while it was stopped, or its answers were read."""
+    return next((until for start, until in record.stops + record.reads if start <= heard.at < until), heard.at)
 
 
 def of_run(play: Play, record: Record) -> list[Heard]:
@@ -144,7 +144,7 @@ def jobs_end_once(play: Play) -> Iterator[str]:
 
 def deadlines_hold(play: Play) -> Iterator[str]:
     for record in play.records:
-        if record.over_at > latest(record) + 1:
+        if record.over_at > max([latest(record), *(until for _, until in record.reads)]) + 1:
             yield f"run {record.number} had until {latest(record):g}, and was over at {record.over_at:g}"
 
 

@@ -43,7 +43,10 @@ SILENCE = timedelta(days=30)
 
 @dataclass
 class Record:
-    """What one run did. `rows`: the history afterwards, by job; `films`: the files with a final name, and content."""
+    """What one run did. `rows`: the history afterwards, by job; `films`: the files with a final name, and content.
+
+    `stops`: when the process was stopped, and until when. `reads`: the same of whoever reads its answers.
+    """
 
     number: int
     began: float
@@ -60,6 +63,7 @@ class Record:
     rows: dict[JobRef, dict[str, Any]] = field(default_factory=dict)
     films: dict[str, bytes] = field(default_factory=dict)
     stops: list[tuple[float, float]] = field(default_factory=list)
+    reads: list[tuple[float, float]] = field(default_factory=list)
 
     @property
     def deadline(self) -> float:
@@ -169,6 +173,7 @@ class Play:
         try:
             for job in self._wait(refs, timeout, history):
                 record.ended.append((time.time, job))
+                self._read_slowly(record)
             record.code = worst_exit_code(job.exit_code for _, job in record.ended)
             record.over_at = time.time
             self._snapshot()
@@ -228,6 +233,13 @@ class Play:
             }.get(event.kind)
             if happens:
                 happens(event, record)
+
+    def _read_slowly(self, record: Record) -> None:
+        """Let whoever reads the answers take a while over one."""
+        for event in self.story.events:
+            if event.kind == "reader" and event.at <= self.time.time < event.until:
+                record.reads.append((self.time.time, event.until))
+                self.time.time = event.until
 
     def _signal(self, event: Event, record: Record) -> None:
         if event.at >= record.began:

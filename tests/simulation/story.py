@@ -23,7 +23,7 @@ WORDS = {
     "door": ["open", "shut"],
 }
 EVENTS = (
-    *("say",) * 8, *("media",) * 4, *("disk", "history", "stop", "asleep", "key", "door", "kill at step"),
+    *("say",) * 8, *("media",) * 4, *("disk", "history", "stop", "asleep", "key", "door", "reader", "kill at step"),
     *("signal",) * 2, *("kill",) * 2, *("hint",) * 4,
 )  # fmt: skip
 
@@ -33,6 +33,7 @@ class Plan(NamedTuple):
 
     `known_from`: before that the service does not know the id. `film_at`: when the file is at its place. `url_lives`:
     how long an address works. `is_dated`: whether the service says when the job was created.
+    `size` of the film in bytes, and a `tail` of bytes that belong to no box: only its length says that it is all there.
     """
 
     provider: str
@@ -44,6 +45,7 @@ class Plan(NamedTuple):
     url_lives: float = math.inf
     is_dated: bool = False
     size: int = 1000
+    tail: int = 0
 
     @property
     def has_film(self) -> bool:
@@ -139,6 +141,7 @@ def _job(chance: Random, provider: str, number: int, timeout: float) -> Plan:
         url_lives=chance.choice((math.inf, math.inf, math.inf, 30, 300)),
         is_dated=chance.random() < 0.5,
         size=chance.choice((200, 1000, 3000)),
+        tail=chance.choice((0, 0, 300)),
     )
 
 

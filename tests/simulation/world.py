@@ -178,7 +178,11 @@ class World:
             meaning, word = Meaning.FAILED, FAILED[kind] if sure else "nsfw"
         else:
             is_named = plan.end != "no url" and not (plan.end == "late url" and now < plan.ends_at + 20)
-            url = f"https://cdn.example/{plan.provider}/{plan.id}?signature={now + self.latency:.3f}" if is_named else None
+            url = (
+                f"https://cdn.example/{plan.provider}/{plan.id}?signature={now + self.latency:.3f}"
+                if is_named
+                else None
+            )
             sure = plan.end != "shared success" or (url is not None and kind != "reelbot")
             meaning, word = Meaning.SUCCESS, SUCCESS[kind] if plan.end != "shared success" else "done"
         if phase is Phase.LOOK:
@@ -213,7 +217,8 @@ class World:
 
     def film(self, number: int) -> bytes:
         """Return what the job has made."""
-        return faults.mp4(self.story.jobs[number].size, seed=number)
+        plan = self.story.jobs[number]
+        return faults.mp4(plan.size, seed=number) + bytes(plan.tail)
 
     def open(self, url: str, headers: Mapping[str, str], **_: object) -> Body:
         """Answer for a video as the transport would."""
