@@ -148,6 +148,21 @@ def _nearly_all(fault: faults.Fault) -> faults.Fault:
     return answer
 
 
+def _then(resumed: faults.Fault) -> faults.Fault:
+    """Break off the first time, and then go on wrongly."""
+    return lambda request, video: (faults.cut(150) if request.offset is None else resumed)(request, video)
+
+
+def _another_range(request: faults.Request, video: faults.Video) -> faults.Answer:
+    later = {**request.headers, "range": f"bytes={(request.offset or 0) + 10}-"}
+    return faults.honest(faults.Request(request.path, later), video)
+
+
+def _another_version(request: faults.Request, video: faults.Video) -> faults.Answer:
+    answer = faults.honest(request, video)
+    return replace(answer, body=bytes(len(answer.body))).saying(etag='"another"')
+
+
 MEDIA: Mapping[str, faults.Fault] = {
     "cut near the end": _nearly_all(faults.honest),
     "unmeasured, cut near the end": _nearly_all(faults.unmeasured),
@@ -171,7 +186,8 @@ MEDIA: Mapping[str, faults.Fault] = {
     "unmeasured": faults.unmeasured,
     "unmeasured and cut": faults.then_cut(faults.unmeasured, 150),
     "shorter than said": faults.says(content_length="100"),
-    "another range": faults.says(content_range="bytes 3-9/10"),
+    "another range": _then(_another_range),
+    "another version": _then(_another_version),
     "gzip": faults.says(content_encoding="gzip"),
     "a wrong digest": faults.says(content_md5="AAAAAAAAAAAAAAAAAAAAAA=="),
 }

@@ -112,7 +112,7 @@ def draw(seed: int) -> Story:
     group = chance.choice((PROVIDERS, PROVIDERS[:1], PROVIDERS[1:2], PROVIDERS[2:3]))
     count = chance.choice((1, 1, 1, 2, 2, 3, 4, 5))
     jobs = tuple(_job(chance, chance.choice(group), number, timeout) for number in range(count))
-    events = [_event(chance, timeout, count) for _ in range(chance.choice((0, 1, 1, 2, 3, 4, 6)))]
+    events = [_event(chance, timeout, jobs) for _ in range(chance.choice((0, 1, 1, 2, 3, 4, 6)))]
     if chance.random() < 0.15:
         wall = chance.choice([name for name, said in SAYINGS.items() if not said.is_answer])
         events = [Event("say", 0, timeout * 3, wall)]
@@ -141,16 +141,19 @@ def _job(chance: Random, provider: str, number: int, timeout: float) -> Plan:
         url_lives=chance.choice((math.inf, math.inf, math.inf, 30, 300)),
         is_dated=chance.random() < 0.5,
         size=chance.choice((200, 1000, 3000)),
-        tail=chance.choice((0, 0, 300)),
+        tail=chance.choice((0, 300)),
     )
 
 
-def _event(chance: Random, timeout: float, count: int) -> Event:
+def _event(chance: Random, timeout: float, jobs: tuple[Plan, ...]) -> Event:
     kind = chance.choice(EVENTS)
     at = round(chance.uniform(-1, timeout * 1.2), 2)
     until = at + round(chance.choice((1, 5, 20, 60, timeout)) * chance.uniform(0.5, 1.2), 1)
     words = {"say": [*SAYINGS], "media": [*MEDIA], "kill at step": [*map(str, range(12))]} | WORDS
     what = chance.choice(words.get(kind, [""]))
     is_for_all = kind in {"say", "media", "hint"} and chance.random() < 0.5
-    job = None if is_for_all or kind not in {"say", "media", "hint"} else chance.randrange(count)
+    job = None if is_for_all or kind not in {"say", "media", "hint"} else chance.randrange(len(jobs))
+    if kind == "media" and job is not None and jobs[job].ends_at < math.inf:
+        # While the video is loaded.
+        at, until = max(jobs[job].ends_at, 0), max(jobs[job].ends_at, 0) + until - at
     return Event(kind, at, until, what, job, chance.choice((1, 1, 0.5)))
