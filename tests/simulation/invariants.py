@@ -105,7 +105,9 @@ def growing_pauses_hold(play: Play) -> Iterator[str]:
             if not is_known or limit.sent <= known:
                 continue
             known = at
-            least, _ = between_looks(provider(play, limit.job).polling, play.story.interval)
+            # A fresh URL is asked for at the service's own interval.
+            interval = None if play.story.saves else play.story.interval
+            least, _ = between_looks(provider(play, limit.job).polling, interval)
             for each in requests:
                 is_same = _group(play, each) == _group(play, limit) and each.phase is limit.phase
                 if is_same and at < each.sent < at + least - A_MOMENT:
