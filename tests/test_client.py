@@ -196,6 +196,19 @@ def test_a_fresh_address_is_not_asked_for_under_the_floor_nor_in_a_pause(make: C
     assert len(transport.asked) == 2
 
 
+def test_a_request_for_a_fresh_address_holds_up_no_other_job_of_its_account(make: Callable[..., Any]) -> None:
+    client, transport = make({"status": "SUCCESS", "result_url": "https://cdn.example/d"})
+    ask, was_locked = transport.ask, []
+
+    def look(*args: Any, **options: Any) -> Answer:
+        was_locked.append(client.groups["doubao"].lock.locked())
+        return cast("Answer", ask(*args, **options))
+
+    transport.ask = look
+    client.fetch_link(Job(ref=JobRef("doubao", "a1"), state=State.SUCCEEDED))
+    assert was_locked == [False]
+
+
 @pytest.mark.parametrize(
     ("wrote", "means"),
     [

@@ -141,7 +141,8 @@ class Job:
     `asked_again_at`: when the service will be asked about this job again, None if nothing is planned.
     `problem`: why the state is unknown, why the wait ended early, or why the video was not saved.
     `ended`: nothing more will happen to this job in this run.
-    `sure`: the service used a documented word for the state. Only such states are recorded in the history.
+    `sure`: the service used a documented word for the state, or a wait has confirmed the word by a second look. Only
+    such states are recorded in the history.
     `alternative_urls`: other URLs of the same video. `further_urls`: the job's second and later videos.
     """
 

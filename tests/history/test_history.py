@@ -239,9 +239,9 @@ def test_an_answer_between_two_looks_that_find_no_job_begins_anew(path: Path) ->
 
 def test_a_word_of_the_shared_table_is_recorded_of_a_failure_that_was_believed_alone(path: Path) -> None:
     failed = Job(ref=REF, state=State.FAILED, status="Fail", sure=False)
-    record(path, Job(ref=REF, state=State.RUNNING, status="running"), failed)
+    record(path, Job(ref=REF, state=State.RUNNING, status="running"), failed, replace(failed, ended=True))
     assert recall(path).job.state is State.RUNNING
-    record(path, replace(failed, ended=True))
+    record(path, replace(failed, ended=True, sure=True))
     assert recall(path).job.state is State.FAILED
 
 

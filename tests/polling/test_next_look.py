@@ -61,7 +61,7 @@ def test_each_row_says_what_is_true_of_the_next_look(row: tuple[object, ...], lo
                 assert job.poll_after >= JOGG.floor
             elif not isinstance(job.problem, errors.Stopped | errors.Unreachable):
                 told = add_next_look(job, JOGG)
-                assert told.retryable is can_help(meaning, sure=is_sure and getattr(job.problem, "sure", job.sure))
+                assert told.retryable is can_help(meaning, sure=getattr(job.problem, "sure", job.sure))
                 assert (told.poll_after is not None) == bool(told.retryable)
                 assert (told.poll_after or JOGG.floor) >= JOGG.floor
                 assert told.hint or not told.retryable

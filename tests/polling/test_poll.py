@@ -362,6 +362,17 @@ def test_a_rate_limit_on_urls_does_not_pause_looks_nor_one_on_looks_urls() -> No
     assert scene.times("d", URL) == [1800]
 
 
+def test_a_job_that_asked_for_all_of_its_group_keeps_to_the_rate_of_its_next_endpoint() -> None:
+    scripts: dict[str, Script] = {
+        "c": [url_elsewhere(), broken(), broken(), broken(), url_given()],
+        "a": [broken(), After(0.5, url_elsewhere()), url_given()],
+        "b": [broken(), succeeded()],
+    }
+    scene = Scene(scripts, REELBOT, rate=1).play()
+    times = sorted(request.at for request in scene.requests if request.phase is URL)
+    assert all(after - before >= 1 for before, after in pairwise(times)), times
+
+
 def test_requests_that_were_under_way_neither_double_a_pause_nor_prolong_it() -> None:
     scripts: dict[str, Script] = {
         "a": [running(), limited(), limited(), succeeded()],
@@ -459,6 +470,11 @@ def test_the_last_look_is_2_s_before_the_deadline_if_floor_and_pauses_allow(
     assert scene.ended_at == {"a": timeout}
 
 
+def test_the_last_look_keeps_to_the_pause_of_its_own_job_where_others_are_answered() -> None:
+    scene = Scene({"a": [broken(100), running()], "b": [running(), ...]}, options=PollOptions(timeout=25)).play()
+    assert scene.times("a") == [0]
+
+
 def test_the_last_looks_keep_to_the_gate() -> None:
     names = [f"a{number}" for number in range(9)]
     answers = [running(estimated_time=10), ...]
@@ -484,6 +500,8 @@ def test_without_a_timeout_the_wait_goes_on() -> None:
         pytest.param([url_elsewhere(), limited(3600)], ExitCode.NOT_SAVED, NotSaved, id="URL rate limited"),
         pytest.param([url_elsewhere(), broken(), ...], ExitCode.NOT_SAVED, NotSaved, id="URL broken"),
         pytest.param([url_elsewhere(), NEVER], ExitCode.NOT_SAVED, NotSaved, id="URL silent"),
+        pytest.param([url_elsewhere(), Untrusted("x"), ...], ExitCode.NOT_SAVED, NotSaved, id="URL behind a portal"),
+        pytest.param([url_elsewhere(), *[broken()] * 6, REFUSED], ExitCode.NOT_SAVED, NotSaved, id="URL refused once"),
         pytest.param([url_elsewhere(), NotReady("x"), ...], ExitCode.NOT_SAVED, NotSaved, id="URL not ready"),
         pytest.param([url_elsewhere(), MISSING, ...], ExitCode.GONE, NotFound, id="URL gone"),
     ],
@@ -521,6 +539,26 @@ def test_nothing_is_sent_after_the_deadline_also_when_whoever_takes_the_jobs_is_
     scene.play(lambda job: scene.clock.sleep(7) if job and scene.clock.time >= 19 else None)
     assert scene.requests == [(0, LOOK, "a"), (5, LOOK, "b")]
     assert scene.codes == {"a": ExitCode.TIMEOUT, "b": ExitCode.TIMEOUT}
+
+
+@pytest.mark.parametrize(("found", "code"), [(succeeded(), ExitCode.OK), (running(), ExitCode.TIMEOUT)])
+@pytest.mark.parametrize("polling", [JOGG, GATEWAY, REELBOT])
+def test_a_process_that_was_stopped_past_its_deadline_looks_once_more(
+    found: Answer, code: ExitCode, polling: Polling
+) -> None:
+    scene = Scene({"a": [running(), After(0.3, found), ...]}, polling, PollOptions(timeout=60))
+    # As after Ctrl-Z: nothing runs until somebody types fg.
+    scene.clock.deliver(1, lambda: scene.clock.sleep(99))
+    scene.play()
+    assert scene.times() == [0, 100]
+    assert scene.codes == {"a": code}
+    assert scene.ended_at["a"] <= 103
+
+
+def test_a_process_that_was_stopped_past_its_deadline_hears_what_has_come_meanwhile() -> None:
+    scene = Scene({"a": [After(2, succeeded())]}, options=PollOptions(timeout=60))
+    scene.clock.deliver(1, lambda: scene.clock.sleep(99))
+    assert scene.play().codes == {"a": ExitCode.OK}
 
 
 def test_answers_that_were_in_time_count_although_their_turn_comes_later() -> None:

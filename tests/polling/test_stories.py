@@ -251,6 +251,12 @@ def test_the_deadline_has_one_code(says: Says, past: dict[str, bool], timeout: f
     assert told(tell(says, jobs, past=past, timeout=timeout))[0] == {code: jobs}
 
 
+@pytest.mark.parametrize(("timeout", "sure"), [(8, False), (65, True)])
+def test_a_failure_word_of_the_shared_table_is_sure_when_it_was_seen_twice(timeout: float, *, sure: bool) -> None:
+    ended = tell(lambda at: WORD_OF_SHARED_TABLE, timeout=timeout).ended["j0"]
+    assert (ended.state, ended.sure) == (State.FAILED, sure)
+
+
 class Minting:
     """A key command that mints a token that lives `life` seconds; always another one."""
 

@@ -47,9 +47,7 @@ def to_key(ref: JobRef) -> dict[str, object]:
 def to_row(job: Job) -> dict[str, object]:
     """Convert a job to a row, {} if nothing about it is sure."""
     refusal = job.problem if isinstance(job.problem, NotFound | Gone) and job.problem.sure else None
-    is_word = job.state is not State.UNKNOWN or job.status is not None
-    # A failure in an undocumented word is recorded only when the job has ended.
-    has_state = is_word and (job.sure or (job.ended and job.state is State.FAILED))
+    has_state = job.sure and (job.state is not State.UNKNOWN or job.status is not None)
     if not (has_state or refusal):
         return {}
     gone = isinstance(refusal, Gone)

@@ -52,7 +52,7 @@ def poll(
         yield from loop.start(targets, groups)
         while loop.tasks or options.stays:
             loop.send()
-            item = clock.wait(inbox, loop.count_seconds_to_next_event())
+            item = loop.wait(inbox)
             match item:
                 case int():
                     yield from loop.end_all(Interrupted(item))

@@ -15,8 +15,8 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from videostat import errors
-from videostat.errors import ExitCode, NotFound, TimedOut, Unreadable, VideostatError
-from videostat.models import Job, State
+from videostat.errors import ExitCode, NotFound, NotSaved, TimedOut, Unreadable, VideostatError
+from videostat.models import DOWNLOAD_AGAIN, Job, State
 from videostat.polling.options import Phase
 from videostat.providers import reading, refusals
 from videostat.providers.base import Meaning
@@ -273,7 +273,11 @@ def describe_end_at_deadline(end: Ending) -> Job:
     late = TimedOut("not finished at the deadline" + (f"; the last look: {end.trouble}" if end.trouble else ""))
     silent = errors.Unreachable(f"no answer until the deadline{f', but {end.trouble}' if end.trouble else ''}")
     candidates: Iterable[tuple[object, Job, VideostatError | None]] = (
-        (end.job.state is State.SUCCEEDED, end.job, end.trouble or (late if end.job.needs_url else None)),
+        (
+            end.job.state is State.SUCCEEDED,
+            end.job,
+            make_not_saved(end.trouble or late) if end.trouble or end.job.needs_url else None,
+        ),
         (end.doubt and end.doubt.state is State.SUCCEEDED, end.doubt or end.job, None),
         (end.refusal, end.job, _make_unsure(end.refusal)),
         (end.doubt, end.doubt or end.job, None),
@@ -286,6 +290,12 @@ def describe_end_at_deadline(end: Ending) -> Job:
     )
     _, job, problem = next(row for row in candidates if row[0])
     return job if problem is None else replace(job, problem=problem)
+
+
+def make_not_saved(problem: VideostatError) -> NotSaved:
+    """Make the error for a succeeded job whose video could not be fetched."""
+    why = f"it succeeded, but its video could not be fetched: {problem}"
+    return NotSaved(why, hint=DOWNLOAD_AGAIN, code=problem.code)
 
 
 def _make_unsure(error: VideostatError | None) -> VideostatError | None:

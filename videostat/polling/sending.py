@@ -45,23 +45,27 @@ class Sender:
 
     def send(self) -> None:
         """Submit each step that its lane and its group allow now."""
-        now = self._clock.monotonic()
+        now, sent = self._clock.monotonic(), []
         if now >= self._deadline:
             return
         for group in self._groups.values():
             with group.lock:
                 if self._find_turn_time(group) <= now:
-                    self._send(self._choose(group, now), now)
+                    sent.append(self._take(self._choose(group, now), now))
         for lane in self._lanes.values():
             while True:
                 with (lane.group or _FREE).lock:
                     if lane.opens_at > now:
                         break
                     task = lane.ready.popleft()
-                    if task.is_ready and task.target.ref in self.tasks:
-                        self._send(task, now)
+                    # A task that was sent out of turn may be in another lane by now.
+                    if task.is_ready and task.target.ref in self.tasks and self._get_lane(task) is lane:
+                        sent.append(self._take(task, now))
+        # Without the lock, because a caller that asks in its own thread would hold up all other jobs of the group.
+        for task in sent:
+            self._submit(task.phase, task.job)
 
-    def _send(self, task: Task, now: float) -> None:
+    def _take(self, task: Task, now: float) -> Task:
         self._looks.remove(task)
         self._get_lane(task).on_sent(task, now)
         task.sent_at, task.asked, task.is_ready = now, True, False
@@ -71,7 +75,7 @@ class Sender:
             task.group.on_sent(task.target.ref, now)
         if not self._waits and task not in self._time_limits:
             self._time_limits.put(task, now + self._options.time_limit)
-        self._submit(task.phase, task.job)
+        return task
 
     def _queue(self, task: Task) -> None:
         task.is_ready = True
@@ -103,10 +107,13 @@ class Sender:
         return self._lanes[key]
 
     def _schedule(self, task: Task, wait: float) -> None:
-        """Plan the next look after `wait` seconds; if the deadline comes first, just before it, above the floor."""
+        """Plan the next look after `wait` seconds.
+
+        If the deadline comes first, plan it just before the deadline, when the floor and a pause allow that.
+        """
         now = self._clock.monotonic()
         due, last = now + wait, self._deadline - LAST_LOOK
-        if due > last >= now + task.target.polling.floor:
+        if due > last >= task.ready_at:
             due = last
         again = max(due, self._get_lane(task).gate.paused_until) - now
         task.job = replace(task.job, asked_again_at=self._clock.now() + timedelta(seconds=again))
