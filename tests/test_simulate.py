@@ -29,7 +29,7 @@ def test_the_same_seed_tells_the_same_story() -> None:
 
 
 def test_a_broken_promise_is_found_and_its_story_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Task, "ready_at", lambda task: 0)
+    monkeypatch.setattr(Task, "ready_at", property(lambda task: 0))
     jobs = (Plan("doubao", "b", "success", 5), Plan("jogg", "a", "success", 60))
     hint = Event("hint", 3, 4, "true", 1)
     story = Story(0, jobs, (Event("say", 3, 4, "502", 0), hint, Event("door", 9, 10, "open")), timeout=90)
