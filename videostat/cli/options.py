@@ -223,10 +223,3 @@ def choose_fields(text: str | None, known: Collection[str]) -> list[str] | None:
         if name not in known:
             raise UsageError(f"unknown field {name!a}", hint=suggest(name, known))
     return chosen
-
-
-def check_progress(progress: ProgressMode, *, quiet: bool, debug: bool) -> None:
-    """Refuse what contradicts --progress json."""
-    for name, is_given in (("--quiet", quiet), ("--debug", debug)):
-        if progress is ProgressMode.JSON and is_given:
-            raise UsageError(f"--progress json and {name} contradict each other", hint="Leave one of them out.")

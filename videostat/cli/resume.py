@@ -19,7 +19,7 @@ from videostat.render.messages import say
 from videostat.render.text import number_of_jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
     import typer
@@ -97,6 +97,19 @@ def print_save_hint(jobs: Iterable[Job], context: typer.Context, now: datetime) 
         command = typed_command(context).removesuffix("wait") + "download"
         say(kept(unsaved, now))
         say(f"  {command} {as_arguments(job.ref for job in unsaved)}")
+
+
+def print_download_hints(jobs: Collection[Job], context: typer.Context, source: Path | None) -> None:
+    """Say which jobs are not finished and which were not saved, and what to type for each."""
+    unfinished = [job.ref for job in jobs if job.problem is None and not job.state.is_terminal]
+    if unfinished:
+        say(f"videostat: {len(unfinished)} of {len(jobs)} not finished yet. To wait, and save:")
+        wait = typed_command(context).removesuffix("download") + "wait --download"
+        say(f"  {resume_command(context, unfinished, command=wait)}")
+    if dropped := find_dropped(jobs):
+        reason = next((f"{job.problem}; " for job in dropped if isinstance(job.problem, Stopped)), "")
+        say(f"videostat: {reason}{len(dropped)} of {len(jobs)} not saved. To go on:")
+        say(f"  {resume_command(context, (job.ref for job in dropped), source)}")
 
 
 def resume_command(

@@ -18,6 +18,7 @@ from videostat.cli.signals import forward_signals
 from videostat.errors import ExitCode, Interrupted, KeyMissing, OutputClosed, UsageError, VideostatError
 from videostat.models import Job, State
 from videostat.polling.options import Message, Phase, PollOptions
+from videostat.render.answers import Answers
 from videostat.render.ending import summary
 from videostat.render.jsonlines import JsonLines
 from videostat.render.log import ErrorsOnly
@@ -29,12 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
+    from videostat.cli.display import Display
     from videostat.cli.exec import Execution
     from videostat.cli.hearing import Hearing
     from videostat.cli.session import Session
     from videostat.config import Account
     from videostat.models import JobRef
-    from videostat.render.answers import Answers
     from videostat.render.views import View
     from videostat.waiting import Saving
 
@@ -44,7 +45,13 @@ WORKED = timedelta(days=30)  # an answer that young says that the address and th
 
 
 def wait_options(
-    session: Session, refs: list[JobRef], timeout: str | None, interval: str | None, *, quiet: bool = False
+    session: Session,
+    refs: list[JobRef],
+    timeout: str | None,
+    interval: str | None,
+    parallel: int | None,
+    *,
+    quiet: bool = False,
 ) -> PollOptions:
     """Choose timeout and interval from the options, else the configuration, else what the services advise."""
     defaults = session.settings.defaults
@@ -56,7 +63,7 @@ def wait_options(
             say(f"videostat: {name} allows one look every {floor:g}s: using that")
     if seconds is None:
         seconds = waiting.advised_timeout(session.client, refs)
-    return PollOptions(timeout=seconds, interval=between)
+    return PollOptions(timeout=seconds, interval=between, parallel=parallel or defaults.parallel)
 
 
 def worst_exit_code(codes: Iterable[ExitCode]) -> ExitCode:
@@ -64,11 +71,6 @@ def worst_exit_code(codes: Iterable[ExitCode]) -> ExitCode:
     bad = set(codes) - {ExitCode.OK}
     signals = bad & {ExitCode.HUNG_UP, ExitCode.INTERRUPTED, ExitCode.TERMINATED}
     return min(signals or bad, default=ExitCode.OK)
-
-
-def usual_times(session: Session, refs: Iterable[JobRef]) -> dict[JobRef, float]:
-    """Return how many seconds each job usually takes, by its service's own figures."""
-    return {ref: session.client.account(ref.provider).provider.polling.usual for ref in refs}
 
 
 def age(job: Job, now: datetime) -> float:
@@ -112,9 +114,10 @@ class Run:
     may_recall: bool = False
     hearing: Hearing | None = None
 
-    def answer(self, answers: Answers, *, quiet: bool = False) -> list[Job]:
-        """Show each job as it ends, and say at the end of several how many ended how; return them all."""
+    def answer(self, display: Display) -> list[Job]:
+        """Show each job as it ends, then how many ended how; return them all."""
         ended, began = [], self.session.clock.monotonic()
+        answers = Answers(display.line, self.session.clock.now, self.refs)
         for job in self:
             ended.append(job)
             # Ctrl-C ends whoever reads us too: that must not keep us from saying how to go on.
@@ -124,7 +127,7 @@ class Run:
         with suppress(*(OutputClosed, UsageError) if is_left else ()):
             answers.finish()
         # Without a key there was no wait.
-        if len(ended) > 1 and not quiet and not all(isinstance(job.problem, KeyMissing) for job in ended):
+        if len(ended) > 1 and not display.quiet and not all(isinstance(job.problem, KeyMissing) for job in ended):
             say(summary(ended, self.session.clock.monotonic() - began))
         return ended
 

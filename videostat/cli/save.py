@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 def plan_saving(
     session: Session,
     refs: list[JobRef],
-    *,
     output_dir: Path | None,
     output: str | None = None,
     name: str | None = None,
+    *,
     overwrite: bool = False,
     timeout: float = 0,
 ) -> Saving:

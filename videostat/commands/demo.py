@@ -25,8 +25,9 @@ def demo() -> ExitCode:
 
     Exit code: 0 if every video was saved.
     """
+    from videostat.cli.display import Display
     from videostat.cli.hearing import Hearing
-    from videostat.cli.run import Run, usual_times, wait_options, worst_exit_code
+    from videostat.cli.run import Run, wait_options, worst_exit_code
     from videostat.cli.save import plan_saving
     from videostat.cli.session import Session
     from videostat.client import Client
@@ -36,17 +37,14 @@ def demo() -> ExitCode:
     from videostat.hooks.address import parse_address
     from videostat.models import JobRef
     from videostat.providers.reading import dig
-    from videostat.render.answers import Answers, bare_video, choose_line
-    from videostat.render.board import Work
     from videostat.render.log import is_screen
     from videostat.render.messages import say
-    from videostat.render.views import view
     from videostat.sandbox import ORDERS, Sandbox
     from videostat.transport import Transport
 
-    # A company's proxy does not know this machine's loopback; and this spelling is read first.
+    # A company's proxy cannot reach the loopback address of this machine. Lower case: this spelling is read first.
     os.environ["no_proxy"] = "127.0.0.1"
-    clock = Clock(SPEED)
+    display, clock = Display.from_options(), Clock(SPEED)
     with Sandbox(clock=clock) as sandbox:
         settings = Settings(FOLDER / "config.toml", sandbox.environment())
         client = Client(settings, Transport(clock.now), clock)
@@ -60,18 +58,11 @@ def demo() -> ExitCode:
         )
         if is_screen():
             say(f"JoggAI tells {hearing.url} when a video is ready; the others are polled.")
-        options = wait_options(this, refs, None, None)
-        saving = plan_saving(this, refs, output_dir=FOLDER)
-        line = choose_line(json=False, quiet=False, bare=bare_video)
-        work = Work(
-            doing="waiting for",
-            usual=usual_times(this, refs),
-            timeout=options.timeout,
-            transfers=saving.transfers,
-        )
-        seen = view(work, clock, answers_for_people=line is None)
-        run = Run(session=this, refs=refs, options=options, view=seen, saving=saving, hearing=hearing)
-        ended = run.answer(Answers(line, clock.now, refs))
+        options = wait_options(this, refs, None, None, None)
+        saving = plan_saving(this, refs, FOLDER)
+        view = display.watch("waiting for", this, refs, options, saving)
+        run = Run(session=this, refs=refs, options=options, view=view, saving=saving, hearing=hearing)
+        ended = run.answer(display)
     code = worst_exit_code(job.exit_code for job in ended)
     say("videostat: the demo was not finished" if code else NEXT)
     return code

@@ -50,6 +50,7 @@ def listen(
 
     Exit code: that of the signal which ends it, 2 where it cannot listen.
     """
+    from videostat.cli.display import Display
     from videostat.cli.exec import parse_execution
     from videostat.cli.listening import Listening
     from videostat.cli.run import Run
@@ -58,12 +59,13 @@ def listen(
     from videostat.history import Which
     from videostat.hooks.address import parse_address
     from videostat.polling.options import PollOptions
-    from videostat.render.answers import Answers, bare_video, choose_line, tab_line
+    from videostat.render.answers import Answers, tab_line
     from videostat.render.messages import say_address
     from videostat.render.service import ServiceLog
 
     saves = bool(download or output_dir or name or parallel)
     execution = parse_execution(execute, saving=saves) if execute is not None else None
+    line = Display.from_options(json=json, saving=saves).line or tab_line
     with session(config, debug=debug, allow_private=allow_private) as this:
         wanted = [Which.UNFINISHED, Which.UNSAVED] if saves else [Which.UNFINISHED]
         known = {job.ref: job for which in wanted for job, _ in this.history.jobs(which=which)}
@@ -71,20 +73,12 @@ def listen(
         saving = plan_saving_all(this, refs, output_dir, name) if saves else None
         door = parse_address(address)
         hearing = Listening(this, list(dict.fromkeys(providers)), door)
-        run = Run(
-            session=this,
-            refs=refs,
-            options=PollOptions(parallel=parallel or this.settings.defaults.parallel, stays=True),
-            view=ServiceLog(this.clock),
-            saving=saving,
-            execution=execution,
-            hearing=hearing,
-        )
-        answers = Answers(
-            choose_line(json=json, quiet=False, bare=bare_video, saving=saves) or tab_line, this.clock.now, refs
-        )
+        options = PollOptions(parallel=parallel or this.settings.defaults.parallel, stays=True)
+        view, answers = ServiceLog(this.clock), Answers(line, this.clock.now, refs)
         if door.is_path_made:
             say_address(hearing.url)
-        for job in run:
+        for job in Run(
+            session=this, refs=refs, options=options, view=view, saving=saving, execution=execution, hearing=hearing
+        ):
             answers.show(job)
     raise AssertionError("only a signal ends it")

@@ -2,11 +2,14 @@
 
 import math
 import re
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from videostat.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from videostat.sandbox import Sandbox
 
 
 def sandbox(
@@ -46,9 +49,7 @@ def sandbox(
 
     from videostat.cli.signals import forward_signals
     from videostat.clock import Clock
-    from videostat.render.answers import output
-    from videostat.render.messages import say
-    from videostat.sandbox import WORDS, Sandbox
+    from videostat.sandbox import Sandbox
 
     if not all(map(math.isfinite, (speed, fail_rate, expire))):
         raise UsageError("--speed, --fail-rate and --expire are finite numbers", hint="For example: --speed 10")
@@ -56,31 +57,37 @@ def sandbox(
         raise UsageError("--limits keeps the services' minutes and hours", hint="Leave --speed out.")
     if webhook is not None and not re.match(r"https?://[^/]", webhook):
         raise UsageError(f"--webhook {webhook!a} is no address", hint="For example: --webhook http://127.0.0.1:8080/x")
-    clock = Clock(speed)
+    simulated = Sandbox(
+        clock=Clock(speed),
+        port=port,
+        limits=limits,
+        fail_rate=fail_rate,
+        url_lifetime=expire,
+        ranges=ranges,
+        cut_after=cut_after,
+        bytes_per_second=bytes_per_second,
+        webhook=webhook,
+    )
     inbox: SimpleQueue[int] = SimpleQueue()
-    with (
-        forward_signals(inbox),
-        Sandbox(
-            clock=clock,
-            port=port,
-            limits=limits,
-            fail_rate=fail_rate,
-            url_lifetime=expire,
-            ranges=ranges,
-            cut_after=cut_after,
-            bytes_per_second=bytes_per_second,
-            webhook=webhook,
-        ) as server,
-    ):
-        with output():
-            # Jobs of a simulation have no place among those that `wait --unfinished` would ask real services about.
-            for name, value in (server.environment() | {"VIDEOSTAT_NO_HISTORY": "1"}).items():
-                typer.echo(f"export {name}={value}")
-        say(f"Serving on {server.base_url()} until Ctrl-C. Paste the lines above into another shell, then try:")
-        say("  videostat wait jogg demo-1")
-        say("An id says what becomes of its job: demo, then words such as")
-        for word, effect in WORDS.items():
-            say(f"  {word:9} {effect}")
+    with forward_signals(inbox), simulated as server:
+        _print_instructions(server)
         while not (signum := inbox.get()):
             pass  # a wake-up
     return ExitCode(128 + signum)
+
+
+def _print_instructions(server: "Sandbox") -> None:
+    """Print the variables for another shell to stdout, and what to type there to stderr."""
+    from videostat.render.answers import output
+    from videostat.render.messages import say
+    from videostat.sandbox import WORDS
+
+    with output():
+        # Without a history: `wait --unfinished` would ask the real services about simulated jobs.
+        for name, value in (server.environment() | {"VIDEOSTAT_NO_HISTORY": "1"}).items():
+            typer.echo(f"export {name}={value}")
+    say(f"Serving on {server.base_url()} until Ctrl-C. Paste the lines above into another shell, then try:")
+    say("  videostat wait jogg demo-1")
+    say("The id decides what happens to its job: demo, then words such as")
+    for word, effect in WORDS.items():
+        say(f"  {word:9} {effect}")

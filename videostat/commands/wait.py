@@ -32,8 +32,6 @@ from videostat.cli.options import (
     Timeout,
     Unfinished,
     Url,
-    check_progress,
-    choose_fields,
 )
 from videostat.errors import ExitCode, Stopped, UsageError
 from videostat.render.views import ProgressMode
@@ -89,72 +87,44 @@ def wait(
     from functools import partial
 
     from videostat.cli.ci import report_to_ci
+    from videostat.cli.display import Display
     from videostat.cli.exec import parse_execution
     from videostat.cli.jobs import Choice, resolve_jobs
     from videostat.cli.resume import print_resume_hint, print_save_hint, resume_command
-    from videostat.cli.run import Run, usual_times, wait_options, worst_exit_code
+    from videostat.cli.run import Run, wait_options, worst_exit_code
     from videostat.cli.save import plan_saving
     from videostat.cli.session import session
-    from videostat.render.answers import Answers, bare_video, choose_line, json_names
-    from videostat.render.board import Work
-    from videostat.render.views import view
 
     if fail_fast and first:
         raise UsageError("--any and --fail-fast contradict each other", hint="Leave one of them out.")
-    check_progress(progress, quiet=quiet, debug=debug)
     saves = bool(download or output_dir or output or name or parallel or overwrite)
+    display = Display.from_options(json=json, fields=fields, quiet=quiet, progress=progress, debug=debug, saving=saves)
     execution = parse_execution(execute, saving=saves) if execute is not None else None
-    names = choose_fields(fields, json_names(saving=saves))
     choice = Choice(unfinished=unfinished, provider=provider, state=state, since=since)
     with session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
         refs = resolve_jobs(this, context, jobs, source, choice, saving=saves, quiet=quiet)
-        options = replace(
-            wait_options(this, refs, timeout, interval, quiet=quiet),
-            parallel=parallel or this.settings.defaults.parallel,
-            stop_when=lambda job: (fail_fast and job.exit_code != 0) or (first and job.exit_code == 0),
-        )
-        saving = None
+        options = wait_options(this, refs, timeout, interval, parallel, quiet=quiet)
+        if first or fail_fast:
+            options = replace(options, stop_when=lambda job: (job.exit_code is ExitCode.OK) is first)
+        saving = hearing = None
         if saves:
-            saving = plan_saving(
-                this,
-                refs,
-                output_dir=output_dir,
-                output=output,
-                name=name,
-                overwrite=overwrite,
-                timeout=options.timeout,
-            )
-        line = choose_line(json=json, quiet=quiet, bare=bare_video, saving=saves, names=names)
-        work = Work(
-            doing="waiting for",
-            usual=usual_times(this, refs),
-            timeout=options.timeout,
-            transfers=saving.transfers if saving else None,
-        )
-        seen = view(
-            work,
-            this.clock,
-            ProgressMode.LOG if debug else progress,
-            quiet=quiet,
-            answers_for_people=line is None,
-            resume=partial(resume_command, context, source=source),
-        )
-        hearing = None
+            saving = plan_saving(this, refs, output_dir, output, name, overwrite=overwrite, timeout=options.timeout)
+        resume = partial(resume_command, context, source=source)
+        view = display.watch("waiting for", this, refs, options, saving, resume=resume)
         if listen is not None or url is not None:
             from videostat.cli.hearing import hear_webhooks
 
             hearing = hear_webhooks(this, refs, listen, url, quiet=quiet)
         run = Run(
-            session=this, refs=refs, options=options, view=seen, saving=saving, execution=execution, hearing=hearing
+            session=this, refs=refs, options=options, view=view, saving=saving, execution=execution, hearing=hearing
         )
-        ended = run.answer(Answers(line, this.clock.now, refs), quiet=quiet)
-        now = this.clock.now()
+        ended = run.answer(display)
     report_to_ci(ended)
     # What was stopped because another job decided does not decide.
     codes = [job.exit_code for job in ended if type(job.problem) is not Stopped]
     code = ExitCode.OK if first and ExitCode.OK in codes else worst_exit_code(codes)
     if not saves and not quiet:
-        print_save_hint(ended, context, now)
+        print_save_hint(ended, context, this.clock.now())
     if code or not quiet:
         print_resume_hint(ended, context, source)
     return code
