@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from werkzeug import Request, Response
 
-from videostat.cli.run import worst_exit_code
+from videostat.cli.run import choose_exit_code
 from videostat.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def test_the_smallest_exit_code_of_all_jobs_wins_and_each_is_answered(
     ],
 )
 def test_a_signal_is_told_before_the_smallest_code(codes: list[int], code: int) -> None:
-    assert worst_exit_code(map(ExitCode, codes)) == worst_exit_code(map(ExitCode, reversed(codes))) == code
+    assert choose_exit_code(map(ExitCode, codes)) == choose_exit_code(map(ExitCode, reversed(codes))) == code
 
 
 def test_jobs_are_answered_as_they_end(videostat: Videostat) -> None:

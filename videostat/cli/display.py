@@ -68,7 +68,7 @@ class Display:
     ) -> View:
         """Show the progress of a run; `resume` returns the command that continues with jobs."""
         transfers = saving.transfers if saving else None
-        work = Work(doing=doing, usual=_usual_times(session, refs), timeout=options.timeout, transfers=transfers)
+        work = Work(doing=doing, usual=_get_usual_times(session, refs), timeout=options.timeout, transfers=transfers)
         is_person = self.line is None
         return view(work, session.clock, self.progress, quiet=self.quiet, answers_for_people=is_person, resume=resume)
 
@@ -76,10 +76,10 @@ class Display:
         """Show the progress of a command that looks only once."""
         if self.quiet or self.progress is ProgressMode.LOG:
             return ErrorsOnly()
-        work = Work(doing="looking at", usual=_usual_times(session, refs))
+        work = Work(doing="looking at", usual=_get_usual_times(session, refs))
         return glance(work, session.clock, answers_for_people=self.line is None)
 
 
-def _usual_times(session: Session, refs: Iterable[JobRef]) -> dict[JobRef, float]:
+def _get_usual_times(session: Session, refs: Iterable[JobRef]) -> dict[JobRef, float]:
     """Return how many seconds each job usually takes, as its service says."""
     return {ref: session.client.account(ref.provider).provider.polling.usual for ref in refs}

@@ -59,14 +59,14 @@ def read_jobs(
     where = "stdin" if str(source) == "-" else str(source)
     columns: Columns | None = None
     text = _decode(_read(source, where), where)
-    for position, (place, item) in enumerate(_items(text)):
+    for position, (place, item) in enumerate(_split_items(text)):
         try:
             if not isinstance(item, str):
                 yield _from_json(item, names, provider, created)
-            elif position == 0 and (columns := _header(item, names)):
+            elif position == 0 and (columns := _read_header(item, names)):
                 pass
             elif columns:
-                yield _from_columns(_cells(item), columns, names, provider)
+                yield _from_columns(_split_cells(item), columns, names, provider)
             else:
                 yield _from_line(item, names, provider)
         except VideostatError as error:
@@ -108,7 +108,7 @@ def _decode(data: bytes, where: str) -> str:
         raise UsageError(f"{where} is not valid {encoding.upper().removesuffix('-LE').removesuffix('-BE')}") from error
 
 
-def _items(text: str) -> Iterator[tuple[str, str | list[object]]]:
+def _split_items(text: str) -> Iterator[tuple[str, str | list[object]]]:
     """Yield each line that says something, and each JSON value, with its place."""
     decoder, at, number = json.JSONDecoder(), 0, 1
     while at < len(text):
@@ -134,9 +134,9 @@ def _items(text: str) -> Iterator[tuple[str, str | list[object]]]:
         at = following
 
 
-def _cells(line: str) -> list[str]:
+def _split_cells(line: str) -> list[str]:
     """Split a line at its tabs, commas or semicolons, else at its blanks; without quotes."""
-    separator = _separator(line)
+    separator = _find_separator(line)
     try:
         cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True)) if separator else line.split()
     except csv.Error:  # a field of more than 128 KiB
@@ -144,13 +144,13 @@ def _cells(line: str) -> list[str]:
     return [cell.strip().strip(_QUOTES).strip() for cell in cells]
 
 
-def _separator(line: str) -> str | None:
+def _find_separator(line: str) -> str | None:
     return next((each for each in "\t;," if each in line), None)
 
 
-def _header(line: str, names: Collection[str]) -> Columns | None:
+def _read_header(line: str, names: Collection[str]) -> Columns | None:
     """Return where the columns are, None if this is not the first line of a table."""
-    words = [cell.lower().replace(" ", "_") for cell in _cells(line)]
+    words = [cell.lower().replace(" ", "_") for cell in _split_cells(line)]
     job_id = next((words.index(name) for name in _ID_NAMES if name in words), None)
     provider = next((words.index(name) for name in _PROVIDER_NAMES if name in words), None)
     return None if job_id is None or not {*words}.isdisjoint(names) else Columns(provider, job_id)
@@ -159,13 +159,13 @@ def _header(line: str, names: Collection[str]) -> Columns | None:
 def _from_columns(cells: list[str], columns: Columns, names: Collection[str], provider: str | None) -> JobRef:
     cells = cells + [""] * (max(columns.provider or 0, columns.id) + 1 - len(cells))
     if columns.provider is None:
-        return _job(provider, cells[columns.id], names, is_quoted=False)
-    return _job(cells[columns.provider] or provider, cells[columns.id], names)
+        return _make_ref(provider, cells[columns.id], names, is_quoted=False)
+    return _make_ref(cells[columns.provider] or provider, cells[columns.id], names)
 
 
 def _from_line(line: str, names: Collection[str], provider: str | None) -> JobRef:
-    cells = _cells(line)
-    if _separator(line):
+    cells = _split_cells(line)
+    if _find_separator(line):
         first = [cell for cell in cells if cell][:1]
         # A table has more columns than ours; a comma at the end of a line is none.
         if first == [cell for cell in cells if cell]:
@@ -175,11 +175,11 @@ def _from_line(line: str, names: Collection[str], provider: str | None) -> JobRe
     match cells:
         case [word] if ":" in word and (provider is None or word.partition(":")[0] in names):
             named, _, job_id = word.partition(":")
-            return _job(named, job_id, names)
+            return _make_ref(named, job_id, names)
         case [job_id] if provider is not None:
-            return _job(provider, job_id, names, is_quoted=False)
+            return _make_ref(provider, job_id, names, is_quoted=False)
         case [named, job_id] if named in names or provider is None:
-            return _job(named, job_id, names)
+            return _make_ref(named, job_id, names)
     raise UsageError("this is not PROVIDER ID", hint=_FORMS)
 
 
@@ -198,13 +198,13 @@ def _from_json(
             job_id = next((lowered[name] for name in _ID_NAMES if name in lowered), None)
             named = lowered.get("provider", provider)
             if isinstance(named, str) and isinstance(job_id, str | int) and not isinstance(job_id, bool):
-                return _job(named, str(job_id), names)
+                return _make_ref(named, str(job_id), names)
     if created:
         raise UsageError(f"this has no id where {provider} is known to give it", hint=f"Name it: {provider} ID.")
     raise UsageError('not a job as --json prints it, with "provider" and "id"')
 
 
-def _job(provider: str | None, job_id: str, names: Collection[str], *, is_quoted: bool = True) -> JobRef:
+def _make_ref(provider: str | None, job_id: str, names: Collection[str], *, is_quoted: bool = True) -> JobRef:
     if provider is None:
         raise UsageError("this names no provider", hint="Give it too: PROVIDER --from FILE")
     if provider not in names:

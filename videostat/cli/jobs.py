@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from videostat.cli.created import read_created
 from videostat.cli.jobfile import read_jobs
 from videostat.cli.options import read_duration
-from videostat.cli.resume import as_arguments, typed_command
+from videostat.cli.resume import as_arguments, get_typed_command
 from videostat.errors import ConfigError, UsageError, VideostatError
 from videostat.history import History, Which, default_path
 from videostat.models import JobRef, State
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# In a row, after which a list that is sorted, more or less, has no newer one.
+# In a row, after which a list that is sorted, more or less, has no keep_newer one.
 OLDER = 100
 
 # What the last part of a pasted address may end in, beside the id.
@@ -96,7 +96,7 @@ def resolve_jobs(
             *read_jobs(source, settings.names(), words[0], partial(read_created, settings.provider(words[0]))),
         ]
     else:
-        typed = _from_words(words, settings, typed_command(context))
+        typed = _from_words(words, settings, get_typed_command(context))
         given = [*typed, *(read_jobs(source, settings.names()) if source else ())]
     for name in dict.fromkeys(ref.provider for ref in given):
         settings.account(name)
@@ -108,20 +108,20 @@ def resolve_jobs(
     elif not given:
         raise UsageError(
             f"{'stdin' if str(source) == '-' else source} names no job" if source else "no jobs given",
-            hint="One job a line: PROVIDER ID." if source else _which_jobs(context),
+            hint="One job a line: PROVIDER ID." if source else _suggest_jobs(context),
         )
     return list(dict.fromkeys(given))
 
 
-def named_jobs(context: typer.Context, words: list[str], settings: Settings) -> list[JobRef]:
+def parse_jobs(context: typer.Context, words: list[str], settings: Settings) -> list[JobRef]:
     """Return the jobs of the words, each once, also of accounts that are not configured any more.
 
     Raises UsageError for words that name no job.
     """
-    return list(dict.fromkeys(_from_words(words, settings, typed_command(context))))
+    return list(dict.fromkeys(_from_words(words, settings, get_typed_command(context))))
 
 
-def newer(jobs: Iterable[tuple[Job, T]], after: datetime | None) -> Iterator[tuple[Job, T]]:
+def keep_newer(jobs: Iterable[tuple[Job, T]], after: datetime | None) -> Iterator[tuple[Job, T]]:
     """Yield the jobs of a service's list that were submitted after that, newest first; stop at a hundred older ones."""
     older = 0
     for job, total in jobs:
@@ -132,9 +132,9 @@ def newer(jobs: Iterable[tuple[Job, T]], after: datetime | None) -> Iterator[tup
             return
 
 
-def _which_jobs(context: typer.Context) -> str:
+def _suggest_jobs(context: typer.Context) -> str:
     """Say how jobs are named, and which of the history may be meant."""
-    example = f"Name a provider and its job ids: {typed_command(context)} jogg proj_abc123"
+    example = f"Name a provider and its job ids: {get_typed_command(context)} jogg proj_abc123"
     option = next((name for name in ("unfinished", "missing") if name in context.params), None)
     if option is None:
         return example
@@ -144,7 +144,7 @@ def _which_jobs(context: typer.Context) -> str:
     except VideostatError:
         return example
     what = "have not ended" if option == "unfinished" else "succeeded and have no file here"
-    return f"{example}; or for the {number_of_jobs(count)} that {what}: {typed_command(context)} --{option}"
+    return f"{example}; or for the {number_of_jobs(count)} that {what}: {get_typed_command(context)} --{option}"
 
 
 def _from_history(now: datetime, tell: Callable[[str], None], choice: Choice, *, saving: bool) -> list[JobRef]:
@@ -152,7 +152,7 @@ def _from_history(now: datetime, tell: Callable[[str], None], choice: Choice, *,
     # Not the session's history: what is not recorded now may have been before.
     with closing(History(default_path(), warn=say)) as history:
 
-        def refs_of(which: Which, heard_since: datetime | None = None) -> list[JobRef]:
+        def list_refs(which: Which, heard_since: datetime | None = None) -> list[JobRef]:
             jobs = history.jobs(
                 which=which,
                 provider=choice.provider,
@@ -164,14 +164,14 @@ def _from_history(now: datetime, tell: Callable[[str], None], choice: Choice, *,
 
         narrowed = " like that" if choice.provider or choice.state or choice.since else ""
         if choice.missing:
-            refs = refs_of(Which.MISSING)
+            refs = list_refs(Which.MISSING)
             if not refs:
                 tell(f"The history has no finished job without its file{narrowed}.")
             return refs
         wanted = [Which.UNFINISHED, Which.UNSAVED] if saving else [Which.UNFINISHED]
-        everything = {ref for which in wanted for ref in refs_of(which)}
-        refs = [ref for which in wanted for ref in refs_of(which, now - SILENT)]
-        aside = {*refs_of(Which.MISSING)} - everything if saving else set()
+        everything = {ref for which in wanted for ref in list_refs(which)}
+        refs = [ref for which in wanted for ref in list_refs(which, now - SILENT)]
+        aside = {*list_refs(Which.MISSING)} - everything if saving else set()
     if silent := sorted(everything - {*refs}, key=str):
         tell(f"videostat: left aside: {number_of_jobs(len(silent))}, not answered for {SILENT.days} days. To forget:")
         for name in dict.fromkeys(ref.provider for ref in silent):
@@ -202,7 +202,7 @@ def _from_words(words: list[str], settings: Settings, command: str) -> Iterator[
     names = settings.names()
     provider, is_used = None, True
     for word in words:
-        if refused := _wrong_turn(word, provider, words, settings, command):
+        if refused := _find_mistake(word, provider, words, settings, command):
             raise refused
         if provider is not None:
             is_used = True
@@ -220,17 +220,17 @@ def _from_words(words: list[str], settings: Settings, command: str) -> Iterator[
         )
 
 
-def _wrong_turn(
+def _find_mistake(
     word: str, provider: str | None, words: list[str], settings: Settings, command: str
 ) -> UsageError | None:
     """Say what was meant by a word that can be no job here; `provider` is the bare one before it."""
     names = settings.names()
     before, colon, job_id = word.partition(":")
     if "/" in word:
-        return _no_address(word, provider, settings, command)
+        return _make_address_error(word, provider, settings, command)
     if provider is None:
         is_swapped = colon and before not in names and job_id in names
-        return _service_first(f"{command} {job_id} {before}") if is_swapped else None
+        return _make_order_error(f"{command} {job_id} {before}") if is_swapped else None
     if colon and before in names:
         return UsageError(
             f"{word} can be a job of {before}, or an id of {provider} with a colon",
@@ -239,18 +239,18 @@ def _wrong_turn(
     if word not in names:
         return None
     if provider not in names:
-        return _service_first(f"{command} {word} {' '.join(each for each in words if each != word)}")
+        return _make_order_error(f"{command} {word} {' '.join(each for each in words if each != word)}")
     return UsageError(f"{word} is a service, not a job id", hint=f"For several services in one call: {word}:ID")
 
 
-def _service_first(command: str) -> UsageError:
+def _make_order_error(command: str) -> UsageError:
     return UsageError("the service comes first, then its job ids", hint=f"Did you mean: {command}")
 
 
-def _no_address(word: str, provider: str | None, settings: Settings, command: str) -> UsageError:
+def _make_address_error(word: str, provider: str | None, settings: Settings, command: str) -> UsageError:
     """Refuse an address, or the path of a file, with the job that it may be of; nothing of its query is shown."""
-    named = provider if provider in settings.names() else _service_at(word, settings)
-    found = _id_in(word)
+    named = provider if provider in settings.names() else _find_service(word, settings)
+    found = _find_id(word)
     if not found or JobRef.is_id(word):
         return UsageError("this is an address, not a job id", hint="Give the service and its id: jogg proj_abc123")
     return UsageError(
@@ -259,7 +259,7 @@ def _no_address(word: str, provider: str | None, settings: Settings, command: st
     )
 
 
-def _id_in(address: str) -> str | None:
+def _find_id(address: str) -> str | None:
     parts = urlsplit(address if "://" in address else f"//{address}")
     route, _, query = parts.fragment.partition("?")  # as web pages have it that are one program
     named = [value for name, value in parse_qsl(f"{parts.query}&{query}") if name.lower().endswith("id")]
@@ -267,7 +267,7 @@ def _id_in(address: str) -> str | None:
     return next((each for each in (*named, *reversed(pieces)) if JobRef.is_id(each)), None)
 
 
-def _service_at(address: str, settings: Settings) -> str | None:
+def _find_service(address: str, settings: Settings) -> str | None:
     """Return the account that the address belongs to: by its endpoint's path, else by the name of its host."""
     parts = urlsplit(address if "://" in address else f"//{address}")
     for name in settings.names():
@@ -275,11 +275,11 @@ def _service_at(address: str, settings: Settings) -> str | None:
             return name
     for name in settings.names():
         services = filter(None, (settings.base_url(name), settings.provider(name).base_url))
-        if parts.hostname and _site(parts.hostname) in {_site(urlsplit(each).hostname) for each in services}:
+        if parts.hostname and _read_site(parts.hostname) in {_read_site(urlsplit(each).hostname) for each in services}:
             return name
     return None
 
 
-def _site(host: str | None) -> str:
+def _read_site(host: str | None) -> str:
     """Return the last two labels: the service and its web pages differ in what stands before them."""
     return ".".join((host or "").split(".")[-2:])

@@ -38,18 +38,18 @@ def expand_home(text: str) -> str:
     return path
 
 
-def _file(text: str) -> Path:
+def _parse_file(text: str) -> Path:
     return Path(expand_home(text))
 
 
-def _local(text: str) -> str:
+def _parse_local_path(text: str) -> str:
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
         raise UsageError("videos are saved on this machine, and this is an address", hint="Name a folder here: videos")
     return expand_home(text)
 
 
-def _folder(text: str) -> Path:
-    return Path(_local(text))
+def _parse_folder(text: str) -> Path:
+    return Path(_parse_local_path(text))
 
 
 WAITING, ANSWER, SOURCE, SAVING = "Waiting", "Answer", "Which jobs", "Saving"
@@ -63,7 +63,7 @@ Source = Annotated[
     typer.Option(
         "--from",
         metavar="FILE",
-        parser=_file,
+        parser=_parse_file,
         help="Read jobs from a file, or - for stdin: PROVIDER ID, PROVIDER:ID or JSON lines.",
         rich_help_panel=SOURCE,
     ),
@@ -92,7 +92,9 @@ AllowPrivate = Annotated[
         "--allow-private", help="Videos may come from a private network, also unencrypted.", rich_help_panel=SAVING
     ),
 ]
-Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", parser=_file, help="Another config.toml.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", parser=_parse_file, help="Another config.toml.")
+]
 Json = Annotated[bool, typer.Option("--json", "-j", help="One JSON object a job.", rich_help_panel=ANSWER)]
 Quiet = Annotated[
     bool,
@@ -163,7 +165,9 @@ Fields = Annotated[
 ]
 OutputDir = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", parser=_folder, help="The folder for videos; made if missing.", rich_help_panel=SAVING),
+    typer.Option(
+        metavar="DIR", parser=_parse_folder, help="The folder for videos; made if missing.", rich_help_panel=SAVING
+    ),
 ]
 Output = Annotated[
     str | None,
@@ -171,7 +175,7 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        parser=_local,
+        parser=_parse_local_path,
         help="The file for one video, in --output-dir if given.",
         rich_help_panel=SAVING,
     ),

@@ -46,12 +46,12 @@ class Refusals:
         is_fine = group in self._fine
         if is_fine or not self._left[group]:
             for each in self._held.pop(group, ()):
-                yield _alone(each) if is_fine else each
+                yield _mark_about_job(each) if is_fine else each
         if not (is_refused and job.ended):
             yield job
 
 
-def _alone(job: Job) -> Job:
+def _mark_about_job(job: Job) -> Job:
     """Return the job with a refusal of its own, which is not told as its account's."""
     if not isinstance(job.problem, KeyRefused | OutOfCredit) or isinstance(job.problem, KeyMissing):
         return job

@@ -33,7 +33,7 @@ LONGEST = 2000
 _CHOOSING = {"source", "unfinished", "missing", "provider", "state", "since"}
 
 
-def called_as() -> str:
+def get_program_name() -> str:
     """Return the name by which this program was called, as one types it."""
     program = sys.argv[0]
     if Path(program).name == "__main__.py":
@@ -43,10 +43,10 @@ def called_as() -> str:
     return name if program in {name, shutil.which(name)} else shlex.quote(program)
 
 
-def typed_command(context: typer.Context) -> str:
+def get_typed_command(context: typer.Context) -> str:
     """Return program and command as they were typed, without arguments."""
     program = context.find_root().info_name or ""
-    return f"{called_as()}{context.command_path.removeprefix(program)}"
+    return f"{get_program_name()}{context.command_path.removeprefix(program)}"
 
 
 _REFUSED = (KeyRefused, OutOfCredit)
@@ -87,14 +87,14 @@ def print_resume_hint(jobs: Iterable[Job], context: typer.Context, source: Path 
     }
     said = ", ".join(f"{number_of_jobs(count)} {what}" for what, count in left.items() if count)
     say(f"videostat: {reason}; {said}. To go on:")
-    say(f"  {resume_command(context, (job.ref for job in stopped), source)}")
+    say(f"  {make_resume_command(context, (job.ref for job in stopped), source)}")
 
 
 def print_save_hint(jobs: Iterable[Job], context: typer.Context, now: datetime) -> None:
     """Say until when the videos that were not saved can be had, and what to type to save them."""
     unsaved = [job for job in jobs if job.exit_code is ExitCode.OK and not job.saved]
     if unsaved:
-        command = typed_command(context).removesuffix("wait") + "download"
+        command = get_typed_command(context).removesuffix("wait") + "download"
         say(kept(unsaved, now))
         say(f"  {command} {as_arguments(job.ref for job in unsaved)}")
 
@@ -104,26 +104,28 @@ def print_download_hints(jobs: Collection[Job], context: typer.Context, source: 
     unfinished = [job.ref for job in jobs if job.problem is None and not job.state.is_terminal]
     if unfinished:
         say(f"videostat: {len(unfinished)} of {len(jobs)} not finished yet. To wait, and save:")
-        wait = typed_command(context).removesuffix("download") + "wait --download"
-        say(f"  {resume_command(context, unfinished, command=wait)}")
+        wait = get_typed_command(context).removesuffix("download") + "wait --download"
+        say(f"  {make_resume_command(context, unfinished, command=wait)}")
     if dropped := find_dropped(jobs):
         reason = next((f"{job.problem}; " for job in dropped if isinstance(job.problem, Stopped)), "")
         say(f"videostat: {reason}{len(dropped)} of {len(jobs)} not saved. To go on:")
-        say(f"  {resume_command(context, (job.ref for job in dropped), source)}")
+        say(f"  {make_resume_command(context, (job.ref for job in dropped), source)}")
 
 
-def resume_command(
+def make_resume_command(
     context: typer.Context, refs: Iterable[JobRef], source: Path | None = None, *, command: str | None = None
 ) -> str:
     """Return the command that goes on with these jobs, with its options as they were typed."""
     named_otherwise = context.params.get("jobs") or context.params.get("unfinished") or context.params.get("missing")
     # Ten thousand ids fit into a file, but not into a command line; and a pipe is read only once.
     from_file = source is not None and str(source) != "-" and source.is_file() and not named_otherwise
-    which = f"--from {shlex.quote(str(source))}" if from_file else _short(as_arguments(refs := list(refs)), refs)
-    return " ".join(filter(None, [command or typed_command(context), which, shlex.join(_typed_options(context))]))
+    which = f"--from {shlex.quote(str(source))}" if from_file else _shorten(as_arguments(refs := list(refs)), refs)
+    return " ".join(
+        filter(None, [command or get_typed_command(context), which, shlex.join(_get_typed_options(context))])
+    )
 
 
-def _short(arguments: str, refs: list[JobRef]) -> str:
+def _shorten(arguments: str, refs: list[JobRef]) -> str:
     """Put very many ids into a private file, beside the history, whose name depends on them alone."""
     history = default_path()
     if len(arguments) > LONGEST and not is_without_home(history):
@@ -135,7 +137,7 @@ def _short(arguments: str, refs: list[JobRef]) -> str:
     return arguments
 
 
-def _typed_options(context: typer.Context) -> list[str]:
+def _get_typed_options(context: typer.Context) -> list[str]:
     """Return the options of the command line, except those that say which jobs."""
     words = []
     for parameter in context.command.params:

@@ -44,7 +44,7 @@ LATELY = timedelta(minutes=1)  # longer than any floor
 WORKED = timedelta(days=30)  # an answer that young says that the address and the account are right
 
 
-def wait_options(
+def choose_wait_options(
     session: Session,
     refs: list[JobRef],
     timeout: str | None,
@@ -66,28 +66,28 @@ def wait_options(
     return PollOptions(timeout=seconds, interval=between, parallel=parallel or defaults.parallel)
 
 
-def worst_exit_code(codes: Iterable[ExitCode]) -> ExitCode:
+def choose_exit_code(codes: Iterable[ExitCode]) -> ExitCode:
     """Return the smallest code that is not 0; a signal's code comes before all others."""
     bad = set(codes) - {ExitCode.OK}
     signals = bad & {ExitCode.HUNG_UP, ExitCode.INTERRUPTED, ExitCode.TERMINATED}
     return min(signals or bad, default=ExitCode.OK)
 
 
-def age(job: Job, now: datetime) -> float:
+def measure_age(job: Job, now: datetime) -> float:
     """Return how many seconds ago the service said this; infinity where that is not known."""
     return (now - job.seen_at).total_seconds() if job.seen_at else math.inf
 
 
-def tell_recalled(jobs: Iterable[Job], began: datetime) -> None:
+def print_recalled(jobs: Iterable[Job], began: datetime) -> None:
     """Say which jobs were answered from the history, as they were seen before the command began."""
     recalled = [job for job in jobs if job.seen_at and job.seen_at < began and job.problem is None]
     if recalled:
         which = str(recalled[0].ref) if len(recalled) == 1 else number_of_jobs(len(recalled))
-        seconds = max(age(job, began) for job in recalled)
+        seconds = max(measure_age(job, began) for job in recalled)
         say(f"videostat: {which}: seen {seconds:.0f}s ago, and not asked again so soon (--no-history asks)")
 
 
-def _without_key(accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
+def _find_keyless(accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
     """Return the jobs that cannot be asked about, for there is no key that could be one."""
     refused = {}
     for ref, account in accounts.items():
@@ -135,29 +135,29 @@ class Run:
         if not self.refs and not self.options.stays:
             return
         clock, history, view = self.session.clock, self.session.history, self.view
-        accounts = {ref: self._account(ref) for ref in self.refs}
+        accounts = {ref: self._get_account(ref) for ref in self.refs}
         addresses, since = {account.base_url for account in accounts.values()}, clock.now() - WORKED
         addresses |= self.hearing.addresses if self.hearing else set()
         worked = frozenset().union(*(history.answered_since(address, since) for address in addresses))
         history.add(self.refs, clock.now(), wanted=self.saving is not None)
         if self.saving:
             self.saving.note_recent(history)
-        steps = self._steps()
+        steps = self._make_steps()
         saved = {job.ref: job for job in self.saving.already()} if self.saving else {}
-        fresh = self._seen_lately(accounts)
+        fresh = self._find_recent(accounts)
         for ref, seen in fresh.items():
-            self.session.client.keep_floor(ref, age(seen, clock.now()))
+            self.session.client.keep_floor(ref, measure_age(seen, clock.now()))
         recalled = fresh if self.may_recall else {}
         # A key command may ask for a passphrase: not while a look's seconds are counted.
         known = {*saved, *recalled}
-        refused = _without_key({ref: account for ref, account in accounts.items() if ref not in known})
+        refused = _find_keyless({ref: account for ref, account in accounts.items() if ref not in known})
         ended = {**recalled, **refused}
         asked = [ref for ref in self.refs if ref not in ended]
         if not asked and not self.options.stays:
             # There is no wait, and so no screen.
-            yield from self._end(ended, view if isinstance(view, JsonLines) else ErrorsOnly())
+            yield from self._show_ended(ended, view if isinstance(view, JsonLines) else ErrorsOnly())
             return
-        notices = Notices(clock, self._usual, waits=self.options.attempts is None)
+        notices = Notices(clock, self._get_usual_time, waits=self.options.attempts is None)
         inbox: SimpleQueue[Message] = self.hearing.inbox if self.hearing else SimpleQueue()
         refusals = Refusals({ref: accounts[ref].key_group for ref in asked if ref not in saved})
         # While one file settles on the disk, the next one has the wire.
@@ -165,15 +165,15 @@ class Run:
             self.options, steps=tuple(steps), parallel=2 * self.options.parallel, is_watched=view.is_watched
         )
         with forward_signals(inbox), self.execution or nullcontext(), self.hearing or nullcontext(), view:
-            yield from self._end(ended, view)
+            yield from self._show_ended(ended, view)
             for job in waiting.run(
                 self.session.client, asked, steps, options, inbox=inbox, clock=clock, saved=saved, worked=worked
             ):
-                self._hear(worked)
+                self._take_announced(worked)
                 if job is None:
                     view.tick()
                     continue
-                history.update(job, clock.now(), base_url=self._account(job.ref).base_url if job.seen_at else None)
+                history.update(job, clock.now(), base_url=self._get_account(job.ref).base_url if job.seen_at else None)
                 for sentence in notices.about(job):
                     view.note(f"videostat: {sentence}")
                 self._show_output(job.ref)
@@ -195,55 +195,55 @@ class Run:
             lines = printed.decode(errors="replace").splitlines()
             self.view.show_output([clean(line, longest=None) for line in lines])
 
-    def _account(self, ref: JobRef) -> Account:
+    def _get_account(self, ref: JobRef) -> Account:
         return self.session.client.account(ref.provider)
 
-    def _usual(self, ref: JobRef) -> float:
-        return self._account(ref).provider.polling.usual
+    def _get_usual_time(self, ref: JobRef) -> float:
+        return self._get_account(ref).provider.polling.usual
 
-    def _hear(self, worked: frozenset[JobRef]) -> None:
+    def _take_announced(self, worked: frozenset[JobRef]) -> None:
         """Say what there is to say of webhooks, and wait for the jobs that they have announced."""
         if not self.hearing:
             return
-        for sentence in self.hearing.turn():
+        for sentence in self.hearing.tick():
             self.view.note(f"videostat: {sentence}")
-        newcomers = [*self.hearing.newcomers()]
+        newcomers = [*self.hearing.take_newcomers()]
         # A job is in the history before its announcement is answered.
         self.session.history.add(
             [each.ref for each in newcomers], self.session.clock.now(), wanted=self.saving is not None
         )
         for newcomer in newcomers:
             newcomer.recorded.set()
-        refs = [each.ref for each in newcomers if not self._is_handed_on(each.ref)]
+        refs = [each.ref for each in newcomers if not self._is_finished(each.ref)]
         for target in self.session.client.targets(refs, worked) if refs else ():
             self.hearing.inbox.put(target)
 
-    def _is_handed_on(self, ref: JobRef) -> bool:
+    def _is_finished(self, ref: JobRef) -> bool:
         """Return whether a job has ended and was saved, if that is wanted, wherever its file is now."""
         seen = self.session.history.last(ref)
         job = seen.job if seen else Job(ref=ref)
         return job.state.is_terminal and not (self.saving and job.state is State.SUCCEEDED and not job.saved)
 
-    def _seen_lately(self, accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
+    def _find_recent(self, accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
         """Return the running jobs that this machine has looked at, at the same address, less than a floor ago."""
         history, now, found = self.session.history, self.session.clock.now(), {}
         for address in {account.base_url for account in accounts.values()}:
             for ref in history.answered_since(address, now - LATELY) & accounts.keys():
                 seen, floor = history.last(ref), accounts[ref].provider.polling.floor
                 known = seen.job if seen else Job(ref=ref)
-                past = age(known, now)
+                past = measure_age(known, now)
                 if accounts[ref].base_url == address and known.exit_code is ExitCode.RUNNING and 0 <= past < floor:
                     left = max(known.poll_after or 0, floor) - past
                     found[ref] = replace(known, poll_after=left, ended=True)
         return found
 
-    def _end(self, jobs: Mapping[JobRef, Job], view: View) -> Iterator[Job]:
+    def _show_ended(self, jobs: Mapping[JobRef, Job], view: View) -> Iterator[Job]:
         for job in jobs.values():
             view.update(job)
             with view.aside():
                 yield job
 
-    def _steps(self) -> dict[Phase, Callable[[Job], Job]]:
+    def _make_steps(self) -> dict[Phase, Callable[[Job], Job]]:
         steps: dict[Phase, Callable[[Job], Job]] = {}
         if self.saving:
             steps[Phase.SAVE] = partial(self.saving.save, slot=Semaphore(self.options.parallel))

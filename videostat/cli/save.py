@@ -78,7 +78,7 @@ def _ensure_own(destination: Destination, history: History) -> None:
             )
 
 
-class Places(dict[JobRef, Destination]):
+class Destinations(dict[JobRef, Destination]):
     """Where the video of any job goes; it is not remembered for those that come later."""
 
     def __init__(self, folder: Path, template: str) -> None:
@@ -97,7 +97,7 @@ class Places(dict[JobRef, Destination]):
 def plan_saving_all(session: Session, refs: list[JobRef], output_dir: Path | None, name: str | None) -> Saving:
     """Save these jobs and any that comes, without a deadline; raises UsageError as plan_saving does."""
     defaults = session.settings.defaults
-    places = Places(output_dir or defaults.output_dir, name or defaults.name)
+    places = Destinations(output_dir or defaults.output_dir, name or defaults.name)
     places |= {ref: places[ref] for ref in refs}
     return Saving(
         client=session.client,

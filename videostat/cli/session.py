@@ -28,7 +28,7 @@ class Session:
 
 
 @contextmanager
-def session(
+def open_session(
     config: Path | None, *, keep: bool = True, debug: bool = False, allow_private: bool = False
 ) -> Iterator[Session]:
     """The configuration, a client, and the history if option and configuration agree to keep one."""

@@ -17,7 +17,7 @@ from videostat.errors import ExitCode, Interrupted, OutputClosed, UsageError, Vi
 from videostat.render.messages import mute_sentences, print_error, say
 
 
-def _version(asked: bool) -> None:  # noqa: FBT001 - Typer hands it over like this
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - Typer hands it over like this
     if asked:
         from videostat import __version__
 
@@ -39,7 +39,7 @@ def videostat(
     context: typer.Context,
     *,
     version: Annotated[  # noqa: ARG001 - its callback has done it all
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
 ) -> None:
@@ -72,7 +72,7 @@ def main() -> NoReturn:
     """Run the command line; every exit code leaves here."""
     code = _run()
     if code in _SIGNALS:
-        _die(_SIGNALS[code])
+        _end_by_signal(_SIGNALS[code])
     sys.exit(code)
 
 
@@ -95,7 +95,7 @@ def _run() -> int:
     except (KeyboardInterrupt, typer.Abort):
         return Interrupted(signal.SIGINT).exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence instead of a traceback
-        return _unforeseen(error)
+        return _report_unexpected(error)
 
 
 def _hint(error: typer.TyperException, context: typer.Context | None) -> str | None:
@@ -111,17 +111,17 @@ def _hint(error: typer.TyperException, context: typer.Context | None) -> str | N
     return f"{option} comes after the command: {context.command_path} {owner} {option}" if owner else see
 
 
-def _unforeseen(error: Exception) -> ExitCode:
+def _report_unexpected(error: Exception) -> ExitCode:
     if isinstance(error, FileNotFoundError) and _is_folder_gone():
         gone = "the folder you are in has been deleted"
         return _report(UsageError(gone, hint="Go to another, or name one: --output-dir DIR."))
-    if isinstance(error, OSError) and _place(error).startswith(("typer.", "rich.")):
+    if isinstance(error, OSError) and _locate(error).startswith(("typer.", "rich.")):
         # They write the help by themselves.
         return _report(UsageError(f"the answer cannot be written to stdout: {error.strerror}"))
     if "--debug" in sys.argv:
         # The way there, but neither values nor the foreign message: they may hold what is secret.
         say("".join(traceback.format_tb(error.__traceback__)).rstrip())
-    bug = f"this is a bug in videostat, please report it: {type(error).__name__} in {_place(error)}"
+    bug = f"this is a bug in videostat, please report it: {type(error).__name__} in {_locate(error)}"
     return _report(VideostatError(bug))
 
 
@@ -144,14 +144,14 @@ def _asks_for_json(words: Sequence[str]) -> bool:
     return any(re.fullmatch(r"--json|-[jq]*j[jq]*|--fields(=.*)?|--progress=json", word) for word in options)
 
 
-def _place(error: BaseException) -> str:
+def _locate(error: BaseException) -> str:
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
     return f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else "?"
 
 
-def _die(signum: signal.Signals) -> NoReturn:
+def _end_by_signal(signum: signal.Signals) -> NoReturn:
     """End by the signal itself: only so does a shell's loop stop too."""
     signal.signal(signum, signal.SIG_DFL)
     os.kill(os.getpid(), signum)

@@ -28,7 +28,7 @@ def bash(context: typer.Context) -> ExitCode:
     """
     from videostat.completion.bash import script
 
-    return _printed(script, context)
+    return _print_script(script, context)
 
 
 @app.command()
@@ -42,7 +42,7 @@ def zsh(context: typer.Context) -> ExitCode:
     """
     from videostat.completion.zsh import script
 
-    return _printed(script, context)
+    return _print_script(script, context)
 
 
 @app.command()
@@ -56,7 +56,7 @@ def fish(context: typer.Context) -> ExitCode:
     """
     from videostat.completion.fish import script
 
-    return _printed(script, context)
+    return _print_script(script, context)
 
 
 @app.command(hidden=True)
@@ -73,44 +73,43 @@ def ids(provider: Annotated[str, typer.Argument(metavar="PROVIDER")]) -> ExitCod
     return ExitCode.OK
 
 
-def _printed(script: "Callable[[Command, Iterable[str]], str]", context: typer.Context) -> ExitCode:
+def _print_script(script: "Callable[[Command, Iterable[str]], str]", context: typer.Context) -> ExitCode:
     from videostat.providers import PROVIDERS
     from videostat.render.tables import show_lines
 
     root = context.find_root()
-    show_lines([script(_described(root.command, root), PROVIDERS)])
+    show_lines([script(_describe(root.command, root), PROVIDERS)])
     return ExitCode.OK
 
 
-def _described(command: Any, context: Any, path: str = "") -> "Command":
+def _describe(command: Any, context: Any, path: str = "") -> "Command":
     from videostat.completion import Command
 
     parameters = command.get_params(context)
     children = [child for child in getattr(command, "commands", {}).values() if not child.hidden]
     return Command(
         path=path,
-        help=_gist(command.help),
-        options=tuple(chain.from_iterable(map(_options, parameters))),
-        takes=next((_takes(each) for each in parameters if each.param_type_name == "argument"), None),
+        help=_shorten_help(command.help),
+        options=tuple(chain.from_iterable(map(_list_options, parameters))),
+        takes=next((_choose_value(each) for each in parameters if each.param_type_name == "argument"), None),
         commands=tuple(
-            _described(child, typer.Context(child, parent=context), f"{path} {child.name}".strip())
-            for child in children
+            _describe(child, typer.Context(child, parent=context), f"{path} {child.name}".strip()) for child in children
         ),
     )
 
 
-def _options(parameter: Any) -> "Iterator[Option]":
+def _list_options(parameter: Any) -> "Iterator[Option]":
     """What switches on, and what switches off."""
     from videostat.completion import Option
 
     if parameter.param_type_name == "option" and not parameter.hidden:
-        takes = None if parameter.is_flag else _takes(parameter)
+        takes = None if parameter.is_flag else _choose_value(parameter)
         for names in filter(None, (parameter.opts, parameter.secondary_opts)):
             # Click's names of --help come from a set.
-            yield Option(tuple(sorted(names, key=len)), _gist(parameter.help), takes)
+            yield Option(tuple(sorted(names, key=len)), _shorten_help(parameter.help), takes)
 
 
-def _takes(parameter: Any) -> "Takes":
+def _choose_value(parameter: Any) -> "Takes":
     """Its metavar says it already, to people."""
     from videostat.completion import Value
 
@@ -127,7 +126,7 @@ def _takes(parameter: Any) -> "Takes":
     return getattr(parameter.type, "choices", None) or words.get(parameter.metavar, Value.TEXT)
 
 
-def _gist(text: str | None) -> str:
+def _shorten_help(text: str | None) -> str:
     """Half a sentence, for a list on a few columns."""
     import re
 

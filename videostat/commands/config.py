@@ -119,7 +119,7 @@ def set_key(context: typer.Context, account: Account, *, config: Config = None) 
     if sys.stdin is None:
         raise UsageError("stdin is closed: there is no key to read")
     try:
-        given = getpass(f"Key for {group} (not shown): ") if sys.stdin.isatty() else _piped()
+        given = getpass(f"Key for {group} (not shown): ") if sys.stdin.isatty() else _read_piped()
     except EOFError:
         say("")  # below the prompt
         given = ""
@@ -140,7 +140,7 @@ def _try_key(account: str, config: Path | None) -> None:
     from queue import Empty, SimpleQueue
     from threading import Thread
 
-    from videostat.cli.session import session
+    from videostat.cli.session import open_session
     from videostat.render.messages import error_lines, say
 
     outcome: SimpleQueue[VideostatError | None] = SimpleQueue()
@@ -153,7 +153,7 @@ def _try_key(account: str, config: Path | None) -> None:
         else:
             outcome.put(None)
 
-    with session(config, keep=False) as this:
+    with open_session(config, keep=False) as this:
         Thread(target=ask, daemon=True).start()
         try:
             error = outcome.get(timeout=KEY_SECONDS)
@@ -166,7 +166,7 @@ def _try_key(account: str, config: Path | None) -> None:
             say(f"It works at {this.client.account(account).base_url}.")
 
 
-def _piped() -> str:
+def _read_piped() -> str:
     try:
         return sys.stdin.read()
     except UnicodeDecodeError:
@@ -194,15 +194,15 @@ def check(
     Exit code: 0 if every key works, 3 if one is missing or refused.
     """
     from videostat.cli.options import choose_fields
-    from videostat.cli.run import worst_exit_code
-    from videostat.cli.session import session
+    from videostat.cli.run import choose_exit_code
+    from videostat.cli.session import open_session
     from videostat.render.answers import json_text
     from videostat.render.messages import error_lines, say
     from videostat.render.tables import show_lines
 
     names = choose_fields(fields, CHECKED)
     codes = []
-    with session(config, keep=False, debug=debug) as this:
+    with open_session(config, keep=False, debug=debug) as this:
         settings = this.settings
         if verbose:
             return _describe(this, account, as_json=json)
@@ -226,13 +226,13 @@ def check(
             elif not error:
                 base_url = this.client.account(name).base_url
                 show_lines([f"{name}: the key from {sources[name]} works at {base_url}"])
-    return worst_exit_code(codes)
+    return choose_exit_code(codes)
 
 
 def _describe(this: "Session", account: str | None, *, as_json: bool) -> ExitCode:
     """Print the page that a bug report begins with."""
     from videostat.cli.report import describe
-    from videostat.cli.run import worst_exit_code
+    from videostat.cli.run import choose_exit_code
     from videostat.render.answers import json_text
     from videostat.render.tables import show_lines
     from videostat.render.text import clean
@@ -242,15 +242,18 @@ def _describe(this: "Session", account: str | None, *, as_json: bool) -> ExitCod
     facts, codes = describe(this, [*groups])
     if as_json:
         show_lines([json_text(facts)])
-        return worst_exit_code(codes)
+        return choose_exit_code(codes)
     lines = []
     for section, values in facts.items():
-        lines += [section, *(f"  {name}: {clean(_said(value), longest=None)}" for name, value in values.items())]
+        lines += [
+            section,
+            *(f"  {name}: {clean(_format_value(value), longest=None)}" for name, value in values.items()),
+        ]
     show_lines(lines)
-    return worst_exit_code(codes)
+    return choose_exit_code(codes)
 
 
-def _said(value: object) -> str:
+def _format_value(value: object) -> str:
     match value:
         case None:
             return "-"

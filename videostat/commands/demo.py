@@ -27,7 +27,7 @@ def demo() -> ExitCode:
     """
     from videostat.cli.display import Display
     from videostat.cli.hearing import Hearing
-    from videostat.cli.run import Run, wait_options, worst_exit_code
+    from videostat.cli.run import Run, choose_exit_code, choose_wait_options
     from videostat.cli.save import plan_saving
     from videostat.cli.session import Session
     from videostat.client import Client
@@ -58,11 +58,11 @@ def demo() -> ExitCode:
         )
         if is_screen():
             say(f"JoggAI tells {hearing.url} when a video is ready; the others are polled.")
-        options = wait_options(this, refs, None, None, None)
+        options = choose_wait_options(this, refs, None, None, None)
         saving = plan_saving(this, refs, FOLDER)
         view = display.watch("waiting for", this, refs, options, saving)
         run = Run(session=this, refs=refs, options=options, view=view, saving=saving, hearing=hearing)
         ended = run.answer(display)
-    code = worst_exit_code(job.exit_code for job in ended)
+    code = choose_exit_code(job.exit_code for job in ended)
     say("videostat: the demo was not finished" if code else NEXT)
     return code

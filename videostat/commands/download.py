@@ -72,24 +72,23 @@ def download(
     from videostat.cli.display import Display
     from videostat.cli.exec import parse_execution
     from videostat.cli.jobs import Choice, resolve_jobs
-    from videostat.cli.resume import print_download_hints, resume_command
-    from videostat.cli.run import Run, worst_exit_code
+    from videostat.cli.resume import make_resume_command, print_download_hints
+    from videostat.cli.run import Run, choose_exit_code
     from videostat.cli.save import plan_saving
-    from videostat.cli.session import session
+    from videostat.cli.session import open_session
     from videostat.polling.options import ATTEMPTS, PollOptions
 
     display = Display.from_options(json=json, fields=fields, quiet=quiet, progress=progress, debug=debug, saving=True)
     execution = parse_execution(execute, saving=True) if execute is not None else None
     choice = Choice(missing=missing, provider=provider, state=state, since=since)
-    with session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
+    with open_session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
         refs = resolve_jobs(this, context, jobs, source, choice, quiet=quiet)
         options = PollOptions(attempts=ATTEMPTS, parallel=parallel or this.settings.defaults.parallel)
         saving = plan_saving(this, refs, output_dir, output, name, overwrite=overwrite)
-        view = display.watch(
-            "saving", this, refs, options, saving, resume=partial(resume_command, context, source=source)
-        )
+        resume = partial(make_resume_command, context, source=source)
+        view = display.watch("saving", this, refs, options, saving, resume=resume)
         run = Run(session=this, refs=refs, options=options, view=view, saving=saving, execution=execution)
         ended = run.answer(display)
     report_to_ci(ended)
     print_download_hints(ended, context, source)
-    return worst_exit_code(job.exit_code for job in ended)
+    return choose_exit_code(job.exit_code for job in ended)

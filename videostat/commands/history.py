@@ -110,7 +110,7 @@ def forget(
     from contextlib import closing
     from datetime import UTC, datetime, timedelta
 
-    from videostat.cli.jobs import named_jobs
+    from videostat.cli.jobs import parse_jobs
     from videostat.cli.options import read_duration
     from videostat.cli.resume import as_arguments
     from videostat.config import load
@@ -123,7 +123,7 @@ def forget(
             "which jobs? Give PROVIDER ID..., or --older-than TIME, or --all: one of the three",
             hint="For example: videostat history forget jogg proj_abc123",
         )
-    refs = named_jobs(context, jobs, load()) if jobs else []
+    refs = parse_jobs(context, jobs, load()) if jobs else []
     before = datetime.now(UTC) - timedelta(seconds=read_duration(older_than)) if older_than is not None else None
     with closing(History(default_path(), warn=say)) as remembered:
         known = remembered.forget(refs)

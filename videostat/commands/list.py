@@ -35,21 +35,21 @@ def list_(
     import sys
     from itertools import islice
 
-    from videostat.cli.jobs import Choice, newer
+    from videostat.cli.jobs import Choice, keep_newer
     from videostat.cli.options import choose_fields
-    from videostat.cli.session import session
+    from videostat.cli.session import open_session
     from videostat.render.answers import bare_id, choose_line, json_names
     from videostat.render.tables import LISTED, counted, listed_row, show_lines, show_table, tell_left_out
 
     names = choose_fields(fields, json_names())
     line = choose_line(json=json, quiet=quiet, bare=bare_id, names=names)
-    with session(config, keep=not no_history, debug=debug) as this:
+    with open_session(config, keep=not no_history, debug=debug) as this:
         account = this.client.account(provider)
         retention = account.provider.retention
         # A choice among the jobs may have to look at many for a few.
         wanted = None if everything or state or since else limit
         after = Choice(since=since).after
-        listed = newer(this.client.list_jobs(provider, this.clock.sleep, wanted), after)
+        listed = keep_newer(this.client.list_jobs(provider, this.clock.sleep, wanted), after)
         # The progress of a long list is not shown between lines that come to the same screen.
         found = counted(listed, shown=everything and not quiet and not (line and sys.stdout.isatty()))
         chosen = ((job, total) for job, total in found if state in (None, job.state))

@@ -55,7 +55,7 @@ def listen(
     from videostat.cli.listening import Listening
     from videostat.cli.run import Run
     from videostat.cli.save import plan_saving_all
-    from videostat.cli.session import session
+    from videostat.cli.session import open_session
     from videostat.history import Which
     from videostat.hooks.address import parse_address
     from videostat.polling.options import PollOptions
@@ -66,7 +66,7 @@ def listen(
     saves = bool(download or output_dir or name or parallel)
     execution = parse_execution(execute, saving=saves) if execute is not None else None
     line = Display.from_options(json=json, saving=saves).line or tab_line
-    with session(config, debug=debug, allow_private=allow_private) as this:
+    with open_session(config, debug=debug, allow_private=allow_private) as this:
         wanted = [Which.UNFINISHED, Which.UNSAVED] if saves else [Which.UNFINISHED]
         known = {job.ref: job for which in wanted for job, _ in this.history.jobs(which=which)}
         refs = [ref for ref in known if ref.provider in providers]

@@ -52,24 +52,24 @@ def status(
     """
     from videostat.cli.display import Display
     from videostat.cli.jobs import Choice, resolve_jobs
-    from videostat.cli.run import Run, tell_recalled, worst_exit_code
-    from videostat.cli.session import session
+    from videostat.cli.run import Run, choose_exit_code, print_recalled
+    from videostat.cli.session import open_session
     from videostat.polling.options import ATTEMPTS, PollOptions
     from videostat.render.answers import Answers, bare_state
 
     display = Display.from_options(json=json, fields=fields, quiet=quiet, debug=debug, bare=bare_state)
     choice = Choice(unfinished=unfinished, provider=provider, state=state, since=since)
-    with session(config, keep=not no_history, debug=debug) as this:
+    with open_session(config, keep=not no_history, debug=debug) as this:
         refs = resolve_jobs(this, context, jobs, source, choice, quiet=quiet)
         # The bare state needs no URL, and some services count those.
         options = PollOptions(attempts=ATTEMPTS, wants_urls=json or exit_status or not quiet)
         began, view = this.clock.now(), display.glance(this, refs)
         seen = {job.ref: job for job in Run(session=this, refs=refs, options=options, view=view, may_recall=True)}
         if not quiet:
-            tell_recalled(seen.values(), began)
+            print_recalled(seen.values(), began)
         answers = Answers(display.line, this.clock.now)
         for ref in refs:
             answers.show(seen[ref])
         answers.finish()
     unanswered = [job for job in seen.values() if job.problem is not None and not job.state.is_terminal]
-    return worst_exit_code(job.exit_code for job in (seen.values() if exit_status else unanswered))
+    return choose_exit_code(job.exit_code for job in (seen.values() if exit_status else unanswered))

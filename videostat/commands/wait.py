@@ -90,10 +90,10 @@ def wait(
     from videostat.cli.display import Display
     from videostat.cli.exec import parse_execution
     from videostat.cli.jobs import Choice, resolve_jobs
-    from videostat.cli.resume import print_resume_hint, print_save_hint, resume_command
-    from videostat.cli.run import Run, wait_options, worst_exit_code
+    from videostat.cli.resume import make_resume_command, print_resume_hint, print_save_hint
+    from videostat.cli.run import Run, choose_exit_code, choose_wait_options
     from videostat.cli.save import plan_saving
-    from videostat.cli.session import session
+    from videostat.cli.session import open_session
 
     if fail_fast and first:
         raise UsageError("--any and --fail-fast contradict each other", hint="Leave one of them out.")
@@ -101,15 +101,15 @@ def wait(
     display = Display.from_options(json=json, fields=fields, quiet=quiet, progress=progress, debug=debug, saving=saves)
     execution = parse_execution(execute, saving=saves) if execute is not None else None
     choice = Choice(unfinished=unfinished, provider=provider, state=state, since=since)
-    with session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
+    with open_session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
         refs = resolve_jobs(this, context, jobs, source, choice, saving=saves, quiet=quiet)
-        options = wait_options(this, refs, timeout, interval, parallel, quiet=quiet)
+        options = choose_wait_options(this, refs, timeout, interval, parallel, quiet=quiet)
         if first or fail_fast:
             options = replace(options, stop_when=lambda job: (job.exit_code is ExitCode.OK) is first)
         saving = hearing = None
         if saves:
             saving = plan_saving(this, refs, output_dir, output, name, overwrite=overwrite, timeout=options.timeout)
-        resume = partial(resume_command, context, source=source)
+        resume = partial(make_resume_command, context, source=source)
         view = display.watch("waiting for", this, refs, options, saving, resume=resume)
         if listen is not None or url is not None:
             from videostat.cli.hearing import hear_webhooks
@@ -122,7 +122,7 @@ def wait(
     report_to_ci(ended)
     # What was stopped because another job decided does not decide.
     codes = [job.exit_code for job in ended if type(job.problem) is not Stopped]
-    code = ExitCode.OK if first and ExitCode.OK in codes else worst_exit_code(codes)
+    code = ExitCode.OK if first and ExitCode.OK in codes else choose_exit_code(codes)
     if not saves and not quiet:
         print_save_hint(ended, context, this.clock.now())
     if code or not quiet:
