@@ -164,7 +164,7 @@ class Hearing:
         if is_open is not self._is_door_open:
             self.inbox.put(Door(is_open=is_open))
             self._notes.put(
-                f"deliveries arrive through {self._base}: each job is checked every minute, and less often after the first one"
+                f"deliveries arrive through {self._base}: each job is checked once a minute, then less often"
                 if is_open
                 else f"no delivery can arrive through {self._base}: {reason}; polling continues as usual"
             )
@@ -181,7 +181,7 @@ def hear_webhooks(
     *,
     quiet: bool = False,
 ) -> Hearing:
-    """Start the receiver that --listen and --url describe; raises UsageError."""
+    """Create the receiver that --listen and --url describe; raises UsageError."""
     if listen is None:
         raise UsageError("--url is the public address of --listen, which is missing", hint="Add --listen 8080")
     address, base = parse_address(listen), check_url(url) if url is not None else None

@@ -1,4 +1,4 @@
-"""Read jobs from a file or stdin, as people and programs write them down."""
+"""Read jobs from a file or stdin: plain lines, tables or JSON."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     Created = Callable[[object], str | None]
 
-LARGEST = 64 * 1024 * 1024  # bytes; a video given by mistake is no list
+LARGEST = 64 * 1024 * 1024  # bytes; a larger file is not a list of jobs, but perhaps a video
 
-# What each encoding puts first; the longer marks before those that they begin with.
+# The byte order marks. A mark that begins with another one comes before it.
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32-le",
@@ -32,14 +32,14 @@ _MARKS = {
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
-# What the services call their ids, and people a column of them.
+# Names of ids in answers of the services, and of columns in tables.
 _ID_NAMES = ("id", "project_id", "projectid", "task_id", "taskid", "video_id", "videoid", "job_id", "jobid", "job")
 _FORMS = "One job a line: PROVIDER ID, PROVIDER:ID or JSON; or PROVIDER --from FILE, with an id a line."
 _PROVIDER_NAMES = ("provider", "service", "account")
 
 
 class Columns(NamedTuple):
-    """Where a table has its provider (None where it has none) and its id."""
+    """The positions of provider and id in a table; `provider` is None if there is no such column."""
 
     provider: int | None
     id: int
@@ -48,13 +48,14 @@ class Columns(NamedTuple):
 def read_jobs(
     source: Path, names: Collection[str], provider: str | None = None, created: Created | None = None
 ) -> Iterator[JobRef]:
-    """Yield the jobs of a file, `-` for stdin. `names`: the known providers. `provider`: of ids that stand alone.
+    """Yield the jobs of a file, or of stdin if `source` is `-`.
 
-    `created`: reads the id from the service's answer to a create call; raises what the answer says went wrong. An
-    answer that may be of a paid job and cannot be read is kept in a file, if it came by a pipe.
+    `names`: the known providers. `provider`: used for ids without a provider.
+    `created`: reads the id from a service's answer that creates a job, or raises the error in that answer. An answer
+    from a pipe that cannot be read is kept in a file, because the job may be paid for.
 
-    Raises UsageError, which names the place. It repeats nothing of a line that does not begin with a known provider:
-    the wrong file may well hold a key.
+    Raises UsageError with the place. It quotes no line that does not begin with a known provider, because a wrong file
+    may contain a key.
     """
     where = "stdin" if str(source) == "-" else str(source)
     columns: Columns | None = None
@@ -73,7 +74,7 @@ def read_jobs(
             is_lost = created and not isinstance(item, str) and not (source.is_file() or (error.sure and position == 0))
             file = keep_answer(text) if is_lost else None
             if file:
-                error.hint = f"{error.hint or ''} What was read is in {file}".strip()
+                error.hint = f"{error.hint or ''} The answer is kept in {file}".strip()
             if not isinstance(error, UsageError):
                 raise
             raise UsageError(f"{place} of {where}: {error}", hint=error.hint) from error
@@ -89,7 +90,7 @@ def _read(source: Path, where: str) -> bytes:
         else:
             raise UsageError("stdin is closed: there are no jobs to read")
     except OSError as error:
-        raise UsageError(f"{where} cannot be read: {error.strerror}") from error
+        raise UsageError(f"cannot read {where}: {error.strerror}") from error
     if len(data) > LARGEST:
         raise UsageError(f"{where} is too large to be a list of jobs")
     return data
@@ -98,18 +99,18 @@ def _read(source: Path, where: str) -> bytes:
 def _decode(data: bytes, where: str) -> str:
     mark = next((mark for mark in _MARKS if data.startswith(mark)), b"")
     encoding = _MARKS.get(mark, "utf-8")
-    # Text of Latin letters in UTF-16 without a mark: every second byte is zero.
+    # Latin letters in UTF-16 without a mark: every second byte is zero.
     if not mark and len(data) > 1 and data.count(0) * 2 >= len(data) - 1:
         encoding = "utf-16-be" if data[0] == 0 else "utf-16-le"
     try:
-        # Files that were put together have a mark in the middle, too.
+        # Joined files also have a mark in the middle.
         return data[len(mark) :].decode(encoding).replace("\ufeff", "")
     except UnicodeDecodeError as error:
         raise UsageError(f"{where} is not valid {encoding.upper().removesuffix('-LE').removesuffix('-BE')}") from error
 
 
 def _split_items(text: str) -> Iterator[tuple[str, str | list[object]]]:
-    """Yield each line that says something, and each JSON value, with its place."""
+    """Yield the place and content of each line that is not empty and of each JSON value, a value in a list of one."""
     decoder, at, number = json.JSONDecoder(), 0, 1
     while at < len(text):
         end = _LINE_END.search(text, at)
@@ -126,7 +127,7 @@ def _split_items(text: str) -> Iterator[tuple[str, str | list[object]]]:
                 listed = value if isinstance(value, list) else [value]
                 for position, item in enumerate(listed, 1):
                     yield f"item {position}" if len(listed) > 1 else place, [item]
-                # What a list is separated by, where it lacks its brackets.
+                # Skip the comma between the items of a list without brackets.
                 following = after + len(text[after:]) - len(text[after:].lstrip(" \t,"))
         elif line:
             yield place, line
@@ -135,7 +136,7 @@ def _split_items(text: str) -> Iterator[tuple[str, str | list[object]]]:
 
 
 def _split_cells(line: str) -> list[str]:
-    """Split a line at its tabs, commas or semicolons, else at its blanks; without quotes."""
+    """Split a line at tabs, semicolons or commas, or else at spaces; remove quotes."""
     separator = _find_separator(line)
     try:
         cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True)) if separator else line.split()
@@ -149,7 +150,7 @@ def _find_separator(line: str) -> str | None:
 
 
 def _read_header(line: str, names: Collection[str]) -> Columns | None:
-    """Return where the columns are, None if this is not the first line of a table."""
+    """Return the columns of a table's first line, or None if the line is not a header."""
     words = [cell.lower().replace(" ", "_") for cell in _split_cells(line)]
     job_id = next((words.index(name) for name in _ID_NAMES if name in words), None)
     provider = next((words.index(name) for name in _PROVIDER_NAMES if name in words), None)
@@ -167,7 +168,7 @@ def _from_line(line: str, names: Collection[str], provider: str | None) -> JobRe
     cells = _split_cells(line)
     if _find_separator(line):
         first = [cell for cell in cells if cell][:1]
-        # A table has more columns than ours; a comma at the end of a line is none.
+        # A table may have further columns; a comma at the end of a line does not start one.
         if first == [cell for cell in cells if cell]:
             cells = first[0].split() if first else []
         else:
@@ -180,7 +181,7 @@ def _from_line(line: str, names: Collection[str], provider: str | None) -> JobRe
             return _make_ref(provider, job_id, names, is_quoted=False)
         case [named, job_id] if named in names or provider is None:
             return _make_ref(named, job_id, names)
-    raise UsageError("this is not PROVIDER ID", hint=_FORMS)
+    raise UsageError("expected PROVIDER ID", hint=_FORMS)
 
 
 def _from_json(
@@ -200,15 +201,15 @@ def _from_json(
             if isinstance(named, str) and isinstance(job_id, str | int) and not isinstance(job_id, bool):
                 return _make_ref(named, str(job_id), names)
     if created:
-        raise UsageError(f"this has no id where {provider} is known to give it", hint=f"Name it: {provider} ID.")
-    raise UsageError('not a job as --json prints it, with "provider" and "id"')
+        raise UsageError(f"this answer has no job id of {provider}", hint=f"Give the id yourself: {provider} ID")
+    raise UsageError('expected a JSON object with "provider" and "id"')
 
 
 def _make_ref(provider: str | None, job_id: str, names: Collection[str], *, is_quoted: bool = True) -> JobRef:
     if provider is None:
-        raise UsageError("this names no provider", hint="Give it too: PROVIDER --from FILE")
+        raise UsageError("the provider is missing", hint="Give it too: PROVIDER --from FILE")
     if provider not in names:
-        raise UsageError("its first word is no service, and no account", hint=suggest(provider, names))
+        raise UsageError("the first word is not a known service or account", hint=suggest(provider, names))
     if not is_quoted and not JobRef.is_id(job_id):
         raise UsageError("this is not a job id", hint=_FORMS)
     return JobRef(provider, job_id)

@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# In a row, after which a list that is sorted, more or less, has no keep_newer one.
+# A list is only roughly sorted: after this many older jobs in a row, no newer one is expected.
 OLDER = 100
 
-# What the last part of a pasted address may end in, beside the id.
+# File name endings after the id in a pasted URL.
 _ENDING = re.compile(r"\.(?:mp4|webm|mov|mkv|m4v|jpe?g|png|json|html?)\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which jobs of the history are meant; `since` is a duration as it was typed."""
+    """A choice of jobs in the history; `since` is a duration as it was typed."""
 
     unfinished: bool = False
     missing: bool = False
@@ -52,25 +52,26 @@ class Choice:
 
     @property
     def is_made(self) -> bool:
+        """Return whether jobs of the history are chosen at all."""
         return self.unfinished or self.missing
 
     @property
     def after(self) -> datetime | None:
-        """Return when `since` begins; raises UsageError."""
+        """Return the moment at which `since` begins; raises UsageError if it is not a duration."""
         return None if self.since is None else datetime.now(UTC) - timedelta(seconds=read_duration(self.since))
 
     def check(self) -> None:
-        """Refuse what narrows nothing."""
+        """Raise UsageError for a filter without jobs of the history to filter."""
         narrowing = {"--provider": self.provider, "--state": self.state, "--since": self.since}
         given = next((name for name, value in narrowing.items() if value is not None), None)
         if given and not self.is_made:
             raise UsageError(
-                f"{given} narrows the jobs of the history, and none were asked for",
+                f"{given} filters the jobs of the history, but none are chosen",
                 hint=f"Add --unfinished (or --missing, to download), or leave {given} out.",
             )
 
 
-SILENT = timedelta(days=30)  # so long without an answer, and a job is not waited for unasked
+SILENT = timedelta(days=30)  # --unfinished skips a job that had no answer for so long
 
 
 def resolve_jobs(
@@ -83,11 +84,10 @@ def resolve_jobs(
     saving: bool = False,
     quiet: bool = False,
 ) -> list[JobRef]:
-    """Return the jobs of the words, the lines of `source` and the history, each once.
+    """Return the jobs of the words, of `source` and of the history, each once.
 
-    With `saving`, `unfinished` also means what was to be saved and never was.
-
-    Raises UsageError before any request: for a bad line, an unknown account, and where no jobs are given.
+    With `saving`, `unfinished` includes jobs that should have been saved and were not.
+    Raises UsageError for a bad line, an unknown account, or if there are no jobs; no request has been sent then.
     """
     settings, words = session.settings, words or []
     choice.check()
@@ -107,22 +107,22 @@ def resolve_jobs(
         given += _drop_unconfigured(_from_history(session.clock.now(), tell, choice, saving=saving), settings)
     elif not given:
         raise UsageError(
-            f"{'stdin' if str(source) == '-' else source} names no job" if source else "no jobs given",
+            f"{'stdin' if str(source) == '-' else source} has no jobs" if source else "no jobs given",
             hint="One job a line: PROVIDER ID." if source else _suggest_jobs(context),
         )
     return list(dict.fromkeys(given))
 
 
 def parse_jobs(context: typer.Context, words: list[str], settings: Settings) -> list[JobRef]:
-    """Return the jobs of the words, each once, also of accounts that are not configured any more.
+    """Return the jobs of the words, each once, also of accounts that are no longer configured.
 
-    Raises UsageError for words that name no job.
+    Raises UsageError for words that are not jobs.
     """
     return list(dict.fromkeys(_from_words(words, settings, get_typed_command(context))))
 
 
 def keep_newer(jobs: Iterable[tuple[Job, T]], after: datetime | None) -> Iterator[tuple[Job, T]]:
-    """Yield the jobs of a service's list that were submitted after that, newest first; stop at a hundred older ones."""
+    """Yield the jobs of a newest-first list submitted since `after`; stop after OLDER older jobs in a row."""
     older = 0
     for job, total in jobs:
         if after is None or job.created_at is None or job.created_at >= after:
@@ -133,7 +133,7 @@ def keep_newer(jobs: Iterable[tuple[Job, T]], after: datetime | None) -> Iterato
 
 
 def _suggest_jobs(context: typer.Context) -> str:
-    """Say how jobs are named, and which of the history may be meant."""
+    """Build the hint on how to name jobs, with the option for jobs of the history."""
     example = f"Name a provider and its job ids: {get_typed_command(context)} jogg proj_abc123"
     option = next((name for name in ("unfinished", "missing") if name in context.params), None)
     if option is None:
@@ -148,8 +148,8 @@ def _suggest_jobs(context: typer.Context) -> str:
 
 
 def _from_history(now: datetime, tell: Callable[[str], None], choice: Choice, *, saving: bool) -> list[JobRef]:
-    """Return the jobs that are unfinished, or those without a file; tell which are left aside."""
-    # Not the session's history: what is not recorded now may have been before.
+    """Return the unfinished jobs, or those without a file; `tell` which jobs are skipped."""
+    # Not the session's history: --no-history keeps this run out, but jobs of earlier runs may be in the file.
     with closing(History(default_path(), warn=say)) as history:
 
         def list_refs(which: Which, heard_since: datetime | None = None) -> list[JobRef]:
@@ -162,7 +162,7 @@ def _from_history(now: datetime, tell: Callable[[str], None], choice: Choice, *,
             )
             return [job.ref for job, _ in jobs]
 
-        narrowed = " like that" if choice.provider or choice.state or choice.since else ""
+        narrowed = " that matches" if choice.provider or choice.state or choice.since else ""
         if choice.missing:
             refs = list_refs(Which.MISSING)
             if not refs:
@@ -173,12 +173,11 @@ def _from_history(now: datetime, tell: Callable[[str], None], choice: Choice, *,
         refs = [ref for which in wanted for ref in list_refs(which, now - SILENT)]
         aside = {*list_refs(Which.MISSING)} - everything if saving else set()
     if silent := sorted(everything - {*refs}, key=str):
-        tell(f"videostat: left aside: {number_of_jobs(len(silent))}, not answered for {SILENT.days} days. To forget:")
+        tell(f"videostat: skipped {number_of_jobs(len(silent))}: no answer for {SILENT.days} days. To forget them:")
         for name in dict.fromkeys(ref.provider for ref in silent):
             tell(f"  videostat history forget {as_arguments(ref for ref in silent if ref.provider == name)}")
     if aside:
-        why = "finished and without a file here, which was not wanted or has been moved away"
-        tell(f"videostat: left aside: {number_of_jobs(len(aside))}, {why}. To save:")
+        tell(f"videostat: skipped {number_of_jobs(len(aside))}: succeeded, but without a file here. To save them:")
         tell("  videostat download --missing")
     if not refs:
         tell(f"The history has no unfinished job{narrowed}.")
@@ -186,19 +185,19 @@ def _from_history(now: datetime, tell: Callable[[str], None], choice: Choice, *,
 
 
 def _drop_unconfigured(refs: list[JobRef], settings: Settings) -> list[JobRef]:
-    """Drop the jobs of accounts that are no longer configured, with a warning: they must not keep back the others."""
+    """Drop the jobs of accounts that are no longer configured, with a warning."""
     refused = set()
     for name, count in Counter(ref.provider for ref in refs).items():
         try:
             settings.account(name)
         except ConfigError as error:
             refused.add(name)
-            say(f"videostat: passed over {number_of_jobs(count)} of {name}: {error}")
+            say(f"videostat: skipped {number_of_jobs(count)} of {name}: {error}")
     return [ref for ref in refs if ref.provider not in refused]
 
 
 def _from_words(words: list[str], settings: Settings, command: str) -> Iterator[JobRef]:
-    """Read PROVIDER:ID ..., and then PROVIDER ID ID ...; `command` is what was typed before them."""
+    """Parse PROVIDER:ID ... and then PROVIDER ID ID ...; `command` was typed before them."""
     names = settings.names()
     provider, is_used = None, True
     for word in words:
@@ -212,18 +211,18 @@ def _from_words(words: list[str], settings: Settings, command: str) -> Iterator[
         else:
             provider, is_used = word, False
     if not is_used and provider in names:
-        raise UsageError(f"which job of {provider}?", hint=f"Give its id too: {provider} ID")
+        raise UsageError(f"no job id after {provider}", hint=f"Give its id too: {provider} ID")
     if not is_used:
         raise UsageError(
-            f"{provider!a} is not a known service or account",
-            hint=f"If it is a job, its service comes first, as in: {names[0]} ID. There are {', '.join(names)}.",
+            f"unknown service or account {provider!a}",
+            hint=f"A job id comes after its service: {names[0]} ID. Known: {', '.join(names)}",
         )
 
 
 def _find_mistake(
     word: str, provider: str | None, words: list[str], settings: Settings, command: str
 ) -> UsageError | None:
-    """Say what was meant by a word that can be no job here; `provider` is the bare one before it."""
+    """Return the error for a word that cannot be a job; `provider` is the name before it."""
     names = settings.names()
     before, colon, job_id = word.partition(":")
     if "/" in word:
@@ -233,8 +232,8 @@ def _find_mistake(
         return _make_order_error(f"{command} {job_id} {before}") if is_swapped else None
     if colon and before in names:
         return UsageError(
-            f"{word} can be a job of {before}, or an id of {provider} with a colon",
-            hint=f"Write {word} before {provider}, or else {provider}:{word}",
+            f"{word} may be a job of {before}, or an id of {provider} that contains a colon",
+            hint=f"Write {word} before {provider}, or write {provider}:{word}",
         )
     if word not in names:
         return None
@@ -248,27 +247,27 @@ def _make_order_error(command: str) -> UsageError:
 
 
 def _make_address_error(word: str, provider: str | None, settings: Settings, command: str) -> UsageError:
-    """Refuse an address, or the path of a file, with the job that it may be of; nothing of its query is shown."""
+    """Return the error for a URL or path, with the job it may mean; the query is not shown."""
     named = provider if provider in settings.names() else _find_service(word, settings)
     found = _find_id(word)
     if not found or JobRef.is_id(word):
-        return UsageError("this is an address, not a job id", hint="Give the service and its id: jogg proj_abc123")
+        return UsageError("this is a URL, not a job id", hint="Give the service and its id: jogg proj_abc123")
     return UsageError(
-        "an address is not a job id" if "://" in word else f"{word[:60]!a} is not a job id",
+        "a URL is not a job id" if "://" in word else f"{word[:60]!a} is not a job id",
         hint=f"Did you mean: {command} {named or 'PROVIDER'} {found}",
     )
 
 
 def _find_id(address: str) -> str | None:
     parts = urlsplit(address if "://" in address else f"//{address}")
-    route, _, query = parts.fragment.partition("?")  # as web pages have it that are one program
+    route, _, query = parts.fragment.partition("?")  # as single-page web applications write it
     named = [value for name, value in parse_qsl(f"{parts.query}&{query}") if name.lower().endswith("id")]
     pieces = [_ENDING.sub("", piece) for piece in (route if "/" in route else parts.path).split("/") if piece]
     return next((each for each in (*named, *reversed(pieces)) if JobRef.is_id(each)), None)
 
 
 def _find_service(address: str, settings: Settings) -> str | None:
-    """Return the account that the address belongs to: by its endpoint's path, else by the name of its host."""
+    """Return the account that a URL belongs to, by its path or else by its host name."""
     parts = urlsplit(address if "://" in address else f"//{address}")
     for name in settings.names():
         if settings.provider(name).job.path.partition("{id}")[0] in parts.path:
@@ -281,5 +280,5 @@ def _find_service(address: str, settings: Settings) -> str | None:
 
 
 def _read_site(host: str | None) -> str:
-    """Return the last two labels: the service and its web pages differ in what stands before them."""
+    """Return the last two labels of a host name, which a service and its web pages have in common."""
     return ".".join((host or "").split(".")[-2:])

@@ -91,7 +91,7 @@ class Listening(Hearing):
                 self.inbox.put(NUDGE)
 
     def _read_lists(self) -> None:
-        """Add the jobs that have ended since the start and that no webhook announced."""
+        """Add the listed jobs that have ended since the start, announced or not."""
         for name, account in self._accounts.items():
             if not account.provider.listing:
                 continue

@@ -1,4 +1,4 @@
-"""Collect what a bug report begins with: versions, files, accounts, terminal. No key, and no home folder's name."""
+"""Collect facts for a bug report: versions, files, accounts, terminal. No keys, and no name of a home folder."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Facts = dict[str, "dict[str, object]"]
 
 
 class _RecordingTransport(Transport):
-    """A transport that keeps its last answer, for the date in it."""
+    """A transport that keeps its last answer, to read the date in it."""
 
     answer: Answer | None = None
 
@@ -46,7 +46,7 @@ class _RecordingTransport(Transport):
 
 
 def describe(session: Session, accounts: list[str]) -> tuple[Facts, list[ExitCode]]:
-    """Return the sections of the page, and the exit code of each account that has a key; one request for each."""
+    """Return the sections of the report, and the exit code of each account with a key; send one request each."""
     codes = []
     facts: Facts = {"versions": _collect_versions(), "files": _collect_files(session)}
     for name in accounts:
@@ -59,7 +59,7 @@ def describe(session: Session, accounts: list[str]) -> tuple[Facts, list[ExitCod
 
 
 def shorten(path: Path | str) -> str:
-    """Write `~` for the home folder: it holds a person's name."""
+    """Replace the home folder by `~`, because it contains the name of a person."""
     home, text = os.path.expanduser("~"), str(path)  # noqa: PTH111 - Path.home() raises without one
     return f"~{text.removeprefix(home)}" if len(home) > 1 and text.startswith(home) else text
 
@@ -78,7 +78,7 @@ def _collect_versions() -> dict[str, object]:
             found[name] = None
     others = sorted({*packages_distributions().get("urllib3", [])} - {"urllib3"})
     if others:
-        found["warning"] = f"urllib3 is not the real one, but {', '.join(others)}: videostat is not tested with it"
+        found["warning"] = f"urllib3 is not the real one, but {', '.join(others)}: not tested with videostat"
     return found
 
 
@@ -127,7 +127,7 @@ def _check_account(session: Session, name: str) -> tuple[dict[str, object], Exit
 
 
 def _compare_clocks(answer: Answer) -> float | None:
-    """Return by how many seconds this machine's clock is ahead of the service's."""
+    """Return the seconds by which this machine's clock is ahead of the service's, or None if unknown."""
     try:
         return round((answer.received_at - parsedate_to_datetime(answer.headers["date"])).total_seconds(), 1)
     except (KeyError, ValueError, TypeError):
@@ -135,7 +135,7 @@ def _compare_clocks(answer: Answer) -> float | None:
 
 
 def _find_proxy(base_url: str) -> str | None:
-    """Return the proxy on the way there, without its password."""
+    """Return the proxy for this URL, without its password, or None if there is none."""
     there = urlsplit(base_url)
     if not there.hostname or proxy_bypass(there.hostname):
         return None
