@@ -80,13 +80,13 @@ def print_resume_hint(jobs: Iterable[Job], context: typer.Context, source: Path 
     reason = next((job.problem for job in stopped if isinstance(job.problem, Stopped)), "no valid answer in time")
     running = [job for job in stopped if not job.state.is_terminal]
     # A job that was never seen may not exist.
-    go = ("goes" if len(running) == 1 else "go") if all(job.status for job in running) else "may go"
+    verb = ("goes" if len(running) == 1 else "go") if all(job.status for job in running) else "may go"
     left = {
-        f"{go} on at the service": len(running),
+        f"{verb} on at the service": len(running),
         "succeeded, but not fully processed yet": len(stopped) - len(running),
     }
-    said = ", ".join(f"{number_of_jobs(count)} {what}" for what, count in left.items() if count)
-    say(f"videostat: {reason}; {said}. To go on:")
+    counts = ", ".join(f"{number_of_jobs(count)} {what}" for what, count in left.items() if count)
+    say(f"videostat: {reason}; {counts}. To go on:")
     say(f"  {make_resume_command(context, (job.ref for job in stopped), source)}")
 
 

@@ -1,4 +1,4 @@
-"""Wire client, poll loop, signals, history, view and answers into one run."""
+"""Run a command: connect client, poll loop, signals, history, view and answers."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from videostat.waiting import Saving
 
 
-LATELY = timedelta(minutes=1)  # longer than any floor
-WORKED = timedelta(days=30)  # an answer that young says that the address and the account are right
+LATELY = timedelta(minutes=1)  # longer than the minimum interval of any service
+WORKED = timedelta(days=30)  # an answer within this time proves that address and account are right
 
 
 def choose_wait_options(
@@ -53,42 +53,42 @@ def choose_wait_options(
     *,
     quiet: bool = False,
 ) -> PollOptions:
-    """Choose timeout and interval from the options, else the configuration, else what the services advise."""
+    """Choose timeout and interval: from the options, else the configuration, else the services' advice."""
     defaults = session.settings.defaults
     seconds = defaults.timeout if timeout is None else read_duration(timeout)
     between = defaults.interval if interval is None else read_duration(interval)
     for name in dict.fromkeys(ref.provider for ref in refs):
         floor = session.client.account(name).provider.polling.floor
         if between is not None and between < floor and not quiet:
-            say(f"videostat: {name} allows one look every {floor:g}s: using that")
+            say(f"videostat: {name} allows one request per job every {floor:g}s: using that")
     if seconds is None:
         seconds = waiting.advised_timeout(session.client, refs)
     return PollOptions(timeout=seconds, interval=between, parallel=parallel or defaults.parallel)
 
 
 def choose_exit_code(codes: Iterable[ExitCode]) -> ExitCode:
-    """Return the smallest code that is not 0; a signal's code comes before all others."""
+    """Return the smallest code that is not 0; the code of a signal comes first."""
     bad = set(codes) - {ExitCode.OK}
     signals = bad & {ExitCode.HUNG_UP, ExitCode.INTERRUPTED, ExitCode.TERMINATED}
     return min(signals or bad, default=ExitCode.OK)
 
 
 def measure_age(job: Job, now: datetime) -> float:
-    """Return how many seconds ago the service said this; infinity where that is not known."""
+    """Return the seconds since the service gave this answer; infinity if unknown."""
     return (now - job.seen_at).total_seconds() if job.seen_at else math.inf
 
 
 def print_recalled(jobs: Iterable[Job], began: datetime) -> None:
-    """Say which jobs were answered from the history, as they were seen before the command began."""
+    """Print which jobs were answered from the history: those seen before the command began."""
     recalled = [job for job in jobs if job.seen_at and job.seen_at < began and job.problem is None]
     if recalled:
         which = str(recalled[0].ref) if len(recalled) == 1 else number_of_jobs(len(recalled))
         seconds = max(measure_age(job, began) for job in recalled)
-        say(f"videostat: {which}: seen {seconds:.0f}s ago, and not asked again so soon (--no-history asks)")
+        say(f"videostat: {which}: answered from the history, seen {seconds:.0f}s ago (--no-history asks the service)")
 
 
 def _find_keyless(accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
-    """Return the jobs that cannot be asked about, for there is no key that could be one."""
+    """Return the jobs without a usable key, each with the error as its problem."""
     refused = {}
     for ref, account in accounts.items():
         try:
@@ -100,9 +100,9 @@ def _find_keyless(accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Jobs on their way to their end. Iterate over it to get each one as it ends.
+    """The jobs of one command. Iterate over it to get each job as it ends.
 
-    `may_recall`: answer from the history for a running job that was looked at less than its service's floor ago.
+    `may_recall`: answer from the history if a running job was seen within the minimum interval of its service.
     """
 
     session: Session
@@ -115,18 +115,18 @@ class Run:
     hearing: Hearing | None = None
 
     def answer(self, display: Display) -> list[Job]:
-        """Show each job as it ends, then how many ended how; return them all."""
+        """Show each job as it ends, then a summary; return all jobs."""
         ended, began = [], self.session.clock.monotonic()
         answers = Answers(display.line, self.session.clock.now, self.refs)
         for job in self:
             ended.append(job)
-            # Ctrl-C ends whoever reads us too: that must not keep us from saying how to go on.
+            # Ctrl-C also ends the reader of our stdout: the hint on how to continue must still be printed.
             with suppress(*(OutputClosed, UsageError) if isinstance(job.problem, Interrupted) else ()):
                 answers.show(job)
         is_left = any(isinstance(job.problem, Interrupted) for job in ended)
         with suppress(*(OutputClosed, UsageError) if is_left else ()):
             answers.finish()
-        # Without a key there was no wait.
+        # Without a key there was no wait to sum up.
         if len(ended) > 1 and not display.quiet and not all(isinstance(job.problem, KeyMissing) for job in ended):
             say(summary(ended, self.session.clock.monotonic() - began))
         return ended
@@ -148,19 +148,19 @@ class Run:
         for ref, seen in fresh.items():
             self.session.client.keep_floor(ref, measure_age(seen, clock.now()))
         recalled = fresh if self.may_recall else {}
-        # A key command may ask for a passphrase: not while a look's seconds are counted.
+        # A key command may ask for a passphrase: run it before the time limits of requests start.
         known = {*saved, *recalled}
         refused = _find_keyless({ref: account for ref, account in accounts.items() if ref not in known})
         ended = {**recalled, **refused}
         asked = [ref for ref in self.refs if ref not in ended]
         if not asked and not self.options.stays:
-            # There is no wait, and so no screen.
+            # Nothing to wait for: no live screen.
             yield from self._show_ended(ended, view if isinstance(view, JsonLines) else ErrorsOnly())
             return
         notices = Notices(clock, self._get_usual_time, waits=self.options.attempts is None)
         inbox: SimpleQueue[Message] = self.hearing.inbox if self.hearing else SimpleQueue()
         refusals = Refusals({ref: accounts[ref].key_group for ref in asked if ref not in saved})
-        # While one file settles on the disk, the next one has the wire.
+        # While one file is written to the disk, the next one can be transferred.
         options = replace(
             self.options, steps=tuple(steps), parallel=2 * self.options.parallel, is_watched=view.is_watched
         )
@@ -180,7 +180,7 @@ class Run:
                 yield from self._show(refusals.sort(job))
 
     def _show(self, jobs: Iterable[Job]) -> Iterator[Job]:
-        """Show how the jobs stand; yield those that have ended."""
+        """Show the state of the jobs; yield those that have ended."""
         for job in jobs:
             self.view.update(job)
             if job.ended:
@@ -191,7 +191,7 @@ class Run:
 
     def _show_output(self, ref: JobRef) -> None:
         if self.execution and (printed := self.execution.output.pop(ref, b"")):
-            # It may well repeat a service's text.
+            # The output may repeat text of a service: clean it.
             lines = printed.decode(errors="replace").splitlines()
             self.view.show_output([clean(line, longest=None) for line in lines])
 
@@ -202,13 +202,13 @@ class Run:
         return self._get_account(ref).provider.polling.usual
 
     def _take_announced(self, worked: frozenset[JobRef]) -> None:
-        """Say what there is to say of webhooks, and wait for the jobs that they have announced."""
+        """Show the notes about webhooks, and add the jobs that they have announced."""
         if not self.hearing:
             return
         for sentence in self.hearing.tick():
             self.view.note(f"videostat: {sentence}")
         newcomers = [*self.hearing.take_newcomers()]
-        # A job is in the history before its announcement is answered.
+        # Record a job in the history before its webhook is answered.
         self.session.history.add(
             [each.ref for each in newcomers], self.session.clock.now(), wanted=self.saving is not None
         )
@@ -219,13 +219,13 @@ class Run:
             self.hearing.inbox.put(target)
 
     def _is_finished(self, ref: JobRef) -> bool:
-        """Return whether a job has ended and was saved, if that is wanted, wherever its file is now."""
+        """Return whether a job has ended and, with --download, was saved, wherever its file is now."""
         seen = self.session.history.last(ref)
         job = seen.job if seen else Job(ref=ref)
         return job.state.is_terminal and not (self.saving and job.state is State.SUCCEEDED and not job.saved)
 
     def _find_recent(self, accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
-        """Return the running jobs that this machine has looked at, at the same address, less than a floor ago."""
+        """Return the running jobs seen at the same address within the minimum interval of their service."""
         history, now, found = self.session.history, self.session.clock.now(), {}
         for address in {account.base_url for account in accounts.values()}:
             for ref in history.answered_since(address, now - LATELY) & accounts.keys():

@@ -1,4 +1,4 @@
-"""videostat completion: what the Tab key offers."""
+"""The command `videostat completion`: print completion scripts for shells."""
 
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,7 +24,7 @@ def bash(context: typer.Context) -> ExitCode:
     For example:
       videostat completion bash > ~/.videostat.bash
 
-    Exit code: 0, or 2 where it cannot be done.
+    Exit code: 0, or 2 if it cannot be done.
     """
     from videostat.completion.bash import script
 
@@ -38,7 +38,7 @@ def zsh(context: typer.Context) -> ExitCode:
     For example:
       videostat completion zsh > ~/.zfunc/_videostat
 
-    Exit code: 0, or 2 where it cannot be done.
+    Exit code: 0, or 2 if it cannot be done.
     """
     from videostat.completion.zsh import script
 
@@ -52,7 +52,7 @@ def fish(context: typer.Context) -> ExitCode:
     For example:
       videostat completion fish > ~/.config/fish/completions/videostat.fish
 
-    Exit code: 0, or 2 where it cannot be done.
+    Exit code: 0, or 2 if it cannot be done.
     """
     from videostat.completion.fish import script
 
@@ -61,12 +61,12 @@ def fish(context: typer.Context) -> ExitCode:
 
 @app.command(hidden=True)
 def ids(provider: Annotated[str, typer.Argument(metavar="PROVIDER")]) -> ExitCode:
-    """Print the newest ids of the history: what the scripts ask at Tab."""
+    """Print the newest ids of the history, for the scripts."""
     from videostat.history import History, default_path
     from videostat.render.messages import say
     from videostat.render.tables import show_lines
 
-    # Whoever has pressed Tab does not wait for a lock.
+    # At the Tab key, a short wait for the lock must be enough.
     history = History(default_path(), warn=say, lock_timeout=0.2)
     show_lines(history.ids(provider, IDS))
     history.close()
@@ -99,18 +99,18 @@ def _describe(command: Any, context: Any, path: str = "") -> "Command":
 
 
 def _list_options(parameter: Any) -> "Iterator[Option]":
-    """What switches on, and what switches off."""
+    """List an option, and its --no- form if it has one."""
     from videostat.completion import Option
 
     if parameter.param_type_name == "option" and not parameter.hidden:
         takes = None if parameter.is_flag else _choose_value(parameter)
         for names in filter(None, (parameter.opts, parameter.secondary_opts)):
-            # Click's names of --help come from a set.
+            # Click keeps the names of --help in a set, without an order.
             yield Option(tuple(sorted(names, key=len)), _shorten_help(parameter.help), takes)
 
 
 def _choose_value(parameter: Any) -> "Takes":
-    """Its metavar says it already, to people."""
+    """Choose what to complete by the metavar, which tells people the same."""
     from videostat.completion import Value
 
     words = {
@@ -127,7 +127,7 @@ def _choose_value(parameter: Any) -> "Takes":
 
 
 def _shorten_help(text: str | None) -> str:
-    """Half a sentence, for a list on a few columns."""
+    """Shorten a help text to its first part, for a narrow list."""
     import re
 
     first = (text or "").partition("\n\n")[0]

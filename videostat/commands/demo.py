@@ -1,4 +1,4 @@
-"""videostat demo: everything once, against the sandbox."""
+"""The command `videostat demo`: a complete example with simulated services."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ Now with jobs of your own:
 
 
 def demo() -> ExitCode:
-    """Show it all, with no key and no network: submit, wait, save, against simulated services.
+    """Submit jobs, wait and save, with simulated services; needs no key and no network.
 
     For example:
       videostat demo
@@ -57,12 +57,12 @@ def demo() -> ExitCode:
             f"Submitted {len(refs)} jobs to simulated services at {sandbox.base_url()}; time runs {SPEED} times faster."
         )
         if is_screen():
-            say(f"JoggAI tells {hearing.url} when a video is ready; the others are polled.")
+            say(f"JoggAI sends a webhook to {hearing.url} when a video is ready; the others are polled.")
         options = choose_wait_options(this, refs, None, None, None)
         saving = plan_saving(this, refs, FOLDER)
         view = display.watch("waiting for", this, refs, options, saving)
         run = Run(session=this, refs=refs, options=options, view=view, saving=saving, hearing=hearing)
         ended = run.answer(display)
     code = choose_exit_code(job.exit_code for job in ended)
-    say("videostat: the demo was not finished" if code else NEXT)
+    say("videostat: the demo did not finish" if code else NEXT)
     return code

@@ -1,4 +1,4 @@
-"""videostat download: the finished videos."""
+"""The command `videostat download`: save finished videos."""
 
 from typing import Annotated
 
@@ -37,7 +37,7 @@ def download(
     source: Source = None,
     missing: Annotated[
         bool,
-        typer.Option("--missing", help="The history's finished jobs without their file.", rich_help_panel=SOURCE),
+        typer.Option("--missing", help="Finished jobs in the history whose file is missing.", rich_help_panel=SOURCE),
     ] = False,
     provider: OfProvider = None,
     state: InState = None,
@@ -57,14 +57,14 @@ def download(
     debug: Debug = False,
     config: Config = None,
 ) -> ExitCode:
-    """Save the videos of jobs that have succeeded; what is there already is not fetched again.
+    """Save the videos of jobs that have succeeded; skip what is saved already.
 
     For example:
       videostat download jogg proj_abc123 proj_def456 --output-dir videos
       videostat download reelbot reel_42 -o clip.mp4
       videostat download --missing
 
-    Exit code: 0 every video is saved, 5 the job failed, 8 not finished, 9 not saved; all are in the README.
+    Exit code: 0 every video is saved, 5 the job failed, 8 not finished, 9 not saved; the README lists all.
     """
     from functools import partial
 

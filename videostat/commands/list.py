@@ -1,4 +1,4 @@
-"""videostat list: what the service knows."""
+"""The command `videostat list`: list the jobs that a service knows."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -30,7 +30,7 @@ def list_(
       videostat list jogg
       videostat list jogg --state succeeded --all --quiet
 
-    Exit code: 0, or 3 where the key is missing or refused, 6 where there was no answer.
+    Exit code: 0, or 3 if the key is missing or refused, 6 if there was no answer.
     """
     import sys
     from itertools import islice
@@ -46,11 +46,11 @@ def list_(
     with open_session(config, keep=not no_history, debug=debug) as this:
         account = this.client.account(provider)
         retention = account.provider.retention
-        # A choice among the jobs may have to look at many for a few.
+        # A filter may have to read many jobs to find a few.
         wanted = None if everything or state or since else limit
         after = Choice(since=since).after
         listed = keep_newer(this.client.list_jobs(provider, this.clock.sleep, wanted), after)
-        # The progress of a long list is not shown between lines that come to the same screen.
+        # Do not show progress between lines on the same screen.
         found = counted(listed, shown=everything and not quiet and not (line and sys.stdout.isatty()))
         chosen = ((job, total) for job, total in found if state in (None, job.state))
         page = chosen if everything else [*islice(chosen, limit)]
@@ -65,7 +65,7 @@ def list_(
         else:
             show_table(LISTED, [listed_row(job, retention, this.clock.now()) for job in remember()])
         if isinstance(page, list) and len(page) == limit and not quiet:
-            # The service's total spares another request; it counts all states.
+            # The total of the service saves a request, but it counts all states.
             total = page[-1][1] if state is None and since is None else None
             if next(chosen, None) if total is None else total > limit:
                 tell_left_out(limit, total)

@@ -1,4 +1,4 @@
-"""videostat listen: saves what webhooks announce."""
+"""The command `videostat listen`: save the videos that webhooks announce."""
 
 from typing import Annotated
 
@@ -20,14 +20,16 @@ from videostat.errors import ExitCode
 
 
 def listen(
-    providers: Annotated[list[str], typer.Argument(metavar="PROVIDER...", help="Whose jobs are announced.")],
+    providers: Annotated[
+        list[str], typer.Argument(metavar="PROVIDER...", help="The providers or accounts that send webhooks.")
+    ],
     *,
     address: Annotated[
         str,
         typer.Option(
             "--listen",
             metavar="[HOST:]PORT[/PATH]",
-            help="Where deliveries come in. A secret path is made if none is given.",
+            help="Receive webhooks there. A secret path is made if none is given.",
             rich_help_panel=WAITING,
         ),
     ] = "127.0.0.1:8080",
@@ -43,12 +45,12 @@ def listen(
     debug: Debug = False,
     config: Config = None,
 ) -> ExitCode:
-    """Wait for whatever webhooks announce, save it and hand it on, until a signal.
+    """Wait for the jobs that webhooks announce, and save them, until a signal.
 
     For example:
       videostat listen jogg jogg-avatar jogg-product --listen 8080/hooks/some-long-secret --output-dir videos
 
-    Exit code: that of the signal which ends it, 2 where it cannot listen.
+    Exit code: that of the signal that ends it, 2 if it cannot listen.
     """
     from videostat.cli.display import Display
     from videostat.cli.exec import parse_execution

@@ -1,4 +1,4 @@
-"""videostat sandbox: the services, simulated."""
+"""The command `videostat sandbox`: simulate the services."""
 
 import math
 import re
@@ -16,9 +16,10 @@ def sandbox(
     *,
     port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="The port; 0 takes any free one.")] = 8765,
     speed: Annotated[
-        float, typer.Option(min=0.1, max=1000, metavar="0.1-1000", help="How much faster than life its jobs go.")
+        float,
+        typer.Option(min=0.1, max=1000, metavar="0.1-1000", help="How many times faster than real time its jobs run."),
     ] = 1,
-    limits: Annotated[bool, typer.Option("--limits", help="Keep the services' rate limits.")] = False,
+    limits: Annotated[bool, typer.Option("--limits", help="Apply the services' rate limits.")] = False,
     fail_rate: Annotated[
         float, typer.Option(min=0, max=1, metavar="0-1", help="The share of answers that are errors.")
     ] = 0,
@@ -26,17 +27,18 @@ def sandbox(
         float, typer.Option(min=0, metavar="SECONDS", help="Seconds until a video's URL expires.")
     ] = 3600,
     cut_after: Annotated[
-        int | None, typer.Option(min=1, metavar="BYTES", help="Cut each video's first transfer there.")
+        int | None,
+        typer.Option(min=1, metavar="BYTES", help="Cut the first transfer of each video after so many bytes."),
     ] = None,
     bytes_per_second: Annotated[
-        int | None, typer.Option(min=1, metavar="BYTES", help="Send videos this slowly.")
+        int | None, typer.Option(min=1, metavar="BYTES", help="The speed at which videos are sent.")
     ] = None,
-    ranges: Annotated[bool, typer.Option(help="Let transfers go on where they stopped.")] = True,
+    ranges: Annotated[bool, typer.Option(help="Support resumed downloads (Range requests).")] = True,
     webhook: Annotated[
-        str | None, typer.Option(metavar="URL", help="Tell this address when a JoggAI job has ended.")
+        str | None, typer.Option(metavar="URL", help="Send a webhook to this URL when a JoggAI job ends.")
     ] = None,
 ) -> ExitCode:
-    """Serve simulated services on this machine, for trying commands and scripts without a key.
+    """Simulate the services on this machine, to try commands and scripts without a key.
 
     For example:
       videostat sandbox --speed 10
@@ -52,11 +54,11 @@ def sandbox(
     from videostat.sandbox import Sandbox
 
     if not all(map(math.isfinite, (speed, fail_rate, expire))):
-        raise UsageError("--speed, --fail-rate and --expire are finite numbers", hint="For example: --speed 10")
+        raise UsageError("--speed, --fail-rate and --expire must be finite numbers", hint="For example: --speed 10")
     if limits and speed != 1:
-        raise UsageError("--limits keeps the services' minutes and hours", hint="Leave --speed out.")
+        raise UsageError("--limits works only at the normal speed", hint="Leave --speed out.")
     if webhook is not None and not re.match(r"https?://[^/]", webhook):
-        raise UsageError(f"--webhook {webhook!a} is no address", hint="For example: --webhook http://127.0.0.1:8080/x")
+        raise UsageError(f"--webhook {webhook!a} is not a URL", hint="For example: --webhook http://127.0.0.1:8080/x")
     simulated = Sandbox(
         clock=Clock(speed),
         port=port,

@@ -1,4 +1,4 @@
-"""videostat status: one look."""
+"""The command `videostat status`: look at jobs once."""
 
 from typing import Annotated
 
@@ -36,13 +36,13 @@ def status(
     quiet: Quiet = False,
     exit_status: Annotated[
         bool,
-        typer.Option("--exit-status", help="Let the exit code tell of the jobs: 8 is running.", rich_help_panel=ANSWER),
+        typer.Option("--exit-status", help="Exit with the code of the jobs: 8 is running.", rich_help_panel=ANSWER),
     ] = False,
     no_history: NoHistory = False,
     debug: Debug = False,
     config: Config = None,
 ) -> ExitCode:
-    """Look at jobs once, and say where they stand.
+    """Look at jobs once and print their state.
 
     For example:
       videostat status jogg proj_abc123
@@ -61,7 +61,7 @@ def status(
     choice = Choice(unfinished=unfinished, provider=provider, state=state, since=since)
     with open_session(config, keep=not no_history, debug=debug) as this:
         refs = resolve_jobs(this, context, jobs, source, choice, quiet=quiet)
-        # The bare state needs no URL, and some services count those.
+        # The bare state needs no URL, and some services count requests for URLs.
         options = PollOptions(attempts=ATTEMPTS, wants_urls=json or exit_status or not quiet)
         began, view = this.clock.now(), display.glance(this, refs)
         seen = {job.ref: job for job in Run(session=this, refs=refs, options=options, view=view, may_recall=True)}

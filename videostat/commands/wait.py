@@ -1,4 +1,4 @@
-"""videostat wait: until all have ended."""
+"""The command `videostat wait`: wait until jobs have ended."""
 
 from dataclasses import replace
 from typing import Annotated
@@ -51,7 +51,7 @@ def wait(
     listen: Listen = None,
     url: Url = None,
     fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", help="Stop at the first bad end.", rich_help_panel=WAITING)
+        bool, typer.Option("--fail-fast", help="Stop at the first job that fails.", rich_help_panel=WAITING)
     ] = False,
     first: Annotated[
         bool, typer.Option("--any", help="Stop at the first success, and exit 0.", rich_help_panel=WAITING)
@@ -74,7 +74,7 @@ def wait(
     debug: Debug = False,
     config: Config = None,
 ) -> ExitCode:
-    """Wait until jobs have ended; exit 0 if every one has its video.
+    """Wait until jobs have ended; exit 0 if each has its video.
 
     For example:
       videostat wait jogg proj_abc123 --timeout 20m
@@ -82,7 +82,7 @@ def wait(
       videostat wait --unfinished --download
       videostat wait jogg proj_abc123 --listen 8080
 
-    Exit code: 0 every job has its video, 5 one failed, 9 not saved, 124 the timeout; all are in the README.
+    Exit code: 0 every job has its video, 5 one failed, 9 not saved, 124 the timeout; the README lists all.
     """
     from functools import partial
 
@@ -120,7 +120,7 @@ def wait(
         )
         ended = run.answer(display)
     report_to_ci(ended)
-    # What was stopped because another job decided does not decide.
+    # A job that was stopped because of another one does not count.
     codes = [job.exit_code for job in ended if type(job.problem) is not Stopped]
     code = ExitCode.OK if first and ExitCode.OK in codes else choose_exit_code(codes)
     if not saves and not quiet:
