@@ -71,7 +71,7 @@ def test_on_a_terminal_it_draws_and_exits_0(home_cwd: Path) -> None:
     assert (child.exitstatus, child.signalstatus) == (0, None)
     assert len(saved(home_cwd)) > len(PROVIDERS)
     assert "━" in screen or "#" in screen
-    assert re.search(r"JoggAI tells http://127\.0\.0\.1:\d+/[\w-]{22} when a video is ready", screen)
+    assert re.search(r"JoggAI sends a webhook to http://127\.0\.0\.1:\d+/[\w-]{22} when a video is ready", screen)
     assert screen.rindex("\x1b[?25h") > screen.rindex("\x1b[?25l")
 
 

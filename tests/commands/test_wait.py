@@ -273,7 +273,7 @@ def test_an_interval_below_the_floor_is_raised_with_a_sentence(
 ) -> None:
     got = videostat("wait", name, "--interval", "1", "--timeout", f"{4 * floor + 3}", "--progress", "log")
     provider = name.partition(":")[0]
-    assert got.stderr.count(f"videostat: {provider} allows one look every {floor}s") == 1
+    assert got.stderr.count(f"videostat: {provider} allows one request per job every {floor}s") == 1
     assert 3 <= len(sandbox.requests) <= 6
 
 
