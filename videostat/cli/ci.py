@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def report_to_ci(jobs: Collection[Job]) -> None:
-    """Print annotations, and add a table to the step's summary, if GitHub Actions runs us."""
+    """Print annotations and extend the step's summary, in GitHub Actions."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in complaints(jobs):
             say(line)

@@ -25,7 +25,7 @@ _REFUSALS = {Meaning.KEY, Meaning.CREDIT, Meaning.LIMIT, Meaning.BUSY}
 
 
 def read_created(provider: Provider, body: object) -> str | None:
-    """Return the id of the created job, or None if the answer has another shape.
+    """Return the created job's id, or None if the answer has another shape.
 
     Raises the error that the answer describes: KeyRefused, OutOfCredit, RateLimited, ServerError or ServiceError.
     """

@@ -19,8 +19,9 @@ FIELDS = fields(Job(ref=JobRef("provider", "id")), saving=True).keys()
 
 @dataclass
 class Execution:
-    """A command to run without a shell, with the JSON of a job on its stdin.
+    """A command to run for each job, without a shell.
 
+    The JSON of the job is on its stdin.
     `output`: what it printed for each job. Leaving the context terminates a command that still runs.
     """
 

@@ -57,8 +57,9 @@ class Newcomer:
 
 
 class Hearing:
-    """A webhook receiver for one run, which reads `inbox` and calls `tick` several times a second.
+    """A webhook receiver for one run.
 
+    The run reads `inbox` and calls `tick` several times a second.
     `addresses`: the base URLs of the services that may send webhooks.
     `public_base`: the public address of the receiver, tested by a knock every KNOCK_EVERY seconds.
     Raises UsageError if the receiver cannot listen on `address`.

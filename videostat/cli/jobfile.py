@@ -110,7 +110,10 @@ def _decode(data: bytes, where: str) -> str:
 
 
 def _split_items(text: str) -> Iterator[tuple[str, str | list[object]]]:
-    """Yield the place and content of each line that is not empty and of each JSON value, a value in a list of one."""
+    """Yield the place and content of each line and JSON value.
+
+    A JSON value comes in a list of one, to tell it from a line. Empty lines are skipped.
+    """
     decoder, at, number = json.JSONDecoder(), 0, 1
     while at < len(text):
         end = _LINE_END.search(text, at)
@@ -150,7 +153,7 @@ def _find_separator(line: str) -> str | None:
 
 
 def _read_header(line: str, names: Collection[str]) -> Columns | None:
-    """Return the columns of a table's first line, or None if the line is not a header."""
+    """Return the columns of a table header; None for any other line."""
     words = [cell.lower().replace(" ", "_") for cell in _split_cells(line)]
     job_id = next((words.index(name) for name in _ID_NAMES if name in words), None)
     provider = next((words.index(name) for name in _PROVIDER_NAMES if name in words), None)

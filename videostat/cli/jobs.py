@@ -84,7 +84,7 @@ def resolve_jobs(
     saving: bool = False,
     quiet: bool = False,
 ) -> list[JobRef]:
-    """Return the jobs of the words, of `source` and of the history, each once.
+    """Return the jobs of words, `source` and history, each once.
 
     With `saving`, `unfinished` includes jobs that should have been saved and were not.
     Raises UsageError for a bad line, an unknown account, or if there are no jobs; no request has been sent then.
@@ -114,7 +114,7 @@ def resolve_jobs(
 
 
 def parse_jobs(context: typer.Context, words: list[str], settings: Settings) -> list[JobRef]:
-    """Return the jobs of the words, each once, also of accounts that are no longer configured.
+    """Return the jobs of the words, each once, also of unknown accounts.
 
     Raises UsageError for words that are not jobs.
     """
@@ -133,7 +133,7 @@ def keep_newer(jobs: Iterable[tuple[Job, T]], after: datetime | None) -> Iterato
 
 
 def _suggest_jobs(context: typer.Context) -> str:
-    """Build the hint on how to name jobs, with the option for jobs of the history."""
+    """Build the hint on how to name jobs."""
     example = f"Name a provider and its job ids: {get_typed_command(context)} jogg proj_abc123"
     option = next((name for name in ("unfinished", "missing") if name in context.params), None)
     if option is None:
@@ -171,13 +171,15 @@ def _from_history(now: datetime, tell: Callable[[str], None], choice: Choice, *,
         wanted = [Which.UNFINISHED, Which.UNSAVED] if saving else [Which.UNFINISHED]
         everything = {ref for which in wanted for ref in list_refs(which)}
         refs = [ref for which in wanted for ref in list_refs(which, now - SILENT)]
-        aside = {*list_refs(Which.MISSING)} - everything if saving else set()
+        without_file = {*list_refs(Which.MISSING)} - everything if saving else set()
     if silent := sorted(everything - {*refs}, key=str):
         tell(f"videostat: skipped {number_of_jobs(len(silent))}: no answer for {SILENT.days} days. To forget them:")
         for name in dict.fromkeys(ref.provider for ref in silent):
             tell(f"  videostat history forget {as_arguments(ref for ref in silent if ref.provider == name)}")
-    if aside:
-        tell(f"videostat: skipped {number_of_jobs(len(aside))}: succeeded, but without a file here. To save them:")
+    if without_file:
+        tell(
+            f"videostat: skipped {number_of_jobs(len(without_file))}: succeeded, but without a file here. To save them:"
+        )
         tell("  videostat download --missing")
     if not refs:
         tell(f"The history has no unfinished job{narrowed}.")
@@ -197,12 +199,15 @@ def _drop_unconfigured(refs: list[JobRef], settings: Settings) -> list[JobRef]:
 
 
 def _from_words(words: list[str], settings: Settings, command: str) -> Iterator[JobRef]:
-    """Parse PROVIDER:ID ... and then PROVIDER ID ID ...; `command` was typed before them."""
+    """Parse PROVIDER:ID ... and then PROVIDER ID ID ...
+
+    `command` is what was typed before them. Raises UsageError.
+    """
     names = settings.names()
     provider, is_used = None, True
     for word in words:
-        if refused := _find_mistake(word, provider, words, settings, command):
-            raise refused
+        if mistake := _find_mistake(word, provider, words, settings, command):
+            raise mistake
         if provider is not None:
             is_used = True
             yield JobRef(provider, word)
@@ -247,7 +252,10 @@ def _make_order_error(command: str) -> UsageError:
 
 
 def _make_address_error(word: str, provider: str | None, settings: Settings, command: str) -> UsageError:
-    """Return the error for a URL or path, with the job it may mean; the query is not shown."""
+    """Return the error for a URL or path, with the job it may mean.
+
+    The query of the URL is not shown.
+    """
     named = provider if provider in settings.names() else _find_service(word, settings)
     found = _find_id(word)
     if not found or JobRef.is_id(word):
@@ -267,7 +275,7 @@ def _find_id(address: str) -> str | None:
 
 
 def _find_service(address: str, settings: Settings) -> str | None:
-    """Return the account that a URL belongs to, by its path or else by its host name."""
+    """Find the account of a URL, by its path or else by its host."""
     parts = urlsplit(address if "://" in address else f"//{address}")
     for name in settings.names():
         if settings.provider(name).job.path.partition("{id}")[0] in parts.path:
@@ -280,5 +288,5 @@ def _find_service(address: str, settings: Settings) -> str | None:
 
 
 def _read_site(host: str | None) -> str:
-    """Return the last two labels of a host name, which a service and its web pages have in common."""
+    """Return the last two labels of a host name: a service and its web pages share them."""
     return ".".join((host or "").split(".")[-2:])

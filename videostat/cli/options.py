@@ -21,7 +21,7 @@ _UNITS = re.compile(r"(s|m|h|d)(?:ec|in|r|our|ay|econd|inute)?s?", re.IGNORECASE
 
 
 def refuse_lone_unit(words: Sequence[str]) -> None:
-    """Raise UsageError for `--timeout 10 m`, which would wait for a job called m."""
+    """Refuse `--timeout 10 m`, which would wait for a job m; raises UsageError."""
     for before, number, word in zip(["", "", *words], ["", *words], words, strict=False):
         joined = _WITH_NUMBER.fullmatch(number)
         is_time = joined or (_TIMES.fullmatch(before) and re.fullmatch(r"\d+(?:\.\d+)?", number))
@@ -129,7 +129,7 @@ Listen = Annotated[
     typer.Option(
         "--listen",
         metavar="[HOST:]PORT[/PATH]",
-        help="Receive webhooks there: each one makes its job be checked now. A secret path is made if none is given.",
+        help="Receive webhooks there: each one triggers a check of its job. A secret path is made if none is given.",
         rich_help_panel=WAITING,
     ),
 ]
@@ -145,7 +145,7 @@ Url = Annotated[
 
 
 def _mute_for_json(chosen: ProgressMode) -> ProgressMode:
-    """Mute sentences if stderr shall have JSON lines only."""
+    """Leave stderr to JSON lines if they are chosen."""
     if chosen is ProgressMode.JSON:
         mute_sentences()
     return chosen

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Refusals:
-    """Refused jobs, held until another job of their account shows whom the refusal concerns.
+    """Refused jobs, held until another job of their account is answered.
 
     `groups`: the key group of each job of the run. Only one or two jobs of a group are requested before the first
     answer, so a job is not held for long.

@@ -46,7 +46,10 @@ class _RecordingTransport(Transport):
 
 
 def describe(session: Session, accounts: list[str]) -> tuple[Facts, list[ExitCode]]:
-    """Return the sections of the report, and the exit code of each account with a key; send one request each."""
+    """Return the sections of the report and the accounts' exit codes.
+
+    Sends one request for each account that has a key.
+    """
     codes = []
     facts: Facts = {"versions": _collect_versions(), "files": _collect_files(session)}
     for name in accounts:
@@ -59,7 +62,7 @@ def describe(session: Session, accounts: list[str]) -> tuple[Facts, list[ExitCod
 
 
 def shorten(path: Path | str) -> str:
-    """Replace the home folder by `~`, because it contains the name of a person."""
+    """Replace the home folder, which names a person, by `~`."""
     home, text = os.path.expanduser("~"), str(path)  # noqa: PTH111 - Path.home() raises without one
     return f"~{text.removeprefix(home)}" if len(home) > 1 and text.startswith(home) else text
 
@@ -127,7 +130,7 @@ def _check_account(session: Session, name: str) -> tuple[dict[str, object], Exit
 
 
 def _compare_clocks(answer: Answer) -> float | None:
-    """Return the seconds by which this machine's clock is ahead of the service's, or None if unknown."""
+    """Return how many seconds our clock is ahead of the service's."""
     try:
         return round((answer.received_at - parsedate_to_datetime(answer.headers["date"])).total_seconds(), 1)
     except (KeyError, ValueError, TypeError):
@@ -135,7 +138,7 @@ def _compare_clocks(answer: Answer) -> float | None:
 
 
 def _find_proxy(base_url: str) -> str | None:
-    """Return the proxy for this URL, without its password, or None if there is none."""
+    """Return the proxy for this URL, without its password; None without one."""
     there = urlsplit(base_url)
     if not there.hostname or proxy_bypass(there.hostname):
         return None

@@ -73,7 +73,7 @@ def find_dropped(jobs: Iterable[Job]) -> list[Job]:
 
 
 def print_resume_hint(jobs: Iterable[Job], context: typer.Context, source: Path | None) -> None:
-    """Print why the wait ended before its jobs did, and the command that continues it."""
+    """Print why the wait ended early, and the command that continues it."""
     stopped = find_dropped(jobs)
     if not stopped:
         return
@@ -91,7 +91,7 @@ def print_resume_hint(jobs: Iterable[Job], context: typer.Context, source: Path 
 
 
 def print_save_hint(jobs: Iterable[Job], context: typer.Context, now: datetime) -> None:
-    """Print how long the unsaved videos are available, and the command that saves them."""
+    """Print until when unsaved videos are kept, and how to save them."""
     unsaved = [job for job in jobs if job.exit_code is ExitCode.OK and not job.saved]
     if unsaved:
         command = get_typed_command(context).removesuffix("wait") + "download"
@@ -100,7 +100,7 @@ def print_save_hint(jobs: Iterable[Job], context: typer.Context, now: datetime) 
 
 
 def print_download_hints(jobs: Collection[Job], context: typer.Context, source: Path | None) -> None:
-    """Print which jobs are unfinished or not saved, and the command for each group."""
+    """Print which jobs are unfinished or unsaved, and how to continue."""
     unfinished = [job.ref for job in jobs if job.problem is None and not job.state.is_terminal]
     if unfinished:
         say(f"videostat: {len(unfinished)} of {len(jobs)} not finished yet. To wait and save:")
@@ -115,7 +115,7 @@ def print_download_hints(jobs: Collection[Job], context: typer.Context, source: 
 def make_resume_command(
     context: typer.Context, refs: Iterable[JobRef], source: Path | None = None, *, command: str | None = None
 ) -> str:
-    """Return the command that continues with these jobs, with the options as they were typed."""
+    """Return the command that continues with these jobs and the typed options."""
     named_otherwise = context.params.get("jobs") or context.params.get("unfinished") or context.params.get("missing")
     # Ten thousand ids fit into a file, but not into a command line. A pipe cannot be read twice.
     from_file = source is not None and str(source) != "-" and source.is_file() and not named_otherwise
@@ -126,7 +126,10 @@ def make_resume_command(
 
 
 def _shorten(arguments: str, refs: list[JobRef]) -> str:
-    """Write a long list of ids to a private file beside the history; its name is a hash of the ids."""
+    """Write a long list of ids to a private file beside the history.
+
+    Its name is a hash of the ids: the same jobs use the same file.
+    """
     history = default_path()
     if len(arguments) > LONGEST and not is_without_home(history):
         file = history.with_name(f"resume-{hashlib.sha256(arguments.encode()).hexdigest()[:8]}.txt")

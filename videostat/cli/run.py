@@ -67,7 +67,7 @@ def choose_wait_options(
 
 
 def choose_exit_code(codes: Iterable[ExitCode]) -> ExitCode:
-    """Return the smallest code that is not 0; the code of a signal comes first."""
+    """Return a signal's code, or else the smallest code except 0."""
     bad = set(codes) - {ExitCode.OK}
     signals = bad & {ExitCode.HUNG_UP, ExitCode.INTERRUPTED, ExitCode.TERMINATED}
     return min(signals or bad, default=ExitCode.OK)
@@ -88,7 +88,7 @@ def print_recalled(jobs: Iterable[Job], began: datetime) -> None:
 
 
 def _find_keyless(accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
-    """Return the jobs without a usable key, each with the error as its problem."""
+    """Return the jobs without a usable key; their problem says why."""
     refused = {}
     for ref, account in accounts.items():
         try:
@@ -219,13 +219,13 @@ class Run:
             self.hearing.inbox.put(target)
 
     def _is_finished(self, ref: JobRef) -> bool:
-        """Return whether a job has ended and, with --download, was saved, wherever its file is now."""
+        """Return whether a job has ended and, with --download, was saved once."""
         seen = self.session.history.last(ref)
         job = seen.job if seen else Job(ref=ref)
         return job.state.is_terminal and not (self.saving and job.state is State.SUCCEEDED and not job.saved)
 
     def _find_recent(self, accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
-        """Return the running jobs seen at the same address within the minimum interval of their service."""
+        """Return the running jobs seen within the minimum interval of their service."""
         history, now, found = self.session.history, self.session.clock.now(), {}
         for address in {account.base_url for account in accounts.values()}:
             for ref in history.answered_since(address, now - LATELY) & accounts.keys():

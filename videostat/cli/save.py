@@ -69,7 +69,7 @@ def plan_saving(
 
 
 def _ensure_own(destination: Destination, history: History) -> None:
-    """Raise UsageError if the file holds the video of another job, as far as the history knows."""
+    """Raise UsageError if the history knows the file as another job's."""
     for file in dict.fromkeys(map(destination.file, EXTENSIONS)):
         owner = history.owner(file) if os.path.lexists(file) else None
         if owner not in {None, destination.ref}:

@@ -25,12 +25,12 @@ OF_TERMINALS = (signal.SIGTSTP, signal.SIGQUIT)
 def forward_signals(inbox: SimpleQueue[Any]) -> Iterator[None]:
     """Put the number of the first signal into the inbox; the second ends the process at once."""
     # nohup starts programs with SIGHUP ignored.
-    ours = [each for each in SIGNALS if each != signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN]
+    handled = [each for each in SIGNALS if each != signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN]
 
     def handle(signum: int, _: FrameType | None) -> None:
         # Only SimpleQueue allows a put in a handler that has interrupted another put.
         inbox.put(signum)
-        for each in ours:
+        for each in handled:
             signal.signal(each, end)
 
     def end(signum: int, _: FrameType | None) -> None:
@@ -44,7 +44,7 @@ def forward_signals(inbox: SimpleQueue[Any]) -> Iterator[None]:
         # Before Python 3.13, a get() whose timeout passes during the handler waits for ever.
         inbox.put(WAKE_UP)
 
-    before = {signum: signal.signal(signum, handle) for signum in ours}
+    before = {signum: signal.signal(signum, handle) for signum in handled}
     # A shell without job control ignores them.
     before |= {each: signal.signal(each, end) for each in OF_TERMINALS if signal.getsignal(each) is signal.SIG_DFL}
     try:

@@ -152,7 +152,7 @@ def _locate(error: BaseException) -> str:
 
 
 def _end_by_signal(signum: signal.Signals) -> NoReturn:
-    """End the process by the signal itself, so that a loop of the shell stops too."""
+    """End the process by the signal, so that a shell's loop stops too."""
     signal.signal(signum, signal.SIG_DFL)
     os.kill(os.getpid(), signum)
     sys.exit(128 + signum)

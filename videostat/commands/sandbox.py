@@ -79,7 +79,7 @@ def sandbox(
 
 
 def _print_instructions(server: "Sandbox") -> None:
-    """Print the variables for another shell to stdout, and what to type there to stderr."""
+    """Print the variables for another shell, and what to type there."""
     from videostat.render.answers import output
     from videostat.render.messages import say
     from videostat.sandbox import WORDS
