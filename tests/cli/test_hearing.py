@@ -79,7 +79,7 @@ def test_a_doubled_or_forged_one_changes_nothing_but_the_time(
     got = videostat("wait", "jogg", job, "--listen", f"{port}{PATH}", "--json")
     assert got.code == (5 if words == "fail" else 0)
     assert [status for status in statuses(sandbox) if status == 204][:1] == [204]
-    assert ("a delivery with a wrong signature was refused" in got.stderr) == (401 in expected)
+    assert ("refused a delivery with a wrong signature" in got.stderr) == (401 in expected)
 
 
 @pytest.mark.parametrize("words", ["lost", "late"])
@@ -104,7 +104,7 @@ def test_a_wrong_secret_is_told_once_and_polled_past(
     assert got.code == 0
     # One that is sent again may find nobody: the wait is over.
     assert {*statuses(sandbox)} - {None} == {401}
-    assert got.stderr.count("a delivery with a wrong signature was refused") == 1
+    assert got.stderr.count("refused a delivery with a wrong signature") == 1
     assert "canary" not in got.stderr
 
 
@@ -170,7 +170,7 @@ def test_a_path_of_ones_own_is_not_repeated(videostat: Videostat, port: int) -> 
         (["--listen", "0", "--url", ""], "does not begin with https://"),
         (["--listen", "0", "--url", "https://u:p@a.example"], "--url must be an address"),
         (["--listen", "0", "--url", "https://a.example/?q"], "--url must be an address"),
-        (["--url", "https://a.example"], "--url says where --listen can be reached"),
+        (["--url", "https://a.example"], "--url is the public address of --listen, which is missing"),
         (["--listen", "no-such-host.invalid:0/abcdefghijklmnop"], "cannot listen on no-such-host.invalid, port 0"),
     ],
 )
@@ -255,7 +255,7 @@ def test_where_our_own_knock_comes_in_two_looks_are_enough(
     ids = [f"proj_{number}_hook" for number in range(10)]
     got = wait(*ids, url=tunnel.url)
     assert got.code == 0
-    assert f"deliveries come in by {tunnel.url}: looks are made every minute" in got.stderr
+    assert f"deliveries arrive through {tunnel.url}: each job is checked once a minute" in got.stderr
     # A job of the sandbox takes 60 to 90 seconds, so that some are looked at once between.
     assert 20 <= looks(sandbox) <= 30
     assert statuses(sandbox) == [204] * 10
@@ -291,7 +291,7 @@ def test_an_address_that_leads_to_somebody_else_is_told_once_and_polled_past(
         url = stranger.url.replace("127.0.0.1", "localhost")
         got = wait("proj_1_lost", "proj_2_lost", url=url)
     assert got.code == 0
-    assert got.stderr.count(f"no delivery can come in by {url}: ") == 1
+    assert got.stderr.count(f"no delivery can arrive through {url}: ") == 1
     assert looks(sandbox) >= 8, "as often as without --listen"
 
 
@@ -301,7 +301,7 @@ def test_a_tunnel_that_is_dead_at_the_start_is_told_once_and_polled_past(
 ) -> None:
     got = wait("proj_1_lost", url=url)
     assert got.code == 0
-    assert got.stderr.count(f"no delivery can come in by {url}: ") == 1
+    assert got.stderr.count(f"no delivery can arrive through {url}: ") == 1
     assert looks(sandbox) >= 4
 
 
@@ -318,8 +318,8 @@ def test_a_tunnel_that_dies_later_is_noticed(
     monkeypatch.setattr(module.Hearing, "_knock", then_dies)
     got = wait("proj_1_lost", url=tunnel.url)
     assert got.code == 0
-    assert "deliveries come in by" in got.stderr
-    assert f"no delivery can come in by {tunnel.url}: it leads to somebody else (HTTP 502)" in got.stderr
+    assert "deliveries arrive through" in got.stderr
+    assert f"no delivery can arrive through {tunnel.url}: another server answers there (HTTP 502)" in got.stderr
     assert looks(sandbox) >= 4
 
 
@@ -337,7 +337,7 @@ def test_a_tunnel_that_comes_back_is_used_again(
     monkeypatch.setattr(module.Hearing, "_knock", then_lives)
     got = wait("proj_1_hook", url=tunnel.url)
     assert got.code == 0
-    assert got.stderr.index("no delivery can come in by") < got.stderr.index("deliveries come in by")
+    assert got.stderr.index("no delivery can arrive through") < got.stderr.index("deliveries arrive through")
 
 
 def test_the_secret_is_in_no_output(

@@ -180,7 +180,7 @@ def test_the_historys_jobs_can_be_narrowed(videostat: Videostat, monkeypatch: py
     assert states["failed"] == []
     assert {*states["queued"], *states["running"]} == {*everything}
     got = videostat("wait", "--unfinished", "--state", "failed")
-    assert (got.code, got.stderr) == (0, "The history has no unfinished job like that.\n")
+    assert (got.code, got.stderr) == (0, "The history has no unfinished job that matches.\n")
     assert "Did you mean jogg?" in videostat("wait", "--unfinished", "--provider", "jog").stderr
     assert asked(videostat("download", "--missing", "--provider", "doubao").rows) == []
     assert asked(videostat("download", "--missing", "--provider", "jogg").rows) == [A]
@@ -200,24 +200,24 @@ def test_words_and_a_file_add_up(videostat: Videostat) -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("jogg", "this is not PROVIDER ID"),
-        ("jogg a b", "this is not PROVIDER ID"),
+        ("jogg", "expected PROVIDER ID"),
+        ("jogg a b", "expected PROVIDER ID"),
         ("jogg ../../etc/passwd", "'../../etc/passwd' is not a job id"),
         ("jogg:", "'' is not a job id"),
         ("jog a", "Did you mean jogg?"),
-        ("{", "not a job as --json prints it"),
-        ("[" * 5000, "is not PROVIDER ID"),
-        ('{"provider": "jogg"}', "not a job as --json prints it"),
-        ('{"provider": 5, "id": "a"}', "not a job as --json prints it"),
-        ('{"provider": ["jogg"], "id": "a"}', "not a job as --json prints it"),
-        ('{"provider": "jogg", "id": true}', "not a job as --json prints it"),
-        ('{"provider": "jogg", "id": 5.5}', "not a job as --json prints it"),
-        ("[5]", "this is not PROVIDER ID"),
-        ("[[]]", "not a job as --json prints it"),
+        ("{", "expected a JSON object"),
+        ("[" * 5000, "expected PROVIDER ID"),
+        ('{"provider": "jogg"}', "expected a JSON object"),
+        ('{"provider": 5, "id": "a"}', "expected a JSON object"),
+        ('{"provider": ["jogg"], "id": "a"}', "expected a JSON object"),
+        ('{"provider": "jogg", "id": true}', "expected a JSON object"),
+        ('{"provider": "jogg", "id": 5.5}', "expected a JSON object"),
+        ("[5]", "expected PROVIDER ID"),
+        ("[[]]", "expected a JSON object"),
         ('{"provider": "jogg", "id": ".."}', "'..' is not a job id"),
-        ('{"provider": "\\ud800", "id": "a"}', "is no service"),
-        ('{"a":' * 50_000, "not a job as --json prints it"),
-        ("\x1b[31mjogg a", "is no service"),
+        ('{"provider": "\\ud800", "id": "a"}', "the first word is not a known service or account"),
+        ('{"a":' * 50_000, "expected a JSON object"),
+        ("\x1b[31mjogg a", "the first word is not a known service or account"),
     ],
 )
 def test_a_bad_line_is_named_by_its_number_and_nothing_is_asked(
@@ -241,11 +241,11 @@ def test_a_bad_line_is_named_by_its_number_and_nothing_is_asked(
         (["Jogg", "x"], "Did you mean jogg?"),
         (["youtube", "x"], "Known are jogg, "),
         ([":x"], "unknown service or account ''"),
-        (["jogg"], "which job of jogg?"),
-        (["proj_1"], "'proj_1' is not a known service or account"),
-        (["jogg:a", "proj_1"], "its service comes first, as in: jogg ID"),
-        (["jogg", "doubao:x"], "Write doubao:x before jogg, or else jogg:doubao:x"),
-        (["jogg", "a", "jogg:b"], "Write jogg:b before jogg, or else jogg:jogg:b"),
+        (["jogg"], "no job id after jogg"),
+        (["proj_1"], "unknown service or account 'proj_1'"),
+        (["jogg:a", "proj_1"], "A job id comes after its service: jogg ID"),
+        (["jogg", "doubao:x"], "Write doubao:x before jogg, or write jogg:doubao:x"),
+        (["jogg", "a", "jogg:b"], "Write jogg:b before jogg, or write jogg:jogg:b"),
         (["demo-1", "jogg"], "the service comes first, then its job ids\n  Did you mean: videostat "),
         (["demo-1", "demo-2", "jogg"], " jogg demo-1 demo-2\n"),
         (["demo-1:jogg"], " jogg demo-1\n"),
@@ -256,10 +256,10 @@ def test_a_bad_line_is_named_by_its_number_and_nothing_is_asked(
         (["https://cdn.jogg.ai/videos/proj_abc123.mp4?sig=0"], " jogg proj_abc123\n"),
         (["https://reelbot.space/#/projects?projectId=42"], " reelbot 42\n"),
         (["https://example.com/x"], " PROVIDER x\n"),
-        (["jogg", "https://"], "this is an address, not a job id"),
-        (["--since", "7d", "jogg", "a"], "--since narrows the jobs of the history"),
-        (["--state", "running"], "--state narrows the jobs of the history"),
-        (["--provider", "jogg"], "--provider narrows the jobs of the history"),
+        (["jogg", "https://"], "this is a URL, not a job id"),
+        (["--since", "7d", "jogg", "a"], "--since filters the jobs of the history"),
+        (["--state", "running"], "--state filters the jobs of the history"),
+        (["--provider", "jogg"], "--provider filters the jobs of the history"),
         ([], "no jobs given"),
         (["jogg", "a", "doubao", "b"], "doubao is a service, not a job id"),
         (["jogg", ""], "'' is not a job id"),
@@ -268,11 +268,11 @@ def test_a_bad_line_is_named_by_its_number_and_nothing_is_asked(
         (["jogg", "a b"], "'a b' is not a job id"),
         (["jogg", "é"], r"'\xe9' is not a job id"),
         (["jogg", "a" * 513], "is not a job id"),
-        (["--from", "nowhere.txt"], "nowhere.txt cannot be read: No such file"),
-        (["--from", "."], ". cannot be read: Is a directory"),
+        (["--from", "nowhere.txt"], "cannot read nowhere.txt: No such file"),
+        (["--from", "."], "cannot read .: Is a directory"),
         (["--from", "binary.dat"], "binary.dat is not valid UTF-8"),
-        (["--from", "empty.txt"], "empty.txt names no job"),
-        (["--from", "-"], "stdin names no job"),
+        (["--from", "empty.txt"], "empty.txt has no jobs"),
+        (["--from", "-"], "stdin has no jobs"),
     ],
 )
 def test_jobs_that_cannot_be_meant_are_told_before_any_request(
@@ -330,7 +330,7 @@ def test_history_of_an_account_that_is_configured_no_more_is_passed_over(
     videostat("status", "eu:task_stuck", "jogg:proj_stuck", "--config", config)
     got = videostat("status", "--unfinished")
     assert asked(got.rows) == [("jogg", "proj_stuck")]
-    assert got.stderr.startswith("videostat: passed over 1 job of eu: unknown service or account 'eu'")
+    assert got.stderr.startswith("videostat: skipped 1 job of eu: unknown service or account 'eu'")
 
 
 def test_history_of_an_account_without_its_address_does_not_keep_the_others_from_being_asked(
@@ -341,7 +341,7 @@ def test_history_of_an_account_without_its_address_does_not_keep_the_others_from
     monkeypatch.delenv("VIDEOSTAT_DOUBAO_BASE_URL")
     got = videostat("status", "--unfinished", "--no-history")
     assert asked(got.rows) == [("jogg", "proj_stuck")]
-    assert got.stderr == "videostat: passed over 2 jobs of doubao: doubao needs a base URL\n"
+    assert got.stderr == "videostat: skipped 2 jobs of doubao: doubao needs a base URL\n"
 
 
 def test_stdin_that_is_closed_is_told(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,7 +146,7 @@ def run(script: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedProce
 
 def test_a_closed_stdout_is_told() -> None:
     done = run("videostat providers >&-")
-    assert (done.returncode, done.stderr) == (2, "videostat: stdout is closed: there is nowhere to answer\n")
+    assert (done.returncode, done.stderr) == (2, "videostat: stdout is closed: the answer cannot be printed\n")
 
 
 @pytest.mark.parametrize("asked", ["providers", "--help", "--version", "wait --help", "completion bash"])
@@ -263,7 +263,7 @@ def test_a_tilde_is_the_home_in_every_path(videostat: Videostat, home: Path, tmp
     assert [*tmp_path.iterdir()] == []
     got = videostat("download", "jogg", "proj_done", "--output-dir=~nobody-at-all/x")
     assert got.code == 2
-    assert "that home folder is not known" in got.stderr
+    assert "this home folder is not known" in got.stderr
 
 
 @pytest.mark.parametrize("option", ["--output-dir", "-o"])
@@ -273,7 +273,7 @@ def test_videos_are_not_saved_to_an_address(
 ) -> None:
     got = videostat("download", "jogg", "proj_done", option, address)
     assert got.code == 2
-    assert "this is an address" in got.stderr
+    assert "a URL is not a place on this machine" in got.stderr
     assert [*tmp_path.iterdir()] == []
     assert not sandbox.requests
 

@@ -51,7 +51,7 @@ def test_init_writes_the_commented_example_and_never_over_what_is_there(videosta
     (folder / "config.toml").write_text("# mine\n")
     again = videostat("config", "init")
     assert (again.code, again.stdout) == (2, "")
-    assert "is there already" in again.stderr
+    assert "already exists and was not changed" in again.stderr
     assert (folder / "config.toml").read_text() == "# mine\n"
 
 
@@ -130,7 +130,7 @@ def test_a_key_given_as_an_argument_is_refused_unseen(videostat: Videostat, fold
     got = videostat("config", "set-key", "jogg", KEY)
     assert (got.code, got.stdout) == (2, "")
     assert KEY not in got.stderr
-    assert "a key is never an argument" in got.stderr
+    assert "a key cannot be an argument" in got.stderr
     assert not (folder / "credentials.toml").exists()
 
 
@@ -144,7 +144,7 @@ def test_keys_of_other_accounts_stay(videostat: Videostat, folder: Path) -> None
 def test_a_key_that_is_not_used_is_told(videostat: Videostat) -> None:
     got = videostat("config", "set-key", "jogg", stdin=KEY)
     assert got.code == 0
-    assert "it is not used: environment variable VIDEOSTAT_JOGG_API_KEY comes first" in got.stderr
+    assert "this key is not used: environment variable VIDEOSTAT_JOGG_API_KEY takes precedence" in got.stderr
 
 
 @pytest.mark.parametrize(
@@ -379,12 +379,12 @@ def test_the_page_for_a_bug_report_is_one_object_in_json(
 
 def test_a_proxy_is_shown_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://me:secret@proxy.example:3128")
-    assert report._proxy("https://api.jogg.ai") == "http://proxy.example:3128"
+    assert report._find_proxy("https://api.jogg.ai") == "http://proxy.example:3128"
 
 
 def test_a_urllib3_that_is_not_the_real_one_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "packages_distributions", lambda: {"urllib3": ["urllib3-future", "urllib3"]})
-    assert "not the real one, but urllib3-future" in str(report._versions()["warning"])
+    assert "not the real one, but urllib3-future" in str(report._collect_versions()["warning"])
 
 
 # --- what is configured reaches the wire

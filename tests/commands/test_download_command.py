@@ -222,12 +222,12 @@ def test_a_folder_that_goes_wrong_meanwhile_is_9(videostat: Videostat, tmp_path:
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [
-        (["-o", "clip.mp4", "jogg", "a", "b"], "-o names one file, and there are 2 jobs"),
+        (["-o", "clip.mp4", "jogg", "a", "b"], "-o names one file, but there are 2 jobs"),
         (["-o", ".", "jogg", "a"], "is a folder"),
         (["-o", "videos/", "jogg", "a"], "is a folder"),
         (["-o", "-", "jogg", "a"], "not written to stdout"),
-        (["--exec", "", "jogg", "a"], "--exec is given no command"),
-        (["-o", "clip.mp4", "--name", "{id}.{ext}", "jogg", "a"], "both say what the file is called"),
+        (["--exec", "", "jogg", "a"], "--exec has no command"),
+        (["-o", "clip.mp4", "--name", "{id}.{ext}", "jogg", "a"], "-o and --name contradict each other"),
         (["--name", "x.{ext}", "jogg", "a"], "has no {id}"),
         (["--name", "../{id}.{ext}", "jogg", "a"], "contains a folder"),
         (["--name", "{id}.mp4", "jogg", "a"], "does not end in .{ext}"),
@@ -394,7 +394,7 @@ def test_a_film_that_the_history_knows_as_another_jobs_is_never_already_saved(
     got = videostat(*command.split(), "eu-jogg:proj_done", "jogg:proj_done_8", "--output-dir", ".", "--name", name)
     assert (got.code, got.stdout) == (2, "")
     assert got.stderr == (
-        f"videostat: eu-jogg proj_done would be saved to {first.lines[0]}, and that is the video of jogg proj_done\n"
+        f"videostat: eu-jogg proj_done would be saved to {first.lines[0]}, but that is the video of jogg proj_done\n"
         "  Replace it with --overwrite, or choose another name.\n"
     )
     assert not sandbox.requests

@@ -172,10 +172,10 @@ def test_jobs_are_forgotten_and_no_others(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "which jobs?"),
-        (["--all", "jogg", "failed"], "one of the three"),
-        (["--all", "--older-than", "1d"], "one of the three"),
-        (["jogg"], "which job of jogg?"),
+        ([], "give one of PROVIDER ID..., --older-than TIME and --all"),
+        (["--all", "jogg", "failed"], "give one of PROVIDER ID..."),
+        (["--all", "--older-than", "1d"], "give one of PROVIDER ID..."),
+        (["jogg"], "no job id after jogg"),
         (["--older-than", "soon"], "is not a duration"),
         (["--older-than", "90", "d"], "write 90d"),
     ],
@@ -194,7 +194,7 @@ def test_what_narrows_the_list_does_not_seem_to_narrow_what_is_forgotten(
 ) -> None:
     got = videostat("history", *words, "forget", "--all")
     assert got.code == 2
-    assert f"{words[0].partition('=')[0].replace('-n', '--limit')} is for the list" in got.stderr
+    assert f"{words[0].partition('=')[0].replace('-n', '--limit')} filters the list" in got.stderr
     assert len(remembered(videostat)) == len(ALL)
 
 

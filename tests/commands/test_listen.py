@@ -167,7 +167,7 @@ def test_an_unknown_id_and_other_events_cost_little(listen: Callable[..., Any], 
         time.sleep(0.5)
         out, err = listener.end(signal.SIGINT)
     assert [path.rpartition("/")[2] for path in looks(sandbox)] == ["nobody-knows-it"]
-    assert err.count("wrong signature was refused") == 1
+    assert err.count("refused a delivery with a wrong signature") == 1
     assert SECRET not in out + err
 
 
@@ -238,9 +238,9 @@ def test_one_that_was_lost_is_found_in_the_list(
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["reelbot"], "reelbot documents no webhooks"),
+        (["reelbot"], "reelbot has no documented webhooks"),
         (["jog"], "Did you mean jogg?"),
-        (["doubao", "--listen", "0/short"], "the path needs 22 characters at least"),
+        (["doubao", "--listen", "0/short"], "the path needs at least 22 characters"),
         (["jogg", "--listen", "x"], "is not [HOST:]PORT[/PATH]"),
         (["jogg", "--listen", "0", "--name", "{provider}.{ext}"], "would be saved to the same file"),
         (["jogg", "--listen", "no-such-host.invalid:0/abcdefghijklmnopqrstuv"], "cannot listen on no-such-host"),
@@ -260,4 +260,4 @@ def test_joggais_secret_or_a_path_hard_to_guess_is_required(
     monkeypatch.delenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET")
     got = videostat("listen", "jogg", "--listen", "0/hooks")
     assert got.code == 2
-    assert "without a webhook_secret for jogg, the path needs 22 characters at least" in got.stderr
+    assert "jogg has no webhook_secret: the path needs at least 22 characters" in got.stderr

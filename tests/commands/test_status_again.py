@@ -52,7 +52,7 @@ def test_a_loop_of_looks_asks_no_more_often_than_the_floor(
     (was,), (now,) = first.objects, again.objects
     assert {**now, "poll_after": None} == {**was, "poll_after": None}
     assert FLOOR - 3.5 <= now["poll_after"] <= was["poll_after"] - 3
-    assert "seen 3s ago" in again.stderr
+    assert "answered from the history, seen 3s ago" in again.stderr
     assert (first.stderr, again.code) == ("", 0)
     skip(FLOOR)
     assert videostat("status", "jogg", "proj_stuck").stderr == ""
@@ -74,7 +74,7 @@ def test_of_several_only_those_that_are_due_are_asked_and_the_order_stays(
     skip(1)
     got = videostat("status", "jogg:proj_stuck", "doubao:task_stuck", "jogg:proj_stuck_b")
     assert [row[1] for row in got.rows] == ["proj_stuck", "task_stuck", "proj_stuck_b"]
-    assert "2 jobs: seen 1s ago" in got.stderr
+    assert "2 jobs: answered from the history, seen 1s ago" in got.stderr
     assert len(sandbox.requests) == 3
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from werkzeug import Request, Response
 
-from videostat.cli.run import worst_exit_code
+from videostat.cli.run import choose_exit_code
 from videostat.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def test_the_smallest_exit_code_of_all_jobs_wins_and_each_is_answered(
     ],
 )
 def test_a_signal_is_told_before_the_smallest_code(codes: list[int], code: int) -> None:
-    assert worst_exit_code(map(ExitCode, codes)) == worst_exit_code(map(ExitCode, reversed(codes))) == code
+    assert choose_exit_code(map(ExitCode, codes)) == choose_exit_code(map(ExitCode, reversed(codes))) == code
 
 
 def test_jobs_are_answered_as_they_end(videostat: Videostat) -> None:
@@ -281,7 +281,7 @@ def test_an_interval_below_the_floor_is_raised_with_a_sentence(
 ) -> None:
     got = videostat("wait", name, "--interval", "1", "--timeout", f"{4 * floor + 3}", "--progress", "log")
     provider = name.partition(":")[0]
-    assert got.stderr.count(f"videostat: {provider} allows one look every {floor}s") == 1
+    assert got.stderr.count(f"videostat: {provider} allows one request per job every {floor}s") == 1
     assert 3 <= len(sandbox.requests) <= 6
 
 

@@ -155,4 +155,4 @@ def test_a_summary_that_cannot_be_written_is_told_and_changes_nothing(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
     got = videostat("wait", "jogg", "proj_done", "--quiet")
     assert (got.code, len(got.lines)) == (0, 1)
-    assert got.stderr == "videostat: the summary of this step could not be written: Is a directory\n"
+    assert got.stderr == "videostat: cannot write the summary of this step: Is a directory\n"

@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 from simulation.time import SILENT, Killed, Time
 from simulation.world import GATEWAY, KEY, NEW_KEY, Disk, World
-from videostat.cli.run import Run, worst_exit_code
+from videostat.cli.run import Run, choose_exit_code
 from videostat.cli.save import plan_saving
 from videostat.cli.session import Session
 from videostat.client import Client
@@ -174,7 +174,7 @@ class Play:
             for job in self._wait(refs, timeout, history):
                 record.ended.append((time.time, job))
                 self._read_slowly(record)
-            record.code = worst_exit_code(job.exit_code for _, job in record.ended)
+            record.code = choose_exit_code(job.exit_code for _, job in record.ended)
             record.over_at = time.time
             self._snapshot()
         except Killed:

@@ -1,1 +1,1 @@
-"""Share between the commands what is not one command's own."""
+"""The code that several commands share."""

@@ -1,4 +1,4 @@
-"""What a run leaves for the CI system around it."""
+"""Report a run to the CI system it runs in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def report_to_ci(jobs: Collection[Job]) -> None:
-    """Annotations and a table in the step's summary, where GitHub Actions asks for them."""
+    """Print annotations and extend the step's summary, in GitHub Actions."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in format_annotations(jobs):
             say(line)
@@ -25,4 +25,4 @@ def report_to_ci(jobs: Collection[Job]) -> None:
             with Path(path).open("a", encoding="utf-8") as file:
                 file.write(format_step_summary(jobs))
         except OSError as error:
-            say(f"videostat: the summary of this step could not be written: {error.strerror}")
+            say(f"videostat: cannot write the summary of this step: {error.strerror}")

@@ -1,4 +1,4 @@
-"""Read a service's own answer to a create call, as curl prints it."""
+"""Read a service's answer to a request that creates a job, as curl prints it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     from videostat.providers.base import Provider
 
-# What an order can be refused for; the other meanings are about a job, which there is none of.
+# The reasons to refuse a new job; all other meanings are about a job that exists.
 _REFUSALS = {Meaning.KEY, Meaning.CREDIT, Meaning.LIMIT, Meaning.BUSY}
 
 
 def read_created(provider: Provider, body: object) -> str | None:
-    """Return the id of the job that was created; None where the answer has another shape.
+    """Return the created job's id, or None if the answer has another shape.
 
-    Raises what the service says went wrong: KeyRefused, OutOfCredit, RateLimited, ServerError, ServiceError.
+    Raises the error that the answer describes: KeyRefused, OutOfCredit, RateLimited, ServerError or ServiceError.
     """
     job_id = provider.created(body)
     if job_id and JobRef.is_id(job_id):
@@ -35,14 +35,14 @@ def read_created(provider: Provider, body: object) -> str | None:
     codes = refusals.read_codes(body)
     if not codes:
         return None
-    # The HTTP status is not in the body: where a code needs one, it is taken to have had it.
+    # The body does not show the HTTP status: assume the one that is documented for this code.
     documented = (code.partition(" ") for code in provider.codes)
     status = next((int(status) for status, _, code in documented if code == codes[0]), 0)
     answer = Answer(status=0, headers={}, body=body, received_at=datetime.now(UTC))
     meaning, sure, _ = course.read(replace(answer, status=status), provider, provider.job, "")
     if meaning not in _REFUSALS:
         meaning = Meaning.BROKEN
-        # Where there is more than an error, it may be a job in another shape.
+        # An answer with more than an error may be a job in another shape.
         is_error = reading.read_first(reading.read_text, reading.unwrap(body), refusals.MESSAGES) is not None
         if not is_error or any(reading.dig(body, name) for name in reading.ENVELOPES):
             return None
@@ -50,7 +50,7 @@ def read_created(provider: Provider, body: object) -> str | None:
 
 
 def keep_answer(text: str) -> Path | None:
-    """Put an answer into a private file beside the history, and say where; None where that cannot be done."""
+    """Write an answer to a private file beside the history; return its path, or None if that fails."""
     history = locate_history()
     file = history.with_name(f"answer-{hashlib.sha256(text.encode()).hexdigest()[:8]}.json")
     with suppress(OSError):

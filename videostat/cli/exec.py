@@ -1,4 +1,4 @@
-"""Run a command of the person's own for each job that succeeded."""
+"""Run the user's own command for each job that succeeded."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from videostat.errors import ExecFailed, UsageError
 from videostat.models import Job, JobRef
 from videostat.render.answers import collect_fields, format_json
 
-# What a job is called in JSON is what it is called here.
+# A template uses the names of the JSON fields.
 FIELDS = collect_fields(Job(ref=JobRef("provider", "id")), saving=True).keys()
 
 
 @dataclass
 class Execution:
-    """Run a command without a shell, the job's JSON on its stdin; keep what it printed for `output`.
+    """A command to run for each job, without a shell.
 
-    As a context: a command that still runs at its end is told to end too.
+    The JSON of the job is on its stdin.
+    `output`: what it printed for each job. Leaving the context terminates a command that still runs.
     """
 
     words: list[str]
@@ -36,17 +37,17 @@ class Execution:
             running.terminate()
 
     def execute(self, job: Job) -> Job:
-        """Run the command for this job; raises ExecFailed."""
+        """Run the command for this job; raises ExecFailed if it fails."""
         line = format_json(job, saving=True)
         values = {name: "" if value is None else value for name, value in collect_fields(job, saving=True).items()}
         argv = [word.format_map(values) for word in self.words]
-        # Files, not pipes: what the command leaves running in the background would hold a pipe open. Its stdout is no
-        # answer of ours; and both wait their turn, for the live rows may be on the screen.
+        # Files, not pipes: a process that the command leaves in the background would keep a pipe open. The output is
+        # shown later, because live rows may be on the screen now.
         with TemporaryFile() as given, TemporaryFile() as printed:
             given.write(line.encode() + b"\n")
             given.seek(0)
             try:
-                self._running = subprocess.Popen(  # noqa: S603 - the person's own command, without a shell
+                self._running = subprocess.Popen(  # noqa: S603 - the user's own command, without a shell
                     argv, stdin=given, stdout=printed, stderr=subprocess.STDOUT
                 )
             except (OSError, ValueError) as error:
@@ -62,22 +63,22 @@ class Execution:
 
 
 def parse_execution(template: str, *, saving: bool) -> Execution:
-    """The command that a template with JSON fields in braces means; raises UsageError."""
+    """Parse a command template with JSON fields in braces; raises UsageError if it is invalid."""
     try:
         words = shlex.split(template)
         pieces = [piece for word in words for piece in string.Formatter().parse(word)]
     except ValueError as error:
-        raise UsageError(f"the command of --exec cannot be read: {error}", hint=_HINT) from error
+        raise UsageError(f"cannot parse the command of --exec: {error}", hint=_HINT) from error
     if not words:
-        raise UsageError("--exec is given no command", hint=_HINT)
+        raise UsageError("--exec has no command", hint=_HINT)
     used = {name for _, name, _, _ in pieces if name is not None}
     if any(spec or conversion for _, _, spec, conversion in pieces):
-        raise UsageError("--exec has a field with a format: they are filled in as they are", hint=_HINT)
+        raise UsageError("--exec does not support a format in a field", hint=_HINT)
     if unknown := sorted(used - FIELDS):
         raise UsageError(f"--exec has an unknown field {{{unknown[0]}}}", hint=_HINT)
     if "file" in used and not saving:
-        raise UsageError("--exec has the field {file}, but nothing is saved", hint="Add --download.")
+        raise UsageError("--exec uses {file}, but nothing is saved", hint="Add --download.")
     return Execution(words)
 
 
-_HINT = "For example: --exec 'notify-send {id}'. The fields are those of --json; write {{ and }} for braces."
+_HINT = "For example: --exec 'notify-send {id}'. Use the fields of --json; write {{ and }} for braces."

@@ -1,4 +1,7 @@
-"""Hear webhooks while jobs are waited for: what comes in becomes a hint in the inbox of the loop."""
+"""Receive webhooks during a wait and turn them into hints for the poll loop.
+
+A knock is a delivery that we send to our own public address, to test it.
+"""
 
 from __future__ import annotations
 
@@ -28,35 +31,38 @@ if TYPE_CHECKING:
     from videostat.models import JobRef
     from videostat.polling.options import Message
 
-# Seconds between two knocks at our own public address: so long a tunnel can be dead before it is noticed.
+# Seconds between two knocks: a tunnel that has died is noticed after at most this time.
 KNOCK_EVERY = 180
-# A first look does not wait longer for the first knock.
+# Seconds for which the first look waits for the first knock.
 FIRST_KNOCK = 3
-# Hints that nobody has heeded yet; more tell nothing new.
+# The most hints in the inbox; further ones would say nothing new.
 MOST_HINTS = 1000
 
 
 def check_url(url: str) -> str:
-    """Return the public base address that --url gives; raises UsageError."""
+    """Return the public base address from --url; raises UsageError if it is invalid."""
     if not url.lower().startswith("https://"):
-        raise UsageError(f"--url {url!a} does not begin with https://", hint="Services deliver to https only.")
+        raise UsageError(
+            f"--url {url!a} does not begin with https://", hint="Services send webhooks to https addresses only."
+        )
     return str(parse_value("--url", url, BASE_URL))
 
 
 @dataclass(frozen=True)
 class Newcomer:
-    """A job that was announced; `recorded` is set when it is in the history."""
+    """A job that a webhook announced; `recorded` is set once it is in the history."""
 
     ref: JobRef
     recorded: Event = field(default_factory=Event)
 
 
 class Hearing:
-    """A receiver for the jobs of one run, which listens to `inbox` and calls `turn` several times a second.
+    """A webhook receiver for one run.
 
-    `addresses`: where the services are that may deliver.
-    `public_base`: the public address that leads to the receiver, tried from time to time by a delivery of our own.
-    Raises UsageError if the address cannot be had.
+    The run reads `inbox` and calls `tick` several times a second.
+    `addresses`: the base URLs of the services that may send webhooks.
+    `public_base`: the public address of the receiver, tested by a knock every KNOCK_EVERY seconds.
+    Raises UsageError if the receiver cannot listen on `address`.
     """
 
     def __init__(
@@ -85,7 +91,7 @@ class Hearing:
         self.url = join_url(public_base or self._receiver.address.origin, address.path)
 
     def expect(self, refs: Iterable[JobRef]) -> None:
-        """Hear what is said about these jobs."""
+        """Accept webhooks about these jobs."""
         for ref in refs:
             account = self._client.get_account(ref.provider)
             self._lock(account)
@@ -93,7 +99,7 @@ class Hearing:
             self._refs[ref.id].append(ref)
 
     def _lock(self, account: Account) -> None:
-        """Let in what the account's service can have sent."""
+        """Accept webhooks from the service of this account, with its signature."""
         self.addresses.add(account.base_url)
         webhook = account.provider.webhook
         self._locks[account.key_group] = (webhook.signature if webhook else None, account.webhook_secret)
@@ -110,35 +116,33 @@ class Hearing:
     def __exit__(self, *raised: object) -> None:
         self._receiver.__exit__(*raised)
 
-    def turn(self) -> Iterator[str]:
-        """Yield what there is to say; knock again when it is time."""
+    def tick(self) -> Iterator[str]:
+        """Yield the sentences to show; knock again when it is time."""
         self._knock_when_due()
         while not self._notes.empty():
             sentence = self._notes.get()
             if not self._quiet:
                 yield sentence
 
-    def newcomers(self) -> Iterator[Newcomer]:
-        """Yield the jobs that are to be waited for from now on."""
+    def take_newcomers(self) -> Iterator[Newcomer]:
+        """Yield jobs to add to the run."""
         yield from ()
 
     def _hear(self, delivery: Delivery) -> bool:
         if self._nonce and find_ids(delivery, {self._nonce}):
             self._heard_nonce = self._nonce
             return True
-        return self._heed(delivery, self._senders(delivery))
+        return self._handle(delivery, self._find_senders(delivery))
 
-    def _senders(self, delivery: Delivery) -> set[str]:
+    def _find_senders(self, delivery: Delivery) -> set[str]:
         senders = find_senders(delivery, self._locks)
         if not senders and not self._has_refused:
             self._has_refused = True
-            self._notes.put(
-                "a delivery with a wrong signature was refused: is webhook_secret the secret of your endpoint?"
-            )
+            self._notes.put("refused a delivery with a wrong signature: is webhook_secret the secret of your endpoint?")
         return senders
 
-    def _heed(self, delivery: Delivery, senders: set[str]) -> bool:
-        """Wake the looks at the jobs that a delivery mentions; return whether anybody can have sent it."""
+    def _handle(self, delivery: Delivery, senders: set[str]) -> bool:
+        """Send a hint for the jobs that a delivery mentions; return False if its sender is unknown."""
         found = [ref for job_id in find_ids(delivery, self._refs) for ref in self._refs[job_id]]
         hint = Hint(tuple(ref for ref in found if self._groups[ref] in senders))
         if hint.refs and self.inbox.qsize() < MOST_HINTS:
@@ -151,19 +155,19 @@ class Hearing:
             Thread(target=self._knock, name="knock", daemon=True).start()
 
     def _knock(self) -> None:
-        """Post to our own public address, and see whether it comes in by our own door."""
+        """Post to our public address, and check whether the delivery arrives here."""
         self._nonce = secrets.token_urlsafe(16)
         try:
-            said = f"it leads to somebody else (HTTP {self._client.knock(self.url, self._nonce)})"
+            reason = f"another server answers there (HTTP {self._client.knock(self.url, self._nonce)})"
         except VideostatError as error:
-            said = str(error)
+            reason = str(error)
         is_open = self._heard_nonce == self._nonce
         if is_open is not self._is_door_open:
             self.inbox.put(Door(is_open=is_open))
             self._notes.put(
-                f"deliveries come in by {self._base}: looks are made every minute, and less often once one has come"
+                f"deliveries arrive through {self._base}: each job is checked once a minute, then less often"
                 if is_open
-                else f"no delivery can come in by {self._base}: {said}; polling goes on as ever"
+                else f"no delivery can arrive through {self._base}: {reason}; polling continues as usual"
             )
         self._is_door_open = is_open
         self._knocks.put(None)
@@ -178,9 +182,9 @@ def hear_webhooks(
     *,
     quiet: bool = False,
 ) -> Hearing:
-    """Return what --listen and --url ask for; raises UsageError."""
+    """Create the receiver that --listen and --url describe; raises UsageError."""
     if listen is None:
-        raise UsageError("--url says where --listen can be reached from outside", hint="Add --listen 8080")
+        raise UsageError("--url is the public address of --listen, which is missing", hint="Add --listen 8080")
     address, base = parse_address(listen), check_url(url) if url is not None else None
     hearing = Hearing(session, address, public_base=base, quiet=quiet)
     hearing.expect(refs)

@@ -1,4 +1,4 @@
-"""Read jobs from a file or stdin, as people and programs write them down."""
+"""Read jobs from a file or stdin: plain lines, tables or JSON."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     Created = Callable[[object], str | None]
 
-LARGEST = 64 * 1024 * 1024  # bytes; a video given by mistake is no list
+LARGEST = 64 * 1024 * 1024  # bytes; a larger file is not a list of jobs, but perhaps a video
 
-# What each encoding puts first; the longer marks before those that they begin with.
+# The byte order marks. A mark that begins with another one comes before it.
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32-le",
@@ -32,14 +32,14 @@ _MARKS = {
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
-# What the services call their ids, and people a column of them.
+# Names of ids in answers of the services, and of columns in tables.
 _ID_NAMES = ("id", "project_id", "projectid", "task_id", "taskid", "video_id", "videoid", "job_id", "jobid", "job")
 _FORMS = "One job a line: PROVIDER ID, PROVIDER:ID or JSON; or PROVIDER --from FILE, with an id a line."
 _PROVIDER_NAMES = ("provider", "service", "account")
 
 
 class Columns(NamedTuple):
-    """Where a table has its provider (None where it has none) and its id."""
+    """The positions of provider and id in a table; `provider` is None if there is no such column."""
 
     provider: int | None
     id: int
@@ -48,32 +48,33 @@ class Columns(NamedTuple):
 def read_jobs(
     source: Path, names: Collection[str], provider: str | None = None, created: Created | None = None
 ) -> Iterator[JobRef]:
-    """Yield the jobs of a file, `-` for stdin. `names`: the known providers. `provider`: of ids that stand alone.
+    """Yield the jobs of a file, or of stdin if `source` is `-`.
 
-    `created`: reads the id from the service's answer to a create call; raises what the answer says went wrong. An
-    answer that may be of a paid job and cannot be read is kept in a file, if it came by a pipe.
+    `names`: the known providers. `provider`: used for ids without a provider.
+    `created`: reads the id from a service's answer that creates a job, or raises the error in that answer. An answer
+    from a pipe that cannot be read is kept in a file, because the job may be paid for.
 
-    Raises UsageError, which names the place. It repeats nothing of a line that does not begin with a known provider:
-    the wrong file may well hold a key.
+    Raises UsageError with the place. It quotes no line that does not begin with a known provider, because a wrong file
+    may contain a key.
     """
     where = "stdin" if str(source) == "-" else str(source)
     columns: Columns | None = None
     text = _decode(_read(source, where), where)
-    for position, (place, item) in enumerate(_items(text)):
+    for position, (place, item) in enumerate(_split_items(text)):
         try:
             if not isinstance(item, str):
                 yield _from_json(item, names, provider, created)
-            elif position == 0 and (columns := _header(item, names)):
+            elif position == 0 and (columns := _read_header(item, names)):
                 pass
             elif columns:
-                yield _from_columns(_cells(item), columns, names, provider)
+                yield _from_columns(_split_cells(item), columns, names, provider)
             else:
                 yield _from_line(item, names, provider)
         except VideostatError as error:
             is_lost = created and not isinstance(item, str) and not (source.is_file() or (error.sure and position == 0))
             file = keep_answer(text) if is_lost else None
             if file:
-                error.hint = f"{error.hint or ''} What was read is in {file}".strip()
+                error.hint = f"{error.hint or ''} The answer is kept in {file}".strip()
             if not isinstance(error, UsageError):
                 raise
             raise UsageError(f"{place} of {where}: {error}", hint=error.hint) from error
@@ -89,7 +90,7 @@ def _read(source: Path, where: str) -> bytes:
         else:
             raise UsageError("stdin is closed: there are no jobs to read")
     except OSError as error:
-        raise UsageError(f"{where} cannot be read: {error.strerror}") from error
+        raise UsageError(f"cannot read {where}: {error.strerror}") from error
     if len(data) > LARGEST:
         raise UsageError(f"{where} is too large to be a list of jobs")
     return data
@@ -98,18 +99,21 @@ def _read(source: Path, where: str) -> bytes:
 def _decode(data: bytes, where: str) -> str:
     mark = next((mark for mark in _MARKS if data.startswith(mark)), b"")
     encoding = _MARKS.get(mark, "utf-8")
-    # Text of Latin letters in UTF-16 without a mark: every second byte is zero.
+    # Latin letters in UTF-16 without a mark: every second byte is zero.
     if not mark and len(data) > 1 and data.count(0) * 2 >= len(data) - 1:
         encoding = "utf-16-be" if data[0] == 0 else "utf-16-le"
     try:
-        # Files that were put together have a mark in the middle, too.
+        # Joined files also have a mark in the middle.
         return data[len(mark) :].decode(encoding).replace("\ufeff", "")
     except UnicodeDecodeError as error:
         raise UsageError(f"{where} is not valid {encoding.upper().removesuffix('-LE').removesuffix('-BE')}") from error
 
 
-def _items(text: str) -> Iterator[tuple[str, str | list[object]]]:
-    """Yield each line that says something, and each JSON value, with its place."""
+def _split_items(text: str) -> Iterator[tuple[str, str | list[object]]]:
+    """Yield the place and content of each line and JSON value.
+
+    A JSON value comes in a list of one, to tell it from a line. Empty lines are skipped.
+    """
     decoder, at, number = json.JSONDecoder(), 0, 1
     while at < len(text):
         end = _LINE_END.search(text, at)
@@ -126,7 +130,7 @@ def _items(text: str) -> Iterator[tuple[str, str | list[object]]]:
                 listed = value if isinstance(value, list) else [value]
                 for position, item in enumerate(listed, 1):
                     yield f"item {position}" if len(listed) > 1 else place, [item]
-                # What a list is separated by, where it lacks its brackets.
+                # Skip the comma between the items of a list without brackets.
                 following = after + len(text[after:]) - len(text[after:].lstrip(" \t,"))
         elif line:
             yield place, line
@@ -134,9 +138,9 @@ def _items(text: str) -> Iterator[tuple[str, str | list[object]]]:
         at = following
 
 
-def _cells(line: str) -> list[str]:
-    """Split a line at its tabs, commas or semicolons, else at its blanks; without quotes."""
-    separator = _separator(line)
+def _split_cells(line: str) -> list[str]:
+    """Split a line at tabs, semicolons or commas, or else at spaces; remove quotes."""
+    separator = _find_separator(line)
     try:
         cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True)) if separator else line.split()
     except csv.Error:  # a field of more than 128 KiB
@@ -144,13 +148,13 @@ def _cells(line: str) -> list[str]:
     return [cell.strip().strip(_QUOTES).strip() for cell in cells]
 
 
-def _separator(line: str) -> str | None:
+def _find_separator(line: str) -> str | None:
     return next((each for each in "\t;," if each in line), None)
 
 
-def _header(line: str, names: Collection[str]) -> Columns | None:
-    """Return where the columns are, None if this is not the first line of a table."""
-    words = [cell.lower().replace(" ", "_") for cell in _cells(line)]
+def _read_header(line: str, names: Collection[str]) -> Columns | None:
+    """Return the columns of a table header; None for any other line."""
+    words = [cell.lower().replace(" ", "_") for cell in _split_cells(line)]
     job_id = next((words.index(name) for name in _ID_NAMES if name in words), None)
     provider = next((words.index(name) for name in _PROVIDER_NAMES if name in words), None)
     return None if job_id is None or not {*words}.isdisjoint(names) else Columns(provider, job_id)
@@ -159,15 +163,15 @@ def _header(line: str, names: Collection[str]) -> Columns | None:
 def _from_columns(cells: list[str], columns: Columns, names: Collection[str], provider: str | None) -> JobRef:
     cells = cells + [""] * (max(columns.provider or 0, columns.id) + 1 - len(cells))
     if columns.provider is None:
-        return _job(provider, cells[columns.id], names, is_quoted=False)
-    return _job(cells[columns.provider] or provider, cells[columns.id], names)
+        return _make_ref(provider, cells[columns.id], names, is_quoted=False)
+    return _make_ref(cells[columns.provider] or provider, cells[columns.id], names)
 
 
 def _from_line(line: str, names: Collection[str], provider: str | None) -> JobRef:
-    cells = _cells(line)
-    if _separator(line):
+    cells = _split_cells(line)
+    if _find_separator(line):
         first = [cell for cell in cells if cell][:1]
-        # A table has more columns than ours; a comma at the end of a line is none.
+        # A table may have further columns; a comma at the end of a line does not start one.
         if first == [cell for cell in cells if cell]:
             cells = first[0].split() if first else []
         else:
@@ -175,12 +179,12 @@ def _from_line(line: str, names: Collection[str], provider: str | None) -> JobRe
     match cells:
         case [word] if ":" in word and (provider is None or word.partition(":")[0] in names):
             named, _, job_id = word.partition(":")
-            return _job(named, job_id, names)
+            return _make_ref(named, job_id, names)
         case [job_id] if provider is not None:
-            return _job(provider, job_id, names, is_quoted=False)
+            return _make_ref(provider, job_id, names, is_quoted=False)
         case [named, job_id] if named in names or provider is None:
-            return _job(named, job_id, names)
-    raise UsageError("this is not PROVIDER ID", hint=_FORMS)
+            return _make_ref(named, job_id, names)
+    raise UsageError("expected PROVIDER ID", hint=_FORMS)
 
 
 def _from_json(
@@ -198,17 +202,17 @@ def _from_json(
             job_id = next((lowered[name] for name in _ID_NAMES if name in lowered), None)
             named = lowered.get("provider", provider)
             if isinstance(named, str) and isinstance(job_id, str | int) and not isinstance(job_id, bool):
-                return _job(named, str(job_id), names)
+                return _make_ref(named, str(job_id), names)
     if created:
-        raise UsageError(f"this has no id where {provider} is known to give it", hint=f"Name it: {provider} ID.")
-    raise UsageError('not a job as --json prints it, with "provider" and "id"')
+        raise UsageError(f"this answer has no job id of {provider}", hint=f"Give the id yourself: {provider} ID")
+    raise UsageError('expected a JSON object with "provider" and "id"')
 
 
-def _job(provider: str | None, job_id: str, names: Collection[str], *, is_quoted: bool = True) -> JobRef:
+def _make_ref(provider: str | None, job_id: str, names: Collection[str], *, is_quoted: bool = True) -> JobRef:
     if provider is None:
-        raise UsageError("this names no provider", hint="Give it too: PROVIDER --from FILE")
+        raise UsageError("the provider is missing", hint="Give it too: PROVIDER --from FILE")
     if provider not in names:
-        raise UsageError("its first word is no service, and no account", hint=suggest(provider, names))
+        raise UsageError("the first word is not a known service or account", hint=suggest(provider, names))
     if not is_quoted and not JobRef.is_id(job_id):
         raise UsageError("this is not a job id", hint=_FORMS)
     return JobRef(provider, job_id)

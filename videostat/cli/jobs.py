@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from videostat.cli.created import read_created
 from videostat.cli.jobfile import read_jobs
 from videostat.cli.options import read_duration
-from videostat.cli.resume import as_arguments, typed_command
+from videostat.cli.resume import as_arguments, get_typed_command
 from videostat.errors import ConfigError, UsageError, VideostatError
 from videostat.history import History, Which, locate_history
 from videostat.models import JobRef, State
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# In a row, after which a list that is sorted, more or less, has no newer one.
+# A list is only roughly sorted: after this many older jobs in a row, no newer one is expected.
 OLDER = 100
 
-# What the last part of a pasted address may end in, beside the id.
+# File name endings after the id in a pasted URL.
 _ENDING = re.compile(r"\.(?:mp4|webm|mov|mkv|m4v|jpe?g|png|json|html?)\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which jobs of the history are meant; `since` is a duration as it was typed."""
+    """A choice of jobs in the history; `since` is a duration as it was typed."""
 
     unfinished: bool = False
     missing: bool = False
@@ -52,25 +52,26 @@ class Choice:
 
     @property
     def is_made(self) -> bool:
+        """Return whether jobs of the history are chosen at all."""
         return self.unfinished or self.missing
 
     @property
     def after(self) -> datetime | None:
-        """Return when `since` begins; raises UsageError."""
+        """Return the moment at which `since` begins; raises UsageError if it is not a duration."""
         return None if self.since is None else datetime.now(UTC) - timedelta(seconds=read_duration(self.since))
 
     def check(self) -> None:
-        """Refuse what narrows nothing."""
+        """Raise UsageError for a filter without jobs of the history to filter."""
         narrowing = {"--provider": self.provider, "--state": self.state, "--since": self.since}
         given = next((name for name, value in narrowing.items() if value is not None), None)
         if given and not self.is_made:
             raise UsageError(
-                f"{given} narrows the jobs of the history, and none were asked for",
+                f"{given} filters the jobs of the history, but none are chosen",
                 hint=f"Add --unfinished (or --missing, to download), or leave {given} out.",
             )
 
 
-SILENT = timedelta(days=30)  # so long without an answer, and a job is not waited for unasked
+SILENT = timedelta(days=30)  # --unfinished skips a job that had no answer for so long
 
 
 def resolve_jobs(
@@ -83,11 +84,10 @@ def resolve_jobs(
     saving: bool = False,
     quiet: bool = False,
 ) -> list[JobRef]:
-    """Return the jobs of the words, the lines of `source` and the history, each once.
+    """Return the jobs of words, `source` and history, each once.
 
-    With `saving`, `unfinished` also means what was to be saved and never was.
-
-    Raises UsageError before any request: for a bad line, an unknown account, and where no jobs are given.
+    With `saving`, `unfinished` includes jobs that should have been saved and were not.
+    Raises UsageError for a bad line, an unknown account, or if there are no jobs; no request has been sent then.
     """
     settings, words = session.settings, words or []
     choice.check()
@@ -96,7 +96,7 @@ def resolve_jobs(
             *read_jobs(source, settings.list_names(), words[0], partial(read_created, settings.get_provider(words[0]))),
         ]
     else:
-        typed = _from_words(words, settings, typed_command(context))
+        typed = _from_words(words, settings, get_typed_command(context))
         given = [*typed, *(read_jobs(source, settings.list_names()) if source else ())]
     for name in dict.fromkeys(ref.provider for ref in given):
         settings.get_account(name)
@@ -107,22 +107,22 @@ def resolve_jobs(
         given += _drop_unconfigured(_from_history(session.clock.now(), tell, choice, saving=saving), settings)
     elif not given:
         raise UsageError(
-            f"{'stdin' if str(source) == '-' else source} names no job" if source else "no jobs given",
-            hint="One job a line: PROVIDER ID." if source else _which_jobs(context),
+            f"{'stdin' if str(source) == '-' else source} has no jobs" if source else "no jobs given",
+            hint="One job a line: PROVIDER ID." if source else _suggest_jobs(context),
         )
     return list(dict.fromkeys(given))
 
 
-def named_jobs(context: typer.Context, words: list[str], settings: Settings) -> list[JobRef]:
-    """Return the jobs of the words, each once, also of accounts that are not configured any more.
+def parse_jobs(context: typer.Context, words: list[str], settings: Settings) -> list[JobRef]:
+    """Return the jobs of the words, each once, also of unknown accounts.
 
-    Raises UsageError for words that name no job.
+    Raises UsageError for words that are not jobs.
     """
-    return list(dict.fromkeys(_from_words(words, settings, typed_command(context))))
+    return list(dict.fromkeys(_from_words(words, settings, get_typed_command(context))))
 
 
-def newer(jobs: Iterable[tuple[Job, T]], after: datetime | None) -> Iterator[tuple[Job, T]]:
-    """Yield the jobs of a service's list that were submitted after that, newest first; stop at a hundred older ones."""
+def keep_newer(jobs: Iterable[tuple[Job, T]], after: datetime | None) -> Iterator[tuple[Job, T]]:
+    """Yield the jobs of a newest-first list submitted since `after`; stop after OLDER older jobs in a row."""
     older = 0
     for job, total in jobs:
         if after is None or job.created_at is None or job.created_at >= after:
@@ -132,9 +132,9 @@ def newer(jobs: Iterable[tuple[Job, T]], after: datetime | None) -> Iterator[tup
             return
 
 
-def _which_jobs(context: typer.Context) -> str:
-    """Say how jobs are named, and which of the history may be meant."""
-    example = f"Name a provider and its job ids: {typed_command(context)} jogg proj_abc123"
+def _suggest_jobs(context: typer.Context) -> str:
+    """Build the hint on how to name jobs."""
+    example = f"Name a provider and its job ids: {get_typed_command(context)} jogg proj_abc123"
     option = next((name for name in ("unfinished", "missing") if name in context.params), None)
     if option is None:
         return example
@@ -144,15 +144,15 @@ def _which_jobs(context: typer.Context) -> str:
     except VideostatError:
         return example
     what = "have not ended" if option == "unfinished" else "succeeded and have no file here"
-    return f"{example}; or for the {format_job_count(count)} that {what}: {typed_command(context)} --{option}"
+    return f"{example}; or for the {format_job_count(count)} that {what}: {get_typed_command(context)} --{option}"
 
 
 def _from_history(now: datetime, tell: Callable[[str], None], choice: Choice, *, saving: bool) -> list[JobRef]:
-    """Return the jobs that are unfinished, or those without a file; tell which are left aside."""
-    # Not the session's history: what is not recorded now may have been before.
+    """Return the unfinished jobs, or those without a file; `tell` which jobs are skipped."""
+    # Not the session's history: --no-history keeps this run out, but jobs of earlier runs may be in the file.
     with closing(History(locate_history(), warn=say)) as history:
 
-        def refs_of(which: Which, heard_since: datetime | None = None) -> list[JobRef]:
+        def list_refs(which: Which, heard_since: datetime | None = None) -> list[JobRef]:
             jobs = history.find_jobs(
                 which=which,
                 provider=choice.provider,
@@ -162,23 +162,22 @@ def _from_history(now: datetime, tell: Callable[[str], None], choice: Choice, *,
             )
             return [job.ref for job, _ in jobs]
 
-        narrowed = " like that" if choice.provider or choice.state or choice.since else ""
+        narrowed = " that matches" if choice.provider or choice.state or choice.since else ""
         if choice.missing:
-            refs = refs_of(Which.MISSING)
+            refs = list_refs(Which.MISSING)
             if not refs:
                 tell(f"The history has no finished job without its file{narrowed}.")
             return refs
         wanted = [Which.UNFINISHED, Which.UNSAVED] if saving else [Which.UNFINISHED]
-        everything = {ref for which in wanted for ref in refs_of(which)}
-        refs = [ref for which in wanted for ref in refs_of(which, now - SILENT)]
-        aside = {*refs_of(Which.MISSING)} - everything if saving else set()
+        everything = {ref for which in wanted for ref in list_refs(which)}
+        refs = [ref for which in wanted for ref in list_refs(which, now - SILENT)]
+        without_file = {*list_refs(Which.MISSING)} - everything if saving else set()
     if silent := sorted(everything - {*refs}, key=str):
-        tell(f"videostat: left aside: {format_job_count(len(silent))}, not answered for {SILENT.days} days. To forget:")
+        tell(f"videostat: skipped {format_job_count(len(silent))}: no answer for {SILENT.days} days. To forget them:")
         for name in dict.fromkeys(ref.provider for ref in silent):
             tell(f"  videostat history forget {as_arguments(ref for ref in silent if ref.provider == name)}")
-    if aside:
-        why = "finished and without a file here, which was not wanted or has been moved away"
-        tell(f"videostat: left aside: {format_job_count(len(aside))}, {why}. To save:")
+    if without_file:
+        tell(f"videostat: skipped {format_job_count(len(without_file))}: succeeded, but not saved here. To save them:")
         tell("  videostat download --missing")
     if not refs:
         tell(f"The history has no unfinished job{narrowed}.")
@@ -186,24 +185,27 @@ def _from_history(now: datetime, tell: Callable[[str], None], choice: Choice, *,
 
 
 def _drop_unconfigured(refs: list[JobRef], settings: Settings) -> list[JobRef]:
-    """Drop the jobs of accounts that are no longer configured, with a warning: they must not keep back the others."""
+    """Drop the jobs of accounts that are no longer configured, with a warning."""
     refused = set()
     for name, count in Counter(ref.provider for ref in refs).items():
         try:
             settings.get_account(name)
         except ConfigError as error:
             refused.add(name)
-            say(f"videostat: passed over {format_job_count(count)} of {name}: {error}")
+            say(f"videostat: skipped {format_job_count(count)} of {name}: {error}")
     return [ref for ref in refs if ref.provider not in refused]
 
 
 def _from_words(words: list[str], settings: Settings, command: str) -> Iterator[JobRef]:
-    """Read PROVIDER:ID ..., and then PROVIDER ID ID ...; `command` is what was typed before them."""
+    """Parse PROVIDER:ID ... and then PROVIDER ID ID ...
+
+    `command` is what was typed before them. Raises UsageError.
+    """
     names = settings.list_names()
     provider, is_used = None, True
     for word in words:
-        if refused := _wrong_turn(word, provider, words, settings, command):
-            raise refused
+        if mistake := _find_mistake(word, provider, words, settings, command):
+            raise mistake
         if provider is not None:
             is_used = True
             yield JobRef(provider, word)
@@ -212,74 +214,77 @@ def _from_words(words: list[str], settings: Settings, command: str) -> Iterator[
         else:
             provider, is_used = word, False
     if not is_used and provider in names:
-        raise UsageError(f"which job of {provider}?", hint=f"Give its id too: {provider} ID")
+        raise UsageError(f"no job id after {provider}", hint=f"Give its id too: {provider} ID")
     if not is_used:
         raise UsageError(
-            f"{provider!a} is not a known service or account",
-            hint=f"If it is a job, its service comes first, as in: {names[0]} ID. There are {', '.join(names)}.",
+            f"unknown service or account {provider!a}",
+            hint=f"A job id comes after its service: {names[0]} ID. Known: {', '.join(names)}",
         )
 
 
-def _wrong_turn(
+def _find_mistake(
     word: str, provider: str | None, words: list[str], settings: Settings, command: str
 ) -> UsageError | None:
-    """Say what was meant by a word that can be no job here; `provider` is the bare one before it."""
+    """Return the error for a word that cannot be a job; `provider` is the name before it."""
     names = settings.list_names()
     before, colon, job_id = word.partition(":")
     if "/" in word:
-        return _no_address(word, provider, settings, command)
+        return _make_address_error(word, provider, settings, command)
     if provider is None:
         is_swapped = colon and before not in names and job_id in names
-        return _service_first(f"{command} {job_id} {before}") if is_swapped else None
+        return _make_order_error(f"{command} {job_id} {before}") if is_swapped else None
     if colon and before in names:
         return UsageError(
-            f"{word} can be a job of {before}, or an id of {provider} with a colon",
-            hint=f"Write {word} before {provider}, or else {provider}:{word}",
+            f"{word} may be a job of {before}, or an id of {provider} that contains a colon",
+            hint=f"Write {word} before {provider}, or write {provider}:{word}",
         )
     if word not in names:
         return None
     if provider not in names:
-        return _service_first(f"{command} {word} {' '.join(each for each in words if each != word)}")
+        return _make_order_error(f"{command} {word} {' '.join(each for each in words if each != word)}")
     return UsageError(f"{word} is a service, not a job id", hint=f"For several services in one call: {word}:ID")
 
 
-def _service_first(command: str) -> UsageError:
+def _make_order_error(command: str) -> UsageError:
     return UsageError("the service comes first, then its job ids", hint=f"Did you mean: {command}")
 
 
-def _no_address(word: str, provider: str | None, settings: Settings, command: str) -> UsageError:
-    """Refuse an address, or the path of a file, with the job that it may be of; nothing of its query is shown."""
-    named = provider if provider in settings.list_names() else _service_at(word, settings)
-    found = _id_in(word)
+def _make_address_error(word: str, provider: str | None, settings: Settings, command: str) -> UsageError:
+    """Return the error for a URL or path, with the job it may mean.
+
+    The query of the URL is not shown.
+    """
+    named = provider if provider in settings.list_names() else _find_service(word, settings)
+    found = _find_id(word)
     if not found or JobRef.is_id(word):
-        return UsageError("this is an address, not a job id", hint="Give the service and its id: jogg proj_abc123")
+        return UsageError("this is a URL, not a job id", hint="Give the service and its id: jogg proj_abc123")
     return UsageError(
-        "an address is not a job id" if "://" in word else f"{word[:60]!a} is not a job id",
+        "a URL is not a job id" if "://" in word else f"{word[:60]!a} is not a job id",
         hint=f"Did you mean: {command} {named or 'PROVIDER'} {found}",
     )
 
 
-def _id_in(address: str) -> str | None:
+def _find_id(address: str) -> str | None:
     parts = urlsplit(address if "://" in address else f"//{address}")
-    route, _, query = parts.fragment.partition("?")  # as web pages have it that are one program
+    route, _, query = parts.fragment.partition("?")  # as single-page web applications write it
     named = [value for name, value in parse_qsl(f"{parts.query}&{query}") if name.lower().endswith("id")]
     pieces = [_ENDING.sub("", piece) for piece in (route if "/" in route else parts.path).split("/") if piece]
     return next((each for each in (*named, *reversed(pieces)) if JobRef.is_id(each)), None)
 
 
-def _service_at(address: str, settings: Settings) -> str | None:
-    """Return the account that the address belongs to: by its endpoint's path, else by the name of its host."""
+def _find_service(address: str, settings: Settings) -> str | None:
+    """Find the account of a URL, by its path or else by its host."""
     parts = urlsplit(address if "://" in address else f"//{address}")
     for name in settings.list_names():
         if settings.get_provider(name).job.path.partition("{id}")[0] in parts.path:
             return name
     for name in settings.list_names():
         services = filter(None, (settings.get_base_url(name), settings.get_provider(name).base_url))
-        if parts.hostname and _site(parts.hostname) in {_site(urlsplit(each).hostname) for each in services}:
+        if parts.hostname and _read_site(parts.hostname) in {_read_site(urlsplit(each).hostname) for each in services}:
             return name
     return None
 
 
-def _site(host: str | None) -> str:
-    """Return the last two labels: the service and its web pages differ in what stands before them."""
+def _read_site(host: str | None) -> str:
+    """Return the last two labels of a host name: a service and its web pages share them."""
     return ".".join((host or "").split(".")[-2:])

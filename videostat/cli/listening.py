@@ -1,4 +1,4 @@
-"""Wait for whatever webhooks announce, until a signal."""
+"""Receive webhooks that announce new jobs, until a signal."""
 
 from __future__ import annotations
 
@@ -20,27 +20,29 @@ if TYPE_CHECKING:
     from videostat.hooks.address import Address
     from videostat.hooks.delivery import Delivery
 
-# Seconds between two looks at the service's list, which shows what was announced and lost on its way.
+# Seconds between two requests for a service's list, which shows jobs whose webhook was lost.
 LIST_EVERY = 600
-# A service repeats a delivery that is not answered in 5 s: by then the job is recorded, or something is wrong.
+# Seconds. A service repeats a delivery that has no answer after 5 s, so the job must be recorded before.
 RECORDED_WITHIN = 4
-# The run gives us a turn several times a second.
+# Seconds. The run calls `tick` several times a second.
 UNHEALTHY_AFTER = 60
 
 
 class Listening(Hearing):
-    """A receiver whose deliveries become jobs."""
+    """A webhook receiver that adds the announced jobs to the run."""
 
     def __init__(self, session: Session, names: list[str], address: Address) -> None:
         accounts = {name: session.client.get_account(name) for name in names}
         for name, account in accounts.items():
             if not account.provider.webhook:
-                raise UsageError(f"{name} documents no webhooks", hint="It is polled: videostat wait --unfinished")
+                raise UsageError(
+                    f"{name} has no documented webhooks", hint="Poll its jobs: videostat wait --unfinished"
+                )
         is_open = [name for name, account in accounts.items() if not account.webhook_secret]
         if is_open and len(address.path) <= MADE_PATH:
             raise UsageError(
-                f"without a webhook_secret for {is_open[0]}, the path needs {MADE_PATH} characters at least",
-                hint="Leave the path out, and one is made.",
+                f"{is_open[0]} has no webhook_secret: the path needs at least {MADE_PATH} characters",
+                hint="Leave the path out: a secret one is made.",
             )
         super().__init__(session, address, is_healthy=self._is_healthy)
         self._accounts = accounts
@@ -49,23 +51,25 @@ class Listening(Hearing):
         self._arrived: SimpleQueue[Newcomer] = SimpleQueue()
         self._began_at = session.clock.now()
         self._list_at = session.clock.monotonic()
-        self._turned_at = time.monotonic()
+        self._ticked_at = time.monotonic()
 
-    def turn(self) -> Iterator[str]:
-        self._turned_at = time.monotonic()
+    def tick(self) -> Iterator[str]:
+        """Yield the sentences to show; read the lists of the services when it is time."""
+        self._ticked_at = time.monotonic()
         if self._clock.monotonic() >= self._list_at:
             self._list_at = self._clock.monotonic() + LIST_EVERY
-            Thread(target=self._look_at_lists, name="lists", daemon=True).start()
-        yield from super().turn()
+            Thread(target=self._read_lists, name="lists", daemon=True).start()
+        yield from super().tick()
 
-    def newcomers(self) -> Iterator[Newcomer]:
+    def take_newcomers(self) -> Iterator[Newcomer]:
+        """Yield the jobs that were announced since the last call."""
         while not self._arrived.empty():
             yield self._arrived.get()
 
     def _is_healthy(self) -> bool:
-        return time.monotonic() - self._turned_at < UNHEALTHY_AFTER
+        return time.monotonic() - self._ticked_at < UNHEALTHY_AFTER
 
-    def _heed(self, delivery: Delivery, senders: set[str]) -> bool:
+    def _handle(self, delivery: Delivery, senders: set[str]) -> bool:
         content = delivery.content
         found = [
             Newcomer(JobRef(name, job_id))
@@ -73,30 +77,30 @@ class Listening(Hearing):
             if account.key_group in senders and account.provider.webhook
             if (job_id := account.provider.webhook.read(content))
         ]
-        self._arrive(found)
+        self._announce(found)
         for newcomer in found:
             if not newcomer.recorded.wait(RECORDED_WITHIN):
-                # Without an answer it is sent again.
+                # The service repeats a delivery that gets no answer.
                 raise TimeoutError
         return bool(senders)
 
-    def _arrive(self, newcomers: Iterable[Newcomer]) -> None:
+    def _announce(self, newcomers: Iterable[Newcomer]) -> None:
         for newcomer in newcomers:
             if self._arrived.qsize() < MOST_HINTS:
                 self._arrived.put(newcomer)
                 self.inbox.put(NUDGE)
 
-    def _look_at_lists(self) -> None:
-        """Find what has ended since we began, whoever told us of it."""
+    def _read_lists(self) -> None:
+        """Add the listed jobs that have ended since the start, announced or not."""
         for name, account in self._accounts.items():
             if not account.provider.listing:
                 continue
             try:
                 jobs = self._client.fetch_page(name, 1).jobs
             except VideostatError as error:
-                self._notes.put(f"the list of {name} could not be read, and is tried again in 10 minutes: {error}")
+                self._notes.put(f"cannot read the list of {name}, next try in 10 minutes: {error}")
                 continue
             for job in jobs:
                 since = job.completed_at or job.created_at
                 if job.state.is_terminal and since and since >= self._began_at:
-                    self._arrive([Newcomer(job.ref)])
+                    self._announce([Newcomer(job.ref)])

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""The options that several commands share."""
 
 import os
 import re
@@ -14,14 +14,14 @@ from videostat.models import State
 from videostat.render.messages import mute_sentences
 from videostat.render.views import ProgressMode
 
-# A number, and a unit as a word of its own; of options that take a time.
+# The options that take a time; their number; and a unit that stands alone.
 _TIMES = re.compile(r"--(?:timeout|interval|since|older-than)|-[jq]*t")
 _WITH_NUMBER = re.compile(rf"(?:{_TIMES.pattern})=?(\d+(?:\.\d+)?)")
 _UNITS = re.compile(r"(s|m|h|d)(?:ec|in|r|our|ay|econd|inute)?s?", re.IGNORECASE)
 
 
 def refuse_lone_unit(words: Sequence[str]) -> None:
-    """Refuse `--timeout 10 m`, which would wait for a job called m; raises UsageError."""
+    """Refuse `--timeout 10 m`, which would wait for a job m; raises UsageError."""
     for before, number, word in zip(["", "", *words], ["", *words], words, strict=False):
         joined = _WITH_NUMBER.fullmatch(number)
         is_time = joined or (_TIMES.fullmatch(before) and re.fullmatch(r"\d+(?:\.\d+)?", number))
@@ -31,39 +31,41 @@ def refuse_lone_unit(words: Sequence[str]) -> None:
 
 
 def expand_home(text: str) -> str:
-    """Return the path with its `~` expanded, which shells leave as it is after `=`; raises UsageError."""
+    """Return the path with `~` expanded, which shells do not do after `=`; raises UsageError for an unknown user."""
     path = os.path.expanduser(text)  # noqa: PTH111 - a Path would lose a slash at the end
     if path.startswith("~"):
-        raise UsageError(f"{text!a}: that home folder is not known", hint=f"A file of that name is ./{text}")
+        raise UsageError(f"{text!a}: this home folder is not known", hint=f"For a file with this name, write ./{text}")
     return path
 
 
-def _file(text: str) -> Path:
+def _parse_file(text: str) -> Path:
     return Path(expand_home(text))
 
 
-def _local(text: str) -> str:
+def _parse_local_path(text: str) -> str:
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
-        raise UsageError("videos are saved on this machine, and this is an address", hint="Name a folder here: videos")
+        raise UsageError("a URL is not a place on this machine to save videos to", hint="Give a folder, such as videos")
     return expand_home(text)
 
 
-def _folder(text: str) -> Path:
-    return Path(_local(text))
+def _parse_folder(text: str) -> Path:
+    return Path(_parse_local_path(text))
 
 
 WAITING, ANSWER, SOURCE, SAVING = "Waiting", "Answer", "Which jobs", "Saving"
 
 Jobs = Annotated[
     list[str] | None,
-    typer.Argument(metavar="PROVIDER ID...", help="A provider or account and its job ids; or PROVIDER:ID, of several."),
+    typer.Argument(
+        metavar="PROVIDER ID...", help="A provider or account and its job ids; or PROVIDER:ID, for several."
+    ),
 ]
 Source = Annotated[
     Path | None,
     typer.Option(
         "--from",
         metavar="FILE",
-        parser=_file,
+        parser=_parse_file,
         help="Read jobs from a file, or - for stdin: PROVIDER ID, PROVIDER:ID or JSON lines.",
         rich_help_panel=SOURCE,
     ),
@@ -82,21 +84,25 @@ Since = Annotated[
         "--since", metavar="TIME", help="Only jobs submitted in the last 7d, 12h or 30m.", rich_help_panel=SOURCE
     ),
 ]
-NoHistory = Annotated[bool, typer.Option("--no-history", help="Do not remember these jobs.")]
+NoHistory = Annotated[bool, typer.Option("--no-history", help="Do not write these jobs to the history.")]
 Debug = Annotated[
     bool, typer.Option("--debug", help="Show requests and answers on stderr, without keys and signatures.")
 ]
 AllowPrivate = Annotated[
     bool,
     typer.Option(
-        "--allow-private", help="Videos may come from a private network, also unencrypted.", rich_help_panel=SAVING
+        "--allow-private", help="Allow videos from a private network, also unencrypted.", rich_help_panel=SAVING
     ),
 ]
-Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", parser=_file, help="Another config.toml.")]
-Json = Annotated[bool, typer.Option("--json", "-j", help="One JSON object a job.", rich_help_panel=ANSWER)]
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", parser=_parse_file, help="Use this config.toml.")
+]
+Json = Annotated[bool, typer.Option("--json", "-j", help="Print one JSON object per job.", rich_help_panel=ANSWER)]
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", help="The bare answer, one a line; only errors on stderr.", rich_help_panel=ANSWER),
+    typer.Option(
+        "--quiet", "-q", help="Print only the URL, path, state or id; only errors on stderr.", rich_help_panel=ANSWER
+    ),
 ]
 Timeout = Annotated[
     str | None,
@@ -112,7 +118,7 @@ Interval = Annotated[
     str | None,
     typer.Option(
         metavar="TIME",
-        help="Time between two looks at a job, where the service's own advice will not do.",
+        help="Time between two requests for a job. The service's own advice if not given.",
         rich_help_panel=WAITING,
     ),
 ]
@@ -123,7 +129,7 @@ Listen = Annotated[
     typer.Option(
         "--listen",
         metavar="[HOST:]PORT[/PATH]",
-        help="Hear webhooks there: one wakes the look at its job. A secret path is made if none is given.",
+        help="Receive webhooks there: each one triggers a check of its job. A secret path is made if none is given.",
         rich_help_panel=WAITING,
     ),
 ]
@@ -132,14 +138,14 @@ Url = Annotated[
     typer.Option(
         "--url",
         metavar="https://...",
-        help="The public address that leads to --listen: while it does, fewer looks are made.",
+        help="The public address of --listen. While it works, jobs are checked less often.",
         rich_help_panel=WAITING,
     ),
 ]
 
 
 def _mute_for_json(chosen: ProgressMode) -> ProgressMode:
-    """Leave stderr to JSON lines as soon as they are asked for."""
+    """Leave stderr to JSON lines if they are chosen."""
     if chosen is ProgressMode.JSON:
         mute_sentences()
     return chosen
@@ -151,19 +157,21 @@ Progress = Annotated[
         "--progress",
         envvar="VIDEOSTAT_PROGRESS",
         callback=_mute_for_json,
-        help="Live bars, log lines, or a JSON object a line; auto: bars on a terminal that somebody looks at.",
+        help="Live bars, log lines, or a JSON object a line; auto: bars on a terminal in the foreground.",
         rich_help_panel=WAITING,
     ),
 ]
 Fields = Annotated[
     str | None,
     typer.Option(
-        "--fields", metavar="NAME,NAME...", help="Only these JSON fields; implies --json.", rich_help_panel=ANSWER
+        "--fields", metavar="NAME,NAME...", help="Print only these JSON fields; implies --json.", rich_help_panel=ANSWER
     ),
 ]
 OutputDir = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", parser=_folder, help="The folder for videos; made if missing.", rich_help_panel=SAVING),
+    typer.Option(
+        metavar="DIR", parser=_parse_folder, help="The folder for videos; created if missing.", rich_help_panel=SAVING
+    ),
 ]
 Output = Annotated[
     str | None,
@@ -171,7 +179,7 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        parser=_local,
+        parser=_parse_local_path,
         help="The file for one video, in --output-dir if given.",
         rich_help_panel=SAVING,
     ),
@@ -187,7 +195,7 @@ Parallel = Annotated[
     typer.Option(min=1, max=32, metavar="1-32", help="How many videos are saved at once.", rich_help_panel=SAVING),
 ]
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Save again what is already there.", rich_help_panel=SAVING)
+    bool, typer.Option("--overwrite", help="Save again and replace existing files.", rich_help_panel=SAVING)
 ]
 Exec = Annotated[
     str | None,
@@ -201,11 +209,11 @@ Exec = Annotated[
 Limit = Annotated[
     int, typer.Option("--limit", "-n", min=1, metavar="COUNT", help="How many jobs to show.", rich_help_panel=SOURCE)
 ]
-All = Annotated[bool, typer.Option("--all", help="Show all of them.", rich_help_panel=SOURCE)]
+All = Annotated[bool, typer.Option("--all", help="Show all jobs.", rich_help_panel=SOURCE)]
 
 
 def read_duration(text: str) -> float:
-    """Return the seconds that an option's value means; raises UsageError."""
+    """Parse a duration option into seconds; raises UsageError if it is invalid."""
     try:
         return parse_duration(text)
     except ValueError:
@@ -215,7 +223,7 @@ def read_duration(text: str) -> float:
 
 
 def choose_fields(text: str | None, known: Collection[str]) -> list[str] | None:
-    """Return the JSON fields that --fields names, None where it is not given; raises UsageError for an unknown one."""
+    """Return the JSON fields in --fields, None if it is not given; raises UsageError for an unknown one."""
     if text is None:
         return None
     chosen = [name.strip() for name in text.split(",")]
@@ -223,10 +231,3 @@ def choose_fields(text: str | None, known: Collection[str]) -> list[str] | None:
         if name not in known:
             raise UsageError(f"unknown field {name!a}", hint=suggest(name, known))
     return chosen
-
-
-def check_progress(progress: ProgressMode, *, quiet: bool, debug: bool) -> None:
-    """Refuse what contradicts --progress json."""
-    for name, is_given in (("--quiet", quiet), ("--debug", debug)):
-        if progress is ProgressMode.JSON and is_given:
-            raise UsageError(f"--progress json and {name} contradict each other", hint="Leave one of them out.")

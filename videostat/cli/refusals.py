@@ -1,4 +1,4 @@
-"""Tell a refused job from a refused account."""
+"""Decide whether a refusal concerns one job or its whole account."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class Refusals:
-    """Hold refused jobs back until another job of their account says whose refusal that is.
+    """Refused jobs, held until another job of their account is answered.
 
-    `groups`: the key group of each job that is asked about. Before the first answer of a run only one or two of them
-    are asked at once, so that nothing is held for long.
+    `groups`: the key group of each job of the run. Only one or two jobs of a group are requested before the first
+    answer, so a job is not held for long.
     """
 
     groups: Mapping[JobRef, str]
@@ -32,7 +32,7 @@ class Refusals:
         self._left = Counter(self.groups.values())
 
     def sort(self, job: Job) -> Iterator[Job]:
-        """Yield the job, or later, and with it those that were held back for it."""
+        """Yield the job with the held jobs it decides about; hold it if it is refused itself."""
         group = self.groups.get(job.ref)
         if group is None:
             yield job
@@ -46,13 +46,13 @@ class Refusals:
         is_fine = group in self._fine
         if is_fine or not self._left[group]:
             for each in self._held.pop(group, ()):
-                yield _alone(each) if is_fine else each
+                yield _mark_about_job(each) if is_fine else each
         if not (is_refused and job.ended):
             yield job
 
 
-def _alone(job: Job) -> Job:
-    """Return the job with a refusal of its own, which is not told as its account's."""
+def _mark_about_job(job: Job) -> Job:
+    """Mark a refusal as one of the job, not of its account."""
     if not isinstance(job.problem, KeyRefused | OutOfCredit) or isinstance(job.problem, KeyMissing):
         return job
     problem = copy(job.problem)

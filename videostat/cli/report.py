@@ -1,4 +1,4 @@
-"""Collect what a bug report begins with: versions, files, accounts, terminal. No key, and no home folder's name."""
+"""Collect facts for a bug report: versions, files, accounts, terminal. No keys, and no name of a home folder."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ LIBRARIES = ("typer", "rich", "requests", "urllib3", "platformdirs", "tomli-w")
 Facts = dict[str, "dict[str, object]"]
 
 
-class _Watched(Transport):
-    """A transport that keeps its last answer, for the date in it."""
+class _RecordingTransport(Transport):
+    """A transport that keeps its last answer, to read the date in it."""
 
     answer: Answer | None = None
 
@@ -46,25 +46,28 @@ class _Watched(Transport):
 
 
 def describe(session: Session, accounts: list[str]) -> tuple[Facts, list[ExitCode]]:
-    """Return the sections of the page, and the exit code of each account that has a key; one request for each."""
+    """Return the sections of the report and the accounts' exit codes.
+
+    Sends one request for each account that has a key.
+    """
     codes = []
-    facts: Facts = {"versions": _versions(), "files": _files(session)}
+    facts: Facts = {"versions": _collect_versions(), "files": _collect_files(session)}
     for name in accounts:
-        facts[name], code = _account(session, name)
+        facts[name], code = _check_account(session, name)
         if code is not None:
             codes.append(code)
-    facts["history"] = _history()
-    facts["terminal"] = _terminal()
+    facts["history"] = _count_jobs()
+    facts["terminal"] = _describe_terminal()
     return facts, codes
 
 
 def shorten(path: Path | str) -> str:
-    """Write `~` for the home folder: it holds a person's name."""
+    """Replace the home folder, which names a person, by `~`."""
     home, text = os.path.expanduser("~"), str(path)  # noqa: PTH111 - Path.home() raises without one
     return f"~{text.removeprefix(home)}" if len(home) > 1 and text.startswith(home) else text
 
 
-def _versions() -> dict[str, object]:
+def _collect_versions() -> dict[str, object]:
     found: dict[str, object] = {
         "videostat": __version__,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -78,17 +81,17 @@ def _versions() -> dict[str, object]:
             found[name] = None
     others = sorted({*packages_distributions().get("urllib3", [])} - {"urllib3"})
     if others:
-        found["warning"] = f"urllib3 is not the real one, but {', '.join(others)}: videostat is not tested with it"
+        found["warning"] = f"urllib3 is not the real one, but {', '.join(others)}: not tested with videostat"
     return found
 
 
-def _files(session: Session) -> dict[str, object]:
+def _collect_files(session: Session) -> dict[str, object]:
     settings = session.settings
     named = {"config": settings.path, "credentials": settings.credentials_path, "history": locate_history()}
-    return {name: f"{shorten(path)} ({_rights(path)})" for name, path in named.items()}
+    return {name: f"{shorten(path)} ({_describe_file(path)})" for name, path in named.items()}
 
 
-def _rights(path: Path) -> str:
+def _describe_file(path: Path) -> str:
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -98,7 +101,7 @@ def _rights(path: Path) -> str:
     return f"{stat.filemode(status.st_mode)}, {status.st_size:,} bytes"
 
 
-def _account(session: Session, name: str) -> tuple[dict[str, object], ExitCode | None]:
+def _check_account(session: Session, name: str) -> tuple[dict[str, object], ExitCode | None]:
     settings = session.settings
     source = next(
         value.source if value.value else None
@@ -109,8 +112,8 @@ def _account(session: Session, name: str) -> tuple[dict[str, object], ExitCode |
     facts: dict[str, object] = {"key": source and shorten(source), "base_url": base_url}
     if not source or not base_url:
         return facts, None
-    facts["proxy"] = _proxy(base_url)
-    transport = _Watched(session.clock.now)
+    facts["proxy"] = _find_proxy(base_url)
+    transport = _RecordingTransport(session.clock.now)
     began, code = monotonic(), ExitCode.OK
     try:
         Client(settings, transport).check(name)
@@ -122,20 +125,20 @@ def _account(session: Session, name: str) -> tuple[dict[str, object], ExitCode |
     facts["works"] = code is ExitCode.OK
     if answer := transport.answer:
         facts["certificate"] = "trusted" if base_url.startswith("https:") else "none: not encrypted"
-        facts["clock_difference"] = _clock_difference(answer)
+        facts["clock_difference"] = _compare_clocks(answer)
     return facts, code
 
 
-def _clock_difference(answer: Answer) -> float | None:
-    """Return by how many seconds this machine's clock is ahead of the service's."""
+def _compare_clocks(answer: Answer) -> float | None:
+    """Return how many seconds our clock is ahead of the service's."""
     try:
         return round((answer.received_at - parsedate_to_datetime(answer.headers["date"])).total_seconds(), 1)
     except (KeyError, ValueError, TypeError):
         return None
 
 
-def _proxy(base_url: str) -> str | None:
-    """Return the proxy on the way there, without its password."""
+def _find_proxy(base_url: str) -> str | None:
+    """Return the proxy for this URL, without its password; None without one."""
     there = urlsplit(base_url)
     if not there.hostname or proxy_bypass(there.hostname):
         return None
@@ -144,7 +147,7 @@ def _proxy(base_url: str) -> str | None:
     return f"{found.scheme}://{found.hostname}:{found.port}" if found.hostname else None
 
 
-def _history() -> dict[str, object]:
+def _count_jobs() -> dict[str, object]:
     try:
         with closing(History(locate_history(), warn=say)) as history:
             return {
@@ -155,7 +158,7 @@ def _history() -> dict[str, object]:
         return {"error": shorten(str(error))}
 
 
-def _terminal() -> dict[str, object]:
+def _describe_terminal() -> dict[str, object]:
     streams = {"stdin": sys.stdin, "stdout": sys.stdout, "stderr": sys.stderr}
     columns, rows = shutil.get_terminal_size()
     return {

@@ -1,4 +1,4 @@
-"""Print the command that resumes a wait."""
+"""Print the commands that continue after a run has ended."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from videostat.render.messages import say
 from videostat.render.text import format_job_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
     import typer
 
     from videostat.models import Job, JobRef
 
-# Characters of jobs in one command; terminals and shells take more, people do not.
+# Characters of jobs in one command: more is hard to copy, though shells accept it.
 LONGEST = 2000
 
-# Options that say which jobs, and not what to do with them.
+# The options that choose jobs; all others say what to do with them.
 _CHOOSING = {"source", "unfinished", "missing", "provider", "state", "since"}
 
 
-def called_as() -> str:
-    """Return the name by which this program was called, as one types it."""
+def get_program_name() -> str:
+    """Return the name of this program as it was typed."""
     program = sys.argv[0]
     if Path(program).name == "__main__.py":
         return f"{shlex.quote(sys.orig_argv[0])} -m videostat"
     name = Path(program).name
-    # A shell that has found it on the PATH hands over the whole path.
+    # A shell passes the whole path of a program that it finds on the PATH.
     return name if program in {name, shutil.which(name)} else shlex.quote(program)
 
 
-def typed_command(context: typer.Context) -> str:
+def get_typed_command(context: typer.Context) -> str:
     """Return program and command as they were typed, without arguments."""
     program = context.find_root().info_name or ""
-    return f"{called_as()}{context.command_path.removeprefix(program)}"
+    return f"{get_program_name()}{context.command_path.removeprefix(program)}"
 
 
 _REFUSED = (KeyRefused, OutOfCredit)
@@ -54,7 +54,7 @@ _NOT_ENDED = (Stopped, Retryable, Untrusted, *_REFUSED)
 
 
 def as_arguments(refs: Iterable[JobRef]) -> str:
-    """Write jobs as one types them."""
+    """Write jobs as they are typed in a command."""
     listed = list(refs)
     is_plain = not any(ref.id.startswith("-") or ":" in ref.id for ref in listed)
     if is_plain and len({ref.provider for ref in listed}) == 1:
@@ -63,8 +63,8 @@ def as_arguments(refs: Iterable[JobRef]) -> str:
 
 
 def find_dropped(jobs: Iterable[Job]) -> list[Job]:
-    """Return the jobs that go on at the service, as far as anybody knows: those that were refused last."""
-    # Neither trouble nor a refused key has ended a job.
+    """Return the jobs that may still go on at the service; refused jobs come last."""
+    # Neither an error nor a refused key ends a job at the service.
     dropped = [job for job in jobs if isinstance(job.problem, _NOT_ENDED)]
     # Without a key there was no wait.
     if all(isinstance(job.problem, KeyMissing) for job in dropped):
@@ -73,57 +73,75 @@ def find_dropped(jobs: Iterable[Job]) -> list[Job]:
 
 
 def print_resume_hint(jobs: Iterable[Job], context: typer.Context, source: Path | None, now: datetime) -> None:
-    """Say that the wait is over and the jobs are not, and what to type to go on waiting."""
+    """Print why the wait ended early, and the command that continues it."""
     stopped = find_dropped(jobs)
     if not stopped:
         return
-    reason = next((job.problem for job in stopped if isinstance(job.problem, Stopped)), "no good answer in time")
+    reason = next((job.problem for job in stopped if isinstance(job.problem, Stopped)), "no valid answer in time")
     running = [job for job in stopped if not job.state.is_terminal]
-    # Of a job that nobody ever saw, nothing can be promised.
-    go = ("goes" if len(running) == 1 else "go") if all(job.status for job in running) else "may go"
+    # A job that was never seen may not exist.
+    verb = ("goes" if len(running) == 1 else "go") if all(job.status for job in running) else "may go"
     left = {
-        f"{go} on at the service": len(running),
+        f"{verb} on at the service": len(running),
         "succeeded, but not fully processed yet": len(stopped) - len(running),
     }
-    said = ", ".join(f"{format_job_count(count)} {what}" for what, count in left.items() if count)
-    say(f"videostat: {' '.join(filter(None, (f'{reason}; {said}.', format_deletion(running, now))))} To go on:")
-    say(f"  {resume_command(context, (job.ref for job in stopped), source)}")
+    counts = ", ".join(f"{format_job_count(count)} {what}" for what, count in left.items() if count)
+    say(f"videostat: {' '.join(filter(None, (f'{reason}; {counts}.', format_deletion(running, now))))} To go on:")
+    say(f"  {make_resume_command(context, (job.ref for job in stopped), source)}")
 
 
 def print_save_hint(jobs: Iterable[Job], context: typer.Context, now: datetime) -> None:
-    """Say until when the videos that were not saved can be had, and what to type to save them."""
+    """Print until when unsaved videos are kept, and how to save them."""
     unsaved = [job for job in jobs if job.exit_code is ExitCode.OK and not job.saved]
     if unsaved:
-        command = typed_command(context).removesuffix("wait") + "download"
+        command = get_typed_command(context).removesuffix("wait") + "download"
         say(format_retention(unsaved, now))
         say(f"  {command} {as_arguments(job.ref for job in unsaved)}")
 
 
-def resume_command(
+def print_download_hints(jobs: Collection[Job], context: typer.Context, source: Path | None) -> None:
+    """Print which jobs are unfinished or unsaved, and how to continue."""
+    unfinished = [job.ref for job in jobs if job.problem is None and not job.state.is_terminal]
+    if unfinished:
+        say(f"videostat: {len(unfinished)} of {len(jobs)} not finished yet. To wait and save:")
+        wait = get_typed_command(context).removesuffix("download") + "wait --download"
+        say(f"  {make_resume_command(context, unfinished, command=wait)}")
+    if dropped := find_dropped(jobs):
+        reason = next((f"{job.problem}; " for job in dropped if isinstance(job.problem, Stopped)), "")
+        say(f"videostat: {reason}{len(dropped)} of {len(jobs)} not saved. To go on:")
+        say(f"  {make_resume_command(context, (job.ref for job in dropped), source)}")
+
+
+def make_resume_command(
     context: typer.Context, refs: Iterable[JobRef], source: Path | None = None, *, command: str | None = None
 ) -> str:
-    """Return the command that goes on with these jobs, with its options as they were typed."""
+    """Return the command that continues with these jobs and the typed options."""
     named_otherwise = context.params.get("jobs") or context.params.get("unfinished") or context.params.get("missing")
-    # Ten thousand ids fit into a file, but not into a command line; and a pipe is read only once.
+    # Ten thousand ids fit into a file, but not into a command line. A pipe cannot be read twice.
     from_file = source is not None and str(source) != "-" and source.is_file() and not named_otherwise
-    which = f"--from {shlex.quote(str(source))}" if from_file else _short(as_arguments(refs := list(refs)), refs)
-    return " ".join(filter(None, [command or typed_command(context), which, shlex.join(_typed_options(context))]))
+    which = f"--from {shlex.quote(str(source))}" if from_file else _shorten(as_arguments(refs := list(refs)), refs)
+    return " ".join(
+        filter(None, [command or get_typed_command(context), which, shlex.join(_get_typed_options(context))])
+    )
 
 
-def _short(arguments: str, refs: list[JobRef]) -> str:
-    """Put very many ids into a private file, beside the history, whose name depends on them alone."""
+def _shorten(arguments: str, refs: list[JobRef]) -> str:
+    """Write a long list of ids to a private file beside the history.
+
+    Its name is a hash of the ids: the same jobs use the same file.
+    """
     history = locate_history()
     if len(arguments) > LONGEST and not is_without_home(history):
         file = history.with_name(f"resume-{hashlib.sha256(arguments.encode()).hexdigest()[:8]}.txt")
-        # Where it cannot be written, a long command is better than none.
+        # If the file cannot be written, print the long command.
         with suppress(OSError):
             write_private_file(file, "".join(f"{ref.provider}:{ref.id}\n" for ref in refs))
             return f"--from {shlex.quote(os.fspath(file))}"
     return arguments
 
 
-def _typed_options(context: typer.Context) -> list[str]:
-    """Return the options of the command line, except those that say which jobs."""
+def _get_typed_options(context: typer.Context) -> list[str]:
+    """Return the typed options, except those that choose jobs."""
     words = []
     for parameter in context.command.params:
         name = parameter.name or ""

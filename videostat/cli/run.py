@@ -1,4 +1,4 @@
-"""Wire client, poll loop, signals, history, view and answers into one run."""
+"""Run a command: connect client, poll loop, signals, history, view and answers."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from videostat.cli.signals import forward_signals
 from videostat.errors import ExitCode, Interrupted, KeyMissing, OutputClosed, UsageError, VideostatError
 from videostat.models import Job, State
 from videostat.polling.options import Message, Phase, PollOptions
+from videostat.render.answers import Answers
 from videostat.render.ending import format_summary
 from videostat.render.jsonlines import JsonLines
 from videostat.render.log import ErrorsOnly
@@ -29,64 +30,65 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
+    from videostat.cli.display import Display
     from videostat.cli.exec import Execution
     from videostat.cli.hearing import Hearing
     from videostat.cli.session import Session
     from videostat.config import Account
     from videostat.models import JobRef
-    from videostat.render.answers import Answers
     from videostat.render.views import View
     from videostat.waiting import Saving
 
 
-LATELY = timedelta(minutes=1)  # longer than any floor
-WORKED = timedelta(days=30)  # an answer that young says that the address and the account are right
+LATELY = timedelta(minutes=1)  # longer than the minimum interval of any service
+WORKED = timedelta(days=30)  # an answer within this time proves that address and account are right
 
 
-def wait_options(
-    session: Session, refs: list[JobRef], timeout: str | None, interval: str | None, *, quiet: bool = False
+def choose_wait_options(
+    session: Session,
+    refs: list[JobRef],
+    timeout: str | None,
+    interval: str | None,
+    parallel: int | None,
+    *,
+    quiet: bool = False,
 ) -> PollOptions:
-    """Choose timeout and interval from the options, else the configuration, else what the services advise."""
+    """Choose timeout and interval: from the options, else the configuration, else the services' advice."""
     defaults = session.settings.defaults
     seconds = defaults.timeout if timeout is None else read_duration(timeout)
     between = defaults.interval if interval is None else read_duration(interval)
     for name in dict.fromkeys(ref.provider for ref in refs):
         floor = session.client.get_account(name).provider.polling.floor
         if between is not None and between < floor and not quiet:
-            say(f"videostat: {name} allows one look every {floor:g}s: using that")
+            say(f"videostat: {name} allows one request per job every {floor:g}s: using that")
     if seconds is None:
         seconds = waiting.find_longest_timeout(session.client, refs)
-    return PollOptions(timeout=seconds, interval=between)
+    return PollOptions(timeout=seconds, interval=between, parallel=parallel or defaults.parallel)
 
 
-def worst_exit_code(codes: Iterable[ExitCode]) -> ExitCode:
-    """Return the smallest code that is not 0; a signal's code comes before all others."""
+def choose_exit_code(codes: Iterable[ExitCode]) -> ExitCode:
+    """Return a signal's code, or else the smallest code except 0."""
     bad = set(codes) - {ExitCode.OK}
     signals = bad & {ExitCode.HUNG_UP, ExitCode.INTERRUPTED, ExitCode.TERMINATED}
     return min(signals or bad, default=ExitCode.OK)
 
 
-def usual_times(session: Session, refs: Iterable[JobRef]) -> dict[JobRef, float]:
-    """Return how many seconds each job usually takes, by its service's own figures."""
-    return {ref: session.client.get_account(ref.provider).provider.polling.usual for ref in refs}
-
-
-def age(job: Job, now: datetime) -> float:
-    """Return how many seconds ago the service said this; infinity where that is not known."""
+def measure_age(job: Job, now: datetime) -> float:
+    """Return the seconds since the service gave this answer; infinity if unknown."""
     return (now - job.seen_at).total_seconds() if job.seen_at else math.inf
 
 
-def tell_recalled(jobs: Iterable[Job], began: datetime) -> None:
-    """Say which jobs were answered from the history, as they were seen before the command began."""
+def print_recalled(jobs: Iterable[Job], began: datetime) -> None:
+    """Print which jobs were answered from the history: those seen before the command began."""
     recalled = [job for job in jobs if job.seen_at and job.seen_at < began and job.problem is None]
     if recalled:
         which = str(recalled[0].ref) if len(recalled) == 1 else format_job_count(len(recalled))
-        seconds = max(age(job, began) for job in recalled)
-        say(f"videostat: {which}: seen {seconds:.0f}s ago, and not asked again so soon (--no-history asks)")
+        seconds = max(measure_age(job, began) for job in recalled)
+        say(f"videostat: {which}: answered from the history, seen {seconds:.0f}s ago (--no-history asks the service)")
 
 
-def _without_key(accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
-    """Return the jobs that cannot be asked about, for there is no key that could be one."""
+def _find_keyless(accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
+    """Return the jobs without a usable key; their problem says why."""
     refused = {}
     for ref, account in accounts.items():
         try:
@@ -98,9 +100,9 @@ def _without_key(accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Jobs on their way to their end. Iterate over it to get each one as it ends.
+    """The jobs of one command. Iterate over it to get each job as it ends.
 
-    `may_recall`: answer from the history for a running job that was looked at less than its service's floor ago.
+    `may_recall`: answer from the history if a running job was seen within the minimum interval of its service.
     """
 
     session: Session
@@ -112,19 +114,20 @@ class Run:
     may_recall: bool = False
     hearing: Hearing | None = None
 
-    def answer(self, answers: Answers, *, quiet: bool = False) -> list[Job]:
-        """Show each job as it ends, and say at the end of several how many ended how; return them all."""
+    def answer(self, display: Display) -> list[Job]:
+        """Show each job as it ends, then a summary; return all jobs."""
         ended, began = [], self.session.clock.monotonic()
+        answers = Answers(display.line, self.session.clock.now, self.refs)
         for job in self:
             ended.append(job)
-            # Ctrl-C ends whoever reads us too: that must not keep us from saying how to go on.
+            # Ctrl-C also ends the reader of our stdout: the hint on how to continue must still be printed.
             with suppress(*(OutputClosed, UsageError) if isinstance(job.problem, Interrupted) else ()):
                 answers.show(job)
         is_left = any(isinstance(job.problem, Interrupted) for job in ended)
         with suppress(*(OutputClosed, UsageError) if is_left else ()):
             answers.finish()
-        # Without a key there was no wait.
-        if len(ended) > 1 and not quiet and not all(isinstance(job.problem, KeyMissing) for job in ended):
+        # Without a key there was no wait to sum up.
+        if len(ended) > 1 and not display.quiet and not all(isinstance(job.problem, KeyMissing) for job in ended):
             say(format_summary(ended, self.session.clock.monotonic() - began))
         return ended
 
@@ -132,52 +135,52 @@ class Run:
         if not self.refs and not self.options.stays:
             return
         clock, history, view = self.session.clock, self.session.history, self.view
-        accounts = {ref: self._account(ref) for ref in self.refs}
+        accounts = {ref: self._get_account(ref) for ref in self.refs}
         addresses, since = {account.base_url for account in accounts.values()}, clock.now() - WORKED
         addresses |= self.hearing.addresses if self.hearing else set()
         worked = frozenset().union(*(history.find_answered(address, since) for address in addresses))
         history.add(self.refs, clock.now(), wanted=self.saving is not None)
         if self.saving:
             self.saving.note_recent(history)
-        steps = self._steps()
+        steps = self._make_steps()
         saved = {job.ref: job for job in self.saving.find_saved()} if self.saving else {}
-        fresh = self._seen_lately(accounts)
+        fresh = self._find_recent(accounts)
         for ref, seen in fresh.items():
-            self.session.client.keep_floor(ref, age(seen, clock.now()))
+            self.session.client.keep_floor(ref, measure_age(seen, clock.now()))
         recalled = fresh if self.may_recall else {}
-        # A key command may ask for a passphrase: not while a look's seconds are counted.
+        # A key command may ask for a passphrase: run it before the time limits of requests start.
         known = {*saved, *recalled}
-        refused = _without_key({ref: account for ref, account in accounts.items() if ref not in known})
+        refused = _find_keyless({ref: account for ref, account in accounts.items() if ref not in known})
         ended = {**recalled, **refused}
         asked = [ref for ref in self.refs if ref not in ended]
         if not asked and not self.options.stays:
-            # There is no wait, and so no screen.
-            yield from self._end(ended, view if isinstance(view, JsonLines) else ErrorsOnly())
+            # Nothing to wait for: no live screen.
+            yield from self._show_ended(ended, view if isinstance(view, JsonLines) else ErrorsOnly())
             return
-        notices = Notices(clock, self._usual, waits=self.options.attempts is None)
+        notices = Notices(clock, self._get_usual_time, waits=self.options.attempts is None)
         inbox: SimpleQueue[Message] = self.hearing.inbox if self.hearing else SimpleQueue()
         refusals = Refusals({ref: accounts[ref].key_group for ref in asked if ref not in saved})
-        # While one file settles on the disk, the next one has the wire.
+        # While one file is written to the disk, the next one can be transferred.
         options = replace(
             self.options, steps=tuple(steps), parallel=2 * self.options.parallel, is_watched=view.is_watched
         )
         with forward_signals(inbox), self.execution or nullcontext(), self.hearing or nullcontext(), view:
-            yield from self._end(ended, view)
+            yield from self._show_ended(ended, view)
             for job in waiting.run(
                 self.session.client, asked, steps, options, inbox=inbox, clock=clock, saved=saved, worked=worked
             ):
-                self._hear(worked)
+                self._take_announced(worked)
                 if job is None:
                     view.tick()
                     continue
-                history.update(job, clock.now(), base_url=self._account(job.ref).base_url if job.seen_at else None)
+                history.update(job, clock.now(), base_url=self._get_account(job.ref).base_url if job.seen_at else None)
                 for sentence in notices.check(job):
                     view.note(f"videostat: {sentence}")
                 self._show_output(job.ref)
                 yield from self._show(refusals.sort(job))
 
     def _show(self, jobs: Iterable[Job]) -> Iterator[Job]:
-        """Show how the jobs stand; yield those that have ended."""
+        """Show the state of the jobs; yield those that have ended."""
         for job in jobs:
             self.view.update(job)
             if job.ended:
@@ -188,59 +191,59 @@ class Run:
 
     def _show_output(self, ref: JobRef) -> None:
         if self.execution and (printed := self.execution.output.pop(ref, b"")):
-            # It may well repeat a service's text.
+            # The output may repeat text of a service: clean it.
             lines = printed.decode(errors="replace").splitlines()
             self.view.show_output([clean_text(line, longest=None) for line in lines])
 
-    def _account(self, ref: JobRef) -> Account:
+    def _get_account(self, ref: JobRef) -> Account:
         return self.session.client.get_account(ref.provider)
 
-    def _usual(self, ref: JobRef) -> float:
-        return self._account(ref).provider.polling.usual
+    def _get_usual_time(self, ref: JobRef) -> float:
+        return self._get_account(ref).provider.polling.usual
 
-    def _hear(self, worked: frozenset[JobRef]) -> None:
-        """Say what there is to say of webhooks, and wait for the jobs that they have announced."""
+    def _take_announced(self, worked: frozenset[JobRef]) -> None:
+        """Show the notes about webhooks, and add the jobs that they have announced."""
         if not self.hearing:
             return
-        for sentence in self.hearing.turn():
+        for sentence in self.hearing.tick():
             self.view.note(f"videostat: {sentence}")
-        newcomers = [*self.hearing.newcomers()]
-        # A job is in the history before its announcement is answered.
+        newcomers = [*self.hearing.take_newcomers()]
+        # Record a job in the history before its webhook is answered.
         self.session.history.add(
             [each.ref for each in newcomers], self.session.clock.now(), wanted=self.saving is not None
         )
         for newcomer in newcomers:
             newcomer.recorded.set()
-        refs = [each.ref for each in newcomers if not self._is_handed_on(each.ref)]
+        refs = [each.ref for each in newcomers if not self._is_finished(each.ref)]
         for target in self.session.client.make_targets(refs, worked) if refs else ():
             self.hearing.inbox.put(target)
 
-    def _is_handed_on(self, ref: JobRef) -> bool:
-        """Return whether a job has ended and was saved, if that is wanted, wherever its file is now."""
+    def _is_finished(self, ref: JobRef) -> bool:
+        """Return whether a job has ended and, with --download, was saved once."""
         seen = self.session.history.find_job(ref)
         job = seen.job if seen else Job(ref=ref)
         return job.state.is_terminal and not (self.saving and job.state is State.SUCCEEDED and not job.saved)
 
-    def _seen_lately(self, accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
-        """Return the running jobs that this machine has looked at, at the same address, less than a floor ago."""
+    def _find_recent(self, accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
+        """Return the running jobs seen within the minimum interval of their service."""
         history, now, found = self.session.history, self.session.clock.now(), {}
         for address in {account.base_url for account in accounts.values()}:
             for ref in history.find_answered(address, now - LATELY) & accounts.keys():
                 seen, floor = history.find_job(ref), accounts[ref].provider.polling.floor
                 known = seen.job if seen else Job(ref=ref)
-                past = age(known, now)
+                past = measure_age(known, now)
                 if accounts[ref].base_url == address and known.exit_code is ExitCode.RUNNING and 0 <= past < floor:
                     left = max(known.poll_after or 0, floor) - past
                     found[ref] = replace(known, poll_after=left, ended=True)
         return found
 
-    def _end(self, jobs: Mapping[JobRef, Job], view: View) -> Iterator[Job]:
+    def _show_ended(self, jobs: Mapping[JobRef, Job], view: View) -> Iterator[Job]:
         for job in jobs.values():
             view.update(job)
             with view.release_screen():
                 yield job
 
-    def _steps(self) -> dict[Phase, Callable[[Job], Job]]:
+    def _make_steps(self) -> dict[Phase, Callable[[Job], Job]]:
         steps: dict[Phase, Callable[[Job], Job]] = {}
         if self.saving:
             steps[Phase.SAVE] = partial(self.saving.save, slot=Semaphore(self.options.parallel))

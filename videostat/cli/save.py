@@ -1,4 +1,4 @@
-"""Plan where videos go."""
+"""Choose the files to save videos to."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 def plan_saving(
     session: Session,
     refs: list[JobRef],
-    *,
     output_dir: Path | None,
     output: str | None = None,
     name: str | None = None,
+    *,
     overwrite: bool = False,
     timeout: float = 0,
 ) -> Saving:
-    """Saving as the options say, else the configuration; until `timeout` seconds from now, 0 for ever.
+    """Plan the files from the options, else from the configuration. `timeout` in seconds, 0 for none.
 
-    Raises UsageError for names that would leave the folder or meet, and for what is in the way already.
+    Raises UsageError for a name outside the folder, two jobs with one name, or a file that is in the way.
     """
     defaults, clock, history, dated = session.settings.defaults, session.clock, session.history, None
     known = {ref: history.find_file(ref) for ref in refs}
@@ -46,9 +46,9 @@ def plan_saving(
         destinations = {ref: place(ref, history.find_moment(ref) if dated else None) for ref in refs}
         ensure_distinct(destinations.values())
     elif name:
-        raise UsageError("-o and --name both say what the file is called", hint="Leave one of them out.")
+        raise UsageError("-o and --name contradict each other", hint="Leave one of them out.")
     elif len(refs) > 1:
-        raise UsageError(f"-o names one file, and there are {len(refs)} jobs", hint="For several: --output-dir DIR")
+        raise UsageError(f"-o names one file, but there are {len(refs)} jobs", hint="For several: --output-dir DIR")
     else:
         typed = os.path.join(output_dir or "", output)  # noqa: PTH118 - a Path would lose a slash at the end
         destinations = {ref: Destination.from_path(ref, typed, known=known[ref]) for ref in refs}
@@ -69,17 +69,17 @@ def plan_saving(
 
 
 def _ensure_own(destination: Destination, history: History) -> None:
-    """Refuse a file that is there and holds the video of another job, as far as the history knows."""
+    """Raise UsageError if the history knows the file as another job's."""
     for file in dict.fromkeys(map(destination.name_file, EXTENSIONS)):
         owner = history.find_owner(file) if os.path.lexists(file) else None
         if owner not in {None, destination.ref}:
             raise UsageError(
-                f"{destination.ref} would be saved to {file}, and that is the video of {owner}", hint=REPLACE
+                f"{destination.ref} would be saved to {file}, but that is the video of {owner}", hint=REPLACE
             )
 
 
-class Places(dict[JobRef, Destination]):
-    """Where the video of any job goes; it is not remembered for those that come later."""
+class Destinations(dict[JobRef, Destination]):
+    """The destination of every job, made on demand: jobs that come later are not stored."""
 
     def __init__(self, folder: Path, template: str) -> None:
         super().__init__()
@@ -95,9 +95,9 @@ class Places(dict[JobRef, Destination]):
 
 
 def plan_saving_all(session: Session, refs: list[JobRef], output_dir: Path | None, name: str | None) -> Saving:
-    """Save these jobs and any that comes, without a deadline; raises UsageError as plan_saving does."""
+    """Plan the files of these and all later jobs, without a deadline; raises UsageError as plan_saving does."""
     defaults = session.settings.defaults
-    places = Places(output_dir or defaults.output_dir, name or defaults.name)
+    places = Destinations(output_dir or defaults.output_dir, name or defaults.name)
     places |= {ref: places[ref] for ref in refs}
     return Saving(
         client=session.client,

@@ -1,4 +1,4 @@
-"""What every command that meets jobs works with."""
+"""The configuration, client and history that a command works with."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Session:
+    """The parts that a command works with: settings, clock, client and history."""
+
     settings: Settings
     clock: Clock
     client: Client
@@ -28,10 +30,10 @@ class Session:
 
 
 @contextmanager
-def session(
+def open_session(
     config: Path | None, *, keep: bool = True, debug: bool = False, allow_private: bool = False
 ) -> Iterator[Session]:
-    """The configuration, a client, and the history if option and configuration agree to keep one."""
+    """Open configuration, client and history; `keep` is False for --no-history."""
     settings = load(config)
     for warning in settings.warnings:
         _warn(warning)

@@ -1,4 +1,7 @@
-r"""Handle Ctrl-C, SIGTERM and SIGHUP: the first asks, the second ends. Ctrl-Z and Ctrl-\: never without the cursor."""
+r"""Handle signals. The first Ctrl-C, SIGTERM or SIGHUP stops the run, the second ends the process.
+
+Ctrl-Z and Ctrl-\ show the cursor first.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,13 @@ OF_TERMINALS = (signal.SIGTSTP, signal.SIGQUIT)
 @contextmanager
 def forward_signals(inbox: SimpleQueue[Any]) -> Iterator[None]:
     """Put the number of the first signal into the inbox; the second ends the process at once."""
-    # nohup and its like have started us with it ignored.
-    ours = [each for each in SIGNALS if each != signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN]
+    # nohup starts programs with SIGHUP ignored.
+    handled = [each for each in SIGNALS if each != signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN]
 
     def handle(signum: int, _: FrameType | None) -> None:
-        # Of all queues only SimpleQueue may be put into from a handler that interrupts its own put.
+        # Only SimpleQueue allows a put in a handler that has interrupted another put.
         inbox.put(signum)
-        for each in ours:
+        for each in handled:
             signal.signal(each, end)
 
     def end(signum: int, _: FrameType | None) -> None:
@@ -36,13 +39,13 @@ def forward_signals(inbox: SimpleQueue[Any]) -> Iterator[None]:
         show_cursor()
         signal.signal(signum, signal.SIG_DFL)
         signal.raise_signal(signum)
-        # Here a process that was stopped goes on; its next frame hides the cursor again.
+        # A stopped process continues here; its next frame hides the cursor again.
         signal.signal(signum, end)
-        # Before Python 3.13, a get() whose time ran out during the handler waits for ever.
+        # Before Python 3.13, a get() whose timeout passes during the handler waits for ever.
         inbox.put(WAKE_UP)
 
-    before = {signum: signal.signal(signum, handle) for signum in ours}
-    # A shell without job control has them ignored.
+    before = {signum: signal.signal(signum, handle) for signum in handled}
+    # A shell without job control ignores them.
     before |= {each: signal.signal(each, end) for each in OF_TERMINALS if signal.getsignal(each) is signal.SIG_DFL}
     try:
         yield

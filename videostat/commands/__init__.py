@@ -1,4 +1,4 @@
-"""The command line: one file per command, and main(), the only way out."""
+"""The command line: one module per command, and main(), which sets the exit code."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from videostat.errors import ExitCode, Interrupted, OutputClosed, UsageError, Vi
 from videostat.render.messages import mute_sentences, say, write_error
 
 
-def _version(asked: bool) -> None:  # noqa: FBT001 - Typer hands it over like this
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - Typer hands it over like this
     if asked:
         from videostat import __version__
 
@@ -38,19 +38,19 @@ app = typer.Typer(
 def videostat(
     context: typer.Context,
     *,
-    version: Annotated[  # noqa: ARG001 - its callback has done it all
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    version: Annotated[  # noqa: ARG001 - its callback does the work
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
 ) -> None:
-    """Wait for AI-generated videos and bring them home."""
+    """Wait for AI-generated videos and save them."""
     refuse_lone_unit(sys.argv[1:])
     if debug:
-        # Before the command it means the same as after it.
+        # --debug before a command means the same as after it.
         on = {"debug": True}
         context.default_map = {**dict.fromkeys(_DEBUGGED, on), "config": {"check": on}}
     if sys.stdout is None:
-        raise UsageError("stdout is closed: there is nowhere to answer")
+        raise UsageError("stdout is closed: the answer cannot be printed")
 
 
 _DEBUGGED = ("status", "wait", "download", "list")
@@ -69,10 +69,10 @@ app.add_typer(completion.app, name="completion")
 
 
 def main() -> NoReturn:
-    """Run the command line; every exit code leaves here."""
+    """Run the command line and exit with its code."""
     code = _run()
     if code in _SIGNALS:
-        _die(_SIGNALS[code])
+        _end_by_signal(_SIGNALS[code])
     sys.exit(code)
 
 
@@ -82,7 +82,7 @@ _SIGNALS = {128 + signum: signum for signum in (signal.SIGHUP, signal.SIGINT, si
 def _run() -> int:
     mute_sentences(is_muted=False)
     try:
-        # Typer gives back the code of an Exit, and what a command returns.
+        # Typer returns the code of an Exit, or the value of a command.
         return int(app(standalone_mode=False) or ExitCode.OK)
     except VideostatError as error:
         return error.exit_code if isinstance(error, OutputClosed) else _report(error)
@@ -90,16 +90,16 @@ def _run() -> int:
         hint = _hint(error, getattr(error, "ctx", None))
         return _report(UsageError(error.format_message(), hint=hint)) if str(error) else ExitCode.USAGE
     except SystemExit:
-        # Its own way out of a broken pipe, wherever help or a message was written to it.
+        # Typer exits like this if its help or message meets a broken pipe.
         return ExitCode.BROKEN_PIPE
     except (KeyboardInterrupt, typer.Abort):
         return Interrupted(signal.SIGINT).exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence instead of a traceback
-        return _unforeseen(error)
+        return _report_unexpected(error)
 
 
 def _hint(error: typer.TyperException, context: typer.Context | None) -> str | None:
-    """Say where to read on, and what may have been meant by an option that is none here."""
+    """Return the hint for a wrong option: the place where it belongs, or the help to read."""
     if context is None:
         return None
     see = f"See {context.command_path} --help"
@@ -111,17 +111,17 @@ def _hint(error: typer.TyperException, context: typer.Context | None) -> str | N
     return f"{option} comes after the command: {context.command_path} {owner} {option}" if owner else see
 
 
-def _unforeseen(error: Exception) -> ExitCode:
+def _report_unexpected(error: Exception) -> ExitCode:
     if isinstance(error, FileNotFoundError) and _is_folder_gone():
         gone = "the folder you are in has been deleted"
         return _report(UsageError(gone, hint="Go to another, or name one: --output-dir DIR."))
-    if isinstance(error, OSError) and _place(error).startswith(("typer.", "rich.")):
-        # They write the help by themselves.
+    if isinstance(error, OSError) and _locate(error).startswith(("typer.", "rich.")):
+        # Typer and rich write the help themselves.
         return _report(UsageError(f"the answer cannot be written to stdout: {error.strerror}"))
     if "--debug" in sys.argv:
-        # The way there, but neither values nor the foreign message: they may hold what is secret.
+        # The call stack only: values and the message of a foreign error may be secret.
         say("".join(traceback.format_tb(error.__traceback__)).rstrip())
-    bug = f"this is a bug in videostat, please report it: {type(error).__name__} in {_place(error)}"
+    bug = f"this is a bug in videostat, please report it: {type(error).__name__} in {_locate(error)}"
     return _report(VideostatError(bug))
 
 
@@ -139,20 +139,20 @@ def _report(error: VideostatError) -> ExitCode:
 
 
 def _asks_for_json(words: Sequence[str]) -> bool:
-    """Look for --json by eye: where the command line cannot be parsed, nobody else knows."""
+    """Search the words for --json, also if the command line cannot be parsed."""
     options = words[: words.index("--")] if "--" in words else words
     return any(re.fullmatch(r"--json|-[jq]*j[jq]*|--fields(=.*)?|--progress=json", word) for word in options)
 
 
-def _place(error: BaseException) -> str:
+def _locate(error: BaseException) -> str:
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
     return f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else "?"
 
 
-def _die(signum: signal.Signals) -> NoReturn:
-    """End by the signal itself: only so does a shell's loop stop too."""
+def _end_by_signal(signum: signal.Signals) -> NoReturn:
+    """End the process by the signal, so that a shell's loop stops too."""
     signal.signal(signum, signal.SIG_DFL)
     os.kill(os.getpid(), signum)
     sys.exit(128 + signum)

@@ -1,4 +1,4 @@
-"""videostat completion: what the Tab key offers."""
+"""The command `videostat completion`: print completion scripts for shells."""
 
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,11 +24,11 @@ def bash(context: typer.Context) -> ExitCode:
     For example:
       videostat completion bash > ~/.videostat.bash
 
-    Exit code: 0, or 2 where it cannot be done.
+    Exit code: 0, or 2 if it cannot be done.
     """
     from videostat.completion.bash import write_script
 
-    return _printed(write_script, context)
+    return _print_script(write_script, context)
 
 
 @app.command()
@@ -38,11 +38,11 @@ def zsh(context: typer.Context) -> ExitCode:
     For example:
       videostat completion zsh > ~/.zfunc/_videostat
 
-    Exit code: 0, or 2 where it cannot be done.
+    Exit code: 0, or 2 if it cannot be done.
     """
     from videostat.completion.zsh import write_script
 
-    return _printed(write_script, context)
+    return _print_script(write_script, context)
 
 
 @app.command()
@@ -52,66 +52,65 @@ def fish(context: typer.Context) -> ExitCode:
     For example:
       videostat completion fish > ~/.config/fish/completions/videostat.fish
 
-    Exit code: 0, or 2 where it cannot be done.
+    Exit code: 0, or 2 if it cannot be done.
     """
     from videostat.completion.fish import write_script
 
-    return _printed(write_script, context)
+    return _print_script(write_script, context)
 
 
 @app.command(hidden=True)
 def ids(provider: Annotated[str, typer.Argument(metavar="PROVIDER")]) -> ExitCode:
-    """Print the newest ids of the history: what the scripts ask at Tab."""
+    """Print the newest ids of the history, for the scripts."""
     from videostat.history import History, locate_history
     from videostat.render.messages import say
     from videostat.render.tables import print_lines
 
-    # Whoever has pressed Tab does not wait for a lock.
+    # At the Tab key, a short wait for the lock must be enough.
     history = History(locate_history(), warn=say, lock_timeout=0.2)
     print_lines(history.find_ids(provider, IDS))
     history.close()
     return ExitCode.OK
 
 
-def _printed(write_script: "Callable[[Command, Iterable[str]], str]", context: typer.Context) -> ExitCode:
+def _print_script(write_script: "Callable[[Command, Iterable[str]], str]", context: typer.Context) -> ExitCode:
     from videostat.providers import PROVIDERS
     from videostat.render.tables import print_lines
 
     root = context.find_root()
-    print_lines([write_script(_described(root.command, root), PROVIDERS)])
+    print_lines([write_script(_describe(root.command, root), PROVIDERS)])
     return ExitCode.OK
 
 
-def _described(command: Any, context: Any, path: str = "") -> "Command":
+def _describe(command: Any, context: Any, path: str = "") -> "Command":
     from videostat.completion import Command
 
     parameters = command.get_params(context)
     children = [child for child in getattr(command, "commands", {}).values() if not child.hidden]
     return Command(
         path=path,
-        help=_gist(command.help),
-        options=tuple(chain.from_iterable(map(_options, parameters))),
-        takes=next((_takes(each) for each in parameters if each.param_type_name == "argument"), None),
+        help=_shorten_help(command.help),
+        options=tuple(chain.from_iterable(map(_list_options, parameters))),
+        takes=next((_choose_value(each) for each in parameters if each.param_type_name == "argument"), None),
         commands=tuple(
-            _described(child, typer.Context(child, parent=context), f"{path} {child.name}".strip())
-            for child in children
+            _describe(child, typer.Context(child, parent=context), f"{path} {child.name}".strip()) for child in children
         ),
     )
 
 
-def _options(parameter: Any) -> "Iterator[Option]":
-    """What switches on, and what switches off."""
+def _list_options(parameter: Any) -> "Iterator[Option]":
+    """List an option, and its --no- form if it has one."""
     from videostat.completion import Option
 
     if parameter.param_type_name == "option" and not parameter.hidden:
-        takes = None if parameter.is_flag else _takes(parameter)
+        takes = None if parameter.is_flag else _choose_value(parameter)
         for names in filter(None, (parameter.opts, parameter.secondary_opts)):
-            # Click's names of --help come from a set.
-            yield Option(tuple(sorted(names, key=len)), _gist(parameter.help), takes)
+            # Click keeps the names of --help in a set, without an order.
+            yield Option(tuple(sorted(names, key=len)), _shorten_help(parameter.help), takes)
 
 
-def _takes(parameter: Any) -> "Takes":
-    """Its metavar says it already, to people."""
+def _choose_value(parameter: Any) -> "Takes":
+    """Choose what to complete by the metavar, which tells people the same."""
     from videostat.completion import Value
 
     words = {
@@ -127,8 +126,8 @@ def _takes(parameter: Any) -> "Takes":
     return getattr(parameter.type, "choices", None) or words.get(parameter.metavar, Value.TEXT)
 
 
-def _gist(text: str | None) -> str:
-    """Half a sentence, for a list on a few columns."""
+def _shorten_help(text: str | None) -> str:
+    """Shorten a help text to its first part, for a narrow list."""
     import re
 
     first = (text or "").partition("\n\n")[0]

@@ -1,4 +1,4 @@
-"""videostat config: where settings and keys are, and whether they work."""
+"""The command `videostat config`: show, store and check settings and keys."""
 
 import os
 import sys
@@ -13,24 +13,24 @@ from videostat.errors import ConfigError, ExitCode, KeyMissing, Unreachable, Usa
 if TYPE_CHECKING:
     from videostat.cli.session import Session
 
-KEY_SECONDS = 10  # after which nobody waits any more to hear whether a new key works
+KEY_SECONDS = 10  # the longest wait for the answer about a new key
 
 SHOWN = ("account", "setting", "value", "from")
 CHECKED = ("account", "key", "works", "error", "hint", "exit_code")
 
-app = typer.Typer(no_args_is_help=True, help="Set up keys and defaults, and see whether they work.")
+app = typer.Typer(no_args_is_help=True, help="Set up keys and defaults, and check whether they work.")
 
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="A provider, or an account of your own.")]
 
 
 @app.command()
 def init(*, config: Config = None) -> ExitCode:
-    """Write a commented config.toml to fill in; one that is there is left alone.
+    """Write a commented config.toml to fill in; an existing file is not changed.
 
     For example:
       videostat config init
 
-    Exit code: 0, or 2 where it cannot be done.
+    Exit code: 0, or 2 if it cannot be done.
     """
     from importlib.resources import files
 
@@ -40,16 +40,16 @@ def init(*, config: Config = None) -> ExitCode:
 
     path = locate(config)
     if os.path.lexists(path):  # Path.exists() raises for a name too long
-        raise ConfigError(f"{path} is there already, and stays as it is", hint=f"Edit it: {path}")
+        raise ConfigError(f"{path} already exists and was not changed", hint=f"Edit it: {path}")
     package = files("videostat")
-    # In a checkout it lies at the top, where people look; a wheel has it in the package.
+    # A checkout has the file at the top, a wheel in the package.
     example = package / "config.example.toml"
     try:
         text = (example if example.is_file() else package / ".." / example.name).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(
             f"this installation lacks {example.name}",
-            hint="Install videostat anew; for PyInstaller: --collect-data videostat",
+            hint="Install videostat again; for PyInstaller: --collect-data videostat",
         ) from None
     write_file(path, text)
     print_lines([str(path)])
@@ -58,12 +58,12 @@ def init(*, config: Config = None) -> ExitCode:
 
 @app.command()
 def path(*, config: Config = None) -> ExitCode:
-    """Say where config.toml is, or would be.
+    """Print where config.toml is, or would be.
 
     For example:
       videostat config path
 
-    Exit code: 0, or 2 where it cannot be done.
+    Exit code: 0, or 2 if it cannot be done.
     """
     from videostat.config import locate
     from videostat.render.tables import print_lines
@@ -79,7 +79,7 @@ def show(*, json: Json = False, fields: Fields = None, config: Config = None) ->
     For example:
       videostat config show
 
-    Exit code: 0, or 2 where it cannot be done.
+    Exit code: 0, or 2 if it cannot be done.
     """
     from videostat.cli.options import choose_fields
     from videostat.config import load
@@ -97,12 +97,12 @@ def show(*, json: Json = False, fields: Fields = None, config: Config = None) ->
 
 @app.command(context_settings={"allow_extra_args": True})
 def set_key(context: typer.Context, account: Account, *, config: Config = None) -> ExitCode:
-    """Store an account's key: asked for hidden, or read from stdin where that is no terminal.
+    """Store the key of an account: typed hidden, or read from stdin if that is not a terminal.
 
     For example:
       videostat config set-key jogg
 
-    Exit code: 0, or 2 where it cannot be done.
+    Exit code: 0, or 2 if it cannot be done.
     """
     from getpass import getpass
 
@@ -111,7 +111,7 @@ def set_key(context: typer.Context, account: Account, *, config: Config = None) 
 
     if context.args:
         raise UsageError(
-            "a key is never an argument: it would stay in the shell's history",
+            "a key cannot be an argument: it would stay in the shell's history",
             hint=f"Type it when asked: videostat config set-key {account}",
         )
     settings = load(config)
@@ -119,7 +119,7 @@ def set_key(context: typer.Context, account: Account, *, config: Config = None) 
     if sys.stdin is None:
         raise UsageError("stdin is closed: there is no key to read")
     try:
-        given = getpass(f"Key for {group} (not shown): ") if sys.stdin.isatty() else _piped()
+        given = getpass(f"Key for {group} (not shown): ") if sys.stdin.isatty() else _read_piped()
     except EOFError:
         say("")  # below the prompt
         given = ""
@@ -129,18 +129,18 @@ def set_key(context: typer.Context, account: Account, *, config: Config = None) 
     say(f"The key for {group} is in {settings.credentials_path}.")
     used = next(value for value in load(config).list_values() if (value.account, value.key) == (group, "api_key"))
     if used.source != settings.credentials_path.name:
-        say(f"videostat: but it is not used: {used.source} comes first")
+        say(f"videostat: this key is not used: {used.source} takes precedence")
     elif sys.stdin.isatty():
         _try_key(group, config)
     return ExitCode.OK
 
 
 def _try_key(account: str, config: Path | None) -> None:
-    """Say what the service answers to the stored key, by one request; it stays stored whatever comes of it."""
+    """Print whether the stored key works, with one request; the key is kept in any case."""
     from queue import Empty, SimpleQueue
     from threading import Thread
 
-    from videostat.cli.session import session
+    from videostat.cli.session import open_session
     from videostat.render.messages import format_error, say
 
     outcome: SimpleQueue[VideostatError | None] = SimpleQueue()
@@ -153,7 +153,7 @@ def _try_key(account: str, config: Path | None) -> None:
         else:
             outcome.put(None)
 
-    with session(config, keep=False) as this:
+    with open_session(config, keep=False) as this:
         Thread(target=ask, daemon=True).start()
         try:
             error = outcome.get(timeout=KEY_SECONDS)
@@ -166,26 +166,26 @@ def _try_key(account: str, config: Path | None) -> None:
             say(f"It works at {this.client.get_account(account).base_url}.")
 
 
-def _piped() -> str:
+def _read_piped() -> str:
     try:
         return sys.stdin.read()
     except UnicodeDecodeError:
-        raise ConfigError("what was given is no key: a key is printable ASCII") from None
+        raise ConfigError("this is not a key: a key is printable ASCII") from None
 
 
 @app.command()
 def check(
-    account: Annotated[str | None, typer.Argument(metavar="[ACCOUNT]", help="Only this one.")] = None,
+    account: Annotated[str | None, typer.Argument(metavar="[ACCOUNT]", help="Only this account.")] = None,
     *,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Everything a bug report begins with; no key, no name of yours.")
+        bool, typer.Option("--verbose", "-v", help="Print the facts for a bug report, without keys and user names.")
     ] = False,
     json: Json = False,
     fields: Fields = None,
     debug: Debug = False,
     config: Config = None,
 ) -> ExitCode:
-    """Ask each account that has a key whether it works, by one cheap request.
+    """Check the key of each account with one cheap request.
 
     For example:
       videostat config check
@@ -194,15 +194,15 @@ def check(
     Exit code: 0 if every key works, 3 if one is missing or refused.
     """
     from videostat.cli.options import choose_fields
-    from videostat.cli.run import worst_exit_code
-    from videostat.cli.session import session
+    from videostat.cli.run import choose_exit_code
+    from videostat.cli.session import open_session
     from videostat.render.answers import format_json_values
     from videostat.render.messages import format_error, say
     from videostat.render.tables import print_lines
 
     names = choose_fields(fields, CHECKED)
     codes = []
-    with session(config, keep=False, debug=debug) as this:
+    with open_session(config, keep=False, debug=debug) as this:
         settings = this.settings
         if verbose:
             return _describe(this, account, as_json=json)
@@ -228,13 +228,13 @@ def check(
             elif not error:
                 base_url = this.client.get_account(name).base_url
                 print_lines([f"{name}: the key from {sources[name]} works at {base_url}"])
-    return worst_exit_code(codes)
+    return choose_exit_code(codes)
 
 
 def _describe(this: "Session", account: str | None, *, as_json: bool) -> ExitCode:
-    """Print the page that a bug report begins with."""
+    """Print the facts for a bug report."""
     from videostat.cli.report import describe
-    from videostat.cli.run import worst_exit_code
+    from videostat.cli.run import choose_exit_code
     from videostat.render.answers import format_json_values
     from videostat.render.tables import print_lines
     from videostat.render.text import clean_text
@@ -244,15 +244,18 @@ def _describe(this: "Session", account: str | None, *, as_json: bool) -> ExitCod
     facts, codes = describe(this, [*groups])
     if as_json:
         print_lines([format_json_values(facts)])
-        return worst_exit_code(codes)
+        return choose_exit_code(codes)
     lines = []
     for section, values in facts.items():
-        lines += [section, *(f"  {name}: {clean_text(_said(value), longest=None)}" for name, value in values.items())]
+        lines += [
+            section,
+            *(f"  {name}: {clean_text(_format_value(value), longest=None)}" for name, value in values.items()),
+        ]
     print_lines(lines)
-    return worst_exit_code(codes)
+    return choose_exit_code(codes)
 
 
-def _said(value: object) -> str:
+def _format_value(value: object) -> str:
     match value:
         case None:
             return "-"

@@ -1,4 +1,4 @@
-"""videostat demo: everything once, against the sandbox."""
+"""The command `videostat demo`: a complete example with simulated services."""
 
 import os
 from pathlib import Path
@@ -19,15 +19,16 @@ STOPPED = "videostat: the demo did not save every video; to run it again: videos
 
 
 def demo() -> ExitCode:
-    """Show it all, with no key and no network: submit, wait, save, against simulated services.
+    """Submit jobs, wait and save, with simulated services; needs no key and no network.
 
     For example:
       videostat demo
 
     Exit code: 0 if every video was saved.
     """
+    from videostat.cli.display import Display
     from videostat.cli.hearing import Hearing
-    from videostat.cli.run import Run, usual_times, wait_options, worst_exit_code
+    from videostat.cli.run import Run, choose_exit_code, choose_wait_options
     from videostat.cli.save import plan_saving
     from videostat.cli.session import Session
     from videostat.client import Client
@@ -37,17 +38,14 @@ def demo() -> ExitCode:
     from videostat.hooks.address import parse_address
     from videostat.models import JobRef
     from videostat.providers.reading import dig
-    from videostat.render.answers import Answers, choose_line, format_video
-    from videostat.render.board import Work
     from videostat.render.log import is_screen
     from videostat.render.messages import say
-    from videostat.render.views import choose_view
     from videostat.sandbox import ORDERS, Sandbox
     from videostat.transport import Transport
 
-    # A company's proxy does not know this machine's loopback; and this spelling is read first.
+    # A company's proxy cannot reach the loopback address of this machine. Lower case: this spelling is read first.
     os.environ["no_proxy"] = "127.0.0.1"
-    clock = Clock(SPEED)
+    display, clock = Display.from_options(), Clock(SPEED)
     with Sandbox(clock=clock) as sandbox:
         settings = Settings(FOLDER / "config.toml", sandbox.environment)
         client = Client(settings, Transport(clock.now), clock)
@@ -60,18 +58,11 @@ def demo() -> ExitCode:
         say(f"Time runs {SPEED} times faster. The videos go to {FOLDER}/.")
         if is_screen():
             say("JoggAI sends a webhook when a video is ready. The other services are polled.")
-        options = wait_options(this, refs, None, None)
-        saving = plan_saving(this, refs, output_dir=FOLDER)
-        line = choose_line(json=False, quiet=False, bare=format_video)
-        work = Work(
-            activity="waiting for",
-            usual=usual_times(this, refs),
-            timeout=options.timeout,
-            transfers=saving.transfers,
-        )
-        seen = choose_view(work, clock, answers_for_people=line is None)
-        run = Run(session=this, refs=refs, options=options, view=seen, saving=saving, hearing=hearing)
-        ended = run.answer(Answers(line, clock.now, refs))
-    code = worst_exit_code(job.exit_code for job in ended)
+        options = choose_wait_options(this, refs, None, None, None)
+        saving = plan_saving(this, refs, FOLDER)
+        view = display.watch("waiting for", this, refs, options, saving)
+        run = Run(session=this, refs=refs, options=options, view=view, saving=saving, hearing=hearing)
+        ended = run.answer(display)
+    code = choose_exit_code(job.exit_code for job in ended)
     say(STOPPED if code else NEXT)
     return code

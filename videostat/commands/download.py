@@ -1,4 +1,4 @@
-"""videostat download: the finished videos."""
+"""The command `videostat download`: save finished videos."""
 
 from typing import Annotated
 
@@ -25,10 +25,8 @@ from videostat.cli.options import (
     Quiet,
     Since,
     Source,
-    check_progress,
-    choose_fields,
 )
-from videostat.errors import ExitCode, Stopped
+from videostat.errors import ExitCode
 from videostat.render.views import ProgressMode
 
 
@@ -39,7 +37,7 @@ def download(
     source: Source = None,
     missing: Annotated[
         bool,
-        typer.Option("--missing", help="The history's finished jobs without their file.", rich_help_panel=SOURCE),
+        typer.Option("--missing", help="Finished jobs in the history whose file is missing.", rich_help_panel=SOURCE),
     ] = False,
     provider: OfProvider = None,
     state: InState = None,
@@ -59,60 +57,38 @@ def download(
     debug: Debug = False,
     config: Config = None,
 ) -> ExitCode:
-    """Save the videos of jobs that have succeeded; what is there already is not fetched again.
+    """Save the videos of jobs that have succeeded; skip what is saved already.
 
     For example:
       videostat download jogg proj_abc123 proj_def456 --output-dir videos
       videostat download reelbot reel_42 -o clip.mp4
       videostat download --missing
 
-    Exit code: 0 every video is saved, 5 the job failed, 8 not finished, 9 not saved; all are in the README.
+    Exit code: 0 every video is saved, 5 the job failed, 8 not finished, 9 not saved; the README lists all.
     """
     from functools import partial
 
     from videostat.cli.ci import report_to_ci
+    from videostat.cli.display import Display
     from videostat.cli.exec import parse_execution
     from videostat.cli.jobs import Choice, resolve_jobs
-    from videostat.cli.resume import find_dropped, resume_command, typed_command
-    from videostat.cli.run import Run, usual_times, worst_exit_code
+    from videostat.cli.resume import make_resume_command, print_download_hints
+    from videostat.cli.run import Run, choose_exit_code
     from videostat.cli.save import plan_saving
-    from videostat.cli.session import session
+    from videostat.cli.session import open_session
     from videostat.polling.options import ATTEMPTS, PollOptions
-    from videostat.render.answers import Answers, choose_line, format_video, list_json_fields
-    from videostat.render.board import Work
-    from videostat.render.messages import say
-    from videostat.render.views import choose_view
 
-    check_progress(progress, quiet=quiet, debug=debug)
-    names = choose_fields(fields, list_json_fields(saving=True))
+    display = Display.from_options(json=json, fields=fields, quiet=quiet, progress=progress, debug=debug, saving=True)
     execution = parse_execution(execute, saving=True) if execute is not None else None
     choice = Choice(missing=missing, provider=provider, state=state, since=since)
-    with session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
+    with open_session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
         refs = resolve_jobs(this, context, jobs, source, choice, quiet=quiet)
         options = PollOptions(attempts=ATTEMPTS, parallel=parallel or this.settings.defaults.parallel)
-        saving = plan_saving(this, refs, output_dir=output_dir, output=output, name=name, overwrite=overwrite)
-        line = choose_line(json=json, quiet=quiet, bare=format_video, saving=True, names=names)
-        work = Work(
-            activity="saving", usual=usual_times(this, refs), timeout=options.timeout, transfers=saving.transfers
-        )
-        seen = choose_view(
-            work,
-            this.clock,
-            ProgressMode.LOG if debug else progress,
-            quiet=quiet,
-            answers_for_people=line is None,
-            resume=partial(resume_command, context, source=source),
-        )
-        run = Run(session=this, refs=refs, options=options, view=seen, saving=saving, execution=execution)
-        ended = run.answer(Answers(line, this.clock.now, refs), quiet=quiet)
+        saving = plan_saving(this, refs, output_dir, output, name, overwrite=overwrite)
+        resume = partial(make_resume_command, context, source=source)
+        view = display.watch("saving", this, refs, options, saving, resume=resume)
+        run = Run(session=this, refs=refs, options=options, view=view, saving=saving, execution=execution)
+        ended = run.answer(display)
     report_to_ci(ended)
-    unfinished = [job.ref for job in ended if job.problem is None and not job.state.is_terminal]
-    if unfinished:
-        say(f"videostat: {len(unfinished)} of {len(ended)} not finished yet. To wait, and save:")
-        wait = typed_command(context).removesuffix("download") + "wait --download"
-        say(f"  {resume_command(context, unfinished, command=wait)}")
-    if dropped := find_dropped(ended):
-        reason = next((f"{job.problem}; " for job in dropped if isinstance(job.problem, Stopped)), "")
-        say(f"videostat: {reason}{len(dropped)} of {len(ended)} not saved. To go on:")
-        say(f"  {resume_command(context, (job.ref for job in dropped), source)}")
-    return worst_exit_code(job.exit_code for job in ended)
+    print_download_hints(ended, context, source)
+    return choose_exit_code(job.exit_code for job in ended)

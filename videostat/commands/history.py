@@ -1,4 +1,4 @@
-"""videostat history: what this machine has seen."""
+"""The command `videostat history`: list the jobs that this machine has seen."""
 
 from typing import Annotated
 
@@ -36,7 +36,7 @@ def history(
       videostat history --unfinished
       videostat history --provider jogg --since 7d --json
 
-    Exit code: 0, or 2 where it cannot be done.
+    Exit code: 0, or 2 if it cannot be done.
     """
     from contextlib import closing
     from datetime import UTC, datetime, timedelta
@@ -61,7 +61,7 @@ def history(
         say("videostat: there is no home folder, so nothing is remembered: set HOME")
     with closing(History(path, warn=say)) as remembered:
         if provider is not None and not any(remembered.find_jobs(provider=provider, limit=1)):
-            load().get_provider(provider)  # a name that nothing bears is a mistake, not an empty list
+            load().get_provider(provider)  # an unknown name is an error, not an empty list
         which = Which.MISSING if missing else Which.UNFINISHED if unfinished else Which.ALL
         jobs = remembered.find_jobs(which=which, provider=provider, state=state, since=after)
         chosen = jobs if everything else islice(jobs, limit)
@@ -75,11 +75,11 @@ def history(
 
 
 def _refuse_options(context: typer.Context) -> None:
-    """Refuse what narrows the list, before a command that it would not narrow; raises UsageError."""
+    """Raise UsageError for a filter of the list before another command."""
     for parameter in context.command.params:
         if parameter.name and context.params[parameter.name] != parameter.get_default(context):
             raise UsageError(
-                f"{parameter.opts[0]} is for the list, and says nothing to {context.invoked_subcommand}",
+                f"{parameter.opts[0]} filters the list, and has no effect on {context.invoked_subcommand}",
                 hint=f"See {context.command_path} {context.invoked_subcommand} --help",
             )
 
@@ -94,11 +94,11 @@ def forget(
         typer.Option(
             "--older-than",
             metavar="TIME",
-            help="The jobs submitted longer ago than 90d, 12h or 30m.",
+            help="Jobs submitted longer ago than 90d, 12h or 30m.",
             rich_help_panel=SOURCE,
         ),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All jobs, without a question.", rich_help_panel=SOURCE)] = (
+    everything: Annotated[bool, typer.Option("--all", help="All jobs; does not ask first.", rich_help_panel=SOURCE)] = (
         False
     ),
 ) -> ExitCode:
@@ -108,12 +108,12 @@ def forget(
       videostat history forget jogg proj_abc123
       videostat history forget --older-than 90d
 
-    Exit code: 0, or 2 where it cannot be done, or a job is not in the history.
+    Exit code: 0, or 2 if it cannot be done or a job is not in the history.
     """
     from contextlib import closing
     from datetime import UTC, datetime, timedelta
 
-    from videostat.cli.jobs import named_jobs
+    from videostat.cli.jobs import parse_jobs
     from videostat.cli.options import read_duration
     from videostat.cli.resume import as_arguments
     from videostat.config import load
@@ -123,10 +123,10 @@ def forget(
 
     if [bool(jobs), older_than is not None, everything].count(True) != 1:
         raise UsageError(
-            "which jobs? Give PROVIDER ID..., or --older-than TIME, or --all: one of the three",
+            "give one of PROVIDER ID..., --older-than TIME and --all",
             hint="For example: videostat history forget jogg proj_abc123",
         )
-    refs = named_jobs(context, jobs, load()) if jobs else []
+    refs = parse_jobs(context, jobs, load()) if jobs else []
     before = datetime.now(UTC) - timedelta(seconds=read_duration(older_than)) if older_than is not None else None
     with closing(History(locate_history(), warn=say)) as remembered:
         known = remembered.forget(refs)

@@ -1,4 +1,4 @@
-"""videostat list: what the service knows."""
+"""The command `videostat list`: list the jobs that a service knows."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -30,14 +30,14 @@ def list_(
       videostat list jogg
       videostat list jogg --state succeeded --all --quiet
 
-    Exit code: 0, or 3 where the key is missing or refused, 6 where there was no answer.
+    Exit code: 0, or 3 if the key is missing or refused, 6 if there was no answer.
     """
     import sys
     from itertools import islice
 
-    from videostat.cli.jobs import Choice, newer
+    from videostat.cli.jobs import Choice, keep_newer
     from videostat.cli.options import choose_fields
-    from videostat.cli.session import session
+    from videostat.cli.session import open_session
     from videostat.render.answers import choose_line, format_id, list_json_fields
     from videostat.render.tables import (
         LIST_HEADERS,
@@ -50,14 +50,14 @@ def list_(
 
     names = choose_fields(fields, list_json_fields())
     line = choose_line(json=json, quiet=quiet, bare=format_id, names=names)
-    with session(config, keep=not no_history, debug=debug) as this:
+    with open_session(config, keep=not no_history, debug=debug) as this:
         account = this.client.get_account(provider)
         retention = account.provider.retention
-        # A choice among the jobs may have to look at many for a few.
+        # A filter may have to read many jobs to find a few.
         wanted = None if everything or state or since else limit
         after = Choice(since=since).after
-        listed = newer(this.client.list_jobs(provider, this.clock.sleep, wanted), after)
-        # The progress of a long list is not shown between lines that come to the same screen.
+        listed = keep_newer(this.client.list_jobs(provider, this.clock.sleep, wanted), after)
+        # Do not show progress between lines on the same screen.
         found = show_progress(listed, shown=everything and not quiet and not (line and sys.stdout.isatty()))
         chosen = ((job, total) for job, total in found if state in (None, job.state))
         page = chosen if everything else [*islice(chosen, limit)]
@@ -72,7 +72,7 @@ def list_(
         else:
             print_table(LIST_HEADERS, [make_list_row(job, retention, this.clock.now()) for job in remember()])
         if isinstance(page, list) and len(page) == limit and not quiet:
-            # The service's total spares another request; it counts all states.
+            # The total of the service saves a request, but it counts all states.
             total = page[-1][1] if state is None and since is None else None
             if next(chosen, None) if total is None else total > limit:
                 say_list_is_cut(limit, total)

@@ -1,4 +1,4 @@
-"""videostat providers: the services, and which of them are set up."""
+"""The command `videostat providers`: list services and accounts."""
 
 from videostat.cli.options import Config, Fields, Json
 from videostat.errors import ExitCode
@@ -8,12 +8,12 @@ HEADERS = ("NAME", "SERVICE", "KEY", "EVERY", "WAITS", "LIST")
 
 
 def providers(*, json: Json = False, fields: Fields = None, config: Config = None) -> ExitCode:
-    """Show the services and accounts: key found or not, how often they are asked, what they can do.
+    """Show the services and accounts: whether a key is set, how often they are asked, what they can do.
 
     For example:
       videostat providers
 
-    Exit code: 0, or 2 where it cannot be done.
+    Exit code: 0, or 2 if it cannot be done.
     """
     from videostat.cli.options import choose_fields
     from videostat.clock import format_duration

@@ -1,21 +1,25 @@
-"""videostat sandbox: the services, simulated."""
+"""The command `videostat sandbox`: simulate the services."""
 
 import math
 import re
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from videostat.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from videostat.sandbox import Sandbox
 
 
 def sandbox(
     *,
     port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="The port; 0 takes any free one.")] = 8765,
     speed: Annotated[
-        float, typer.Option(min=0.1, max=1000, metavar="0.1-1000", help="How much faster than life its jobs go.")
+        float,
+        typer.Option(min=0.1, max=1000, metavar="0.1-1000", help="How many times faster than real time its jobs run."),
     ] = 1,
-    limits: Annotated[bool, typer.Option("--limits", help="Keep the services' rate limits.")] = False,
+    limits: Annotated[bool, typer.Option("--limits", help="Apply the services' rate limits.")] = False,
     fail_rate: Annotated[
         float, typer.Option(min=0, max=1, metavar="0-1", help="The share of answers that are errors.")
     ] = 0,
@@ -23,17 +27,18 @@ def sandbox(
         float, typer.Option(min=0, metavar="SECONDS", help="Seconds until a video's URL expires.")
     ] = 3600,
     cut_after: Annotated[
-        int | None, typer.Option(min=1, metavar="BYTES", help="Cut each video's first transfer there.")
+        int | None,
+        typer.Option(min=1, metavar="BYTES", help="Cut the first transfer of each video after so many bytes."),
     ] = None,
     bytes_per_second: Annotated[
-        int | None, typer.Option(min=1, metavar="BYTES", help="Send videos this slowly.")
+        int | None, typer.Option(min=1, metavar="BYTES", help="The speed at which videos are sent.")
     ] = None,
-    ranges: Annotated[bool, typer.Option(help="Let transfers go on where they stopped.")] = True,
+    ranges: Annotated[bool, typer.Option(help="Support resumed downloads (Range requests).")] = True,
     webhook: Annotated[
-        str | None, typer.Option(metavar="URL", help="Tell this address when a JoggAI job has ended.")
+        str | None, typer.Option(metavar="URL", help="Send a webhook to this URL when a JoggAI job ends.")
     ] = None,
 ) -> ExitCode:
-    """Serve simulated services on this machine, for trying commands and scripts without a key.
+    """Simulate the services on this machine, to try commands and scripts without a key.
 
     For example:
       videostat sandbox --speed 10
@@ -46,42 +51,46 @@ def sandbox(
 
     from videostat.cli.signals import forward_signals
     from videostat.clock import Clock
-    from videostat.render.answers import guard_stdout
-    from videostat.render.messages import say
-    from videostat.sandbox import WORDS, Sandbox
+    from videostat.sandbox import Sandbox
 
     if not all(map(math.isfinite, (speed, fail_rate, expire))):
-        raise UsageError("--speed, --fail-rate and --expire are finite numbers", hint="For example: --speed 10")
+        raise UsageError("--speed, --fail-rate and --expire must be finite numbers", hint="For example: --speed 10")
     if limits and speed != 1:
-        raise UsageError("--limits keeps the services' minutes and hours", hint="Leave --speed out.")
+        raise UsageError("--limits works only at the normal speed", hint="Leave --speed out.")
     if webhook is not None and not re.match(r"https?://[^/]", webhook):
-        raise UsageError(f"--webhook {webhook!a} is no address", hint="For example: --webhook http://127.0.0.1:8080/x")
-    clock = Clock(speed)
+        raise UsageError(f"--webhook {webhook!a} is not a URL", hint="For example: --webhook http://127.0.0.1:8080/x")
+    simulated = Sandbox(
+        clock=Clock(speed),
+        port=port,
+        limits=limits,
+        fail_rate=fail_rate,
+        url_lifetime=expire,
+        ranges=ranges,
+        cut_after=cut_after,
+        bytes_per_second=bytes_per_second,
+        webhook=webhook,
+    )
     inbox: SimpleQueue[int] = SimpleQueue()
-    with (
-        forward_signals(inbox),
-        Sandbox(
-            clock=clock,
-            port=port,
-            limits=limits,
-            fail_rate=fail_rate,
-            url_lifetime=expire,
-            ranges=ranges,
-            cut_after=cut_after,
-            bytes_per_second=bytes_per_second,
-            webhook=webhook,
-        ) as server,
-    ):
-        with guard_stdout():
-            # Jobs of a simulation have no place among those that `wait --unfinished` would ask real services about.
-            for name, value in (server.environment | {"VIDEOSTAT_NO_HISTORY": "1"}).items():
-                typer.echo(f"export {name}={value}")
-        say(f"Serving on {server.get_base_url()} until you press Ctrl-C.")
-        say("Paste the lines above into another shell, and then try there:")
-        say("  videostat wait jogg demo-1")
-        say("Words in a job's id change what happens to it, as in demo-fail-late:")
-        for word, effect in WORDS.items():
-            say(f"  {word:9} {effect}")
+    with forward_signals(inbox), simulated as server:
+        _print_instructions(server)
         while not (signum := inbox.get()):
             pass  # a wake-up
     return ExitCode(128 + signum)
+
+
+def _print_instructions(server: "Sandbox") -> None:
+    """Print the variables for another shell, and what to type there."""
+    from videostat.render.answers import guard_stdout
+    from videostat.render.messages import say
+    from videostat.sandbox import WORDS
+
+    with guard_stdout():
+        # Without a history: `wait --unfinished` would ask the real services about simulated jobs.
+        for name, value in (server.environment | {"VIDEOSTAT_NO_HISTORY": "1"}).items():
+            typer.echo(f"export {name}={value}")
+    say(f"Serving on {server.get_base_url()} until you press Ctrl-C.")
+    say("Paste the lines above into another shell, and then try there:")
+    say("  videostat wait jogg demo-1")
+    say("Words in a job's id change what happens to it, as in demo-fail-late:")
+    for word, effect in WORDS.items():
+        say(f"  {word:9} {effect}")

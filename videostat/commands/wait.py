@@ -1,4 +1,4 @@
-"""videostat wait: until all have ended."""
+"""The command `videostat wait`: wait until jobs have ended."""
 
 from dataclasses import replace
 from typing import Annotated
@@ -32,8 +32,6 @@ from videostat.cli.options import (
     Timeout,
     Unfinished,
     Url,
-    check_progress,
-    choose_fields,
 )
 from videostat.errors import ExitCode, Stopped, UsageError
 from videostat.render.views import ProgressMode
@@ -53,7 +51,7 @@ def wait(
     listen: Listen = None,
     url: Url = None,
     fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", help="Stop at the first bad end.", rich_help_panel=WAITING)
+        bool, typer.Option("--fail-fast", help="Stop at the first job that fails.", rich_help_panel=WAITING)
     ] = False,
     first: Annotated[
         bool, typer.Option("--any", help="Stop at the first success, and exit 0.", rich_help_panel=WAITING)
@@ -76,7 +74,7 @@ def wait(
     debug: Debug = False,
     config: Config = None,
 ) -> ExitCode:
-    """Wait until jobs have ended; exit 0 if every one has its video.
+    """Wait until jobs have ended; exit 0 if each has its video.
 
     For example:
       videostat wait jogg proj_abc123 --timeout 20m
@@ -84,77 +82,49 @@ def wait(
       videostat wait --unfinished --download
       videostat wait jogg proj_abc123 --listen 8080
 
-    Exit code: 0 every job has its video, 5 one failed, 9 not saved, 124 the timeout; all are in the README.
+    Exit code: 0 every job has its video, 5 one failed, 9 not saved, 124 the timeout; the README lists all.
     """
     from functools import partial
 
     from videostat.cli.ci import report_to_ci
+    from videostat.cli.display import Display
     from videostat.cli.exec import parse_execution
     from videostat.cli.jobs import Choice, resolve_jobs
-    from videostat.cli.resume import print_resume_hint, print_save_hint, resume_command
-    from videostat.cli.run import Run, usual_times, wait_options, worst_exit_code
+    from videostat.cli.resume import make_resume_command, print_resume_hint, print_save_hint
+    from videostat.cli.run import Run, choose_exit_code, choose_wait_options
     from videostat.cli.save import plan_saving
-    from videostat.cli.session import session
-    from videostat.render.answers import Answers, choose_line, format_video, list_json_fields
-    from videostat.render.board import Work
-    from videostat.render.views import choose_view
+    from videostat.cli.session import open_session
 
     if fail_fast and first:
         raise UsageError("--any and --fail-fast contradict each other", hint="Leave one of them out.")
-    check_progress(progress, quiet=quiet, debug=debug)
     saves = bool(download or output_dir or output or name or parallel or overwrite)
+    display = Display.from_options(json=json, fields=fields, quiet=quiet, progress=progress, debug=debug, saving=saves)
     execution = parse_execution(execute, saving=saves) if execute is not None else None
-    names = choose_fields(fields, list_json_fields(saving=saves))
     choice = Choice(unfinished=unfinished, provider=provider, state=state, since=since)
-    with session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
+    with open_session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
         refs = resolve_jobs(this, context, jobs, source, choice, saving=saves, quiet=quiet)
-        options = replace(
-            wait_options(this, refs, timeout, interval, quiet=quiet),
-            parallel=parallel or this.settings.defaults.parallel,
-            stop_when=lambda job: (fail_fast and job.exit_code != 0) or (first and job.exit_code == 0),
-        )
-        saving = None
+        options = choose_wait_options(this, refs, timeout, interval, parallel, quiet=quiet)
+        if first or fail_fast:
+            options = replace(options, stop_when=lambda job: (job.exit_code is ExitCode.OK) is first)
+        saving = hearing = None
         if saves:
-            saving = plan_saving(
-                this,
-                refs,
-                output_dir=output_dir,
-                output=output,
-                name=name,
-                overwrite=overwrite,
-                timeout=options.timeout,
-            )
-        line = choose_line(json=json, quiet=quiet, bare=format_video, saving=saves, names=names)
-        work = Work(
-            activity="waiting for",
-            usual=usual_times(this, refs),
-            timeout=options.timeout,
-            transfers=saving.transfers if saving else None,
-        )
-        seen = choose_view(
-            work,
-            this.clock,
-            ProgressMode.LOG if debug else progress,
-            quiet=quiet,
-            answers_for_people=line is None,
-            resume=partial(resume_command, context, source=source),
-        )
-        hearing = None
+            saving = plan_saving(this, refs, output_dir, output, name, overwrite=overwrite, timeout=options.timeout)
+        resume = partial(make_resume_command, context, source=source)
+        view = display.watch("waiting for", this, refs, options, saving, resume=resume)
         if listen is not None or url is not None:
             from videostat.cli.hearing import hear_webhooks
 
             hearing = hear_webhooks(this, refs, listen, url, quiet=quiet)
         run = Run(
-            session=this, refs=refs, options=options, view=seen, saving=saving, execution=execution, hearing=hearing
+            session=this, refs=refs, options=options, view=view, saving=saving, execution=execution, hearing=hearing
         )
-        ended = run.answer(Answers(line, this.clock.now, refs), quiet=quiet)
-        now = this.clock.now()
+        ended = run.answer(display)
     report_to_ci(ended)
-    # What was stopped because another job decided does not decide.
+    # A job that was stopped because of another one does not count.
     codes = [job.exit_code for job in ended if type(job.problem) is not Stopped]
-    code = ExitCode.OK if first and ExitCode.OK in codes else worst_exit_code(codes)
+    code = ExitCode.OK if first and ExitCode.OK in codes else choose_exit_code(codes)
     if not saves and not quiet:
-        print_save_hint(ended, context, now)
+        print_save_hint(ended, context, this.clock.now())
     if code or not quiet:
-        print_resume_hint(ended, context, source, now)
+        print_resume_hint(ended, context, source, this.clock.now())
     return code
