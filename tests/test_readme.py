@@ -158,7 +158,7 @@ def test_every_program_of_the_pages_works(desk: Path, program: str) -> None:
 
 def test_every_example_is_of_a_language_that_is_tried() -> None:
     languages = {name: {*re.findall(r"^```(\w+)\n", text, re.MULTILINE)} for name, text in PAGES.items()}
-    assert set().union(*languages.values()) == {"sh", "console", "yaml", "json", "python"}
+    assert set().union(*languages.values()) == {"sh", "console", "yaml", "json", "python", "mermaid"}
 
 
 def test_the_example_of_an_error_is_what_is_written(videostat: Videostat) -> None:
@@ -299,6 +299,13 @@ def test_its_picture_is_what_the_program_draws() -> None:
     )
     assert len(texts(stored)) > 40
     assert "http" not in re.sub(r"xmlns=\S+|<!--.*?-->", "", stored)
+
+
+def test_the_picture_of_the_course_is_drawn_from_its_table() -> None:
+    course = run_path(str(PICTURE / "course.py"))
+    assert course["BLOCK"].findall(PAGES[CONTRIBUTING]) == [course["picture"]()], (
+        "draw it anew: python tests/picture/course.py"
+    )
 
 
 def test_ci_runs_the_very_line_the_readme_gives() -> None:

@@ -11,7 +11,7 @@ An outcome travels as what it is for everybody else: a Job, or an error of error
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import Enum, auto
+from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from videostat import errors
@@ -142,15 +142,15 @@ def meaning_of(outcome: Job | VideostatError) -> tuple[Meaning, bool]:
 
 
 class Step(Enum):
-    """What the command does with a job."""
+    """What the command does with a job; .github/CONTRIBUTING.md draws it."""
 
-    GO_ON = auto()  # ask again when it is due
-    ASK_AGAIN = auto()  # once more, as soon as the floor allows
-    BACK_OFF = auto()  # again and again, with growing pauses
-    FOR_A_WHILE = auto()  # the same, for two minutes
-    PAUSE = auto()  # the endpoint rests
-    END = auto()
-    END_ALL = auto()  # with all jobs of the key group
+    GO_ON = "ask again when it is due"
+    ASK_AGAIN = "ask once more, as soon as the floor allows"
+    BACK_OFF = "ask again and again, with growing pauses"
+    FOR_A_WHILE = "the same, for two minutes"
+    PAUSE = "let the endpoint rest"
+    END = "end this job"
+    END_ALL = "end all jobs of the key group"
 
 
 class Past(NamedTuple):
