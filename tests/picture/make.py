@@ -1,4 +1,4 @@
-"""Draws wait.svg, the picture in the README, by the program's own rendering: python tests/picture/make.py."""
+"""Draws wait.svg, the picture in the README, by the program's own rendering; tests/renew.py writes it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from videostat.render.ending import summary
 from videostat.render.live import Live
 from videostat.saving import Transfer
 
-PICTURE = Path(__file__).with_name("wait.svg")
 WIDTH = 88
 COMMAND = "$ videostat wait --from jobs.txt --download"
 
@@ -123,7 +122,3 @@ def picture() -> str:
     console.print(Text.from_ansi(end))
     # A picture in a page may load nothing, so neither a font.
     return FONTS.sub("", console.export_svg(title="videostat", unique_id="wait"))
-
-
-if __name__ == "__main__":
-    PICTURE.write_text(picture(), encoding="utf-8")

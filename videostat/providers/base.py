@@ -1,7 +1,7 @@
 """The whole contract: a service is a value, its parse functions are pure.
 
-To add one: a module with a `Provider`, a line in the registry, recorded answers under tests/fixtures,
-a section in config.example.toml. The contract test fails until all four are there.
+To add one: .github/CONTRIBUTING.md has the steps; tests/providers/test_providers.py is the contract, and says what is
+missing.
 """
 
 from __future__ import annotations
