@@ -103,25 +103,26 @@ def shown(parsed: Job | Page) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("provider", "fixture"),
+    ("provider", "name", "fixture"),
     [
-        pytest.param(provider, fixture, id=f"{provider.name}/{name}")
+        pytest.param(provider, name, fixture, id=f"{provider.name}/{name}")
         for provider in PROVIDERS.values()
         for name, fixture in fixtures(provider).items()
     ],
 )
-def test_a_fixture_is_read_as_it_says(provider: Provider, fixture: dict[str, Any]) -> None:
+def test_a_fixture_is_read_as_it_says(provider: Provider, name: str, fixture: dict[str, Any]) -> None:
+    where = f"{shortened(folder(provider) / name)}.json says otherwise"
     if "expect" in fixture:
-        assert shown(parse_fixture(provider, fixture)) == fixture["expect"]
+        assert shown(parse_fixture(provider, fixture)) == fixture["expect"], where
         return
     with pytest.raises(VideostatError) as caught:
         parse_fixture(provider, fixture)
     error = caught.value
-    assert type(error).__name__ == fixture["raises"]
-    assert error.code == fixture.get("code")
-    assert getattr(error, "retry_after", None) == fixture.get("retry_after")
+    assert type(error).__name__ == fixture["raises"], where
+    assert error.code == fixture.get("code"), where
+    assert getattr(error, "retry_after", None) == fixture.get("retry_after"), where
     told = f"{error} {error.hint}"
-    assert [words for words in fixture.get("says", ()) if words not in told] == []
+    assert [words for words in fixture.get("says", ()) if words not in told] == [], where
     assert not re.search(r"[{}\n]", told)
 
 
