@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
 
+from fakes import FakeClock
 from rich.console import Console
 from rich.text import Text
 
-from videostat.clock import Clock
 from videostat.models import Job, JobRef, Saved, State
 from videostat.render.answers import Answers
 from videostat.render.board import Work
@@ -28,18 +28,6 @@ COMMAND = "$ videostat wait --from jobs.txt --download"
 BEGAN = datetime(2025, 1, 1, tzinfo=UTC)
 LATER = 41  # seconds
 FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
-
-
-class Still(Clock):
-    """Stands where it is put; `time` in seconds."""
-
-    time = 0.0
-
-    def monotonic(self) -> float:
-        return self.time
-
-    def now(self) -> datetime:
-        return BEGAN + timedelta(seconds=self.time)
 
 
 class Screen(Live):
@@ -70,7 +58,7 @@ def ended(seen: Job, size: int = 0, **known: object) -> Job:
 
 def frames() -> tuple[str, str]:
     """In the middle, and at the end, as a terminal is sent them."""
-    clock = Still()
+    clock = FakeClock(BEGAN)
     transfer = Transfer("reelbot-reel_42", state="downloading")
     jobs = [DONE, SAVING, BAD, RUNNING]
     work = Work(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from fakes import api_answer
+from fakes import FakeClock, api_answer
 
 from videostat.client import understand
 from videostat.clock import Clock
@@ -38,23 +38,6 @@ JOGG = [name for name, provider in SIMULATED.items() if provider.key_group == "j
 SUBMIT = {name: (f"/{PROVIDERS[name].key_group}{path}", where) for name, path, where in ORDERS}
 
 
-class FakeClock(Clock):
-    """Time passes only when told to, or slept."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.at = NOW
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return (self.at - NOW).total_seconds()
-
-    def sleep(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
-
-
 @dataclass
 class Got:
     status: int
@@ -68,7 +51,7 @@ class Got:
 
 @pytest.fixture
 def clock() -> FakeClock:
-    return FakeClock()
+    return FakeClock(NOW)
 
 
 @pytest.fixture
@@ -175,7 +158,7 @@ def test_each_job_takes_about_its_services_usual_time_but_not_exactly(
 
 
 def test_a_job_that_runs_for_ever_has_a_word() -> None:
-    clock = FakeClock()
+    clock = FakeClock(NOW)
     with Sandbox(clock=clock) as sandbox:
         for _ in range(3):
             assert read(sandbox, "jogg", "demo-stuck").state is not State.SUCCEEDED
