@@ -132,6 +132,12 @@ class Videostat(Protocol):
     def __call__(self, *argv: str | Path, stdin: str | bytes | None = "", tty: Collection[str] = ()) -> Result: ...
 
 
+class Instead(Protocol):
+    """Answers in the place of an account's service."""
+
+    def __call__(self, account: str, answer: AnswerTo | Reply) -> Server: ...
+
+
 class _Stream(io.TextIOWrapper):
     def __init__(self, data: bytes = b"", *, is_tty: bool) -> None:
         super().__init__(io.BytesIO(data), encoding="utf-8", newline=None)
@@ -186,6 +192,16 @@ def serve() -> Iterator[Callable[..., Server]]:
             return stack.enter_context(Server(answer, **options))
 
         yield start
+
+
+@pytest.fixture
+def instead(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> Instead:
+    def start(account: str, answer: AnswerTo | Reply) -> Server:
+        server = serve(answer)
+        monkeypatch.setenv(f"VIDEOSTAT_{account.upper()}_BASE_URL", server.url)
+        return server
+
+    return start
 
 
 @pytest.fixture(scope="session")

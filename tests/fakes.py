@@ -40,23 +40,37 @@ REELBOT = Polling(every=(3, 5), floor=3, usual=180)
 
 
 class FakeClock(Clock):
-    """Starts at 0; what is to be delivered then is what `wait` gives, called first if it can be."""
+    """Stands still until it is set, or somebody sleeps; `time` in seconds after `epoch`, `pauses` what was slept."""
 
-    def __init__(self) -> None:
+    def __init__(self, epoch: datetime = EPOCH) -> None:
         super().__init__()
+        self.epoch = epoch
         self.time = 0.0
-        self.waits = 0
-        self._coming: list[tuple[float, int, Any]] = []
-        self._order = count()
+        self.pauses: list[float] = []
 
     def monotonic(self) -> float:
         return self.time
 
     def now(self) -> datetime:
-        return EPOCH + timedelta(seconds=self.time)
+        return self.epoch + timedelta(seconds=self.time)
 
     def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
         self.time += seconds
+
+    def wait(self, inbox: SimpleQueue[Any], seconds: float) -> Any:
+        """For a thread of its own: look at the time two hundred times a real second."""
+        return super().wait(inbox, min(seconds, 0.005))
+
+
+class Timeline(FakeClock):
+    """Waiting moves it; what is to be delivered then is what `wait` gives, called first if it can be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits = 0
+        self._coming: list[tuple[float, int, Any]] = []
+        self._order = count()
 
     def deliver(self, at: float, item: object) -> None:
         if at < math.inf:
@@ -159,7 +173,7 @@ class Scene:
     steps: Mapping[Phase, Answer | After] = field(default_factory=dict)
     past: Mapping[str, Any] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
-    clock: FakeClock = field(default_factory=FakeClock)
+    clock: Timeline = field(default_factory=Timeline)
     requests: list[Request] = field(default_factory=list)
     sent: list[Job] = field(default_factory=list)
     told: list[Job] = field(default_factory=list)

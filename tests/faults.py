@@ -1,4 +1,4 @@
-"""A raw-socket server that breaks HTTP on purpose, a plain client for it, and a child process to kill.
+"""A server that breaks HTTP on purpose, a plain client for it, and a child process to kill.
 
 A fault is a function of the request and the video to an Answer: what is said, and how much of it is sent.
 """
@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import http.client
 import random
-import re
 import resource
-import socket
 import struct
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import count
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from videostat.clock import Clock
+from fakes import FakeClock
+from loopback import Request, Server, begin
+
 from videostat.errors import Unreachable
 from videostat.models import JobRef, Link, Saved
 from videostat.saving import Source, Transfer, download
@@ -32,7 +32,9 @@ from videostat.transport.headers import read_retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
+    from videostat.clock import Clock
     from videostat.saving import Open
 
 REF = JobRef("jogg", "a1")
@@ -62,17 +64,6 @@ def webm(size: int = 5_000, *, is_live: bool = False) -> bytes:
 class Video:
     body: bytes
     etag: str | None = '"one"'
-
-
-@dataclass(frozen=True)
-class Request:
-    path: str
-    headers: Mapping[str, str]
-
-    @property
-    def offset(self) -> int | None:
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("range", ""))
-        return int(asked[1]) if asked else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +101,7 @@ def honest(request: Request, video: Video) -> Answer:
 
 def whole(request: Request, video: Video) -> Answer:
     """As a server without ranges does."""
-    return honest(Request(request.path, {}), video)
+    return honest(replace(request, headers={}), video)
 
 
 def cut(at: int, end: str = "close") -> Fault:
@@ -145,68 +136,37 @@ def then_cut(fault: Fault, at: int) -> Fault:
     return lambda request, video: replace(fault(request, video), sent=at)
 
 
-class FaultServer:
+class FaultServer(Server):
     """Answers the first requests as scripted, all others honestly, each on its own connection."""
 
     def __init__(self, video: Video, *script: Fault) -> None:
+        super().__init__(self._break)
         self.video = video
         self.script = list(script)
-        self.requests: list[Request] = []
-        self._closing = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/video?signature=secret"
-        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self.url += "/video?signature=secret"
+        self._numbers = count()
+        self._is_over = threading.Event()
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._closing.set()
-        # Closing alone does not wake a thread that accepts.
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join(5)
+    def __exit__(self, *raised: object) -> None:
+        self._is_over.set()
+        super().__exit__(*raised)
 
     @property
     def offsets(self) -> list[int | None]:
         return [request.offset for request in self.requests]
 
-    def _accept(self) -> None:
-        while not self._closing.is_set():
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        connection.settimeout(10)
-        with connection, suppress(OSError):
-            received = b""
-            while b"\r\n\r\n" not in received:
-                if not (piece := connection.recv(65536)):
-                    return
-                received += piece
-            first, *lines = received.decode("latin-1").split("\r\n\r\n")[0].split("\r\n")
-            pairs = (line.split(": ", 1) for line in lines)
-            request = Request(first.split(" ")[1], {name.lower(): value for name, value in pairs})
-            fault = self.script[len(self.requests)] if len(self.requests) < len(self.script) else honest
-            self.requests.append(request)
-            self._send(connection, fault(request, self.video))
-
-    def _send(self, connection: socket.socket, answer: Answer) -> None:
-        head = [f"HTTP/1.1 {answer.status} Said", "connection: close", *map(": ".join, answer.headers.items()), "", ""]
+    def _break(self, request: Request) -> Iterator[bytes]:
+        number = next(self._numbers)
+        answer = (self.script[number] if number < len(self.script) else honest)(request, self.video)
         body = answer.body
         if answer.is_chunked:
             pieces = [body[start : start + 4096] for start in range(0, len(body), 4096)]
             body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in [*pieces, b""])
-        connection.sendall("\r\n".join(head).encode("latin-1") + body[: answer.sent])
+        yield begin(answer.status, {"connection": "close", **answer.headers}) + body[: answer.sent]
         if answer.end == "hang":
-            self._closing.wait(10)
+            self._is_over.wait(10)
         elif answer.end == "reset":
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            raise ConnectionResetError
 
 
 class _Body:
@@ -253,25 +213,6 @@ def connect(url: str, headers: Mapping[str, str], *, timeout: float = 5, clock: 
         except BaseException:
             connection.close()
             raise
-
-
-class FakeClock(Clock):
-    """Time that passes only while somebody sleeps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.time = 1000.0
-        self.pauses: list[float] = []
-
-    def monotonic(self) -> float:
-        return self.time
-
-    def now(self) -> datetime:
-        return datetime(2025, 1, 1, tzinfo=UTC) + timedelta(seconds=self.time)
-
-    def sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self.time += seconds
 
 
 class Service:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import select
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -21,8 +23,13 @@ class Request:
     method: str
     target: str
     headers: Mapping[str, str]
-    body: bytes
-    raw: bytes
+    body: bytes = b""
+    raw: bytes = b""
+
+    @property
+    def offset(self) -> int | None:
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("range", ""))
+        return int(asked[1]) if asked else None
 
 
 Reply = bytes | Iterable[bytes]
@@ -35,8 +42,12 @@ def reply(
     """An answer; what is not bytes is sent as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = {"Content-Length": str(len(content)), "Content-Type": content_type or "application/json", **(headers or {})}
-    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-    return f"HTTP/1.1 {status} Said\r\n{head}\r\n".encode("latin-1") + content
+    return begin(status, lines) + content
+
+
+def begin(status: int, headers: Mapping[str, str]) -> bytes:
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {status} Said\r\n{head}\r\n".encode("latin-1")
 
 
 def redirect(location: str, status: int = 302) -> bytes:
@@ -90,7 +101,10 @@ class _Listener:
 
 
 class Server(_Listener):
-    """Answers each request by `answer`, whose bytes are the whole answer; keeps the requests."""
+    """Answers each request by `answer`, whose bytes are the whole answer; keeps the requests.
+
+    An iterator's bytes are sent as they come, and the end of them is the connection's; ConnectionResetError resets it.
+    """
 
     def __init__(
         self,
@@ -109,8 +123,12 @@ class Server(_Listener):
         while request := _read(stream.readline, stream.read):
             self.requests.append(request)
             said = self.answer(request) if callable(self.answer) else self.answer
-            for piece in [said] if isinstance(said, bytes) else said:
-                connection.sendall(piece)
+            try:
+                for piece in [said] if isinstance(said, bytes) else said:
+                    connection.sendall(piece)
+            except ConnectionResetError:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return
             head = said.rpartition(b"\r\n\r\n")[0].lower() if isinstance(said, bytes) else b""
             if b"\ncontent-length:" not in head:
                 return

@@ -55,10 +55,10 @@ class ExitCode(IntEnum):
     NOT_SAVED = 9
     EXEC = 10
     TIMEOUT = 124
-    HUNG_UP = 128 + signal.SIGHUP
-    INTERRUPTED = 128 + signal.SIGINT
+    HUNG_UP = 129
+    INTERRUPTED = 130
     BROKEN_PIPE = 141
-    TERMINATED = 128 + signal.SIGTERM
+    TERMINATED = 143
 
 
 class VideostatError(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tempfile
 from contextlib import contextmanager, suppress
@@ -35,6 +34,8 @@ def lock_folder(folder: Path) -> Iterator[None]:
     make_private_folder(folder)
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        import fcntl  # Windows has none, and imports this module for --help
+
         with suppress(OSError):
             fcntl.flock(fd, fcntl.LOCK_EX)
         yield

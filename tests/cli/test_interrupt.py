@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING
 
 import pexpect  # type: ignore[import-untyped]
 import pytest
-from werkzeug import Request, Response
+from loopback import reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from conftest import Videostat
-    from pytest_httpserver import HTTPServer
+    from conftest import Instead, Videostat
+    from loopback import Request
 
     from videostat.sandbox import Sandbox
 
@@ -329,17 +329,14 @@ def test_a_shell_loop_stops() -> None:
     assert "proj_stuck_2" not in str(child.before)
 
 
-def test_a_reader_that_goes_away_ends_the_wait_quietly(
-    sandbox: Sandbox, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reader_that_goes_away_ends_the_wait_quietly(sandbox: Sandbox, instead: Instead) -> None:
     gone = Event()
 
-    def answer(_: Request) -> Response:
+    def answer(_: Request) -> bytes:
         gone.wait(10)
-        return Response('{"code":"success","data":{"status":"SUCCESS","fail_reason":"https://cdn.example/v.mp4"}}')
+        return reply(b'{"code":"success","data":{"status":"SUCCESS","fail_reason":"https://cdn.example/v.mp4"}}')
 
-    httpserver.expect_request("/v1/video/generations/t").respond_with_handler(answer)
-    monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", httpserver.url_for("").rstrip("/"))
+    instead("doubao", answer)
     with started("wait", "jogg:proj_done", "doubao:t") as process:
         assert process.stdout
         assert process.stderr

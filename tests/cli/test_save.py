@@ -9,7 +9,19 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from faults import REF, FakeClock, FaultServer, Video, answers, at_path, connect, cut, in_folder, mp4, save
+from fakes import FakeClock
+from faults import (
+    REF,
+    FaultServer,
+    Video,
+    answers,
+    at_path,
+    connect,
+    cut,
+    in_folder,
+    mp4,
+    save,
+)
 
 from videostat.errors import KeyRefused, NotSaved
 from videostat.history import History

@@ -17,6 +17,7 @@ from loopback import Server, reply
 from videostat import __version__
 from videostat.cli import report
 from videostat.config import load
+from videostat.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -366,7 +367,8 @@ def test_the_page_for_a_bug_report_is_one_object_in_json(
     got = videostat("config", "check", "-v", "--json")
     (page,) = got.objects
     assert got.code == 3
-    assert [*page] == ["versions", "files", "jogg", "doubao", "reelbot", "history", "terminal"]
+    services = dict.fromkeys(provider.key_group for provider in PROVIDERS.values())
+    assert [*page] == ["versions", "files", *services, "history", "terminal"]
     assert (page["jogg"]["works"], page["doubao"]["works"]) == (False, True)
     assert "refused" in page["jogg"]["error"]
     assert page["doubao"]["certificate"] == "none: not encrypted"

@@ -9,8 +9,7 @@ import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from videostat.commands import demo
-from videostat.providers import PROVIDERS
-from videostat.sandbox import videos
+from videostat.sandbox import ORDERS, videos
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +48,7 @@ def test_in_a_pipe_it_saves_the_videos_of_all_services_and_exits_0(
     got = videostat("demo")
     assert got.code == 0
     assert sorted(row[3] for row in got.rows) == [str(path.relative_to(tmp_path)) for path in saved(tmp_path)]
-    assert {row[0] for row in got.rows} == set(PROVIDERS)
+    assert {row[0] for row in got.rows} == {name for name, *_ in ORDERS}
     assert "videostat wait jogg proj_abc123" in got.stderr
     assert "\x1b" not in got.stdout + got.stderr
     # It is nobody's real job, and leaves nothing at home.
@@ -68,7 +67,7 @@ def test_on_a_terminal_it_draws_and_exits_0(home_cwd: Path) -> None:
     child.close()
     screen = str(child.before)
     assert (child.exitstatus, child.signalstatus) == (0, None)
-    assert len(saved(home_cwd)) > len(PROVIDERS)
+    assert len(saved(home_cwd)) == len(ORDERS)
     assert "━" in screen or "#" in screen
     assert "JoggAI sends a webhook when a video is ready." in screen
     assert screen.rindex("\x1b[?25h") > screen.rindex("\x1b[?25l")

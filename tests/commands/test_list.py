@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from loopback import reply
 
 from videostat.history import locate_history
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Videostat
-    from pytest_httpserver import HTTPServer
+    from conftest import Instead, Videostat
 
     from videostat.sandbox import Sandbox
 
@@ -81,15 +81,12 @@ def test_a_key_that_does_not_work_is_told(
     assert got.stderr.startswith("videostat: ")
 
 
-def test_a_page_that_cannot_be_had_is_6(
-    videostat: Videostat, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    httpserver.expect_request("/v2/projects").respond_with_data("<html>", 502)
-    monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", httpserver.url_for("").rstrip("/"))
+def test_a_page_that_cannot_be_had_is_6(videostat: Videostat, instead: Instead) -> None:
+    server = instead("jogg", reply(b"<html>", 502))
     got = videostat("list", "jogg")
     assert (got.code, got.stdout) == (6, "")
     assert len(got.stderr.splitlines()) == 1
-    assert len(httpserver.log) == 3
+    assert len(server.requests) == 3
 
 
 def test_on_a_terminal_the_days_left_are_shown_and_few_are_marked(videostat: Videostat) -> None:

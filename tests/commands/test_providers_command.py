@@ -39,9 +39,9 @@ def test_accounts_of_ones_own_are_there_and_which_keys_are_found(
     got = videostat("providers", "--config", config)
     keys = {row[0]: row[2] for row in got.rows}
     assert keys == {
+        **dict.fromkeys(PROVIDERS, "not set"),
         **dict.fromkeys(("jogg", "jogg-avatar", "jogg-product"), "environment variable VIDEOSTAT_JOGG_API_KEY"),
         "doubao": "environment variable VIDEOSTAT_DOUBAO_API_KEY",
-        "reelbot": "not set",
         "eu": "config.toml",
     }
     assert "secret-of-eu" not in got.stdout

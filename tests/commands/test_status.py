@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from werkzeug import Request, Response
+from loopback import redirect, reply
 
 from videostat import models
 from videostat.history import History, locate_history
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from conftest import Videostat
-    from pytest_httpserver import HTTPServer
+    from conftest import Instead, Videostat
+    from loopback import Request
 
     from videostat.sandbox import Sandbox
 
@@ -128,10 +128,9 @@ def test_a_missing_key_names_where_it_could_be(videostat: Videostat, monkeypatch
 )
 @pytest.mark.parametrize("speed", [100])
 def test_whatever_a_server_answers_it_is_one_sentence_and_6(
-    videostat: Videostat, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes
+    videostat: Videostat, instead: Instead, status: int, body: bytes
 ) -> None:
-    httpserver.expect_request("/v2/project/x").respond_with_data(body, status)
-    monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", httpserver.url_for("").rstrip("/"))
+    instead("jogg", reply(body, status))
     got = videostat("status", "jogg", "x", "--json")
     assert got.code == 6
     assert got.objects[0]["exit_code"] == 6
@@ -149,28 +148,24 @@ def test_a_server_that_is_down_is_6(videostat: Videostat, monkeypatch: pytest.Mo
     assert f"127.0.0.1:{dead_port} cannot be reached" in got.stderr
 
 
-def test_a_rate_limit_that_outlasts_the_patience_is_4(
-    videostat: Videostat, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    httpserver.expect_request("/api/v1/video/status/x").respond_with_json(
-        {"success": False, "code": "RATE_LIMITED", "message": "slow down"}, 429, {"Retry-After": "1800"}
+def test_a_rate_limit_that_outlasts_the_patience_is_4(videostat: Videostat, instead: Instead) -> None:
+    server = instead(
+        "reelbot",
+        reply({"success": False, "code": "RATE_LIMITED", "message": "slow down"}, 429, {"Retry-After": "1800"}),
     )
-    monkeypatch.setenv("VIDEOSTAT_REELBOT_BASE_URL", httpserver.url_for("").rstrip("/"))
     got = videostat("status", "reelbot", "x", "--json")
     assert (got.code, got.objects[0]["exit_code"]) == (4, 4)
-    assert len(httpserver.log) == 1
+    assert len(server.requests) == 1
 
 
 def test_an_api_that_redirects_is_not_followed_and_the_address_to_configure_is_named(
-    videostat: Videostat, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+    videostat: Videostat, instead: Instead
 ) -> None:
-    headers = {"Location": "https://new.example.com/v2/project/x"}
-    httpserver.expect_request("/v2/project/x").respond_with_data(b"", 302, headers)
-    monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", httpserver.url_for("").rstrip("/"))
+    server = instead("jogg", redirect("https://new.example.com/v2/project/x"))
     got = videostat("status", "jogg", "x")
     assert got.code == 6
     assert 'base_url = "https://new.example.com"' in got.stderr
-    assert len(httpserver.log) == 1
+    assert len(server.requests) == 1
 
 
 def test_answers_come_in_the_order_of_the_question(videostat: Videostat) -> None:
@@ -225,12 +220,9 @@ def test_quiet_spends_no_url(videostat: Videostat, sandbox: Sandbox) -> None:
     assert not [request for request in sandbox.requests if "download" in request.path]
 
 
-def test_an_unknown_word_is_shown_and_told(
-    videostat: Videostat, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unknown_word_is_shown_and_told(videostat: Videostat, instead: Instead) -> None:
     body = {"code": "success", "data": {"task_id": "t", "status": "DREAMING"}}
-    httpserver.expect_request("/v1/video/generations/t").respond_with_json(body)
-    monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", httpserver.url_for("").rstrip("/"))
+    instead("doubao", reply(body))
     got = videostat("status", "doubao", "t", "--json", "--exit-status")
     assert (got.code, got.objects[0]["state"], got.objects[0]["status"]) == (8, "unknown", "DREAMING")
     assert "'DREAMING'" in got.stderr
@@ -247,19 +239,15 @@ def test_the_unfinished_jobs_of_the_history_can_be_looked_at(videostat: Videosta
 
 
 @pytest.mark.usefixtures("history")
-def test_ids_are_in_the_history_before_the_first_request(
-    videostat: Videostat, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ids_are_in_the_history_before_the_first_request(videostat: Videostat, instead: Instead) -> None:
     known: list[set[str]] = []
 
-    def answer(request: Request) -> Response:
+    def answer(_: Request) -> bytes:
         with closing(History(locate_history(), warn=pytest.fail)) as history:
             known.append(set(history.find_ids("doubao", 10)))
-        return Response(b"{}", 500)
+        return reply({}, 500)
 
-    httpserver.expect_request("/v1/video/generations/a").respond_with_handler(answer)
-    httpserver.expect_request("/v1/video/generations/b").respond_with_handler(answer)
-    monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", httpserver.url_for("").rstrip("/"))
+    instead("doubao", answer)
     videostat("status", "doubao", "a", "b")
     assert known[0] == {"a", "b"}
 
@@ -288,11 +276,10 @@ def test_what_is_not_recorded_now_may_have_been_before(videostat: Videostat) -> 
 
 @pytest.mark.usefixtures("no_history")
 def test_of_a_word_that_nobody_documents_status_does_not_say_that_it_waits(
-    videostat: Videostat, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+    videostat: Videostat, instead: Instead
 ) -> None:
     body = {"code": "success", "data": {"task_id": "t", "status": "PONDERING"}}
-    httpserver.expect_request("/v1/video/generations/t").respond_with_json(body)
-    monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", httpserver.url_for("").rstrip("/"))
+    instead("doubao", reply(body))
     got = videostat("status", "doubao", "t")
     assert "a status it does not document, 'PONDERING'" in got.stderr
     assert "waiting" not in got.stderr

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from werkzeug import Request, Response
+from loopback import reply
 
 from videostat.cli.run import choose_exit_code
 from videostat.errors import ExitCode
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from conftest import Result, Videostat
-    from pytest_httpserver import HTTPServer
+    from conftest import Instead, Result, Videostat
+    from loopback import Request
 
     from videostat.sandbox import Sandbox
 
@@ -34,17 +34,16 @@ def speed() -> float:
 
 
 @pytest.fixture
-def hanging(sandbox: Sandbox, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
+def hanging(sandbox: Sandbox, instead: Instead) -> Iterator[None]:
     """The gateway, which does not answer before the test is over."""
     over = threading.Event()
 
-    def answer(request: Request) -> Response:
+    def answer(_: Request) -> bytes:
         over.wait(20)
-        return Response(b"", 500)
+        return reply(b"", 500)
 
-    httpserver.expect_request(re.compile("/.*")).respond_with_handler(answer)
-    monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", httpserver.url_for("").rstrip("/"))
-    yield httpserver
+    instead("doubao", answer)
+    yield
     over.set()
 
 
@@ -234,12 +233,14 @@ def test_unfinished_jobs_are_resumed_by_their_ids(videostat: Videostat, monkeypa
     assert "--unfinished" not in got.stderr
 
 
-def test_a_timeout_shorter_than_the_first_answer_is_kept(videostat: Videostat, hanging: HTTPServer) -> None:
+@pytest.mark.usefixtures("hanging")
+def test_a_timeout_shorter_than_the_first_answer_is_kept(videostat: Videostat) -> None:
     got = videostat("wait", "doubao:t", "--timeout", "5", "--json")
     assert (got.code, ended(got)) == (6, {"t": 6})
 
 
-def test_a_server_that_hangs_delays_nobody_else(videostat: Videostat, hanging: HTTPServer) -> None:
+@pytest.mark.usefixtures("hanging")
+def test_a_server_that_hangs_delays_nobody_else(videostat: Videostat) -> None:
     got = videostat("wait", "doubao:t", "jogg:proj_a", "--timeout", "3m", "--json")
     assert ended(got) == {"proj_a": 0, "t": 6}
 
@@ -342,14 +343,13 @@ def test_any_and_fail_fast_contradict_each_other(videostat: Videostat, sandbox: 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_every_job_and_gives_back_the_handlers(
-    videostat: Videostat, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, signum: signal.Signals
+    videostat: Videostat, instead: Instead, signum: signal.Signals
 ) -> None:
-    def answer(_: Request) -> Response:
+    def answer(_: Request) -> bytes:
         signal.pthread_kill(threading.main_thread().ident or 0, signum)
-        return Response("{}", 500)
+        return reply({}, 500)
 
-    httpserver.expect_request("/v1/video/generations/t").respond_with_handler(answer)
-    monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", httpserver.url_for("").rstrip("/"))
+    instead("doubao", answer)
     before = signal.getsignal(signum)
     got = videostat("wait", "--json", "jogg:proj_done", "doubao:t", "jogg:proj_stuck")
     assert (got.code, ended(got)["t"], ended(got)["proj_stuck"]) == (128 + signum, 128 + signum, 128 + signum)
@@ -359,33 +359,28 @@ def test_a_signal_stops_every_job_and_gives_back_the_handlers(
 # --- trouble on the way
 
 
-def test_trouble_that_passes_is_said_and_waited_out(
-    videostat: Videostat, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    task = "/v1/video/generations/t"
+def test_trouble_that_passes_is_said_and_waited_out(videostat: Videostat, instead: Instead) -> None:
     done = {
         "code": "success",
         "data": {"task_id": "t", "status": "SUCCESS", "fail_reason": "https://cdn.example/v.mp4"},
     }
-    for status, body in (
-        (502, "<html>Bad Gateway</html>"),
-        (200, ""),
-        (429, ""),
-        (200, '{"code":"success","data":null}'),
-    ):
-        httpserver.expect_ordered_request(task).respond_with_data(body, status)
-    httpserver.expect_ordered_request(task).respond_with_json(done)
-    monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", httpserver.url_for("").rstrip("/"))
+    replies = iter(
+        [
+            reply(b"<html>Bad Gateway</html>", 502),
+            reply(b""),
+            reply(b"", 429),
+            reply({"code": "success", "data": None}),
+            reply(done),
+        ]
+    )
+    instead("doubao", lambda _: next(replies))
     got = videostat("wait", "doubao", "t")
     assert (got.code, got.rows) == (0, [["doubao", "t", "succeeded", "https://cdn.example/v.mp4"]])
     assert "asking again" in got.stderr
 
 
-def test_trouble_that_does_not_pass_is_the_answer_at_the_deadline(
-    videostat: Videostat, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    httpserver.expect_request("/v1/video/generations/t").respond_with_data("<html>", 502)
-    monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", httpserver.url_for("").rstrip("/"))
+def test_trouble_that_does_not_pass_is_the_answer_at_the_deadline(videostat: Videostat, instead: Instead) -> None:
+    instead("doubao", reply(b"<html>", 502))
     got = videostat("wait", "doubao:t", "jogg:proj_done", "-t", "60", "--json")
     assert (got.code, ended(got)) == (6, {"proj_done": 0, "t": 6})
 

@@ -9,11 +9,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pexpect  # type: ignore[import-untyped]
 import pytest
+from renew import COMPLETIONS
 
 from videostat.completion import Command, Option, Value, bash
 from videostat.history import History, locate_history
@@ -22,15 +22,14 @@ from videostat.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from conftest import Videostat
 
 # pexpect forks, and a thread that another test has left behind does not matter to a shell.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 
-FOLDER = Path(__file__).parents[2] / "completions"
-SCRIPTS = {"bash": FOLDER / "videostat.bash", "zsh": FOLDER / "_videostat", "fish": FOLDER / "videostat.fish"}
-every_shell = pytest.mark.parametrize("shell", SCRIPTS)
+every_shell = pytest.mark.parametrize("shell", COMPLETIONS)
 
 CONFIG = """
 [defaults]
@@ -57,10 +56,10 @@ fi
 
 # Alt-* puts all completions on the line.
 TERMINALS = {
-    "bash": (["bash", "--norc", "--noprofile"], f"set -u; source {shlex.quote(str(SCRIPTS['bash']))}"),
+    "bash": (["bash", "--norc", "--noprofile"], f"set -u; source {shlex.quote(str(COMPLETIONS['bash']))}"),
     "zsh": (
         ["zsh", "-f"],
-        f"""fpath=({shlex.quote(str(FOLDER))} $fpath); autoload -U compinit; compinit -D -u
+        f"""fpath=({shlex.quote(str(COMPLETIONS["zsh"].parent))} $fpath); autoload -U compinit; compinit -D -u
         bindkey -e '\\e*' complete-word; zstyle ':completion:*' completer _all_matches _complete
         zstyle ':completion:*' insert true""",
     ),
@@ -94,7 +93,7 @@ def present(shell: str) -> str:
     return shutil.which(shell) or pytest.skip(f"no {shell} here")
 
 
-@pytest.fixture(scope="module", params=SCRIPTS)
+@pytest.fixture(scope="module", params=COMPLETIONS)
 def offers(request: pytest.FixtureRequest, desk: Path) -> Iterator[Offers]:
     """What a shell offers at the end of a line."""
     shell = request.param
@@ -128,7 +127,7 @@ def asked(desk: Path) -> list[str]:
 
 
 def fish_offers(line: str, desk: Path, environ: dict[str, str]) -> list[str]:
-    script = f"source {shlex.quote(str(SCRIPTS['fish']))}; complete -C {shlex.quote(line)}"
+    script = f"source {shlex.quote(str(COMPLETIONS['fish']))}; complete -C {shlex.quote(line)}"
     command = [present("fish"), "--no-config", "--command", script]
     done = subprocess.run(command, cwd=desk, env=environ, capture_output=True, text=True, check=True)
     assert done.stderr == ""
@@ -240,7 +239,7 @@ def test_accounts_are_read_where_videostat_reads_them(
     path.write_text(CONFIG)
     function = "__videostat_accounts" if shell == "fish" else "_videostat_accounts"
     # Without compinit, zsh does not know the last line's compdef.
-    lines = f"source {shlex.quote(str(SCRIPTS[shell]))} 2>/dev/null; {function} 2>&1"
+    lines = f"source {shlex.quote(str(COMPLETIONS[shell]))} 2>/dev/null; {function} 2>&1"
     environ = environment(home) | variables
     command = [present(shell), "-c", lines]
     done = subprocess.run(command, cwd=home, env=environ, stdout=subprocess.PIPE, text=True, check=False)
@@ -251,14 +250,12 @@ def test_accounts_are_read_where_videostat_reads_them(
 def test_the_scripts_are_those_the_command_prints(videostat: Videostat, shell: str) -> None:
     printed = videostat("completion", shell)
     assert printed.code == 0
-    assert SCRIPTS[shell].read_text() == printed.stdout, (
-        f"make it anew: python -m videostat completion {shell} > completions/{SCRIPTS[shell].name}"
-    )
+    assert COMPLETIONS[shell].read_text() == printed.stdout, "write it anew: python tests/renew.py"
 
 
 @every_shell
 def test_the_scripts_are_sound(shell: str) -> None:
-    checked = subprocess.run([present(shell), "-n", SCRIPTS[shell]], capture_output=True, check=False)
+    checked = subprocess.run([present(shell), "-n", COMPLETIONS[shell]], capture_output=True, check=False)
     assert (checked.returncode, checked.stderr) == (0, b"")
 
 

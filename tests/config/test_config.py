@@ -463,7 +463,10 @@ def test_every_setting_is_listed_with_its_source(configure: Callable[..., Settin
         f'max_requests_per_second = 0.5\n[providers.eu]\n{GATEWAY}api_key_command = "echo {CANARY}"'
     )
     file, default, service = "config.toml", "default", "service default"
-    assert list(map(tuple, settings.list_values())) == [
+    values = list(map(tuple, settings.list_values()))
+    services = dict.fromkeys(provider.key_group for provider in PROVIDERS.values())
+    assert [*dict.fromkeys(section for section, *_ in values)] == ["defaults", *services, "eu"]
+    assert [value for value in values if value[0] in {"defaults", "jogg", "doubao", "eu"}] == [
         ("defaults", "timeout", "5400", file),
         ("defaults", "interval", None, default),
         ("defaults", "output_dir", ".", default),
@@ -478,9 +481,6 @@ def test_every_setting_is_listed_with_its_source(configure: Callable[..., Settin
         ("doubao", "api_key", None, "not set"),
         ("doubao", "base_url", None, "not set"),
         ("doubao", "max_requests_per_second", "50", service),
-        ("reelbot", "api_key", None, "not set"),
-        ("reelbot", "base_url", "https://reelbot.space", service),
-        ("reelbot", "max_requests_per_second", "1", service),
         ("eu", "api_key", "****", "api_key_command"),
         ("eu", "base_url", "https://eu.example.com", file),
         ("eu", "max_requests_per_second", "50", service),
@@ -1092,8 +1092,8 @@ def test_the_example_loads_as_it_stands_and_changes_nothing(configure: Callable[
 
 def test_the_example_loads_with_every_value_set(configure: Callable[..., Settings]) -> None:
     settings = configure(uncommented())
-    assert all(settings.get_account(name).base_url for name in settings.list_names())
-    assert set(settings.list_names()) > set(PROVIDERS)
+    for name in tomllib.loads(uncommented())["providers"]:
+        assert settings.get_account(name).base_url
     for key in ("name", "parallel", "history"):
         assert getattr(settings.defaults, key) == getattr(Defaults(), key)
 
@@ -1102,7 +1102,6 @@ def test_the_example_explains_every_key() -> None:
     tables = tomllib.loads(uncommented())
     assert set(tables["defaults"]) == set(_DEFAULTS)
     assert {key for section in tables["providers"].values() for key in section} == set(_SECTION)
-    assert set(tables["providers"]) > {provider.key_group for provider in PROVIDERS.values()}
     for key in {**_DEFAULTS, **_SECTION}:
         assert re.search(rf"(?m)^# .+\n#{key} = ", EXAMPLE.read_text()), key
 

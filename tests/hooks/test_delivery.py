@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,9 @@ def test_which_kind_of_job_is_announced_is_read_where_the_service_documents_it(f
 
 
 @every_fixture
-def test_each_documented_delivery_names_its_source(fixture: dict[str, Any]) -> None:
+def test_each_documented_delivery_names_its_source_and_the_day(fixture: dict[str, Any]) -> None:
     assert fixture["source"].startswith("https://")
+    assert date.fromisoformat(fixture["seen"])
 
 
 def test_an_id_in_the_query_is_found_too() -> None:

@@ -1,4 +1,4 @@
-"""Draw wait.svg, the picture in the README, as the program draws it: python tests/picture/make.py."""
+"""Draw wait.svg, the picture in the README, as the program draws it; tests/renew.py writes it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
 
+from fakes import FakeClock
 from rich.console import Console
 from rich.text import Text
 
-from videostat.clock import Clock
 from videostat.models import Job, JobRef, Saved, State
 from videostat.render.answers import Answers
 from videostat.render.board import Work
@@ -22,27 +22,12 @@ from videostat.render.ending import format_summary
 from videostat.render.live import Live
 from videostat.saving import Transfer
 
-PICTURE = Path(__file__).with_name("wait.svg")
 WIDTH = 88
 COMMAND = "$ videostat wait --from jobs.txt --download"
 
 BEGAN = datetime(2025, 1, 1, tzinfo=UTC)
 LATER = 41  # seconds
 FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
-
-
-class Still(Clock):
-    """A clock that stands still. Set `time`, in seconds."""
-
-    time = 0.0
-
-    def monotonic(self) -> float:
-        """Return the time in seconds."""
-        return self.time
-
-    def now(self) -> datetime:
-        """Return the time as a date."""
-        return BEGAN + timedelta(seconds=self.time)
 
 
 class Screen(Live):
@@ -76,7 +61,7 @@ def end_job(seen: Job, size: int = 0, **known: object) -> Job:
 
 def draw_frames() -> tuple[str, str]:
     """Draw a frame during the wait and one at its end, with terminal codes."""
-    clock = Still()
+    clock = FakeClock(BEGAN)
     transfer = Transfer("reelbot-reel_42", state="downloading")
     jobs = [DONE, SAVING, BAD, RUNNING]
     work = Work(
@@ -128,7 +113,3 @@ def draw_picture() -> str:
     console.print(Text.from_ansi(end))
     # A picture in a web page cannot load a font.
     return FONTS.sub("", console.export_svg(title="videostat", unique_id="wait"))
-
-
-if __name__ == "__main__":
-    PICTURE.write_text(draw_picture(), encoding="utf-8")

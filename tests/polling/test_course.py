@@ -246,6 +246,21 @@ def test_there_is_a_step_for_everything() -> None:
             assert isinstance(decide(meaning, Past(worked, confirmed, final), sure=sure), Step)
 
 
+def test_where_several_rows_fit_the_end_of_more_jobs_comes_first() -> None:
+    """CONTRIBUTING says so above the picture of the table, in which the rows have no order."""
+    for meaning, past in product(Meaning, map(Past._make, product((True, False), repeat=3))):
+        for sure in (True, False):
+            rows = [row for row in course.COURSE if row[0] is meaning]
+            steps = [step for _, *columns, step in rows if _fits(columns, (sure, *past))]
+            ends = [step for step in (Step.END_ALL, Step.END) if step in steps]
+            assert len({*steps} - {*ends}) <= 1
+            assert decide(meaning, past, sure=sure) is (*ends, *steps)[0]
+
+
+def _fits(columns: list[bool | None], facts: tuple[bool, ...]) -> bool:
+    return all(column in (None, fact) for column, fact in zip(columns, facts, strict=True))
+
+
 @pytest.mark.parametrize(
     ("meaning", "sure", "key", "job", "settled"),
     [

@@ -13,9 +13,9 @@ from fakes import (
     JOGG,
     After,
     Answer,
-    FakeClock,
     Scene,
     Script,
+    Timeline,
     failed,
     ref,
     running,
@@ -51,17 +51,17 @@ def scene(
     *hints: tuple[float, Hint | Door],
     polling: Polling = JOGG,
     options: PollOptions = DAY,
-    clock: FakeClock | None = None,
+    clock: Timeline | None = None,
     steps: Mapping[Phase, Answer | After] | None = None,
 ) -> Scene:
     scripts = script if isinstance(script, dict) else {"a": script}
-    made = Scene(scripts, polling=polling, options=options, clock=clock or FakeClock(), steps=steps or {})
+    made = Scene(scripts, polling=polling, options=options, clock=clock or Timeline(), steps=steps or {})
     for at, each in hints:
         made.clock.deliver(at, each)
     return made.play()
 
 
-def until(end: float, answer: Answer | None = None, clock: FakeClock | None = None) -> Script:
+def until(end: float, answer: Answer | None = None, clock: Timeline | None = None) -> Script:
     """A job that runs until it ends at that time."""
 
     def say(job: Job) -> Job:
@@ -76,7 +76,7 @@ def ending(
     end: float, *hints: tuple[float, Hint | Door], polling: Polling = JOGG, answer: Answer | None = None
 ) -> Scene:
     """One job that ends at that time."""
-    clock = FakeClock()
+    clock = Timeline()
     return scene(until(end, answer, clock), *hints, polling=polling, clock=clock)
 
 
@@ -184,7 +184,7 @@ def test_where_hints_can_come_in_a_job_is_looked_at_every_minute() -> None:
 
 
 def test_once_an_end_was_announced_every_five_minutes_is_enough() -> None:
-    clock = FakeClock()
+    clock = Timeline()
     made = scene(
         {"a": until(100, None, clock), "b": until(1000, failed(), clock)},
         (1, Door(is_open=True)),
@@ -199,7 +199,7 @@ def test_once_an_end_was_announced_every_five_minutes_is_enough() -> None:
 
 
 def test_of_accounts_each_is_judged_by_its_own_announcements() -> None:
-    clock = FakeClock()
+    clock = Timeline()
     made = scene(
         {"a": until(100, None, clock), "two:a": until(1000, None, clock)},
         (1, Door(is_open=True)),
@@ -210,7 +210,7 @@ def test_of_accounts_each_is_judged_by_its_own_announcements() -> None:
 
 
 def test_a_job_that_ends_unannounced_takes_its_account_back_to_the_usual_pace() -> None:
-    clock = FakeClock()
+    clock = Timeline()
     made = scene(
         {"a": until(100, None, clock), "b": until(500, None, clock), "c": until(900, None, clock)},
         (1, Door(is_open=True)),
@@ -226,13 +226,13 @@ def test_a_job_that_ends_unannounced_takes_its_account_back_to_the_usual_pace() 
 
 
 def test_one_that_was_over_before_we_came_proves_nothing() -> None:
-    clock = FakeClock()
+    clock = Timeline()
     made = scene({"a": [succeeded()], "b": until(300, None, clock)}, (0, Door(is_open=True)), clock=clock)
     assert made.times("b") == [0, 60, 120, 180, 240, 300]
 
 
 def test_a_forged_hint_is_no_announcement() -> None:
-    clock = FakeClock()
+    clock = Timeline()
     made = scene(
         {"a": until(150, None, clock), "b": until(400, None, clock)},
         (1, Door(is_open=True)),
@@ -250,14 +250,14 @@ def test_whoever_did_not_register_the_endpoint_waits_a_minute_longer_at_most() -
 
 
 def test_an_interval_of_ones_own_wins() -> None:
-    clock = FakeClock()
+    clock = Timeline()
     options = PollOptions(timeout=600, interval=20)
     made = scene(until(95, None, clock), (1, Door(is_open=True)), clock=clock, options=options)
     assert made.times() == [0, 20, 40, 60, 80, 100]
 
 
 def test_when_the_door_closes_everything_is_looked_at_and_the_usual_pace_holds() -> None:
-    clock = FakeClock()
+    clock = Timeline()
     made = scene(
         {"a": until(100, None, clock), "b": until(555, None, clock)},
         (1, Door(is_open=True)),
@@ -273,7 +273,7 @@ def test_a_door_that_opens_again_is_trusted_again() -> None:
     assert [at for at in made.times() if at >= 100] == [100, 110, 120, 130, 190, 250, 310, 370, 430]
 
 
-class Sleeper(FakeClock):
+class Sleeper(Timeline):
     """Its wall clock goes on while the machine is asleep; its monotonic one stands still."""
 
     asleep = 0.0
@@ -302,7 +302,7 @@ def test_a_clock_that_is_set_back_or_by_a_little_is_no_sleep() -> None:
 
 
 def test_when_an_end_is_announced_only_looks_at_running_jobs_are_put_off() -> None:
-    clock = FakeClock()
+    clock = Timeline()
     (newcomer,) = targets(["e"], GATEWAY)
     made = Scene(
         {
@@ -329,7 +329,7 @@ def test_when_an_end_is_announced_only_looks_at_running_jobs_are_put_off() -> No
 
 
 def test_no_look_is_put_off_beyond_the_deadline() -> None:
-    clock = FakeClock()
+    clock = Timeline()
     scripts = {"a": until(100, None, clock), "b": until(2000, None, clock)}
     options = PollOptions(timeout=200)
     made = scene(scripts, (0, Door(is_open=True)), (100, hint("a")), clock=clock, options=options)
@@ -357,7 +357,7 @@ def test_a_success_without_its_video_is_looked_at_again_at_the_usual_pace() -> N
 
 
 def test_a_job_that_is_announced_is_looked_at_and_a_second_time_is_a_hint() -> None:
-    clock = FakeClock()
+    clock = Timeline()
     made = Scene({"a": until(95, None, clock), "b": until(33, None, clock)}, options=DAY, clock=clock)
     (late,) = targets(["b"], Polling(every=(60, 60), floor=10, usual=240))
     made.clock.deliver(3, late)
@@ -414,7 +414,7 @@ messages = st.one_of(
 def test_no_schedule_of_hints_breaks_floor_deadline_or_end(
     hints: list[tuple[float, Hint | Door]], ends: tuple[float, float, float], lateness: float
 ) -> None:
-    clock, names = FakeClock(), ("a", "b", "two:a")
+    clock, names = Timeline(), ("a", "b", "two:a")
     options = PollOptions(timeout=600)
 
     def script(end: float) -> Script:

@@ -21,9 +21,9 @@ from fakes import (
     VIDEO,
     After,
     Answer,
-    FakeClock,
     Scene,
     Script,
+    Timeline,
     executed,
     failed,
     ref,
@@ -795,7 +795,7 @@ def test_time_that_only_passes_is_told_as_nothing() -> None:
 
 
 def test_a_job_that_is_named_twice_is_asked_once() -> None:
-    clock, asked = FakeClock(), []
+    clock, asked = Timeline(), []
 
     def submit(phase: Phase, job: Job) -> None:
         asked.append(job.ref)
@@ -808,7 +808,7 @@ def test_a_job_that_is_named_twice_is_asked_once() -> None:
 def test_ten_thousand_waiting_jobs_are_cheap() -> None:
     number = 10_000
     names = [f"proj_{at:05}" for at in range(number)]
-    clock, codes = FakeClock(), Counter[int]()
+    clock, codes = Timeline(), Counter[int]()
 
     def submit(phase: Phase, job: Job) -> None:
         clock.deliver(clock.time + 0.3, Reply(job.ref, replace(job, state=State.RUNNING)))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import re
 from collections import Counter
-from dataclasses import asdict, dataclass, fields
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_origin, get_type_hints
@@ -25,12 +25,11 @@ from videostat.providers import PROVIDERS
 from videostat.providers.base import Answer, Page, Provider
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from videostat.transport import Transport
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-CONFIG_EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 RECEIVED_AT = datetime(2025, 1, 21, 16, tzinfo=UTC)
 ID = "proj_abc123"
 ENDPOINTS = ("job", "video", "listing")
@@ -42,33 +41,49 @@ type_hints = {
 every_provider = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS)
 
 
+def folder(provider: Provider) -> Path:
+    return FIXTURES / provider.name
+
+
+def shortened(path: Path) -> str:
+    return str(path.relative_to(FIXTURES.parents[1]))
+
+
 def fixtures(provider: Provider) -> dict[str, dict[str, Any]]:
-    return {path.stem: json.loads(path.read_text()) for path in sorted((FIXTURES / provider.name).glob("*.json"))}
+    return {path.stem: json.loads(path.read_text()) for path in sorted(folder(provider).glob("*.json"))}
 
 
-def parse(provider: Provider, endpoint: str, answer: Answer, job_id: str = ID) -> Job | Page:
-    """Read an answer as the client does."""
+def parse(
+    provider: Provider, endpoint: str, answer: Answer, job_id: str = ID, asked: list[str] | None = None
+) -> Job | Page:
+    """Read an answer as the client does; `asked` gets the lines of the request."""
     job = Job(ref=JobRef(provider.name, job_id), needs_url=endpoint == "video")
-    client = Client(Settings(Path("none"), {provider.key_variable: "key", **GATEWAY}), cast("Transport", Says(answer)))
+    environment = {provider.key_variable: "KEY"}
+    if provider.base_url is None:
+        environment[f"VIDEOSTAT_{provider.key_group.upper().replace('-', '_')}_BASE_URL"] = GATEWAY
+    transport = Says(answer, [] if asked is None else asked)
+    client = Client(Settings(Path("none"), environment), cast("Transport", transport))
     return client.fetch_page(provider.name, 1) if endpoint == "listing" else client.look(job)
 
 
 @dataclass
 class Says:
-    """A transport that gives one answer."""
+    """A transport that gives one answer, and notes what it was asked."""
 
     answer: Answer
+    asked: list[str]
 
-    def ask(self, *_: object) -> Answer:
+    def ask(self, method: str, base_url: str, path: str, auth: Mapping[str, str]) -> Answer:
+        self.asked += [f"{method} {base_url}{path}", *map(": ".join, auth.items())]
         return self.answer
 
 
-GATEWAY = {"VIDEOSTAT_DOUBAO_BASE_URL": "https://gateway.example.com"}
+GATEWAY = "https://gateway.example.com"
 
 
-def parse_fixture(provider: Provider, fixture: dict[str, Any]) -> Job | Page:
+def parse_fixture(provider: Provider, fixture: dict[str, Any], asked: list[str] | None = None) -> Job | Page:
     answer = api_answer(fixture["http"], fixture["headers"], fixture["body"], RECEIVED_AT)
-    return parse(provider, fixture.get("endpoint", "job"), answer, fixture.get("id", ID))
+    return parse(provider, fixture.get("endpoint", "job"), answer, fixture.get("id", ID), asked)
 
 
 def shown(parsed: Job | Page) -> dict[str, Any]:
@@ -88,43 +103,48 @@ def shown(parsed: Job | Page) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("provider", "fixture"),
+    ("provider", "name", "fixture"),
     [
-        pytest.param(provider, fixture, id=f"{provider.name}/{name}")
+        pytest.param(provider, name, fixture, id=f"{provider.name}/{name}")
         for provider in PROVIDERS.values()
         for name, fixture in fixtures(provider).items()
     ],
 )
-def test_a_fixture_is_read_as_it_says(provider: Provider, fixture: dict[str, Any]) -> None:
+def test_a_fixture_is_read_as_it_says(provider: Provider, name: str, fixture: dict[str, Any]) -> None:
+    where = f"{shortened(folder(provider) / name)}.json says otherwise"
     if "expect" in fixture:
-        assert shown(parse_fixture(provider, fixture)) == fixture["expect"]
+        assert shown(parse_fixture(provider, fixture)) == fixture["expect"], where
         return
     with pytest.raises(VideostatError) as caught:
         parse_fixture(provider, fixture)
     error = caught.value
-    assert type(error).__name__ == fixture["raises"]
-    assert error.code == fixture.get("code")
-    assert getattr(error, "retry_after", None) == fixture.get("retry_after")
+    assert type(error).__name__ == fixture["raises"], where
+    assert error.code == fixture.get("code"), where
+    assert getattr(error, "retry_after", None) == fixture.get("retry_after"), where
     told = f"{error} {error.hint}"
-    assert [words for words in fixture.get("says", ()) if words not in told] == []
+    assert [words for words in fixture.get("says", ()) if words not in told] == [], where
     assert not re.search(r"[{}\n]", told)
 
 
 @every_provider
 def test_each_fixture_is_whole_and_names_its_source(provider: Provider) -> None:
-    readme = (FIXTURES / provider.name / "README.md").read_text()
-    sources = set(re.findall(r"^\* `(\w+)`:", readme, re.MULTILINE))
+    readme = folder(provider) / "README.md"
+    lines = readme.read_text().splitlines() if readme.exists() else []
+    sources = {
+        found[1]: found[2] for line in lines if (found := re.match(r"\* `(\w+)`(?:, (\d{4}-\d\d-\d\d))?: \S", line))
+    }
     answer = {"source", "http", "headers", "body"}
+    error = {"code", "retry_after", "says"}
     for name, fixture in fixtures(provider).items():
-        keys = fixture.keys() - {"endpoint", "id"}
-        assert keys == answer | {"expect"} or answer | {"raises"} <= keys <= answer | {
-            "raises",
-            "code",
-            "retry_after",
-            "says",
-        }, name
-        assert fixture["source"] in sources, name
-    assert "https://" in readme
+        where = f"{shortened(folder(provider) / name)}.json"
+        missing = [key for key in sorted(answer) if key not in fixture]
+        assert missing == [], f"add to {where}: {', '.join(missing)}; tests/fixtures/README.md says what they mean"
+        assert ("expect" in fixture) != ("raises" in fixture), f"add to {where}: expect or raises"
+        known = answer | {"request", "endpoint", "id"} | ({"expect"} if "expect" in fixture else {"raises", *error})
+        assert fixture.keys() <= known, f"take from {where}: {', '.join(fixture.keys() - known)}"
+        source = fixture["source"]
+        assert source in sources, f"add to {shortened(readme)} a line: * `{source}`, 2026-11-28: where it was seen"
+        assert sources[source] or source == "derived", f"add to {shortened(readme)} the day `{source}` was seen"
 
 
 @every_provider
@@ -133,38 +153,33 @@ def test_no_two_fixtures_are_one_file_where_case_does_not_count(provider: Provid
 
 
 @every_provider
-def test_the_outcomes_that_matter_have_a_fixture(provider: Provider) -> None:
+def test_what_the_contract_asks_for_is_recorded(provider: Provider) -> None:
     jobs = [fixture for fixture in fixtures(provider).values() if fixture.get("endpoint", "job") == "job"]
-    outcomes = {fixture["expect"]["state"] if "expect" in fixture else fixture["raises"] for fixture in jobs}
-    assert {State.SUCCEEDED, State.FAILED, "NotFound", "KeyRefused"} <= outcomes
-    assert outcomes & {State.QUEUED, State.RUNNING}
+    outcomes = {(fixture.get("expect") or {}).get("state") or fixture.get("raises") for fixture in jobs}
+    wanted = {State.SUCCEEDED, State.FAILED, "NotFound", "KeyRefused"}
+    missing = [f"an answer that is read as {outcome}" for outcome in sorted(wanted - outcomes)]
+    if not outcomes & {State.QUEUED, State.RUNNING}:
+        missing.append("an answer about a job that goes on")
+    for endpoint in ENDPOINTS:
+        recorded = [each for each in fixtures(provider).values() if each.get("endpoint", "job") == endpoint]
+        if getattr(provider, endpoint) and not any("request" in fixture for fixture in recorded):
+            missing.append(f"the request of the {endpoint} beside one of its answers")
+        assert getattr(provider, endpoint) or not recorded, f"{endpoint} is no endpoint of {provider.name}"
+    assert missing == [], f"add to {shortened(folder(provider))}/: {'; '.join(missing)}"
 
 
 @every_provider
-def test_each_endpoint_has_a_fixture(provider: Provider) -> None:
-    asked = {fixture.get("endpoint", "job") for fixture in fixtures(provider).values()}
-    assert asked == {endpoint for endpoint in ENDPOINTS if getattr(provider, endpoint)}
-
-
-@pytest.mark.parametrize("module", sorted({provider.job.parse.__module__ for provider in PROVIDERS.values()}))
-def test_each_word_and_each_code_has_a_fixture(module: str) -> None:
-    tables = importlib.import_module(module)
-    recorded = [
-        fixture
-        for provider in PROVIDERS.values()
-        if provider.job.parse.__module__ == module
-        for fixture in fixtures(provider).values()
-    ]
+def test_each_word_and_each_code_has_a_fixture(provider: Provider) -> None:
+    # The kinds of job of one service share what is recorded.
+    alike = [each for each in PROVIDERS.values() if each.key_group == provider.key_group]
+    recorded = [fixture for each in alike for fixture in fixtures(each).values()]
     words = {fixture["expect"]["status"].casefold() for fixture in recorded if "status" in fixture.get("expect", ())}
     codes = {fixture.get("code") for fixture in recorded}
-    assert tables.WORDS.keys() - words == set()
-    assert {code for code in tables.CODES if " " not in code} - codes == set()
-
-
-@every_provider
-def test_the_example_configuration_has_a_section_for_the_account(provider: Provider) -> None:
-    section = rf"^(# ?)?\[providers\.{re.escape(provider.key_group)}\]"
-    assert re.search(section, CONFIG_EXAMPLE.read_text(), re.MULTILINE)
+    missing = [
+        *(f"an answer with the word {word}" for word in sorted(provider.words.keys() - words)),
+        *(f"an answer with the code {code}" for code in sorted(provider.codes.keys() - codes) if " " not in code),
+    ]
+    assert missing == [], f"add to {shortened(folder(provider))}/: {'; '.join(missing)}"
 
 
 @every_provider
@@ -189,47 +204,25 @@ def test_the_polling_is_sane(provider: Provider) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "url", "key_header", "key_variable"),
+    ("provider", "fixture"),
     [
-        ("jogg", "https://api.jogg.ai/v2/project/{id}", "x-api-key: KEY", "JOGG_API_KEY"),
-        ("jogg-avatar", "https://api.jogg.ai/v2/avatar_video/{id}", "x-api-key: KEY", "JOGG_API_KEY"),
-        ("jogg-product", "https://api.jogg.ai/v2/product_video/{id}", "x-api-key: KEY", "JOGG_API_KEY"),
-        ("doubao", "/v1/video/generations/{id}", "Authorization: Bearer KEY", "DOUBAO_API_KEY"),
-        ("reelbot", "https://reelbot.space/api/v1/video/status/{id}", "X-API-Key: KEY", "REELBOT_API_KEY"),
+        pytest.param(provider, fixture, id=f"{provider.name}-{fixture.get('endpoint', 'job')}")
+        for provider in PROVIDERS.values()
+        for fixture in fixtures(provider).values()
+        if "request" in fixture
     ],
 )
-def test_a_service_is_asked_as_it_documents(name: str, url: str, key_header: str, key_variable: str) -> None:
-    provider = PROVIDERS[name]
-    assert (provider.base_url or "") + provider.job.path == url
-    assert f"{provider.auth.header}: {provider.auth.prefix}KEY" == key_header
-    assert provider.key_variable == key_variable
+def test_a_service_is_asked_as_it_documents(provider: Provider, fixture: dict[str, Any]) -> None:
+    asked: list[str] = []
+    with suppress(VideostatError):
+        parse_fixture(provider, fixture, asked)
+    assert asked == fixture["request"]
 
 
-def test_reelbots_videos_and_joggs_lists_are_asked_as_they_document() -> None:
-    video = PROVIDERS["reelbot"].video
-    assert video
-    assert video.path == "/api/v1/video/download/{id}"
-    lists = {name: provider.listing for name, provider in PROVIDERS.items() if provider.listing}
-    assert {name: (listing.path, listing.size_param, listing.max_size) for name, listing in lists.items()} == {
-        "jogg": ("/v2/projects", "limit", 100),
-        "jogg-product": ("/v2/product_videos", "page_size", 100),
-    }
-
-
-@pytest.mark.parametrize(
-    ("name", "polling", "per_second"),
-    [
-        ("jogg", {"first": 30, "every": (10, 15), "floor": 10, "timeout": 600}, 50),
-        ("jogg-avatar", {"first": 30, "every": (10, 15), "floor": 10, "timeout": 600}, 50),
-        ("jogg-product", {"first": 30, "every": (10, 15), "floor": 10, "timeout": 1800}, 50),
-        ("doubao", {"first": 0, "every": (5, 10), "floor": 5, "timeout": 600}, 50),
-        ("reelbot", {"first": 0, "every": (3, 5), "floor": 3, "timeout": 600}, 1),
-    ],
-)
-def test_a_service_is_asked_as_often_as_it_allows(name: str, polling: dict[str, object], per_second: float) -> None:
-    provider = PROVIDERS[name]
-    assert asdict(provider.polling).items() >= polling.items()
-    assert provider.max_requests_per_second == per_second
+def test_what_services_say_of_how_often_they_may_be_asked() -> None:
+    """Beside what the README's table shows."""
+    assert [PROVIDERS[name].polling.floor for name in ("jogg", "jogg-product", "doubao", "reelbot")] == [10, 10, 5, 3]
+    assert PROVIDERS["reelbot"].max_requests_per_second == 1
 
 
 @pytest.mark.parametrize("name", ["jogg", "jogg-avatar", "jogg-product"])
@@ -338,6 +331,8 @@ def assert_well_formed(job: Job) -> None:
 )
 def test_any_answer_at_all_is_a_well_formed_job_or_an_error_of_ours(provider: Provider, endpoint: str) -> None:
     recorded = [fixture for fixture in fixtures(provider).values() if fixture.get("endpoint", "job") == endpoint]
+
+    assert recorded, f"add to {shortened(folder(provider))}/ an answer of the {endpoint}"
 
     @settings(max_examples=250, deadline=None)
     @given(answers(recorded))

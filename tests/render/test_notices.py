@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from fakes import FakeClock
 
-from videostat.clock import Clock
 from videostat.errors import NotFound, RateLimited
 from videostat.models import Job, JobRef, State
 from videostat.render.notices import STALLED, Notices
@@ -15,15 +15,6 @@ A, B = JobRef("doubao", "a"), JobRef("doubao", "b")
 RUNNING = Job(ref=A, state=State.RUNNING, status="IN_PROGRESS", progress=10)
 UNKNOWN = Job(ref=A, state=State.UNKNOWN, status="DREAMING")
 USUAL = 180.0
-
-
-class FakeClock(Clock):
-    """Stands still until it is set."""
-
-    at = 0.0
-
-    def monotonic(self) -> float:
-        return self.at
 
 
 @pytest.fixture
@@ -83,14 +74,14 @@ def test_a_job_that_has_not_changed_for_four_times_its_usual_time_is_told_once(
     notices: Notices, clock: FakeClock, times: tuple[float, ...], told_at: list[float]
 ) -> None:
     told = []
-    for clock.at in times:
-        told += [clock.at for _ in notices.check(RUNNING)]
+    for clock.time in times:
+        told += [clock.time for _ in notices.check(RUNNING)]
     assert told == told_at
 
 
 def test_the_sentence_says_how_long_and_how_long_is_usual(notices: Notices, clock: FakeClock) -> None:
     list(notices.check(RUNNING))
-    clock.at = 15 * 60
+    clock.time = 15 * 60
     (told,) = notices.check(RUNNING)
     assert told == "doubao a: no change for 15 minutes; such a job usually takes 3 minutes"
 
@@ -106,24 +97,24 @@ def test_the_sentence_says_how_long_and_how_long_is_usual(notices: Notices, cloc
 )
 def test_whatever_changes_the_clock_begins_anew(notices: Notices, clock: FakeClock, changed: Job) -> None:
     list(notices.check(RUNNING))
-    clock.at = 700
+    clock.time = 700
     assert list(notices.check(changed)) == []
-    clock.at = 1400
+    clock.time = 1400
     assert list(notices.check(changed)) == []
-    clock.at = 1420
+    clock.time = 1420
     assert len(list(notices.check(changed))) == 1
 
 
 def test_jobs_stall_each_for_themselves(notices: Notices, clock: FakeClock) -> None:
     list(notices.check(RUNNING))
-    clock.at = 400
+    clock.time = 400
     list(notices.check(replace(RUNNING, ref=B)))
-    clock.at = 800
+    clock.time = 800
     assert len(list(notices.check(RUNNING))) == 1
     assert list(notices.check(replace(RUNNING, ref=B))) == []
 
 
 def test_a_job_that_has_ended_does_not_stall(notices: Notices, clock: FakeClock) -> None:
     list(notices.check(RUNNING))
-    clock.at = 1e6
+    clock.time = 1e6
     assert list(notices.check(replace(RUNNING, ended=True))) == []

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from fakes import api_answer
+from fakes import FakeClock, api_answer
 
 from videostat.client.answers import understand
 from videostat.clock import Clock
 from videostat.errors import Gone, KeyRefused, NotFound, OutOfCredit, RateLimited, UsageError, VideostatError
 from videostat.models import Job, JobRef, State
 from videostat.providers import PROVIDERS
-from videostat.sandbox import WORDS, Sandbox
+from videostat.sandbox import ORDERS, WORDS, Sandbox
+from videostat.sandbox.services import DIALECTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -29,34 +30,12 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
-SERVICE = {"jogg": "jogg", "jogg-avatar": "jogg", "jogg-product": "jogg", "doubao": "doubao", "reelbot": "reelbot"}
-AUTH = {"jogg": ("x-api-key", ""), "doubao": ("Authorization", "Bearer "), "reelbot": ("X-API-Key", "")}
-PATHS = {name: f"/{SERVICE[name]}{provider.job.path}" for name, provider in PROVIDERS.items()}
+# Not each service is simulated; the kinds of job of one have one address.
+SIMULATED = {name: provider for name, provider in PROVIDERS.items() if provider.key_group in DIALECTS}
+PATHS = {name: f"/{provider.key_group}{provider.job.path}" for name, provider in SIMULATED.items()}
 DOWNLOAD = "/reelbot/api/v1/video/download/{id}"
-SUBMIT = {
-    "jogg": ("/jogg/v2/avatar", ("data", "project_id")),
-    "jogg-avatar": ("/jogg/v2/create_video_from_avatar", ("data", "video_id")),
-    "jogg-product": ("/jogg/v2/create_video_from_product", ("data", "product_video_id")),
-    "doubao": ("/doubao/v1/video/generations", ("task_id",)),
-    "reelbot": ("/reelbot/api/v1/video/generate", ("projectId",)),
-}
-
-
-class FakeClock(Clock):
-    """Time passes only when told to, or slept."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.at = NOW
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return (self.at - NOW).total_seconds()
-
-    def sleep(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
+JOGG = [name for name, provider in SIMULATED.items() if provider.key_group == "jogg"]
+SUBMIT = {name: (f"/{PROVIDERS[name].key_group}{path}", where) for name, path, where in ORDERS}
 
 
 @dataclass
@@ -72,7 +51,7 @@ class Got:
 
 @pytest.fixture
 def clock() -> FakeClock:
-    return FakeClock()
+    return FakeClock(NOW)
 
 
 @pytest.fixture
@@ -107,8 +86,8 @@ def request(
 
 
 def keyed(sandbox: Sandbox, service: str, key: str | None = None) -> dict[str, str]:
-    header, prefix = AUTH[service]
-    return {header: prefix + (key or sandbox.get_key(service))}
+    auth = PROVIDERS[service].auth
+    return {auth.header: auth.prefix + (key or sandbox.get_key(service))}
 
 
 def ask(sandbox: Sandbox, path: str, *, method: str = "GET", body: Any = None) -> Got:
@@ -146,7 +125,7 @@ def video_url(sandbox: Sandbox, name: str, job_id: str) -> Any:
 # --- the jobs
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("name", SIMULATED)
 def test_a_submitted_job_goes_from_queued_over_running_to_its_video(
     sandbox: Sandbox, clock: FakeClock, name: str
 ) -> None:
@@ -179,14 +158,14 @@ def test_each_job_takes_about_its_services_usual_time_but_not_exactly(
 
 
 def test_a_job_that_runs_for_ever_has_a_word() -> None:
-    clock = FakeClock()
+    clock = FakeClock(NOW)
     with Sandbox(clock=clock) as sandbox:
         for _ in range(3):
             assert read(sandbox, "jogg", "demo-stuck").state is not State.SUCCEEDED
             clock.sleep(86_400)
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("name", SIMULATED)
 @pytest.mark.parametrize("job_id", ["demo-done", "demo_done_7", "DEMO-done"])
 def test_an_id_of_the_demo_family_exists_without_having_been_submitted(
     sandbox: Sandbox, name: str, job_id: str
@@ -208,19 +187,19 @@ def test_an_id_of_the_services_own_family_exists_there_and_nowhere_else(
     sandbox: Sandbox, name: str, job_id: str
 ) -> None:
     assert read(sandbox, name, job_id).state is State.QUEUED
-    for other in PROVIDERS.keys() - {name}:
+    for other in SIMULATED.keys() - {name}:
         with pytest.raises(NotFound):
             read(sandbox, other, job_id)
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("name", SIMULATED)
 @pytest.mark.parametrize("job_id", ["nobody-submitted-this", "demo-unknown", "demonstration-1", "fail-demo"])
 def test_any_other_id_is_not_found(sandbox: Sandbox, name: str, job_id: str) -> None:
     with pytest.raises(NotFound):
         read(sandbox, name, job_id)
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("name", SIMULATED)
 @pytest.mark.parametrize("is_submitted", [True, False])
 def test_the_words_of_an_id_or_of_a_submitted_body_choose_how_a_job_ends(
     sandbox: Sandbox, name: str, *, is_submitted: bool
@@ -315,7 +294,7 @@ def test_videostat_understands_an_exhausted_key(sandbox: Sandbox, name: str, err
         understand(answer, Job(ref=JobRef(name, "demo-1")), PROVIDERS[name])
 
 
-@pytest.mark.parametrize("service", AUTH)
+@pytest.mark.parametrize("service", DIALECTS)
 @pytest.mark.parametrize("path", ["", "/", "/v9/nothing", "/v2/project/a/b"])
 def test_an_unknown_path_gets_the_services_own_404(sandbox: Sandbox, service: str, path: str) -> None:
     got = ask(sandbox, f"/{service}{path}")
@@ -344,17 +323,13 @@ def test_a_submitted_body_that_is_no_object_is_refused(sandbox: Sandbox, name: s
 
 
 def test_jogg_times_are_iso_at_one_endpoint_and_unix_at_the_others(sandbox: Sandbox) -> None:
-    data = {
-        name: ask(sandbox, PATHS[name].format(id="demo-1")).json["data"] for name in PATHS if SERVICE[name] == "jogg"
-    }
+    data = {name: ask(sandbox, PATHS[name].format(id="demo-1")).json["data"] for name in JOGG}
     assert data["jogg"]["created_at"] == "2026-03-01T12:00:00Z"
     assert data["jogg-avatar"]["created_at"] == data["jogg-product"]["created_at"] == int(NOW.timestamp())
 
 
 def test_jogg_endpoints_have_their_own_words_fields_and_ids(sandbox: Sandbox) -> None:
-    data = {
-        name: ask(sandbox, PATHS[name].format(id="demo-done")).json["data"] for name in PATHS if SERVICE[name] == "jogg"
-    }
+    data = {name: ask(sandbox, PATHS[name].format(id="demo-done")).json["data"] for name in JOGG}
     assert {name: each["status"] for name, each in data.items()} == {
         "jogg": "success",
         "jogg-avatar": "success",
@@ -368,9 +343,7 @@ def test_jogg_endpoints_have_their_own_words_fields_and_ids(sandbox: Sandbox) ->
 
 
 def test_jogg_tells_a_failure_in_three_ways(sandbox: Sandbox) -> None:
-    got = {
-        name: ask(sandbox, PATHS[name].format(id="demo-done-fail")).json for name in PATHS if SERVICE[name] == "jogg"
-    }
+    got = {name: ask(sandbox, PATHS[name].format(id="demo-done-fail")).json for name in JOGG}
     assert {each["code"] for each in got.values()} == {0}
     assert got["jogg"]["data"]["error_code"] == "RENDER_FAILED"
     assert isinstance(got["jogg"]["data"]["error"], str)
@@ -690,7 +663,7 @@ def test_the_videos_are_whole_small_fast_to_start_and_not_all_the_same(sandbox: 
         assert 20_000 < len(body) < 60_000
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("name", SIMULATED)
 def test_a_transparent_video_is_a_webm(sandbox: Sandbox, name: str) -> None:
     url = video_url(sandbox, name, "demo-done-webm")
     assert urlsplit(url).path.endswith(".webm")
@@ -822,7 +795,7 @@ def test_the_environment_points_the_three_accounts_at_the_sandbox(sandbox: Sandb
     assert environment.keys() == {
         f"VIDEOSTAT_{account}_{what}" for account in ("JOGG", "DOUBAO", "REELBOT") for what in ("BASE_URL", "API_KEY")
     } | {"VIDEOSTAT_JOGG_WEBHOOK_SECRET"}
-    for service in AUTH:
+    for service in DIALECTS:
         base_url = environment[f"VIDEOSTAT_{service.upper()}_BASE_URL"]
         path = PROVIDERS[service].job.path.format(id="demo-done")
         headers = keyed(sandbox, service, environment[f"VIDEOSTAT_{service.upper()}_API_KEY"])

@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fakes import FakeClock
 from loopback import Request, Server, redirect, reply
-from test_sandbox import OF_DELIVERIES, PATHS, FakeClock, ask, submit
+from test_sandbox import OF_DELIVERIES, PATHS, ask, submit
 
 from videostat.hooks.address import Address
 from videostat.hooks.receiver import Receiver
@@ -30,7 +31,7 @@ SECRET_VARIABLE = "VIDEOSTAT_JOGG_WEBHOOK_SECRET"
 
 @pytest.fixture
 def clock() -> FakeClock:
-    return FakeClock()
+    return FakeClock(NOW)
 
 
 @pytest.fixture

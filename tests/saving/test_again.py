@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from fakes import FakeClock
 from faults import (
     Answer,
-    FakeClock,
     Fault,
     FaultServer,
-    Request,
     Service,
     Video,
     answers,
@@ -32,6 +32,8 @@ from videostat.saving.partfile import Busy, Part
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from loopback import Request
 
     from videostat.saving import Body
 
@@ -174,7 +176,7 @@ def by_date(request: Request, video: Video) -> Answer:
     headers = {**request.headers}
     if headers.get("if-range") == OLD["last_modified"]:
         headers["if-range"] = '"one"'
-    return honest(Request(request.path, headers), video).saying(**OLD)
+    return honest(replace(request, headers=headers), video).saying(**OLD)
 
 
 def without_date(request: Request, video: Video) -> Answer:

@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from faults import FakeClock, FaultServer, Video, at_path, cut, in_folder, mp4, save, says
+from fakes import FakeClock
+from faults import (
+    FaultServer,
+    Video,
+    at_path,
+    cut,
+    in_folder,
+    mp4,
+    save,
+    says,
+)
 
 from videostat.errors import NotSaved
 from videostat.models import Saved

@@ -6,13 +6,13 @@ import base64
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from faults import (
     Answer,
     Fault,
     FaultServer,
-    Request,
     Service,
     Video,
     answers,
@@ -31,6 +31,9 @@ from faults import (
 
 from videostat.errors import NotSaved
 from videostat.saving.partfile import Part
+
+if TYPE_CHECKING:
+    from loopback import Request
 
 VIDEO = Video(mp4())
 OTHERS = Path(__file__).parents[1] / "fixtures" / "films" / "others"

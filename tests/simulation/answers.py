@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import faults
 from fakes import api_answer
+from loopback import Request
 
 from videostat.errors import NoConnection, Redirected, Unreachable, Untrusted, VideostatError
 from videostat.polling.options import Phase
@@ -141,7 +142,7 @@ SAYINGS: Mapping[str, Saying] = {
 
 
 def _nearly_all(fault: faults.Fault) -> faults.Fault:
-    def answer(request: faults.Request, video: faults.Video) -> faults.Answer:
+    def answer(request: Request, video: faults.Video) -> faults.Answer:
         whole = fault(request, video)
         return replace(whole, sent=max(0, len(whole.body) - 100))
 
@@ -153,12 +154,12 @@ def _then(resumed: faults.Fault) -> faults.Fault:
     return lambda request, video: (faults.cut(150) if request.offset is None else resumed)(request, video)
 
 
-def _another_range(request: faults.Request, video: faults.Video) -> faults.Answer:
+def _another_range(request: Request, video: faults.Video) -> faults.Answer:
     later = {**request.headers, "range": f"bytes={(request.offset or 0) + 10}-"}
-    return faults.honest(faults.Request(request.path, later), video)
+    return faults.honest(Request("GET", request.target, later), video)
 
 
-def _another_version(request: faults.Request, video: faults.Video) -> faults.Answer:
+def _another_version(request: Request, video: faults.Video) -> faults.Answer:
     answer = faults.honest(request, video)
     return replace(answer, body=bytes(len(answer.body))).saying(etag='"another"')
 

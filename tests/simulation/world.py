@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import faults
 from fakes import api_answer
+from loopback import Request
 
 from simulation.answers import MEDIA, SAYINGS, Said
 from simulation.time import Killed, Time
@@ -226,11 +227,11 @@ class World:
         self.time.sleep(0.2)
         places = {f"/{plan.provider}/{plan.id}": number for number, plan in enumerate(self.story.jobs)}
         if parts.path not in places:
-            return Body(self.time, faults.page(faults.Request(url, headers), faults.Video(b"")), 0)
+            return Body(self.time, faults.page(Request("GET", url, headers), faults.Video(b"")), 0)
         number = places[parts.path]
         plan = self.story.jobs[number]
         made_at = float(parse_qs(parts.query)["signature"][0])
-        request = faults.Request(url, {name.lower(): value for name, value in headers.items()})
+        request = Request("GET", url, {name.lower(): value for name, value in headers.items()})
         video = faults.Video(self.film(number), f'"{hashlib.sha256(plan.id.encode()).hexdigest()[:8]}"')
         chance = Random(f"{self.story.seed} {number} {now:.3f}")
         fault: faults.Fault = faults.honest

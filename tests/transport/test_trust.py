@@ -62,7 +62,7 @@ def neighbour() -> Iterator[Server]:
 def client(server: Server, folder: Path, transport: Transport | None = None) -> Client:
     """One that has each provider at this server, with one key for all."""
     environment = {
-        f"VIDEOSTAT_{account.upper()}_{what}": value
+        f"VIDEOSTAT_{account.upper().replace('-', '_')}_{what}": value
         for account in {provider.key_group for provider in PROVIDERS.values()}
         for what, value in (("BASE_URL", server.url), ("API_KEY", KEY))
     }

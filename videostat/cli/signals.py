@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-OF_TERMINALS = (signal.SIGTSTP, signal.SIGQUIT)
+# Of these, those that the system has.
+SIGNALS = [each for each in signal.Signals if each.name in {"SIGINT", "SIGTERM", "SIGHUP"}]
+OF_TERMINALS = [each for each in signal.Signals if each.name in {"SIGTSTP", "SIGQUIT"}]
 
 
 @contextmanager
 def forward_signals(inbox: SimpleQueue[Any]) -> Iterator[None]:
     """Put the number of the first signal into the inbox; the second ends the process at once."""
     # nohup starts programs with SIGHUP ignored.
-    handled = [each for each in SIGNALS if each != signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN]
+    handled = [each for each in SIGNALS if each.name != "SIGHUP" or signal.getsignal(each) is not signal.SIG_IGN]
 
     def handle(signum: int, _: FrameType | None) -> None:
         # Only SimpleQueue allows a put in a handler that has interrupted another put.

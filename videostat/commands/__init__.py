@@ -76,7 +76,7 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-_SIGNALS = {128 + signum: signum for signum in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)}
+_SIGNALS = {128 + signum: signum for signum in signal.Signals}
 
 
 def _run() -> int:

@@ -11,7 +11,7 @@ Between the two, an answer travels as a Job or as a VideostatError; both have th
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import Enum, auto
+from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from videostat import errors
@@ -149,15 +149,15 @@ def classify_outcome(outcome: Job | VideostatError) -> tuple[Meaning, bool]:
 
 
 class Step(Enum):
-    """What happens to a job next."""
+    """What happens to a job next; .github/CONTRIBUTING.md draws it."""
 
-    GO_ON = auto()  # look again at the usual time
-    ASK_AGAIN = auto()  # look once more, as soon as the floor allows
-    BACK_OFF = auto()  # look again after growing pauses
-    FOR_A_WHILE = auto()  # the same, but for two minutes only
-    PAUSE = auto()  # send nothing to this endpoint for some time
-    END = auto()
-    END_ALL = auto()  # end all jobs of the key group
+    GO_ON = "look again at the usual time"
+    ASK_AGAIN = "look once more, as soon as the floor allows"
+    BACK_OFF = "look again after growing pauses"
+    FOR_A_WHILE = "the same, but for two minutes only"
+    PAUSE = "send nothing to this endpoint for some time"
+    END = "end this job"
+    END_ALL = "end all jobs of the key group"
 
 
 class Past(NamedTuple):

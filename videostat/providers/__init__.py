@@ -11,6 +11,11 @@ if TYPE_CHECKING:
 
     from videostat.providers.base import Provider
 
-PROVIDERS: Mapping[str, Provider] = {
-    provider.name: provider for provider in (jogg.PROJECT, jogg.AVATAR, jogg.PRODUCT, doubao.PROVIDER, reelbot.PROVIDER)
-}
+_ALL = (
+    jogg.PROJECT,
+    jogg.AVATAR,
+    jogg.PRODUCT,
+    doubao.PROVIDER,
+    reelbot.PROVIDER,
+)
+PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in _ALL}

@@ -1,7 +1,6 @@
 """The description of a service: a `Provider` value with pure parse functions.
 
-To add a service, write a module with a `Provider`, a line in the registry, recorded answers under tests/fixtures and a
-section in config.example.toml. A test fails until all four exist.
+To add a service, follow the steps in .github/CONTRIBUTING.md. The contract test says what is missing, and where.
 """
 
 from __future__ import annotations

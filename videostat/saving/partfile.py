@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import time
@@ -253,6 +252,8 @@ def remove_orphan(destination: Destination) -> None:
 
 
 def _lock(fd: int) -> None:
+    import fcntl  # Windows has none, and imports this module for --help
+
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
