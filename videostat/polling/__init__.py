@@ -3,7 +3,7 @@
 This package knows neither HTTP nor the screen. Its modules, in the order in which a job meets them: `options` (input
 and messages), `task` (the state of one job), `sending` (which requests are due and allowed), `groups` (what the jobs of
 one key have met), `pace` (how often a service is asked), `hints` (what webhooks announce), `workers` (threads for the
-steps), `loop` (what follows a reply), `course` (the table that decides).
+steps), `loop` (what follows a reply), `course` (the table that decides), `ending` (how jobs end).
 """
 
 from __future__ import annotations
