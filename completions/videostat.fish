@@ -73,7 +73,7 @@ complete -c videostat -n "__videostat_at status wait download" -l from -rF -d 'R
 complete -c videostat -n "__videostat_at status wait" -l unfinished -d 'The jobs of the history that have not ended'
 complete -c videostat -n "__videostat_at status wait download history" -l provider -xa '(__videostat_accounts)' -d 'Only this provider or account'
 complete -c videostat -n "__videostat_at status wait download list history" -l state -xa 'queued running succeeded failed unknown' -d 'Only jobs in this state'
-complete -c videostat -n "__videostat_at status wait download list history" -l since -x -d 'Only jobs submitted in the last 7d, 12h or 30m'
+complete -c videostat -n "__videostat_at status wait download list history" -l since -x -d 'Only jobs submitted within this time, such as 7d or 12h'
 complete -c videostat -n "__videostat_at status wait download list providers listen history 'config show' 'config check'" -s j -l json -d 'Print one JSON object per job'
 complete -c videostat -n "__videostat_at status wait download list providers history 'config show' 'config check'" -l fields -x -d 'Print only these JSON fields'
 complete -c videostat -n "__videostat_at status wait download list listen history" -s q -l quiet -d 'Print only the URL, path, state or id'

@@ -15,7 +15,6 @@ import pytest
 from loopback import Server, reply
 
 from videostat import __version__
-from videostat.cli import report
 from videostat.config import load
 from videostat.providers import PROVIDERS
 
@@ -381,12 +380,12 @@ def test_the_page_for_a_bug_report_is_one_object_in_json(
 
 def test_a_proxy_is_shown_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://me:secret@proxy.example:3128")
-    assert report._find_proxy("https://api.jogg.ai") == "http://proxy.example:3128"
+    assert bugreport._find_proxy("https://api.jogg.ai") == "http://proxy.example:3128"
 
 
 def test_a_urllib3_that_is_not_the_real_one_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "packages_distributions", lambda: {"urllib3": ["urllib3-future", "urllib3"]})
-    assert "not the real one, but urllib3-future" in str(report._collect_versions()["warning"])
+    monkeypatch.setattr(bugreport, "packages_distributions", lambda: {"urllib3": ["urllib3-future", "urllib3"]})
+    assert "not the real one, but urllib3-future" in str(bugreport._collect_versions()["warning"])
 
 
 # --- what is configured reaches the wire

@@ -324,9 +324,9 @@ def test_the_last_page_costs_what_the_first_does(path: Path, history: History) -
         costs[-1] += 1
 
     next(history.find_jobs())
-    assert history._file
-    assert history._file._db
-    history._file._db.set_progress_handler(count, 100)
+    assert history._database
+    assert history._database._db
+    history._database._db.set_progress_handler(count, 100)
     for i, _ in enumerate(history.find_jobs(), start=1):
         if i % _PAGE == 0:
             costs.append(0)
@@ -665,7 +665,7 @@ def test_a_kill_in_the_middle_of_a_write_loses_nothing_that_was_kept(path: Path)
             if path.stat().st_size > size:
                 os.kill(os.getpid(), signal.SIGKILL)
         list(history.find_jobs())
-        history._file._db.set_progress_handler(kill_once_pages_are_written, 10_000)
+        history._database._db.set_progress_handler(kill_once_pages_are_written, 10_000)
         history.add([JobRef("jogg", str(i)) for i in range(100_000)], datetime.now(UTC))
     """
 

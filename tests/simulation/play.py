@@ -185,8 +185,8 @@ class Play:
         time.end()
         self._restore()
         if record.is_killed:
-            if history._file:
-                history._file.close()
+            if history._database:
+                history._database.close()
         else:
             history.close()
         record.rows = self._rows()

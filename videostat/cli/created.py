@@ -46,7 +46,7 @@ def read_created(provider: Provider, body: object) -> str | None:
         is_error = reading.read_first(reading.read_text, reading.unwrap(body), refusals.MESSAGES) is not None
         if not is_error or any(reading.dig(body, name) for name in reading.ENVELOPES):
             return None
-    raise course.refuse(answer, provider, meaning, "ID", sure=sure)
+    raise course.make_error(answer, provider, meaning, "ID", sure=sure)
 
 
 def keep_answer(text: str) -> Path | None:

@@ -80,7 +80,7 @@ class Hearing:
         self.addresses: set[str] = set()
         self._refs: dict[str, list[JobRef]] = defaultdict(list)
         self._groups: dict[JobRef, str] = {}
-        self._locks: dict[str, tuple[str | None, str | None]] = {}
+        self._signers: dict[str, tuple[str | None, str | None]] = {}
         self._notes: SimpleQueue[str] = SimpleQueue()
         self._knocks: SimpleQueue[None] = SimpleQueue()
         self._knock_at = -math.inf if public_base else math.inf
@@ -94,15 +94,15 @@ class Hearing:
         """Accept webhooks about these jobs."""
         for ref in refs:
             account = self._client.get_account(ref.provider)
-            self._lock(account)
+            self._accept(account)
             self._groups[ref] = account.key_group
             self._refs[ref.id].append(ref)
 
-    def _lock(self, account: Account) -> None:
+    def _accept(self, account: Account) -> None:
         """Accept webhooks from the service of this account, with its signature."""
         self.addresses.add(account.base_url)
         webhook = account.provider.webhook
-        self._locks[account.key_group] = (webhook.signature if webhook else None, account.webhook_secret)
+        self._signers[account.key_group] = (webhook.signature if webhook else None, account.webhook_secret)
 
     def __enter__(self) -> Self:
         self._receiver.__enter__()
@@ -135,7 +135,7 @@ class Hearing:
         return self._handle(delivery, self._find_senders(delivery))
 
     def _find_senders(self, delivery: Delivery) -> set[str]:
-        senders = find_senders(delivery, self._locks)
+        senders = find_senders(delivery, self._signers)
         if not senders and not self._has_refused:
             self._has_refused = True
             self._notes.put("refused a delivery with a wrong signature: is webhook_secret the secret of your endpoint?")

@@ -114,7 +114,7 @@ def resolve_jobs(
 
 
 def parse_jobs(context: typer.Context, words: list[str], settings: Settings) -> list[JobRef]:
-    """Return the jobs of the words, each once, also of unknown accounts.
+    """Parse words into jobs without duplicates. Accounts need not be configured.
 
     Raises UsageError for words that are not jobs.
     """
@@ -122,7 +122,10 @@ def parse_jobs(context: typer.Context, words: list[str], settings: Settings) -> 
 
 
 def keep_newer(jobs: Iterable[tuple[Job, T]], after: datetime | None) -> Iterator[tuple[Job, T]]:
-    """Yield the jobs of a newest-first list submitted since `after`; stop after OLDER older jobs in a row."""
+    """Yield the jobs submitted since `after`. Stop after OLDER older ones in a row.
+
+    `jobs` is sorted newest first.
+    """
     older = 0
     for job, total in jobs:
         if after is None or job.created_at is None or job.created_at >= after:
@@ -254,7 +257,7 @@ def _make_address_error(word: str, provider: str | None, settings: Settings, com
 
     The query of the URL is not shown.
     """
-    named = provider if provider in settings.list_names() else _find_service(word, settings)
+    named = provider if provider in settings.list_names() else _find_account(word, settings)
     found = _find_id(word)
     if not found or JobRef.is_id(word):
         return UsageError("this is a URL, not a job id", hint="Give the service and its id: jogg proj_abc123")
@@ -272,7 +275,7 @@ def _find_id(address: str) -> str | None:
     return next((each for each in (*named, *reversed(pieces)) if JobRef.is_id(each)), None)
 
 
-def _find_service(address: str, settings: Settings) -> str | None:
+def _find_account(address: str, settings: Settings) -> str | None:
     """Find the account of a URL, by its path or else by its host."""
     parts = urlsplit(address if "://" in address else f"//{address}")
     for name in settings.list_names():

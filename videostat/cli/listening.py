@@ -47,7 +47,7 @@ class Listening(Hearing):
         super().__init__(session, address, is_healthy=self._is_healthy)
         self._accounts = accounts
         for account in accounts.values():
-            self._lock(account)
+            self._accept(account)
         self._arrived: SimpleQueue[Newcomer] = SimpleQueue()
         self._began_at = session.clock.now()
         self._list_at = session.clock.monotonic()

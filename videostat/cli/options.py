@@ -81,7 +81,10 @@ InState = Annotated[State | None, typer.Option("--state", help="Only jobs in thi
 Since = Annotated[
     str | None,
     typer.Option(
-        "--since", metavar="TIME", help="Only jobs submitted in the last 7d, 12h or 30m.", rich_help_panel=SOURCE
+        "--since",
+        metavar="TIME",
+        help="Only jobs submitted within this time, such as 7d or 12h.",
+        rich_help_panel=SOURCE,
     ),
 ]
 NoHistory = Annotated[bool, typer.Option("--no-history", help="Do not write these jobs to the history.")]
@@ -122,8 +125,6 @@ Interval = Annotated[
         rich_help_panel=WAITING,
     ),
 ]
-
-
 Listen = Annotated[
     str | None,
     typer.Option(

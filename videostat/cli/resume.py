@@ -62,7 +62,7 @@ def as_arguments(refs: Iterable[JobRef]) -> str:
     return shlex.join(f"{ref.provider}:{ref.id}" for ref in listed)
 
 
-def find_dropped(jobs: Iterable[Job]) -> list[Job]:
+def find_resumable(jobs: Iterable[Job]) -> list[Job]:
     """Return the jobs that may still go on at the service; refused jobs come last."""
     # Neither an error nor a refused key ends a job at the service.
     dropped = [job for job in jobs if isinstance(job.problem, _NOT_ENDED)]
@@ -74,7 +74,7 @@ def find_dropped(jobs: Iterable[Job]) -> list[Job]:
 
 def print_resume_hint(jobs: Iterable[Job], context: typer.Context, source: Path | None, now: datetime) -> None:
     """Print why the wait ended early, and the command that continues it."""
-    stopped = find_dropped(jobs)
+    stopped = find_resumable(jobs)
     if not stopped:
         return
     reason = next((job.problem for job in stopped if isinstance(job.problem, Stopped)), "no valid answer in time")
@@ -106,7 +106,7 @@ def print_download_hints(jobs: Collection[Job], context: typer.Context, source: 
         say(f"videostat: {len(unfinished)} of {len(jobs)} not finished yet. To wait and save:")
         wait = get_typed_command(context).removesuffix("download") + "wait --download"
         say(f"  {make_resume_command(context, unfinished, command=wait)}")
-    if dropped := find_dropped(jobs):
+    if dropped := find_resumable(jobs):
         reason = next((f"{job.problem}; " for job in dropped if isinstance(job.problem, Stopped)), "")
         say(f"videostat: {reason}{len(dropped)} of {len(jobs)} not saved. To go on:")
         say(f"  {make_resume_command(context, (job.ref for job in dropped), source)}")

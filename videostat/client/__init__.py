@@ -219,7 +219,7 @@ class Client:
 
     def _refuse_page(self, account: Account, key: Key, answer: Answer) -> VideostatError:
         meaning, sure, _ = course.read(answer, account.provider, account.provider.job, "")
-        error = course.refuse(answer, account.provider, meaning, "ID", sure=sure)
+        error = course.make_error(answer, account.provider, meaning, "ID", sure=sure)
         if isinstance(error, KeyRefused) and account.renew_key(key):
             return KeyChanged(f"{error}; there is another key now")
         if isinstance(error, NotFound):

@@ -1,4 +1,4 @@
-"""What a service's answer says of a job. No function here asks anybody."""
+"""Convert a service's answer to a Job. These functions send no request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def understand(answer: Answer, job: Job, provider: Provider) -> Job:
     endpoint = provider.video if job.needs_url and provider.video else provider.job
     meaning, sure, task = course.read(answer, provider, endpoint, job.ref.id)
     if task is None:
-        raise course.refuse(answer, provider, meaning, job.ref.id, sure=sure)
+        raise course.make_error(answer, provider, meaning, job.ref.id, sure=sure)
     found = replace(endpoint.parse(job.ref, task), seen_at=answer.received_at)
     if endpoint.is_video:
         return _add_video(job, reading.add_video(found, task))

@@ -110,7 +110,7 @@ def _list_options(parameter: Any) -> "Iterator[Option]":
 
 
 def _choose_value(parameter: Any) -> "Takes":
-    """Choose what to complete by the metavar, which tells people the same."""
+    """Choose the kind of completion from the option's metavar."""
     from videostat.completion import Value
 
     words = {

@@ -233,7 +233,7 @@ def check(
 
 def _describe(this: "Session", account: str | None, *, as_json: bool) -> ExitCode:
     """Print the facts for a bug report."""
-    from videostat.cli.report import describe
+    from videostat.cli.bugreport import describe
     from videostat.cli.run import choose_exit_code
     from videostat.render.answers import format_json_values
     from videostat.render.tables import print_lines

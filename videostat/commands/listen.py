@@ -66,7 +66,7 @@ def listen(
     from videostat.render.answers import Answers, format_tab_line
     from videostat.render.log import ErrorsOnly
     from videostat.render.messages import say_address
-    from videostat.render.service import ServiceLog
+    from videostat.render.servicelog import ServiceLog
 
     saves = bool(download or output_dir or name or parallel)
     execution = parse_execution(execute, saving=saves) if execute is not None else None

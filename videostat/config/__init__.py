@@ -1,7 +1,7 @@
 """Load settings and accounts from the environment, key commands, credentials.toml and config.toml.
 
-The first source in this order is used, then the service's own default. The user writes config.toml; videostat only
-reads it, and writes keys to credentials.toml in the same folder.
+The first of these sources with a value is used, otherwise the service's default. The user writes config.toml;
+videostat only reads it, and writes keys to credentials.toml in the same folder.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _CONFIG = "VIDEOSTAT_CONFIG"
 _NO_HISTORY = "VIDEOSTAT_NO_HISTORY"
-_NO = {"", "0", "false", "no", "off", "n", "f"}
+_FALSE_WORDS = {"", "0", "false", "no", "off", "n", "f"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,10 @@ class Account:
     """An account: what the user types for PROVIDER, with its service, base URL and key.
 
     `key_group`: the section with the key and the rate limit. Several services may share one.
-    `find_key`: returns the key. It looks for it at the first call only. Raises KeyMissing and ConfigError.
+    `find_key`: returns the key. The first call searches for it. Raises KeyMissing and ConfigError.
     `renew_key`: call it with a refused key. It returns whether another key is in use now.
     `confirm_key`: call it with a key that worked. The three functions may be called from any thread.
-    `webhook_secret`: the secret with which the service signs deliveries, None if nothing is to be checked.
+    `webhook_secret`: the secret with which the service signs deliveries, None if signatures are not checked.
     """
 
     name: str
@@ -104,7 +104,7 @@ def load(
     keys: Mapping[str, str] = MappingProxyType({}),
     key_command_timeout: float = 30,
 ) -> Settings:
-    """Load the settings. A file named by an option or a variable must exist. Raises ConfigError.
+    """Load the settings. Raises ConfigError, also if the file given by --config or VIDEOSTAT_CONFIG does not exist.
 
     `keys`: API keys by account, given by the calling program. They are used before all others.
     """
@@ -129,7 +129,7 @@ class Settings:
         credentials = self._read(read_credentials, self.credentials_path, must_exist=must_exist)
         self._sections, self._stored = config.sections, credentials.sections
         self._default_sources = dict.fromkeys(config.defaults, path.name)
-        if environ.get(_NO_HISTORY, "").strip().lower() not in _NO:
+        if environ.get(_NO_HISTORY, "").strip().lower() not in _FALSE_WORDS:
             config.defaults["history"] = False
             self._default_sources["history"] = f"environment variable {_NO_HISTORY}"
         self.defaults = Defaults(**config.defaults)

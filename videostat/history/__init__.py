@@ -63,7 +63,7 @@ _FILE = "SELECT file FROM job WHERE provider = ? AND id = ? AND typeof(file) = '
 _OWNER = "SELECT provider, id FROM job WHERE file = ?"
 # If a file now has the video of another job, it no longer belongs to this one.
 _DISOWN = "UPDATE job SET file = NULL, bytes = NULL WHERE file = :file AND NOT (provider = :provider AND id = :id)"
-_LAST = f"SELECT {_COLUMNS} FROM job WHERE provider = ? AND id = ?"  # noqa: S608 - only column names
+_ONE = f"SELECT {_COLUMNS} FROM job WHERE provider = ? AND id = ?"  # noqa: S608 - only column names
 _ANSWERED = "SELECT provider, id FROM job WHERE base_url = ? AND answered_at >= ?"
 _KNOWN = "SELECT 1 FROM job WHERE provider = :provider AND id = :id"
 _FORGET = "DELETE FROM job WHERE provider = :provider AND id = :id"
@@ -100,25 +100,25 @@ def locate_history() -> Path:
 
 
 class History:
-    """The record of all jobs of this machine. With `path` None, nothing is recorded. For one thread.
+    """The record of all jobs of this machine. If `path` is None, nothing is recorded. For one thread.
 
     A write error never stops a command: `warn` is called once with a message, and the changes are written later.
-    That a job has ended and where its video was saved are separate facts.
+    The end of a job and the place of its video are recorded separately.
     """
 
     def __init__(self, path: Path | None, *, warn: Callable[[str], None], lock_timeout: float = 5) -> None:
-        self._file = Database(path, lock_timeout) if path and not is_without_home(path) else None
+        self._database = Database(path, lock_timeout) if path and not is_without_home(path) else None
         self._warn = warn
         self._has_warned = False
         self._known: dict[JobRef, dict[str, object]] = {}
-        self._last: dict[JobRef, dict[str, object]] = {}
+        self._delayed: dict[JobRef, dict[str, object]] = {}
         self._added: dict[JobRef, dict[str, object]] = {}
         self._pending: dict[JobRef, dict[str, object]] = {}
         self._flushed_at = datetime.min.replace(tzinfo=UTC)
 
     def add(self, refs: Iterable[JobRef], at: datetime, *, wanted: bool = False) -> None:
         """Record ids at once. Call this before the first request. `wanted`: their videos are to be saved."""
-        if not self._file:
+        if not self._database:
             return
         now = to_seconds(at)
         self._added |= {ref: {**to_key(ref), "now": now, "wanted": wanted} for ref in refs}
@@ -129,7 +129,7 @@ class History:
 
         If the process is killed, the updates of the last second may be lost, but no id.
         """
-        row = to_row(job) if self._file else {}
+        row = to_row(job) if self._database else {}
         if row:
             was_answered = row["answer"] and (base_url or job.seen_at)
             row |= {"base_url": base_url, "answered_at": to_seconds(job.seen_at or at) if was_answered else None}
@@ -138,9 +138,9 @@ class History:
             if row["missing"] or news != self._known.get(job.ref):
                 self._known[job.ref] = news
                 self._pending[job.ref] = whole
-                self._last.pop(job.ref, None)
+                self._delayed.pop(job.ref, None)
             else:
-                self._last[job.ref] = whole
+                self._delayed[job.ref] = whole
         # Write "no such job" at once: the time of the first one counts.
         if abs(at - self._flushed_at) >= _FLUSH_INTERVAL or row.get("missing"):
             self._flush()
@@ -148,17 +148,17 @@ class History:
 
     def forget(self, refs: Iterable[JobRef]) -> list[JobRef]:
         """Remove jobs and return those that were in the history. Raises UsageError."""
-        known = [ref for ref in dict.fromkeys(refs) if self._file and self._file.read(_KNOWN, to_key(ref))]
-        if self._file and known:
-            self._file.write([(_FORGET, [to_key(ref) for ref in known])])
+        known = [ref for ref in dict.fromkeys(refs) if self._database and self._database.read(_KNOWN, to_key(ref))]
+        if self._database and known:
+            self._database.write([(_FORGET, [to_key(ref) for ref in known])])
         return known
 
     def forget_before(self, moment: datetime | None) -> int:
         """Remove the jobs submitted before a moment, or all; return how many. Raises UsageError."""
         before = {"before": to_seconds(moment) if moment else None}
-        count = sum(row["count"] for row in self._file.read(_COUNT_BEFORE, before)) if self._file else 0
-        if self._file and count:
-            self._file.write([(_FORGET_BEFORE, [before])])
+        count = sum(row["count"] for row in self._database.read(_COUNT_BEFORE, before)) if self._database else 0
+        if self._database and count:
+            self._database.write([(_FORGET_BEFORE, [before])])
         return count
 
     def find_jobs(
@@ -197,35 +197,35 @@ class History:
     def find_file(self, ref: JobRef) -> Path | None:
         """Find the file to which a job's video was last saved."""
         with suppress(UsageError):
-            for row in self._file.read(_FILE, (ref.provider, ref.id)) if self._file else ():
+            for row in self._database.read(_FILE, (ref.provider, ref.id)) if self._database else ():
                 return Path(os.fsdecode(row["file"]))
         return None
 
     def find_owner(self, file: Path) -> JobRef | None:
         """Find the job whose video was last saved to a file."""
         with suppress(UsageError):
-            for row in self._file.read(_OWNER, (os.fsencode(file.absolute()),)) if self._file else ():
+            for row in self._database.read(_OWNER, (os.fsencode(file.absolute()),)) if self._database else ():
                 return JobRef(row["provider"], row["id"])
         return None
 
     def find_job(self, ref: JobRef) -> Record | None:
         """Return the record of one job, None if there is none."""
         with suppress(UsageError):
-            for row in self._file.read(_LAST, (ref.provider, ref.id)) if self._file else ():
+            for row in self._database.read(_ONE, (ref.provider, ref.id)) if self._database else ():
                 return next(self._parse_rows([row]), None)
         return None
 
     def find_answered(self, base_url: str, since: datetime) -> set[JobRef]:
         """Find the jobs about which a service has answered since then."""
         with suppress(UsageError):
-            rows = self._file.read(_ANSWERED, (base_url, to_seconds(since))) if self._file else []
+            rows = self._database.read(_ANSWERED, (base_url, to_seconds(since))) if self._database else []
             return {JobRef(row["provider"], row["id"]) for row in rows}
         return set()
 
     def find_moment(self, ref: JobRef) -> datetime | None:
         """Return when a job ended, or was submitted, or was first seen. None for an unknown job."""
         with suppress(UsageError, TypeError, ValueError, OverflowError):
-            for row in self._file.read(_MOMENT, (ref.provider, ref.id)) if self._file else ():
+            for row in self._database.read(_MOMENT, (ref.provider, ref.id)) if self._database else ():
                 return from_seconds(row["moment"])
         return None
 
@@ -235,24 +235,24 @@ class History:
 
     def close(self) -> None:
         """Write the remaining changes and close the file. Warn about jobs that could not be recorded."""
-        self._pending |= self._last
+        self._pending |= self._delayed
         self._flush()
         if lost := [*self._added]:
             named = ", ".join(map(str, lost[:_NAMED])) + (f" and {len(lost) - _NAMED:,} more" * (len(lost) > _NAMED))
             self._warn(f"the history could not be written: these jobs are not recorded: {named}")
-        if self._file:
-            self._file.close()
+        if self._database:
+            self._database.close()
 
     def _flush(self) -> None:
-        if not self._file or not (self._added or self._pending):
+        if not self._database or not (self._added or self._pending):
             return
         try:
             news = [*self._pending.values()]
             saved = [row for row in news if row["file"]]
-            self._file.write([(_ADD, [*self._added.values()]), (_DISOWN, saved), (_UPDATE, news)])
+            self._database.write([(_ADD, [*self._added.values()]), (_DISOWN, saved), (_UPDATE, news)])
         except UsageError as error:
-            self._file.close()
-            self._file.lock_timeout = min(self._file.lock_timeout, _NEXT_LOCK_TIMEOUT)
+            self._database.close()
+            self._database.lock_timeout = min(self._database.lock_timeout, _NEXT_LOCK_TIMEOUT)
             if not self._has_warned:
                 self._has_warned = True
                 self._warn(f"{error}; videostat will try again")
@@ -266,8 +266,8 @@ class History:
         One open cursor would block all writers while the user reads the output in a pager.
         """
         page: list[Row] | None = None
-        while self._file and (page is None or len(page) == _PAGE):
-            page = self._file.read(sql, values)
+        while self._database and (page is None or len(page) == _PAGE):
+            page = self._database.read(sql, values)
             yield page
             if page:
                 values |= {"submitted": page[-1]["submitted"], "rowid": page[-1]["rowid"]}
@@ -276,7 +276,7 @@ class History:
         """Read the full rows of jobs whose file is missing. Reading all in full takes twice as long."""
         missing = [str(row["rowid"]) for row in page if not _is_there(row["file"])]
         whole = f"SELECT {_COLUMNS} FROM job WHERE rowid IN ({','.join(missing)}) {_NEWEST}"  # noqa: S608 - only numbers are inserted
-        return self._file.read(whole, {}) if self._file and missing else []
+        return self._database.read(whole, {}) if self._database and missing else []
 
 
 _CONDITIONS = {

@@ -5,7 +5,8 @@ it in a word or code that it documents. Only a sure answer is recorded. The poll
 next step in the table `COURSE` by the meaning and by what has happened before. No other module compares the HTTP status
 of an API's answer.
 
-Between the two, an answer travels as a Job or as a VideostatError; both have the field `sure`.
+A foreign answer does not come from the service itself: it is the page of a proxy, for example. Between the two calls,
+an answer travels as a Job or as a VideostatError; both have the field `sure`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from videostat.errors import ExitCode, NotFound, NotSaved, TimedOut, Unreadable,
 from videostat.models import DOWNLOAD_AGAIN, Job, State
 from videostat.polling.options import Phase
 from videostat.providers import reading, refusals
-from videostat.providers.base import Meaning
+from videostat.providers.base import REFUSALS, Meaning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,13 +45,11 @@ OF_STATUSES: tuple[tuple[Meaning, set[int], bool, tuple[str, ...]], ...] = (
     (Meaning.CREDIT, {402}, True, ()),
     (Meaning.MISSING, {404, 410}, True, ()),
 )
-REFUSALS = {Meaning.KEY, Meaning.CREDIT, Meaning.MISSING}
 FINAL = (errors.Untrusted,)  # a redirect or a bad certificate does not go away by waiting
 REDIRECT = range(300, 400)
 OK = range(200, 300)
 ABOUT_THE_JOB = {400, 404, 410, 422, *OK}  # a foreign answer with one of these may concern only this job
 
-# What each error means.
 OF_ERRORS: Mapping[type[VideostatError], Meaning] = {
     errors.KeyRefused: Meaning.KEY,
     errors.OutOfCredit: Meaning.CREDIT,
@@ -124,11 +123,11 @@ def _read_state_word(
 
 
 def is_ok(answer: Answer) -> bool:
-    """Tell whether an answer can be a list."""
+    """Tell whether an answer has a status of success."""
     return answer.status in OK
 
 
-def refuse(answer: Answer, provider: Provider, meaning: Meaning, job_id: str, *, sure: bool) -> VideostatError:
+def make_error(answer: Answer, provider: Provider, meaning: Meaning, job_id: str, *, sure: bool) -> VideostatError:
     """Build the error for an answer that describes no job."""
     # In the answer to a list, a word about a job has no meaning.
     meaning = Meaning.FOREIGN if meaning in OF_WORDS.values() else meaning
@@ -149,7 +148,7 @@ def classify_outcome(outcome: Job | VideostatError) -> tuple[Meaning, bool]:
 
 
 class Step(Enum):
-    """What happens to a job next; .github/CONTRIBUTING.md draws it."""
+    """The next step for a job. .github/CONTRIBUTING.md has a diagram."""
 
     GO_ON = "look again at the usual time"
     ASK_AGAIN = "look once more, as soon as the floor allows"
@@ -216,7 +215,7 @@ def decide(meaning: Meaning, past: Past, *, sure: bool) -> Step:
 
 
 def settle(meaning: Meaning, *, sure: bool, key_answered: bool, job_answered: bool) -> Meaning:
-    """Doubt an unsure refusal that contradicts an earlier answer.
+    """Change an unsure refusal to FOREIGN if an earlier answer contradicts it.
 
     It becomes a foreign answer if the key was answered before, or for "no such job", if that job was.
     """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Ender(Sender):
-    """A sender that also ends jobs.
+    """A sender that ends jobs at the deadline, by a signal, or with their group.
 
     `_codes`: the exit codes with which jobs of each key group have ended.
     """
@@ -67,10 +67,7 @@ class Ender(Sender):
         return job if is_over else replace(job, poll_after=self._choose_next_look(task) if problem is None else None)
 
     def _end_group(self, group: Group, now: float) -> list[Job]:
-        """End the jobs of a group that has no hope left.
-
-        That is after a verdict, after two minutes without an answer, or after the last attempt.
-        """
+        """End the jobs of a group after a verdict, two silent minutes or the last attempt."""
         at, verdict = group.verdict or (-math.inf, None)
         ended: list[Job] = []
         is_over = (

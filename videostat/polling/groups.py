@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from videostat.clock import Backoff
 from videostat.polling.pace import LONGEST_PAUSE, Gate
-from videostat.providers.base import Meaning
+from videostat.providers.base import REFUSALS, Meaning
 
 if TYPE_CHECKING:
     from videostat.errors import VideostatError
@@ -64,13 +64,12 @@ class Mode(Enum):
     REFUSED = auto()  # one job at a time, because its key or its jobs were refused
 
 
-REFUSALS = {Meaning.KEY, Meaning.CREDIT, Meaning.MISSING}
 TROUBLES = {Meaning.BUSY, Meaning.FOREIGN}
 
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """What the jobs of one key have met. Trouble that three different jobs in a row meet concerns all jobs.
+    """The shared state of the jobs of one key. If three jobs in a row fail alike, the whole key is in trouble.
 
     `ever`: the account has worked, in this process (`answered`) or on an earlier day. `left`: how many jobs are still
     waited for. `verdict`: a time, and the error that ends all jobs from before it. `heard_at`: when each job was last

@@ -44,11 +44,11 @@ class Announcements:
         if isinstance(message, Door):
             is_shut = self.is_door_open and not message.is_open
             self.is_door_open = message.is_open
-            return free_to_ask(tasks.values()) if is_shut else []
+            return find_untroubled(tasks.values()) if is_shut else []
         hinted = [tasks[ref] for ref in message.refs if ref in tasks]
         for task in hinted:
             task.hinted_at = now
-        return free_to_ask(hinted)
+        return find_untroubled(hinted)
 
     def choose_wait(self, task: Task, usual: float, interval: float | None, now: float) -> float:
         """Return the seconds until the next look: more if ends are announced, the floor right after a hint."""
@@ -88,8 +88,8 @@ class Announcements:
         return {None: UNTIL_HEARD, True: ONCE_HEARD, False: 0}[self._is_told.get(task.target.key_group)]
 
 
-def free_to_ask(tasks: Iterable[Task]) -> list[Task]:
-    """Return the jobs whose look may come earlier: those without trouble of their own or of their group."""
+def find_untroubled(tasks: Iterable[Task]) -> list[Task]:
+    """Return the jobs without trouble of their own or of their group. They may be asked earlier."""
     return [task for task in tasks if task.phase.is_request and task.trouble is None and task.group.mode is Mode.OPEN]
 
 

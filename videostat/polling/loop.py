@@ -22,7 +22,7 @@ from videostat.polling import course
 from videostat.polling.course import Step
 from videostat.polling.ending import Ender
 from videostat.polling.groups import PATIENCE, Group, Mode
-from videostat.polling.hints import Announcements, SleepDetector, free_to_ask
+from videostat.polling.hints import Announcements, SleepDetector, find_untroubled
 from videostat.polling.options import Door, Hint, Phase
 from videostat.polling.pace import LONGEST_PAUSE, find_interval_range
 from videostat.polling.sending import LAST_LOOK
@@ -84,7 +84,7 @@ class Loop(Ender):
         now = self._clock.monotonic()
         if now >= self._deadline and now - began - max(seconds, 0) > STOPPED:
             self._deadline = now + LAST_CHANCE
-            self._bring_forward(free_to_ask(self.tasks.values()))
+            self._bring_forward(find_untroubled(self.tasks.values()))
         return item
 
     def receive(self, reply: Reply) -> Iterator[Job]:
@@ -121,7 +121,7 @@ class Loop(Ender):
         """Queue the due looks, and end the jobs whose time limit is over."""
         now = self._clock.monotonic()
         if self._sleep.was_asleep(self._clock.now().timestamp(), now):
-            self._bring_forward(free_to_ask(self.tasks.values()))
+            self._bring_forward(find_untroubled(self.tasks.values()))
         for task in self._looks.take_due(now):
             self._queue(task)
         for task in self._time_limits.take_due(now):
@@ -216,7 +216,7 @@ class Loop(Ender):
     def _put_off(self, key_group: str) -> None:
         """Put off the planned looks of a key group after its first announced end."""
         now = self._clock.monotonic()
-        for task in free_to_ask(self.tasks.values()):
+        for task in find_untroubled(self.tasks.values()):
             wait = self._announcements.choose_longest_wait(task, self._options.interval, now)
             due = min(task.sent_at + wait, self._deadline - LAST_LOOK)
             if wait and task.target.key_group == key_group and self._looks.get_due(task) < due:

@@ -62,7 +62,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """A claim by anybody that something has happened to these jobs."""
+    """A message that these jobs may have changed. It may be false."""
 
     refs: tuple[JobRef, ...]
 
@@ -73,7 +73,7 @@ NUDGE = Hint(())
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Whether deliveries can come in, as a test from outside has just shown."""
+    """The result of a test whether webhooks can reach us."""
 
     is_open: bool
 

@@ -88,7 +88,7 @@ class Sender:
             self._looks.get_next_due(),
             self._time_limits.get_next_due(),
             *(lane.opens_at for lane in self._lanes.values()),
-            *(min(self._find_turn_time(group), self._find_end_of_patience(group)) for group in self._groups.values()),
+            *(min(self._find_turn_time(group), self._find_give_up_time(group)) for group in self._groups.values()),
         )
         return due - self._clock.monotonic()
 
@@ -142,9 +142,9 @@ class Sender:
         return max(task.ready_at, self._get_lane(task).gate.opens_at)
 
     def _find_turn_time(self, group: Group) -> float:
-        """Return when the next job of a group in trouble is asked.
+        """Return when a group in trouble sends its next request.
 
-        The last time is 2 s before the deadline.
+        The last one is sent LAST_LOOK seconds before the deadline.
         """
         if group.turn_at == math.inf:
             return math.inf
@@ -155,14 +155,14 @@ class Sender:
         turn = min(group.turn_at, last) if self._clock.monotonic() <= last else group.turn_at
         return max(turn, ready)
 
-    def _find_end_of_patience(self, group: Group) -> float:
-        """Return when the jobs of an address that never worked end; infinity if none of them asks any more."""
+    def _find_give_up_time(self, group: Group) -> float:
+        """Return when to give up an address that never worked; infinity if no job waits for it."""
         at = group.gives_up_at if self._waits else math.inf
         is_wanted = at < math.inf and any(one.group is group and one.phase.is_request for one in self.tasks.values())
         return at if is_wanted else math.inf
 
     def _choose(self, group: Group, now: float) -> Task:
-        """Choose the job that asks for its group: one that was not refused, had few turns, and was answered before."""
+        """Choose the next job of a group in trouble: not refused, fewest turns, answered before."""
         ready = [task for task in self._find_waiting(group) if self._find_ready_time(task) <= now]
         is_refused = group.mode is Mode.REFUSED
         return min(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from videostat.errors import VideostatError
 from videostat.polling import course
 from videostat.polling.options import Phase
-from videostat.providers.base import Meaning
+from videostat.providers.base import REFUSALS, Meaning
 
 if TYPE_CHECKING:
     from videostat.models import Job
@@ -105,7 +105,7 @@ class Task:
             self.seen = {each: at for each, at in self.seen.items() if each is meaning}
         elif isinstance(outcome, VideostatError):
             self.trouble = outcome
-            if sure and meaning in course.REFUSALS:
+            if sure and meaning in REFUSALS:
                 self.refusal = outcome
         self.seen.setdefault(meaning, now)
         if sure or is_answer:

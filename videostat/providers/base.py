@@ -32,6 +32,9 @@ class Meaning(Enum):
     FOREIGN = auto()
 
 
+REFUSALS = {Meaning.KEY, Meaning.CREDIT, Meaning.MISSING}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """An HTTP answer. Header names are in lower case; `body` is decoded JSON, None without any.

@@ -286,7 +286,7 @@ def _ensure_answered(body: Body) -> None:
 
 
 def _read_whole_length(headers: Mapping[str, str]) -> int | None:
-    """Return the length of a range response with the whole video, else None. Some servers send one."""
+    """Return the length if a range response has the whole video, else None. Some servers answer so."""
     length = read_length(headers)
     whole = length and headers.get("content-range", "").lower() == f"bytes 0-{length - 1}/{length}"
     return length if whole else None

@@ -69,7 +69,7 @@ def inspect_boxes(reader: Reader) -> VideoFile:
     Other data after the video is accepted, but then the end is not proven.
     """
     summary = _scan(reader)
-    _ensure_pictures(summary)
+    _ensure_video_track(summary)
     index, has_fragments = summary.index, b"moof" in summary.kinds
     if index is None:
         raise NotAVideo("a video segment without its start" if has_fragments else "a video without its index (moov)")
@@ -109,7 +109,7 @@ def _scan(reader: Reader) -> _Summary:
     return summary
 
 
-def _ensure_pictures(summary: _Summary) -> None:
+def _ensure_video_track(summary: _Summary) -> None:
     """Raise NotAVideo for images and audio. A file whose tracks cannot be read is accepted."""
     handlers = summary.index.handlers if summary.index else set()
     if b"vide" in handlers:

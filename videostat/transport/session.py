@@ -1,4 +1,4 @@
-"""A requests.Session with the defaults that videostat must not have switched off.
+"""A requests.Session without the defaults that would harm videostat.
 
 It follows no redirects, keeps no cookies, ignores `.netrc` and reads no bodies.
 """
