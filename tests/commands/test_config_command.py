@@ -15,6 +15,7 @@ import pytest
 from loopback import Server, reply
 
 from videostat import __version__
+from videostat.cli import bugreport
 from videostat.config import load
 from videostat.providers import PROVIDERS
 

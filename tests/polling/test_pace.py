@@ -151,6 +151,19 @@ def test_three_jobs_in_a_row_speak_of_the_group_and_one_job_does_not() -> None:
     assert (group.mode, group.turn_at) == (Mode.TROUBLE, 17)
 
 
+def test_of_a_group_in_trouble_the_next_job_asks_when_the_one_before_is_answered_or_given_up() -> None:
+    group = Group(left=9)
+    for name in "abc":
+        hear(group, name, Meaning.BUSY, 0)
+    for leave in (lambda ref: hear(group, ref.id, Meaning.BUSY, 50), lambda ref: group.on_given_up(ref, 50)):
+        group.on_sent(JobRef("one", "a"), 40)
+        hear(group, "b", Meaning.BUSY, 45)
+        group.on_given_up(JobRef("one", "b"), 45)
+        assert group.turn_at == math.inf
+        leave(JobRef("one", "a"))
+        assert group.turn_at < math.inf
+
+
 def test_an_answer_breaks_the_row_and_ends_the_trouble() -> None:
     group = Group(left=9)
     for name in "ab":

@@ -11,7 +11,7 @@ from faults import REF, in_folder
 from videostat.errors import NotSaved
 from videostat.saving.destination import Destination
 from videostat.saving.partfile import Part
-from videostat.saving.version import Version
+from videostat.saving.version import Version, restore_version
 
 VERSION = Version('"one"', 100)
 
@@ -198,3 +198,10 @@ def test_a_missing_folder_is_made(tmp_path: Path) -> None:
     with Part(Destination.from_template(REF, tmp_path / "new" / "folder")) as part:
         part.append(b"12345")
         assert part.publish("mov").read_bytes() == b"12345"
+
+
+def test_a_side_car_gives_back_the_digest_of_the_video_and_no_other_text() -> None:
+    note = {"validator": '"one"', "total": 100}
+    digest = "sha256=" + "ab" * 32
+    assert restore_version(note | {"digest": digest}).digest == digest
+    assert restore_version(note | {"digest": "rm -rf"}).digest == restore_version(note).digest == ""
