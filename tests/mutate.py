@@ -96,7 +96,10 @@ def make_mutants(path: Path) -> Iterator[Mutant]:
         node.annotation for node in ast.walk(tree) if isinstance(node, ast.AnnAssign | ast.arg) and node.annotation
     ]
     decorators = [each for node in ast.walk(tree) for each in getattr(node, "decorator_list", ())]
-    skipped = {id(part) for each in [*hints, *decorators] for part in ast.walk(each)}
+    for_types = [
+        node.test for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]
+    skipped = {id(part) for each in [*hints, *decorators, *for_types] for part in ast.walk(each)}
     for parent in ast.walk(tree):
         for name, value in ast.iter_fields(parent):
             for index, node in enumerate(value if isinstance(value, list) else [value]):

@@ -155,12 +155,15 @@ def test_of_a_group_in_trouble_the_next_job_asks_when_the_one_before_is_answered
     group = Group(left=9)
     for name in "abc":
         hear(group, name, Meaning.BUSY, 0)
-    for leave in (lambda ref: hear(group, ref.id, Meaning.BUSY, 50), lambda ref: group.on_given_up(ref, 50)):
-        group.on_sent(JobRef("one", "a"), 40)
-        hear(group, "b", Meaning.BUSY, 45)
-        group.on_given_up(JobRef("one", "b"), 45)
+    first, second = JobRef("one", "a"), JobRef("one", "b")
+    for is_answered in (True, False):
+        group.on_sent(first, 40)
+        group.on_given_up(second, 45)
         assert group.turn_at == math.inf
-        leave(JobRef("one", "a"))
+        if is_answered:
+            hear(group, "a", Meaning.BUSY, 50)
+        else:
+            group.on_given_up(first, 50)
         assert group.turn_at < math.inf
 
 
