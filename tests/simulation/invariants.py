@@ -14,12 +14,13 @@ from videostat.polling.course import SURE
 from videostat.polling.loop import LAST_CHANCE
 from videostat.polling.pace import find_interval_range
 from videostat.providers import PROVIDERS
-from videostat.providers.base import Meaning
+from videostat.providers.base import REFUSALS, Meaning
 
 if TYPE_CHECKING:
     from simulation.play import Play, Record
     from simulation.world import Heard
     from videostat.models import Job
+    from videostat.polling.options import Phase
     from videostat.providers.base import Provider
 
 Check = Callable[["Play"], Iterator[str]]
@@ -49,7 +50,7 @@ def ends(play: Play, record: Record) -> dict[int, float]:
 
 def latest(record: Record) -> float:
     """Return until when a run may last: its deadline, or some seconds more after a stop that went past it."""
-    return max([record.deadline, *(until + LAST_CHANCE for _, until in record.stops if until > record.deadline)])
+    return max([record.deadline, *(until + LAST_CHANCE for _, until in record.stops if until >= record.deadline)])
 
 
 def finals_are_whole(play: Play) -> Iterator[str]:
@@ -98,18 +99,20 @@ def pauses_hold(play: Play) -> Iterator[str]:
 
 def growing_pauses_hold(play: Play) -> Iterator[str]:
     for record in play.records:
-        requests, ended, known = of_run(play, record), ends(play, record), -math.inf
+        requests, ended = of_run(play, record), ends(play, record)
+        known: dict[tuple[str, Phase], float] = {}
         for limit in sorted(requests, key=lambda each: heard_at(record, each)):
             at = heard_at(record, limit)
             is_known = limit.meaning is Meaning.LIMIT and limit.wait is None and ended[limit.job] >= at
-            if not is_known or limit.sent <= known:
+            place = _group(play, limit), limit.phase
+            if not is_known or limit.sent <= known.get(place, -math.inf):
                 continue
-            known = at
+            known[place] = at
             # A fresh URL is asked for at the service's own interval.
             interval = None if play.story.saves else play.story.interval
             least, _ = find_interval_range(provider(play, limit.job).polling, interval)
             for each in requests:
-                is_same = _group(play, each) == _group(play, limit) and each.phase is limit.phase
+                is_same = (_group(play, each), each.phase) == place
                 if is_same and at < each.sent < at + least - A_MOMENT:
                     yield f"run {record.number}: asked at {each.sent:g}, limited without an end at {at:g}"
 
@@ -170,7 +173,9 @@ def _fits(play: Play, record: Record, at: float, job: Job, known: list[Heard]) -
     is_late = at >= record.deadline - A_MOMENT
     has_film = f"{job.ref.provider}-{job.ref.id}.mp4" in record.films
     finished = [each for each in known if each.job == number and each.meaning is Meaning.SUCCESS and each.sure]
-    if at == record.deadline and finished and heard_at(record, finished[0]) < at and code not in SIGNALS:
+    is_refused_now = any(each.meaning in REFUSALS and heard_at(record, each) == at for each in known)
+    is_finished = finished and heard_at(record, finished[0]) < at and not is_refused_now
+    if at == record.deadline and is_finished and code not in SIGNALS:
         return code in {ExitCode.OK, ExitCode.NOT_SAVED} or Meaning.RUNNING in mine
     # What came while it was stopped may not have been heard yet.
     is_answered = any(each.job == number and each.meaning in ANSWERED and heard_at(record, each) < at for each in known)

@@ -178,7 +178,7 @@ class World:
             sure = plan.end == "failed"
             meaning, word = Meaning.FAILED, FAILED[kind] if sure else "nsfw"
         else:
-            is_named = plan.end != "no url" and not (plan.end == "late url" and now < plan.ends_at + 20)
+            is_named = plan.end != "no url" and not (plan.end == "late url" and now < plan.ends_at + 12)
             url = (
                 f"https://cdn.example/{plan.provider}/{plan.id}?signature={now + self.latency:.3f}"
                 if is_named
