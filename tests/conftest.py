@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 import trustme
+from fakes import Patient
 from loopback import Server
 from typer.main import get_command
 
 from videostat import commands
-from videostat.clock import Clock
 from videostat.providers import PROVIDERS
 from videostat.sandbox import Sandbox
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from loopback import AnswerTo, Reply
+
+    from videostat.clock import Clock
 
 # What would reach the tests from outside, besides every VIDEOSTAT_ variable and the services' own.
 _FOREIGN = {
@@ -66,8 +68,13 @@ def speed() -> float:
 
 
 @pytest.fixture
-def clock(speed: float) -> Clock:
-    return Clock(speed)
+def clock(speed: float, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    from videostat.transport import Transport
+
+    clock = Patient(speed)
+    for name in ("ask", "open"):
+        monkeypatch.setattr(Transport, name, clock.awaiting(getattr(Transport, name)))
+    return clock
 
 
 @pytest.fixture

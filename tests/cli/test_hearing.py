@@ -35,6 +35,11 @@ pytestmark = pytest.mark.usefixtures("no_history")
 
 
 @pytest.fixture
+def speed() -> float:
+    return 200
+
+
+@pytest.fixture
 def port() -> int:
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         return int(free.getsockname()[1])
