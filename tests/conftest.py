@@ -64,7 +64,7 @@ def home(_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def speed() -> float:
     """How much faster than life the services' and the commands' time goes."""
-    return 20
+    return 100
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ class FakeClock(Clock):
 class Patient(Clock):
     """Real time, faster, that stands still while an answer is on its way: a busy machine takes nothing from a wait."""
 
-    longest = 1  # real second; what takes longer than that hangs
+    longest = 0.5  # real seconds; what takes longer than that hangs
 
     def __init__(self, speed: float) -> None:
         super().__init__(speed)
@@ -77,11 +77,14 @@ class Patient(Clock):
         self._since = self._stood = 0.0
 
     def monotonic(self) -> float:
-        with self._lock:
-            return super().monotonic() - (self._stood + self._stands()) * self._speed
+        return super().monotonic() - self._lost()
 
     def now(self) -> datetime:
-        return self._began_at + timedelta(seconds=self.monotonic())
+        return super().now() - timedelta(seconds=self._lost())
+
+    def _lost(self) -> float:
+        with self._lock:
+            return (self._stood + self._stands()) * self._speed
 
     def _stands(self) -> float:
         return min(time.monotonic() - self._since, self.longest) if self._answers else 0

@@ -74,12 +74,16 @@ def test_a_film_of_a_real_muxer_is_accepted_whole(tmp_path: Path, film: Path) ->
 
 @pytest.mark.parametrize("film", FILMS, ids=lambda path: path.name)
 def test_a_film_of_a_real_muxer_is_never_accepted_cut(tmp_path: Path, film: Path) -> None:
+    """At each byte near its ends and each seventh between; `.ci/long` cuts films that are made anew at each byte."""
     path = tmp_path / "video"
     path.write_bytes(content := film.read_bytes())
     whole = len(content) - LABELS.get(film.name, 0)
+    is_long = "VIDEOSTAT_TEST_FILMS" in os.environ
     accepted = []
     with path.open("rb+") as file:
         for at in range(len(content) - 1, -1, -1):
+            if not (is_long or at < 400 or at > len(content) - 400 or at % 7 == 0):
+                continue
             file.truncate(at)
             try:
                 accepted += [at] if inspect(file.fileno()).proves_its_end else []
@@ -219,8 +223,8 @@ def test_any_bytes_are_judged_without_an_error(tmp_path_factory: pytest.TempPath
 @pytest.mark.parametrize(
     "content",
     [
-        pytest.param(lambda: b"\0\0\0\x08free" * 8_000_000, id="boxes"),
-        pytest.param(lambda: webm(is_live=True)[:24] + b"\xec\x80" * 32_000_000, id="elements"),
+        pytest.param(lambda: b"\0\0\0\x08free" * 1_100_000, id="boxes"),
+        pytest.param(lambda: webm(is_live=True)[:24] + b"\xec\x80" * 1_100_000, id="elements"),
     ],
 )
 def test_a_file_of_nothing_but_headers_takes_bounded_time_and_memory(
