@@ -36,7 +36,9 @@ def heard() -> list[Delivery]:
 
 
 @pytest.fixture
-def receiver(heard: list[Delivery]) -> Iterator[Receiver]:
+def receiver(heard: list[Delivery], monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    monkeypatch.setattr(module, "_STOP_SECONDS", 0.01)
+
     def hear(delivery: Delivery) -> bool:
         heard.append(delivery)
         return delivery.headers.get("x-forged") is None
