@@ -41,6 +41,11 @@ _FOREIGN = {
 }
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Two a core: half of the time of many tests is spent waiting for processes, servers and disks."""
+    return 2 * (os.cpu_count() or 1)
+
+
 @pytest.fixture(scope="session")
 def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("homes")

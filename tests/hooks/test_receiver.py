@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from contextlib import ExitStack
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -277,8 +278,8 @@ def test_without_a_thread_to_be_had_the_server_goes_on(receiver: Receiver, monke
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_bug_of_ours_is_seen_and_the_server_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[object] = []
-    monkeypatch.setattr(threading, "excepthook", lambda args: seen.append(args.exc_type))
+    seen: SimpleQueue[object] = SimpleQueue()
+    monkeypatch.setattr(threading, "excepthook", lambda args: seen.put(args.exc_type))
 
     def hear(delivery: Delivery) -> bool:
         if delivery.body:
@@ -289,7 +290,7 @@ def test_a_bug_of_ours_is_seen_and_the_server_goes_on(monkeypatch: pytest.Monkey
         with pytest.raises(ConnectionError):
             ask(receiver)
         assert ask(receiver, body=b"").status == 204
-    assert seen == [KeyError]
+    assert seen.get(timeout=10) is KeyError
 
 
 def test_the_health_is_told_only_where_it_is_known(receiver: Receiver) -> None:
