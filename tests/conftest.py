@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 import trustme
+from fakes import Patient
 from loopback import Server
 from typer.main import get_command
 
 from videostat import commands
-from videostat.clock import Clock
 from videostat.providers import PROVIDERS
 from videostat.sandbox import Sandbox
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from loopback import AnswerTo, Reply
 
+    from videostat.clock import Clock
+
 # What would reach the tests from outside, besides every VIDEOSTAT_ variable and the services' own.
 _FOREIGN = {
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy", "curl_ca_bundle", "requests_ca_bundle", "ssl_cert_file"),
@@ -37,6 +39,11 @@ _FOREIGN = {
     *("no_color", "force_color", "tty_compatible", "tty_interactive", "github_actions", "github_step_summary"),
     *("ci", "jpy_parent_pid"),
 }
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two a core: half of the time of many tests is spent waiting for processes, servers and disks."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="session")
@@ -62,12 +69,17 @@ def home(_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def speed() -> float:
     """How much faster than life the services' and the commands' time goes."""
-    return 20
+    return 100
 
 
 @pytest.fixture
-def clock(speed: float) -> Clock:
-    return Clock(speed)
+def clock(speed: float, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    from videostat.transport import Transport
+
+    clock = Patient(speed)
+    for name in ("ask", "open"):
+        monkeypatch.setattr(Transport, name, clock.awaiting(getattr(Transport, name)))
+    return clock
 
 
 @pytest.fixture

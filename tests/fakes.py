@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -61,6 +63,50 @@ class FakeClock(Clock):
     def wait(self, inbox: SimpleQueue[Any], seconds: float) -> Any:
         """For a thread of its own: look at the time two hundred times a real second."""
         return super().wait(inbox, min(seconds, 0.005))
+
+
+class Patient(Clock):
+    """Real time, faster, that stands still while an answer is on its way: a busy machine takes nothing from a wait."""
+
+    longest = 0.5  # real seconds; what takes longer than that hangs
+
+    def __init__(self, speed: float) -> None:
+        super().__init__(speed)
+        self._lock = threading.Lock()
+        self._answers = 0
+        self._since = self._stood = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() - self._lost()
+
+    def now(self) -> datetime:
+        return super().now() - timedelta(seconds=self._lost())
+
+    def _lost(self) -> float:
+        with self._lock:
+            return (self._stood + self._stands()) * self._speed
+
+    def _stands(self) -> float:
+        return min(time.monotonic() - self._since, self.longest) if self._answers else 0
+
+    def awaiting(self, ask: Callable[..., Any]) -> Callable[..., Any]:
+        """Make it stand still during these calls."""
+
+        def patiently(*args: Any, **options: Any) -> Any:
+            with self._lock:
+                if not self._answers:
+                    self._since = time.monotonic()
+                self._answers += 1
+            try:
+                return ask(*args, **options)
+            finally:
+                with self._lock:
+                    stood = self._stands()
+                    self._answers -= 1
+                    if not self._answers:
+                        self._stood += stood
+
+        return patiently
 
 
 class Timeline(FakeClock):

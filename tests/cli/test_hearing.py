@@ -35,6 +35,11 @@ pytestmark = pytest.mark.usefixtures("no_history")
 
 
 @pytest.fixture
+def speed() -> float:
+    return 150
+
+
+@pytest.fixture
 def port() -> int:
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         return int(free.getsockname()[1])
@@ -76,7 +81,7 @@ def test_a_doubled_or_forged_one_changes_nothing_but_the_time(
     videostat: Videostat, sandbox: Sandbox, port: int, words: str, expected: list[int]
 ) -> None:
     job = f"proj_{words}_1"
-    got = videostat("wait", "jogg", job, "--listen", f"{port}{PATH}", "--json")
+    got = videostat("wait", "jogg", job, "--listen", f"{port}{PATH}", "--json", "--interval", "5m")
     assert got.code == (5 if words == "fail" else 0)
     assert [status for status in statuses(sandbox) if status == 204][:1] == [204]
     assert ("refused a delivery with a wrong signature" in got.stderr) == (401 in expected)
@@ -100,7 +105,7 @@ def test_a_wrong_secret_is_told_once_and_polled_past(
     videostat: Videostat, sandbox: Sandbox, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET", "whsec_canary-of-another")
-    got = videostat("wait", "jogg", "proj_1_hook", "proj_2_hook", "--listen", f"{port}{PATH}")
+    got = videostat("wait", "jogg", "proj_1_hook", "proj_2_hook", "--listen", f"{port}{PATH}", "--interval", "1m")
     assert got.code == 0
     # One that is sent again may find nobody: the wait is over.
     assert {*statuses(sandbox)} - {None} == {401}

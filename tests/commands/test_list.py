@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -107,9 +108,9 @@ def test_on_a_terminal_progress_and_the_codes_of_failures_are_shown_and_ids_lead
     for job in jobs:
         line = next(line for line in got.lines if job["id"] in line)
         assert (job["error_code"] is None) == ("(code" not in line)
-        assert ("0%" in line) == (job["id"] == "proj_stuck")
+        assert bool(re.search(r"\d%", line)) == (job["id"] == "proj_stuck")
         assert (f"{job['id']}.mp4?" in line) == (job["state"] == "succeeded")
-    assert {job["state"] for job in jobs} == {"queued", "succeeded", "failed"}
+    assert {job["state"] for job in jobs} - {"queued", "running"} == {"succeeded", "failed"}
 
 
 def test_how_far_it_has_come_is_no_part_of_what_the_same_screen_shows(videostat: Videostat) -> None:

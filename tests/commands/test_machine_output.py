@@ -117,7 +117,7 @@ def test_progress_is_told_as_json_lines_and_nothing_else(videostat: Videostat) -
     assert [{name: each[name] for name in names} for each in ends] == got.objects
 
 
-@pytest.mark.parametrize("speed", [100])
+@pytest.mark.parametrize("speed", [500])
 @pytest.mark.usefixtures("sandbox")
 def test_a_minute_without_a_change_is_a_heartbeat(videostat: Videostat) -> None:
     got = videostat("wait", "jogg", "proj_stuck", "--progress", "json", "--timeout", "150")

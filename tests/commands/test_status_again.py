@@ -121,7 +121,7 @@ def test_a_clock_that_was_put_back_hides_no_job(
     assert len(sandbox.requests) == 2
 
 
-@pytest.mark.parametrize("speed", [20])
+@pytest.mark.parametrize("speed", [100])
 @pytest.mark.parametrize("command", [("wait", "--timeout", "14s"), ("download",)])
 def test_no_other_command_looks_under_the_floor(
     videostat: Videostat, sandbox: Sandbox, command: tuple[str, ...]
@@ -132,7 +132,7 @@ def test_no_other_command_looks_under_the_floor(
     assert (second - first).total_seconds() >= FLOOR
 
 
-@pytest.mark.parametrize("speed", [50])
+@pytest.mark.parametrize("speed", [100])
 @pytest.mark.parametrize("job", ["jogg:proj_x", "doubao:task_x", "reelbot:reel_x"])
 def test_a_process_for_each_look_that_sleeps_between_asks_no_more_than_a_wait(
     videostat: Videostat, sandbox: Sandbox, skip: Callable[[float], None], job: str

@@ -180,6 +180,7 @@ def test_a_duration_that_cannot_be_read_is_told_before_any_request(
     assert not sandbox.requests
 
 
+@pytest.mark.parametrize("speed", [100])  # a real answer must come within these seconds
 def test_a_timeout_tells_that_the_jobs_go_on_and_the_command_that_resumes(videostat: Videostat) -> None:
     jobs = ("jogg:proj_stuck_1", "doubao:task_stuck_2", "doubao:task_done")
     got = videostat("wait", *jobs, "--timeout", "30", "--json", "--interval", "20s")
@@ -201,6 +202,7 @@ def test_a_timeout_tells_when_a_job_that_is_still_queued_is_deleted(videostat: V
     assert f"The service deletes it if it is still queued at {until:%Y-%m-%d %H:%M}. To go on:" in got.stderr
 
 
+@pytest.mark.parametrize("speed", [100])  # a real answer must come within these seconds
 @pytest.mark.parametrize(
     ("argv", "again"),
     [
@@ -225,6 +227,7 @@ def test_the_resume_command_is_what_was_typed(videostat: Videostat, tmp_path: Pa
     assert sorted(words) == sorted(["videostat", "wait", "--timeout", "25", *shlex.split(again)])
 
 
+@pytest.mark.parametrize("speed", [100])  # a real answer must come within these seconds
 def test_unfinished_jobs_are_resumed_by_their_ids(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
     videostat("wait", "jogg:proj_stuck", "doubao:task_done", "doubao:task_stuck", "-t", "25")
@@ -412,8 +415,8 @@ def test_jobs_that_came_through_a_pipe_are_named_in_the_command_that_goes_on(
     videostat: Videostat, tmp_path: Path
 ) -> None:
     (tmp_path / "-").touch()
-    got = videostat("wait", "--from", "-", "--timeout", "2m", stdin="jogg proj_done\njogg proj_stuck\n")
-    assert got.stderr.splitlines()[-1] == "  videostat wait jogg proj_stuck --timeout 2m"
+    got = videostat("wait", "--from", "-", "--timeout", "5m", stdin="jogg proj_done\njogg proj_stuck\n")
+    assert got.stderr.splitlines()[-1] == "  videostat wait jogg proj_stuck --timeout 5m"
 
 
 def test_what_nobody_ever_saw_is_not_promised_to_go_on(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:

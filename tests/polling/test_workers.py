@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TIMEOUT = 20  # seconds: only a broken test waits so long
 
 
-def poll_on_threads(count: int, step: Callable[[Job], Job]) -> Iterator[Job]:
+def poll_on_threads(count: int, step: Callable[[Job], Job], speed: float = 1) -> Iterator[Job]:
     """Poll with real threads; `step` is what each job's look is."""
     inbox = SimpleQueue[Message]()
     workers = Workers(inbox.put)
@@ -35,11 +35,10 @@ def poll_on_threads(count: int, step: Callable[[Job], Job]) -> Iterator[Job]:
     def submit(phase: Phase, job: Job) -> None:
         workers.submit(lambda: Reply(job.ref, step(job)))
 
+    jobs = targets([f"a{number}" for number in range(count)])
+    options = PollOptions(timeout=TIMEOUT * speed)
     with closing(workers):
-        jobs = poll(
-            targets([f"a{number}" for number in range(count)]), submit, inbox, Clock(), PollOptions(timeout=TIMEOUT)
-        )
-        yield from (job for job in jobs if job and job.ended)
+        yield from (job for job in poll(jobs, submit, inbox, Clock(speed), options) if job and job.ended)
 
 
 def eventually(is_so: Callable[[], bool]) -> None:
@@ -99,7 +98,7 @@ def test_a_job_that_does_not_answer_delays_no_other() -> None:
             assert others_ended.wait(TIMEOUT)
         return failed(job)
 
-    for job in poll_on_threads(100, step):
+    for job in poll_on_threads(100, step, speed=50):
         ended.append(job.ref.id)
         if len(ended) == 99:
             others_ended.set()

@@ -334,7 +334,7 @@ def test_any_answer_at_all_is_a_well_formed_job_or_an_error_of_ours(provider: Pr
 
     assert recorded, f"add to {shortened(folder(provider))}/ an answer of the {endpoint}"
 
-    @settings(max_examples=250, deadline=None)
+    @settings(max_examples=100, deadline=None)
     @given(answers(recorded))
     def check(answer: Answer) -> None:
         try:

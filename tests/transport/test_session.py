@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from loopback import Request
+    from loopback import Reply, Request
 
 NOW = datetime(2025, 1, 21, 16, tzinfo=UTC)
 AUTH = {"x-api-key": "canary-key-0123456789"}
@@ -51,13 +51,13 @@ def fetch(asking: Transport, url: str, base_url: str = "https://api.example") ->
 class Forgetful(Server):
     """Answers `count` requests on a connection; the next one it takes, and closes without a byte."""
 
-    def __init__(self, count: int, tls: ssl.SSLContext | None = None, last: bytes = b"") -> None:
+    def __init__(self, count: int, tls: ssl.SSLContext | None = None, last: Reply = b"") -> None:
         super().__init__(self.answer_some, tls=tls)
         self._count = count
         self._last = last
         self._here = threading.local()
 
-    def answer_some(self, request: Request) -> bytes:
+    def answer_some(self, request: Request) -> Reply:
         self._here.seen = getattr(self._here, "seen", 0) + 1
         return self._last if self._here.seen > self._count else reply({"target": request.target})
 
@@ -94,7 +94,7 @@ def test_an_order_is_never_sent_twice() -> None:
 
 
 def test_an_answer_that_has_begun_is_not_asked_for_again() -> None:
-    with Forgetful(1, last=b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1") as server:
+    with Forgetful(1, last=[b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1"]) as server:
         asking = make()
         asking.ask("GET", server.url, "/a", AUTH)
         with pytest.raises(Unreachable, match="was lost"):

@@ -7,6 +7,7 @@ import string
 import subprocess
 from dataclasses import dataclass, field
 from tempfile import TemporaryFile
+from threading import Lock
 from typing import Self
 
 from videostat.errors import ExecFailed, UsageError
@@ -28,13 +29,16 @@ class Execution:
     words: list[str]
     output: dict[JobRef, bytes] = field(default_factory=dict)
     _running: subprocess.Popen[bytes] | None = None
+    _starting: Lock = field(default_factory=Lock)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        if running := self._running:
-            running.terminate()
+        # A command that is just starting must end too.
+        with self._starting:
+            if self._running:
+                self._running.terminate()
 
     def execute(self, job: Job) -> Job:
         """Run the command for this job; raises ExecFailed if it fails."""
@@ -47,9 +51,10 @@ class Execution:
             given.write(line.encode() + b"\n")
             given.seek(0)
             try:
-                self._running = subprocess.Popen(  # noqa: S603 - the user's own command, without a shell
-                    argv, stdin=given, stdout=printed, stderr=subprocess.STDOUT
-                )
+                with self._starting:
+                    self._running = subprocess.Popen(  # noqa: S603 - the user's own command, without a shell
+                        argv, stdin=given, stdout=printed, stderr=subprocess.STDOUT
+                    )
             except (OSError, ValueError) as error:
                 why = getattr(error, "strerror", None) or error
                 raise ExecFailed(f"{argv[0]} could not be started: {why}") from error
