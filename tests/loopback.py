@@ -119,19 +119,19 @@ class Server(_Listener):
         self.url = f"{'https' if tls else 'http'}://{self.host}:{self.port}"
 
     def serve(self, connection: socket.socket) -> None:
-        stream = connection.makefile("rb")
-        while request := _read(stream.readline, stream.read):
-            self.requests.append(request)
-            said = self.answer(request) if callable(self.answer) else self.answer
-            try:
-                for piece in [said] if isinstance(said, bytes) else said:
-                    connection.sendall(piece)
-            except ConnectionResetError:
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                return
-            head = said.rpartition(b"\r\n\r\n")[0].lower() if isinstance(said, bytes) else b""
-            if b"\ncontent-length:" not in head:
-                return
+        with connection.makefile("rb") as stream:
+            while request := _read(stream.readline, stream.read):
+                self.requests.append(request)
+                said = self.answer(request) if callable(self.answer) else self.answer
+                try:
+                    for piece in [said] if isinstance(said, bytes) else said:
+                        connection.sendall(piece)
+                except ConnectionResetError:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    return
+                head = said.rpartition(b"\r\n\r\n")[0].lower() if isinstance(said, bytes) else b""
+                if b"\ncontent-length:" not in head:
+                    return
 
 
 class Proxy(_Listener):
