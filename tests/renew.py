@@ -32,7 +32,7 @@ def services() -> str:
         cells = (
             f"`{provider.name}`",
             f"`{provider.job.path}`",
-            f"{low:g}-{high:g} s" + (f", first at {polling.first:g} s" if polling.first else ""),
+            f"{low:g}-{high:g} s" + (f", first after {polling.first:g} s" if polling.first else ""),
             format_duration(polling.timeout).replace("m", " min"),
             "yes" if provider.listing else "no",
             f"`{provider.key_variable}`" + ("" if provider.base_url else ", and a base URL"),

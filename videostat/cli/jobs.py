@@ -146,8 +146,11 @@ def _suggest_jobs(context: typer.Context) -> str:
             count = sum(1 for _ in history.find_jobs(which=Which[option.upper()]))
     except VideostatError:
         return example
-    what = "have not ended" if option == "unfinished" else "succeeded and have no file here"
-    return f"{example}; or for the {format_job_count(count)} that {what}: {get_typed_command(context)} --{option}"
+    if not count:
+        return example
+    has = "has" if count == 1 else "have"
+    what = f"that {has} not ended" if option == "unfinished" else f"that succeeded and {has} no file here"
+    return f"{example}; or for the {format_job_count(count)} {what}: {get_typed_command(context)} --{option}"
 
 
 def _from_history(now: datetime, tell: Callable[[str], None], choice: Choice, *, saving: bool) -> list[JobRef]:

@@ -89,7 +89,7 @@ def _print_instructions(server: "Sandbox") -> None:
         for name, value in (server.environment | {"VIDEOSTAT_NO_HISTORY": "1"}).items():
             typer.echo(f"export {name}={value}")
     say(f"Serving on {server.get_base_url()} until you press Ctrl-C.")
-    say("Paste the lines above into another shell, and then try there:")
+    say("Paste the lines above into another shell, and then try there (the history is off in it):")
     say("  videostat wait jogg demo-1")
     say("Words in a job's id change what happens to it, as in demo-fail-late:")
     for word, effect in WORDS.items():
