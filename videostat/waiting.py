@@ -262,9 +262,13 @@ def run(
     inbox: SimpleQueue[Message],
     clock: Clock,
     saved: Mapping[JobRef, Job] = MappingProxyType({}),
+    known: Mapping[JobRef, Job] = MappingProxyType({}),
     worked: Collection[JobRef] = (),
 ) -> Iterator[Job | None]:
-    """Run poll() with threads for its steps, and yield what it yields. The threads end with the generator."""
+    """Run poll() with threads for its steps, and yield what it yields. The threads end with the generator.
+
+    `saved`: jobs whose videos are on disk. `known`: running jobs that another process has just looked at.
+    """
     all_steps = {Phase.LOOK: client.look, Phase.URL: client.look, **steps}
     workers = Workers(inbox.put)
 
@@ -280,7 +284,10 @@ def run(
         except Unreachable as error:
             inbox.put(Reply(job.ref, error))
 
-    targets = [replace(target, saved=saved.get(target.ref)) for target in client.make_targets(refs, worked)]
+    targets = [
+        replace(target, saved=saved.get(target.ref), known=known.get(target.ref))
+        for target in client.make_targets(refs, worked)
+    ]
     jobs = poll(targets, submit, inbox, clock, options, groups=client.groups)
     return _close_after(
         workers, (job and add_next_look(job, client.get_account(job.ref.provider).provider.polling) for job in jobs)

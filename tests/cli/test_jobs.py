@@ -158,7 +158,7 @@ def test_without_jobs_those_of_the_history_are_offered_with_their_number(
     for command, offered in (
         ("wait", "2 jobs that have not ended: videostat wait --unfinished"),
         ("status", "2 jobs that have not ended: videostat status --unfinished"),
-        ("download", "1 job that succeeded and have no file here: videostat download --missing"),
+        ("download", "1 job that succeeded and has no file here: videostat download --missing"),
     ):
         got = videostat(command)
         assert got.code == 2

@@ -78,6 +78,13 @@ def test_of_several_only_those_that_are_due_are_asked_and_the_order_stays(
     assert len(sandbox.requests) == 3
 
 
+def test_a_wait_that_ends_before_it_may_ask_tells_what_is_known(videostat: Videostat, sandbox: Sandbox) -> None:
+    videostat("status", "jogg", "proj_stuck")
+    got = videostat("wait", "jogg", "proj_stuck", "--timeout", "3", "--json")
+    assert (got.code, [each["state"] for each in got.objects]) == (124, ["queued"])
+    assert len(sandbox.requests) == 1
+
+
 @pytest.mark.parametrize(
     ("job", "options"), [("jogg:proj_done", ()), ("jogg:proj_stuck", ("--no-history",)), ("jogg:nope", ())]
 )

@@ -167,7 +167,15 @@ class Run:
         with forward_signals(inbox), self.execution or nullcontext(), self.hearing or nullcontext(), view:
             yield from self._show_ended(ended, view)
             for job in waiting.run(
-                self.session.client, asked, steps, options, inbox=inbox, clock=clock, saved=saved, worked=worked
+                self.session.client,
+                asked,
+                steps,
+                options,
+                inbox=inbox,
+                clock=clock,
+                saved=saved,
+                known={ref: replace(job, ended=False, poll_after=None) for ref, job in fresh.items()},
+                worked=worked,
             ):
                 self._take_announced(worked)
                 if job is None:
