@@ -276,7 +276,7 @@ def test_a_timeout_of_zero_is_none(videostat: Videostat) -> None:
 # --- how often
 
 
-@pytest.mark.parametrize("speed", [100])
+@pytest.mark.parametrize("speed", [20])
 @pytest.mark.parametrize(
     ("name", "floor"), [("jogg:proj_stuck", 10), ("doubao:task_stuck", 5), ("reelbot:reel_stuck", 3)]
 )
