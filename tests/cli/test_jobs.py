@@ -150,6 +150,11 @@ def test_an_address_shows_nothing_of_its_query(videostat: Videostat) -> None:
     assert "hunter2" not in got.stderr
 
 
+def test_a_slash_between_service_and_id_is_answered_with_the_command(videostat: Videostat) -> None:
+    got = videostat("status", "jogg/demo-1")
+    assert (got.code, got.stderr.splitlines()[-1]) == (2, "  Did you mean: videostat status jogg demo-1")
+
+
 def test_without_jobs_those_of_the_history_are_offered_with_their_number(
     videostat: Videostat, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -260,7 +260,8 @@ def _make_address_error(word: str, provider: str | None, settings: Settings, com
 
     The query of the URL is not shown.
     """
-    named = provider if provider in settings.list_names() else _find_account(word, settings)
+    names, first = settings.list_names(), word.partition("/")[0]
+    named = next((each for each in (provider, first) if each in names), None) or _find_account(word, settings)
     found = _find_id(word)
     if not found or JobRef.is_id(word):
         return UsageError("this is a URL, not a job id", hint="Give the service and its id: jogg proj_abc123")
