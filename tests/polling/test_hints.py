@@ -328,6 +328,17 @@ def test_when_an_end_is_announced_only_looks_at_running_jobs_are_put_off() -> No
     assert made.times("e") == [66]
 
 
+@pytest.mark.parametrize(("number", "rate"), [(100, 5), (300, 50)])
+def test_looks_that_are_put_off_find_what_was_not_announced_before_the_deadline(number: int, rate: float) -> None:
+    clock, names = Timeline(), [f"job{at}" for at in range(number)]
+    scripts = {name: until(50 if name == "job0" else 450, None, clock) for name in names}
+    made = Scene(scripts, polling=JOGG, options=PollOptions(timeout=600), rate=rate, clock=clock)
+    for at, message in [(0, Door(is_open=True)), (51, hint("job0"))]:
+        clock.deliver(at, message)
+    assert set(made.play().codes.values()) == {0}
+    assert len(made.requests) < 6 * number
+
+
 def test_no_look_is_put_off_beyond_the_deadline() -> None:
     clock = Timeline()
     scripts = {"a": until(100, None, clock), "b": until(2000, None, clock)}

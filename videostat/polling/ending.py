@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from videostat.polling.sending import Sender
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from videostat.models import JobRef
     from videostat.polling.task import Task
 
 
@@ -23,10 +25,12 @@ if TYPE_CHECKING:
 class Ender(Sender):
     """A sender that ends jobs at the deadline, by a signal, or with their group.
 
-    `_codes`: the exit codes with which jobs of each key group have ended.
+    `_codes`: the exit codes with which jobs of each key group have ended. `_late`: how many answers to each ended job
+    will still come. They must not reach a job that is announced once more.
     """
 
     _codes: dict[str, set[int]] = field(default_factory=dict)
+    _late: Counter[JobRef] = field(default_factory=Counter)
 
     def end_at_deadline(self) -> Iterator[Job]:
         """End all jobs if the deadline is over."""
@@ -52,7 +56,10 @@ class Ender(Sender):
         self._looks.remove(task)
         self._time_limits.remove(task)
         # An answer that still comes is dropped, so its place is free now.
-        self._get_lane(task).free_place(task)
+        lane = self._get_lane(task)
+        if task in lane.in_flight:
+            self._late[task.target.ref] += 1
+        lane.free_place(task)
         if task.phase.is_request:
             task.group.left -= 1
             task.group.on_given_up(task.target.ref, self._clock.monotonic())

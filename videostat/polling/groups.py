@@ -103,9 +103,10 @@ class Group:
         """Return when a request may be sent freely: one at first, a second if no answer comes, then all."""
         if self.mode is not Mode.OPEN:
             return math.inf
-        if self.answered or not self._sent:
+        sent = [*self._sent.values()]  # a copy, because another thread may change it meanwhile
+        if self.answered or not sent:
             return -math.inf
-        return min(self._sent.values()) + SECOND_CONTACT if len(self._sent) == 1 else math.inf
+        return sent[0] + SECOND_CONTACT if len(sent) == 1 else math.inf
 
     @property
     def turn_at(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,7 @@ class Loop(Ender):
 
     _announcements: Announcements = field(default_factory=Announcements)
     _sleep: SleepDetector = field(default_factory=SleepDetector)
+    _is_extended: bool = False
 
     def start(self, targets: Iterable[Target], groups: dict[str, Group]) -> Iterator[Job]:
         """Queue the first step of each job; yield those whose video is already saved.
@@ -82,14 +84,17 @@ class Loop(Ender):
         seconds, began = self.count_seconds_to_next_event(), self._clock.monotonic()
         item = self._clock.wait(inbox, seconds)
         now = self._clock.monotonic()
-        if now >= self._deadline and now - began - max(seconds, 0) > STOPPED:
-            self._deadline = now + LAST_CHANCE
+        if now >= self._deadline and now - began - max(seconds, 0) > STOPPED and not self._is_extended:
+            self._is_extended, self._deadline = True, now + LAST_CHANCE
             self._bring_forward(find_untroubled(self.tasks.values()))
         return item
 
     def receive(self, reply: Reply) -> Iterator[Job]:
         """Apply the outcome of a step; drop it if its job has ended."""
         task = self.tasks.get(reply.ref)
+        if reply.ref in self._late:
+            self._late -= Counter([reply.ref])
+            return
         if task is None:
             return
         self._get_lane(task).free_place(task)
@@ -211,14 +216,19 @@ class Loop(Ender):
 
     def _choose_wait(self, task: Task) -> float:
         usual, now = self._choose_next_look(task), self._clock.monotonic()
-        return self._announcements.choose_wait(task, usual, self._options.interval, now)
+        wait = self._announcements.choose_wait(task, usual, self._options.interval, now)
+        return wait if wait <= usual else max(usual, min(wait, self._find_latest_look(task) - now))
+
+    def _find_latest_look(self, task: Task) -> float:
+        """Return until when a look may be put off, so that the looks at all jobs fit through the gate in time."""
+        return self._deadline - max(LAST_LOOK, len(self.tasks) * self._get_lane(task).gate.spacing)
 
     def _put_off(self, key_group: str) -> None:
         """Put off the planned looks of a key group after its first announced end."""
         now = self._clock.monotonic()
         for task in find_untroubled(self.tasks.values()):
             wait = self._announcements.choose_longest_wait(task, self._options.interval, now)
-            due = min(task.sent_at + wait, self._deadline - LAST_LOOK)
+            due = min(task.sent_at + wait, self._find_latest_look(task))
             if wait and task.target.key_group == key_group and self._looks.get_due(task) < due:
                 self._schedule(task, due - now)
 

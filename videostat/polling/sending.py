@@ -58,12 +58,25 @@ class Sender:
                     if lane.opens_at > now:
                         break
                     task = lane.ready.popleft()
-                    # A task that was sent out of turn may be in another lane by now.
-                    if task.is_ready and task.target.ref in self.tasks and self._get_lane(task) is lane:
+                    if self._is_next(task, lane, now):
                         sent.append(self._take(task, now))
         # Without the lock, because a caller that asks in its own thread would hold up all other jobs of the group.
         for task in sent:
             self._submit(task.phase, task.job)
+
+    def _is_next(self, task: Task, lane: Lane[Task], now: float) -> bool:
+        """Tell whether a queued task may be sent now; plan its look anew if the floor forbids it.
+
+        Meanwhile the task may have ended, or it was sent out of turn and is in another lane now. Another wait of this
+        client may have looked at its job, so that the floor holds again.
+        """
+        if not task.is_ready or self.tasks.get(task.target.ref) is not task or self._get_lane(task) is not lane:
+            return False
+        if task.phase is not Phase.LOOK or task.ready_at <= now:
+            return True
+        task.is_ready = False
+        self._looks.put(task, task.ready_at)
+        return False
 
     def _take(self, task: Task, now: float) -> Task:
         self._looks.remove(task)
