@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from videostat.cli.refusals import Refusals
+from videostat.errors import KeyRefused
+from videostat.models import Job, JobRef
 from videostat.sandbox.exchange import reply_json
 
 if TYPE_CHECKING:
@@ -96,3 +99,10 @@ def test_the_answer_of_another_account_says_nothing_of_this_one(
     refuse(JOBS, 5003)
     got = videostat("wait", "doubao:task_done", f"jogg:{JOBS[0]}")
     assert (got.code, told(got.stderr)) == (3, ["jogg"])
+
+
+def test_a_refused_job_that_is_announced_once_more_is_told_again() -> None:
+    refused = Job(ref=JobRef("jogg", "proj_1"), problem=KeyRefused("no"), ended=True)
+    refusals = Refusals({refused.ref: "jogg"})
+    assert [*refusals.sort(refused)] == [refused]
+    assert [*refusals.sort(refused)] == [refused]

@@ -7,15 +7,17 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 
+from videostat.history import locate_history
 from videostat.hooks.delivery import sign
 from videostat.sandbox.webhooks import SECRET
 
@@ -153,6 +155,43 @@ def test_one_that_is_repeated_is_handed_on_once(
             listener.end()
     assert (tmp_path / "log").read_text() == "proj_done_one "
     assert len(looks(sandbox)) == 1
+
+
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("saves", [True, False])
+@pytest.mark.usefixtures("sandbox")
+def test_a_restart_loses_no_command(listen: Callable[..., Any], tmp_path: Path, *, saves: bool, signum: int) -> None:
+    code = "import time; time.sleep(0.4); open('log', 'a').write('{id} ')"
+    command, log = f'{sys.executable} -c "{code}"', tmp_path / "log"
+    ids = {f"proj_done_{number}" for number in range(3)}
+    with listen("--exec", command, saves=saves) as listener:
+        for job_id in ids:
+            assert listener.post(announce(job_id)) == 204
+        # One has run, one is running, and one waits for its turn.
+        until(lambda: log.exists() and log.read_text())
+        time.sleep(0.1)
+        listener.process.send_signal(signum)
+        listener.process.communicate(timeout=10)
+    with listen("--exec", command, saves=saves):
+        until(lambda: ids <= {*log.read_text().split()})
+
+
+def test_what_is_answered_with_204_is_in_the_history(listen: Callable[..., Any], sandbox: Sandbox) -> None:
+    taken = set()
+    with listen(saves=False) as listener:
+        assert listener.post(announce("proj_run_first")) == 204
+        until(lambda: looks(sandbox))
+        # Another program holds the lock for longer than a delivery may take.
+        with closing(sqlite3.connect(locate_history(), isolation_level=None, timeout=5)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            for job_id in ("proj_run_0001", "proj_run_0002"):
+                with suppress(requests.ConnectionError):
+                    taken |= {job_id} if listener.post(announce(job_id)) == 204 else set()
+            listener.process.kill()
+            listener.process.wait()
+            other.execute("ROLLBACK")
+            known = {row[0] for row in other.execute("SELECT id FROM job")}
+    assert taken <= known
 
 
 def test_an_unknown_id_and_other_events_cost_little(listen: Callable[..., Any], sandbox: Sandbox) -> None:

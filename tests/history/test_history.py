@@ -828,3 +828,27 @@ def test_what_is_forgotten_is_in_no_listing(path: Path, history: History) -> Non
     history.add([REF, OTHER], NOW)
     history.forget([REF, JobRef("jogg", "never-seen")])
     assert ids(path) == ["proj_2"]
+
+
+def test_a_job_is_called_recorded_only_when_it_is_on_disk(path: Path) -> None:
+    with closing(History(path, warn=lambda _: None, lock_timeout=0.05)) as history:
+        assert history.add([REF], NOW)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            assert not history.add([OTHER], NOW)
+            other.execute("ROLLBACK")
+        assert history.add([], NOW), "what waited is written with the next"
+        assert history.find_job(OTHER)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_has_ended_takes_no_memory(path: Path, times: int) -> None:
+    with closing(History(path, warn=pytest.fail)) as history:
+        for number in range(5):
+            job = Job(ref=JobRef("jogg", f"proj_{number}"), state=State.SUCCEEDED, status="success", sure=True)
+            for _ in range(times):
+                history.update(job, NOW)
+            history.update(replace(job, ended=True), NOW)
+        history.update(replace(job, ended=True), NOW + timedelta(seconds=2))
+        assert (history._known, history._delayed, history._pending) == ({}, {}, {})
+        assert len(list(history.find_jobs())) == 5

@@ -161,6 +161,8 @@ class Hearing:
             reason = f"another server answers there (HTTP {self._client.knock(self.url, self._nonce)})"
         except VideostatError as error:
             reason = str(error)
+        finally:
+            self._knock_at = self._clock.monotonic() + KNOCK_EVERY
         is_open = self._heard_nonce == self._nonce
         if is_open is not self._is_door_open:
             self.inbox.put(Door(is_open=is_open))
@@ -171,7 +173,6 @@ class Hearing:
             )
         self._is_door_open = is_open
         self._knocks.put(None)
-        self._knock_at = self._clock.monotonic() + KNOCK_EVERY
 
 
 def hear_webhooks(

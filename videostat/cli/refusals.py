@@ -44,7 +44,7 @@ class Refusals:
         if is_refused and job.ended:
             self._held[group].append(job)
         is_fine = group in self._fine
-        if is_fine or not self._left[group]:
+        if is_fine or self._left[group] <= 0:
             for each in self._held.pop(group, ()):
                 yield _mark_about_job(each) if is_fine else each
         if not (is_refused and job.ended):

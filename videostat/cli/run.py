@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from queue import SimpleQueue
@@ -17,7 +17,7 @@ from videostat.cli.refusals import Refusals
 from videostat.cli.signals import forward_signals
 from videostat.errors import ExitCode, Interrupted, KeyMissing, OutputClosed, UsageError, VideostatError
 from videostat.models import Job, State
-from videostat.polling.options import Message, Phase, PollOptions
+from videostat.polling.options import Hint, Message, Phase, PollOptions
 from videostat.render.answers import Answers
 from videostat.render.ending import format_summary
 from videostat.render.jsonlines import JsonLines
@@ -103,6 +103,7 @@ class Run:
     """The jobs of one command. Iterate over it to get each job as it ends.
 
     `may_recall`: answer from the history if a running job was seen within the minimum interval of its service.
+    `_waited`: the jobs that have not ended yet.
     """
 
     session: Session
@@ -113,6 +114,7 @@ class Run:
     execution: Execution | None = None
     may_recall: bool = False
     hearing: Hearing | None = None
+    _waited: set[JobRef] = field(default_factory=set)
 
     def answer(self, display: Display) -> list[Job]:
         """Show each job as it ends, then a summary; return all jobs."""
@@ -157,6 +159,7 @@ class Run:
             # Nothing to wait for: no live screen.
             yield from self._show_ended(ended, view if isinstance(view, JsonLines) else ErrorsOnly())
             return
+        self._waited.update(asked)
         notices = Notices(clock, self._get_usual_time, waits=self.options.attempts is None)
         inbox: SimpleQueue[Message] = self.hearing.inbox if self.hearing else SimpleQueue()
         refusals = Refusals({ref: accounts[ref].key_group for ref in asked if ref not in saved})
@@ -177,15 +180,26 @@ class Run:
                 known={ref: replace(job, ended=False, poll_after=None) for ref, job in fresh.items()},
                 worked=worked,
             ):
+                if job:
+                    self._record(job)
+                # After the record, which shows whether a repeated delivery is about a job that has ended.
                 self._take_announced(worked)
                 if job is None:
                     view.tick()
                     continue
-                history.update(job, clock.now(), base_url=self._get_account(job.ref).base_url if job.seen_at else None)
                 for sentence in notices.check(job):
                     view.note(f"videostat: {sentence}")
                 self._show_output(job.ref)
                 yield from self._show(refusals.sort(job))
+
+    def _record(self, job: Job) -> None:
+        """Record a job, unless its command must run again if this process is killed now."""
+        if job.ended:
+            self._waited.discard(job.ref)
+        is_command_due = self.options.stays and self.execution and job.state is State.SUCCEEDED
+        if not (is_command_due and (not job.ended or isinstance(job.problem, Interrupted))):
+            base_url = self._get_account(job.ref).base_url if job.seen_at else None
+            self.session.history.update(job, self.session.clock.now(), base_url=base_url)
 
     def _show(self, jobs: Iterable[Job]) -> Iterator[Job]:
         """Show the state of the jobs; yield those that have ended."""
@@ -217,14 +231,16 @@ class Run:
             self.view.note(f"videostat: {sentence}")
         newcomers = [*self.hearing.take_newcomers()]
         # Record a job in the history before its webhook is answered.
-        self.session.history.add(
+        is_recorded = self.session.history.add(
             [each.ref for each in newcomers], self.session.clock.now(), wanted=self.saving is not None
         )
-        for newcomer in newcomers:
+        for newcomer in newcomers if is_recorded else ():
             newcomer.recorded.set()
         refs = [each.ref for each in newcomers if not self._is_finished(each.ref)]
         for target in self.session.client.make_targets(refs, worked) if refs else ():
-            self.hearing.inbox.put(target)
+            # The job may end before this message is read. A hint does not begin it once more.
+            self.hearing.inbox.put(Hint((target.ref,)) if target.ref in self._waited else target)
+            self._waited.add(target.ref)
 
     def _is_finished(self, ref: JobRef) -> bool:
         """Return whether a job has ended and, with --download, was saved once."""

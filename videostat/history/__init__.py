@@ -116,13 +116,17 @@ class History:
         self._pending: dict[JobRef, dict[str, object]] = {}
         self._flushed_at = datetime.min.replace(tzinfo=UTC)
 
-    def add(self, refs: Iterable[JobRef], at: datetime, *, wanted: bool = False) -> None:
-        """Record ids at once. Call this before the first request. `wanted`: their videos are to be saved."""
+    def add(self, refs: Iterable[JobRef], at: datetime, *, wanted: bool = False) -> bool:
+        """Record ids at once, and return whether they are on disk now. Call this before the first request.
+
+        Without a history it returns True. `wanted`: their videos are to be saved.
+        """
         if not self._database:
-            return
+            return True
         now = to_seconds(at)
         self._added |= {ref: {**to_key(ref), "now": now, "wanted": wanted} for ref in refs}
         self._flush()
+        return not self._added
 
     def update(self, job: Job, at: datetime, *, base_url: str | None = None) -> None:
         """Record a job's state, if it is sure. `base_url`: the service that gave it.
@@ -141,6 +145,10 @@ class History:
                 self._delayed.pop(job.ref, None)
             else:
                 self._delayed[job.ref] = whole
+            if job.ended:
+                # No more is expected of the job. A process may run for months, so forget it here.
+                self._known.pop(job.ref)
+                self._pending |= {job.ref: self._delayed.pop(job.ref)} if job.ref in self._delayed else {}
         # Write "no such job" at once: the time of the first one counts.
         if abs(at - self._flushed_at) >= _FLUSH_INTERVAL or row.get("missing"):
             self._flush()
