@@ -23,6 +23,7 @@ from videostat.errors import ExitCode, VideostatError
 from videostat.models import FIELDS, SAVING_FIELDS, Job, JobRef
 from videostat.providers import PROVIDERS
 from videostat.render.answers import format_json
+from videostat.sandbox.services import DIALECTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -238,6 +239,20 @@ def test_each_message_that_is_explained_is_one_of_the_programs() -> None:
 
 def test_the_services_and_their_numbers_are_those_of_the_registry() -> None:
     assert renew.renewed(ROOT / "README.md") == README, NEW
+
+
+SIMULATED = [provider for provider in PROVIDERS.values() if provider.key_group in DIALECTS]
+
+
+def test_each_simulated_service_has_an_example() -> None:
+    scripts = "".join(block.values[0] for block in blocks("sh"))
+    names = [provider.name for provider in SIMULATED]
+    assert [name for name in names if not re.search(rf"^videostat wait {name} \S+", scripts, re.MULTILINE)] == []
+
+
+def test_it_says_how_often_the_simulated_services_may_be_asked() -> None:
+    floors = sorted({f"{provider.polling.floor:g}" for provider in SIMULATED}, key=int, reverse=True)
+    assert f"({', '.join(floors[:-1])} and {floors[-1]} seconds)" in README
 
 
 def test_every_option_it_names_exists() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -98,6 +97,8 @@ def test_on_a_terminal_the_days_left_are_shown_and_few_are_marked(videostat: Vid
     assert "\x1b[1;31m" in got.stdout
 
 
+# So slow that the job stays queued.
+@pytest.mark.parametrize("speed", [5])
 def test_on_a_terminal_progress_and_the_codes_of_failures_are_shown_and_ids_lead_to_their_videos(
     videostat: Videostat,
 ) -> None:
@@ -108,9 +109,9 @@ def test_on_a_terminal_progress_and_the_codes_of_failures_are_shown_and_ids_lead
     for job in jobs:
         line = next(line for line in got.lines if job["id"] in line)
         assert (job["error_code"] is None) == ("(code" not in line)
-        assert bool(re.search(r"\d%", line)) == (job["id"] == "proj_stuck")
+        assert ("0%" in line) == (job["id"] == "proj_stuck")
         assert (f"{job['id']}.mp4?" in line) == (job["state"] == "succeeded")
-    assert {job["state"] for job in jobs} - {"queued", "running"} == {"succeeded", "failed"}
+    assert {job["state"] for job in jobs} == {"queued", "succeeded", "failed"}
 
 
 def test_how_far_it_has_come_is_no_part_of_what_the_same_screen_shows(videostat: Videostat) -> None:

@@ -21,6 +21,7 @@ from videostat.config.file import _DEFAULTS, _SECTION, write_file
 from videostat.config.keys import Key, mask
 from videostat.errors import ConfigError, ExitCode, KeyMissing, VideostatError
 from videostat.providers import PROVIDERS
+from videostat.sandbox.services import DIALECTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -1092,8 +1093,10 @@ def test_the_example_loads_as_it_stands_and_changes_nothing(configure: Callable[
 
 def test_the_example_loads_with_every_value_set(configure: Callable[..., Settings]) -> None:
     settings = configure(uncommented())
-    for name in tomllib.loads(uncommented())["providers"]:
+    simulated = [name for name, provider in PROVIDERS.items() if provider.key_group in DIALECTS]
+    for name in (*tomllib.loads(uncommented())["providers"], *simulated):
         assert settings.get_account(name).base_url
+    assert set(settings.list_names()) > set(PROVIDERS)
     for key in ("name", "parallel", "history"):
         assert getattr(settings.defaults, key) == getattr(Defaults(), key)
 
@@ -1102,6 +1105,7 @@ def test_the_example_explains_every_key() -> None:
     tables = tomllib.loads(uncommented())
     assert set(tables["defaults"]) == set(_DEFAULTS)
     assert {key for section in tables["providers"].values() for key in section} == set(_SECTION)
+    assert set(tables["providers"]) > set(DIALECTS)
     for key in {**_DEFAULTS, **_SECTION}:
         assert re.search(rf"(?m)^# .+\n#{key} = ", EXAMPLE.read_text()), key
 

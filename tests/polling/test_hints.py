@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -337,6 +338,30 @@ def test_looks_that_are_put_off_find_what_was_not_announced_before_the_deadline(
         clock.deliver(at, message)
     assert set(made.play().codes.values()) == {0}
     assert len(made.requests) < 6 * number
+
+
+def test_what_is_known_of_an_account_only_counts_while_hints_can_come_in() -> None:
+    announcements = Announcements()
+    tasks = [
+        Task(each, Group(), Job(ref=each.ref, state=State.RUNNING), answered=True)
+        for name in ("one", "two")
+        for each in [replace(target, key_group=name, announces=True) for target in targets(["a"])]
+    ]
+
+    def waits() -> list[float]:
+        return [announcements.choose_longest_wait(task, None, 1000) for task in tasks]
+
+    def end(*, was_told: bool) -> None:
+        tasks[0].ran_at, tasks[0].hinted_at = 10, 20 if was_told else -math.inf
+        announcements.learn_end(tasks[0])
+
+    assert waits() == [0, 0]
+    announcements.is_door_open = True
+    assert waits() == [60, 60]
+    end(was_told=True)
+    assert waits() == [300, 60]
+    end(was_told=False)
+    assert waits() == [0, 60]
 
 
 def test_no_look_is_put_off_beyond_the_deadline() -> None:

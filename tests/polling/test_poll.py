@@ -805,8 +805,8 @@ def test_a_job_that_is_named_twice_is_asked_once() -> None:
     assert [job.ref for job in jobs if job] == asked == [ref("a"), ref("b")]
 
 
-def test_thousands_of_waiting_jobs_are_cheap() -> None:
-    number = 2_000
+def test_ten_thousand_waiting_jobs_are_cheap() -> None:
+    number = 10_000
     names = [f"proj_{at:05}" for at in range(number)]
     clock, codes = Timeline(), Counter[int]()
 
@@ -824,7 +824,7 @@ def test_thousands_of_waiting_jobs_are_cheap() -> None:
     assert codes == {ExitCode.INTERRUPTED: number}
     # One wait for each answer, one for each opening of the gate.
     assert clock.waits <= 2 * number + 2
-    assert peak < 2500 * number
+    assert peak < 25e6
 
 
 # So many times as likely each; the URL's endpoint gives a URL in place of any state.

@@ -7,7 +7,7 @@ import math
 import re
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_origin, get_type_hints
@@ -219,10 +219,33 @@ def test_a_service_is_asked_as_it_documents(provider: Provider, fixture: dict[st
     assert asked == fixture["request"]
 
 
-def test_what_services_say_of_how_often_they_may_be_asked() -> None:
-    """Beside what the README's table shows."""
-    assert [PROVIDERS[name].polling.floor for name in ("jogg", "jogg-product", "doubao", "reelbot")] == [10, 10, 5, 3]
-    assert PROVIDERS["reelbot"].max_requests_per_second == 1
+@pytest.mark.parametrize(
+    ("name", "polling", "per_second"),
+    [
+        ("jogg", {"first": 30, "every": (10, 15), "floor": 10, "timeout": 600}, 50),
+        ("jogg-avatar", {"first": 30, "every": (10, 15), "floor": 10, "timeout": 600}, 50),
+        ("jogg-product", {"first": 30, "every": (10, 15), "floor": 10, "timeout": 1800}, 50),
+        ("doubao", {"first": 0, "every": (5, 10), "floor": 5, "timeout": 600}, 50),
+        ("reelbot", {"first": 0, "every": (3, 5), "floor": 3, "timeout": 600}, 1),
+    ],
+)
+def test_a_service_is_asked_as_often_as_its_document_allows(
+    name: str, polling: dict[str, object], per_second: float
+) -> None:
+    provider = PROVIDERS[name]
+    assert asdict(provider.polling).items() >= polling.items()
+    assert provider.max_requests_per_second == per_second
+
+
+def test_reelbots_videos_and_joggs_lists_are_asked_as_they_document() -> None:
+    video = PROVIDERS["reelbot"].video
+    assert video
+    assert video.path == "/api/v1/video/download/{id}"
+    lists = {name: provider.listing for name, provider in PROVIDERS.items() if provider.listing}
+    assert {
+        "jogg": ("/v2/projects", "limit", 100),
+        "jogg-product": ("/v2/product_videos", "page_size", 100),
+    }.items() <= {name: (listing.path, listing.size_param, listing.max_size) for name, listing in lists.items()}.items()
 
 
 @pytest.mark.parametrize("name", ["jogg", "jogg-avatar", "jogg-product"])
@@ -334,7 +357,7 @@ def test_any_answer_at_all_is_a_well_formed_job_or_an_error_of_ours(provider: Pr
 
     assert recorded, f"add to {shortened(folder(provider))}/ an answer of the {endpoint}"
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=250, deadline=None)
     @given(answers(recorded))
     def check(answer: Answer) -> None:
         try:

@@ -56,9 +56,12 @@ def until(number: int, sandbox: Sandbox) -> list[Posted]:
 
 
 def settled(sandbox: Sandbox, number: int = 0) -> list[Posted]:
-    """Return what was posted once so much of it is there, and nothing more has come for a moment."""
+    """Return what was posted once so much of it is there, and nothing more comes.
+
+    The sandbox looks at the time four times a second.
+    """
     until(number, sandbox)
-    time.sleep(0.05)
+    time.sleep(0.4)
     return [*sandbox.posted]
 
 
@@ -224,7 +227,7 @@ def test_the_sandbox_ends_with_deliveries_ahead_and_under_way(clock: FakeClock, 
         clock.sleep(50)
         submit(sandbox, "jogg")
     clock.sleep(300)
-    time.sleep(0.05)
+    time.sleep(0.4)
     assert len(listener.requests) == 0
 
 

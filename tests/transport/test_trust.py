@@ -549,7 +549,7 @@ def job_or_our_exception(asking: Client, name: str) -> None:
     status=st.sampled_from([200, 200, 201, 302, 400, 401, 404, 429, 500, 599]),
     hint=st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=30),
 )
-@settings(max_examples=50, deadline=None, suppress_health_check=[*HealthCheck])
+@settings(max_examples=80, deadline=None, suppress_health_check=[*HealthCheck])
 def test_any_json_gives_a_job_or_our_exception(
     *, home_server: Server, tmp_path: Path, name: str, document: object, status: int, hint: str
 ) -> None:
@@ -568,7 +568,7 @@ def test_any_json_gives_a_job_or_our_exception(
     )
     | st.binary(max_size=99).map(lambda rest: b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + rest),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[*HealthCheck])
+@settings(max_examples=300, deadline=None, suppress_health_check=[*HealthCheck])
 def test_any_bytes_give_a_job_or_our_exception(home_server: Server, tmp_path: Path, name: str, said: bytes) -> None:
     home_server.answer = lambda _: [said]
     asking = client(home_server, tmp_path)
