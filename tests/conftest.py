@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -80,6 +81,13 @@ def clock(speed: float, monkeypatch: pytest.MonkeyPatch) -> Clock:
     for name in ("ask", "open"):
         monkeypatch.setattr(Transport, name, clock.awaiting(getattr(Transport, name)))
     return clock
+
+
+@pytest.fixture
+def port() -> int:
+    """A port that nobody listens on."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        return int(free.getsockname()[1])
 
 
 @pytest.fixture

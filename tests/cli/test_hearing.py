@@ -40,12 +40,6 @@ def speed() -> float:
 
 
 @pytest.fixture
-def port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        return int(free.getsockname()[1])
-
-
-@pytest.fixture
 def behaviour(port: int) -> Mapping[str, Any]:
     return {"webhook": f"http://127.0.0.1:{port}{PATH}"}
 
@@ -312,17 +306,27 @@ def test_a_tunnel_that_is_dead_at_the_start_is_told_once_and_polled_past(
     assert looks(sandbox) >= 4
 
 
+@pytest.fixture
+def turn_after_knock(tunnel: Tunnel, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Open or close the tunnel after each knock, `every` so many seconds."""
+
+    def turn(*, every: float, up: bool) -> None:
+        knock = module.Hearing._knock
+
+        def then_turn(self: module.Hearing) -> None:
+            knock(self)
+            tunnel.up = up
+
+        monkeypatch.setattr(module, "KNOCK_EVERY", every)
+        monkeypatch.setattr(module.Hearing, "_knock", then_turn)
+
+    return turn
+
+
 def test_a_tunnel_that_dies_later_is_noticed(
-    wait: Callable[..., Any], sandbox: Sandbox, tunnel: Tunnel, monkeypatch: pytest.MonkeyPatch
+    wait: Callable[..., Any], sandbox: Sandbox, tunnel: Tunnel, turn_after_knock: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(module, "KNOCK_EVERY", 30)
-    knock = module.Hearing._knock
-
-    def then_dies(self: module.Hearing) -> None:
-        knock(self)
-        tunnel.up = False
-
-    monkeypatch.setattr(module.Hearing, "_knock", then_dies)
+    turn_after_knock(every=30, up=False)
     got = wait("proj_1_lost", url=tunnel.url)
     assert got.code == 0
     assert "deliveries arrive through" in got.stderr
@@ -331,17 +335,10 @@ def test_a_tunnel_that_dies_later_is_noticed(
 
 
 def test_a_tunnel_that_comes_back_is_used_again(
-    wait: Callable[..., Any], tunnel: Tunnel, monkeypatch: pytest.MonkeyPatch
+    wait: Callable[..., Any], tunnel: Tunnel, turn_after_knock: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(module, "KNOCK_EVERY", 10)
     tunnel.up = False
-    knock = module.Hearing._knock
-
-    def then_lives(self: module.Hearing) -> None:
-        knock(self)
-        tunnel.up = True
-
-    monkeypatch.setattr(module.Hearing, "_knock", then_lives)
+    turn_after_knock(every=10, up=True)
     got = wait("proj_1_hook", url=tunnel.url)
     assert got.code == 0
     assert got.stderr.index("no delivery can arrive through") < got.stderr.index("deliveries arrive through")

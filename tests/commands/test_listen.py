@@ -41,12 +41,6 @@ def speed() -> float:
 
 
 @pytest.fixture
-def port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        return int(free.getsockname()[1])
-
-
-@pytest.fixture
 def behaviour(port: int) -> Mapping[str, Any]:
     return {"webhook": f"http://127.0.0.1:{port}{PATH}"}
 

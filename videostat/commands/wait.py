@@ -104,8 +104,10 @@ def wait(
     with open_session(config, keep=not no_history, debug=debug, allow_private=allow_private) as this:
         refs = resolve_jobs(this, context, jobs, source, choice, saving=saves, quiet=quiet)
         options = choose_wait_options(this, refs, timeout, interval, parallel, quiet=quiet)
-        if first or fail_fast:
-            options = replace(options, stop_when=lambda job: (job.exit_code is ExitCode.OK) is first)
+        if first:
+            options = replace(options, stop_when=lambda job: job.exit_code is ExitCode.OK)
+        elif fail_fast:
+            options = replace(options, stop_when=lambda job: job.exit_code is not ExitCode.OK)
         saving = hearing = None
         if saves:
             saving = plan_saving(this, refs, output_dir, output, name, overwrite=overwrite, timeout=options.timeout)

@@ -56,7 +56,7 @@ class Receiver:
         except (OSError, UnicodeError) as error:
             raise UsageError(
                 f"cannot listen on {address.host}, port {address.port}: {getattr(error, 'strerror', None) or error}",
-                hint="Port 0 takes any free one.",
+                hint="Use another port, such as --listen 8081. Port 0 takes any free one.",
             ) from error
         self.address = replace(address, port=self._server.server_port)
         self._thread = Thread(target=self._server.serve_forever, args=(_STOP_SECONDS,), name="hooks", daemon=True)
