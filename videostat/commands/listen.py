@@ -50,7 +50,8 @@ def listen(
     """Wait for the jobs that webhooks announce, and save them, until a signal.
 
     For example:
-      videostat listen jogg jogg-avatar jogg-product --listen 8080/hooks/some-long-secret --output-dir videos
+      videostat listen jogg jogg-avatar jogg-product --output-dir videos
+      videostat listen jogg --listen 8080/hooks/k3JxT0p9QwEr7yUiOpAsDf --download
 
     Exit code: that of the signal that ends it, 2 if it cannot listen.
     """

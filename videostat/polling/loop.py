@@ -220,7 +220,10 @@ class Loop(Ender):
         return wait if wait <= usual else max(usual, min(wait, self._find_latest_look(task) - now))
 
     def _find_latest_look(self, task: Task) -> float:
-        """Return until when a look may be put off, so that the looks at all jobs fit through the gate in time."""
+        """Return until when a look may be put off.
+
+        The looks at all jobs must still fit through the gate before the deadline.
+        """
         return self._deadline - max(LAST_LOOK, len(self.tasks) * self._get_lane(task).gate.spacing)
 
     def _put_off(self, key_group: str) -> None:
