@@ -31,8 +31,11 @@ TESTS = {
     "saving": ["tests/saving", "tests/commands/test_download_command.py"],
     "history": ["tests/history", "tests/commands/test_history_command.py"],
 }
-# Changes that make no visible difference, each with its reason, in the form `before -> after`.
-EQUIVALENT: frozenset[str] = frozenset()
+# Changes that no test should notice, as `module: before -> after`, each with its reason.
+EQUIVALENT = {
+    "polling/groups.py: 1000 -> 1001": "how many answers are remembered is no promise",
+    "saving/boxes.py: 16 -> 17": "a table may be read in pieces of any length",
+}
 TIMEOUT = 300  # seconds for the tests of one mutant; a mutant that hangs does not survive
 
 SWAPS: dict[type[ast.AST], type[ast.AST]] = {
@@ -64,6 +67,11 @@ class Mutant(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {self.change}"
+
+    @property
+    def is_equivalent(self) -> bool:
+        """Tell whether no test should notice the change."""
+        return f"{self.path.relative_to('videostat')}: {self.change}" in EQUIVALENT
 
 
 def mutate(node: ast.AST) -> ast.AST | None:
@@ -168,7 +176,7 @@ def main() -> int:
     for mutant in sorted(survivors):
         print(mutant)  # noqa: T201
     print(f"{len(chosen)} of {len(every)} mutants, seed {given.seed}: {len(survivors)} survive")  # noqa: T201
-    return 1 if any(mutant.change not in EQUIVALENT for mutant in survivors) else 0
+    return 0 if all(mutant.is_equivalent for mutant in survivors) else 1
 
 
 if __name__ == "__main__":

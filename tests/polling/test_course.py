@@ -377,3 +377,13 @@ def test_no_other_place_compares_the_status_of_an_answer() -> None:
                 if isinstance(part, ast.Attribute) and part.attr == "status" and "answer" in ast.unparse(part.value)
             ]
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("status", "concerns_one_job"),
+    [*((status, True) for status in (200, 202, 400, 404, 410, 422)), *((status, False) for status in (403, 405, 418))],
+)
+def test_foreign_answer_concerns_one_job_only_with_certain_statuses(status: int, *, concerns_one_job: bool) -> None:
+    answer = api_answer(status, {}, None, EPOCH)
+    error = course.make_error(answer, DOUBAO, Meaning.FOREIGN, "a", sure=False)
+    assert course.is_about_job(error) == concerns_one_job

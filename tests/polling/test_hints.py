@@ -469,3 +469,18 @@ def test_no_schedule_of_hints_breaks_floor_deadline_or_end(
         assert made.ended_at[name] <= 601
         assert made.codes[name] == 0 or end > 600 - 300 - lateness - JOGG.floor
     assert math.isfinite(sum(made.told_at))
+
+
+def test_look_that_a_hint_causes_needs_no_second_look() -> None:
+    slow = Polling(every=(60, 60), floor=10, usual=240)
+    assert scene([running(), running(), succeeded()], (30, hint("a")), polling=slow).times() == [0, 30, 90]
+
+
+def test_job_that_ended_before_the_wait_puts_off_no_other_look() -> None:
+    scripts: dict[str, Script] = {"a": [running(), running(), succeeded()], "b": [After(2, succeeded())]}
+    assert scene(scripts, (1, Door(is_open=True))).times("a") == [0, 10, 70]
+
+
+def test_nothing_is_drawn_for_hints_from_the_deadline_until_half_a_second_later() -> None:
+    drawn = [Announcements().is_tick(hint("a"), at, deadline=10) for at in (9.9, 10, 10.4, 10.5)]
+    assert drawn == [True, False, False, True]

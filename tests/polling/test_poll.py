@@ -970,3 +970,13 @@ def test_an_address_that_was_given_up_keeps_nobody_awake() -> None:
     assert scene.codes == {"a": 0, "two:b": 6}
     assert scene.ended_at["two:b"] == 120
     assert scene.clock.waits < 200
+
+
+def test_place_of_a_look_without_an_answer_is_free_for_the_next_wait() -> None:
+    made = Scene({"a": [After(1000, running())]}, options=PollOptions(timeout=60)).play()
+    assert made.groups["one"].gates[Phase.LOOK].in_flight == 0
+
+
+def test_only_a_job_that_goes_on_says_when_to_look_again() -> None:
+    made = Scene({"a": [running()], "b": [succeeded()], "c": [failed()]}, options=PollOptions(attempts=1)).play()
+    assert {name: job.poll_after for name, job in made.ended.items()} == {"a": 10, "b": None, "c": None}

@@ -9,12 +9,13 @@ from itertools import pairwise
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from fakes import JOGG, VIDEO, After, Scene, Timeline, executed, ref, running, saved, targets
+import pytest
+from fakes import JOGG, VIDEO, After, Scene, Timeline, executed, ref, running, saved, succeeded, targets
 
 from videostat.errors import Interrupted, KeyMissing
 from videostat.models import Job, State
 from videostat.polling import poll
-from videostat.polling.groups import Group
+from videostat.polling.groups import Group, Mode
 from videostat.polling.options import Message, Phase, PollOptions, Reply
 
 if TYPE_CHECKING:
@@ -151,3 +152,9 @@ class Stopping(Timeline):
 def test_a_machine_that_stops_again_and_again_extends_the_deadline_once() -> None:
     scene = Scene({"a": [After(1, running()), ...]}, options=PollOptions(timeout=60), clock=Stopping())
     assert scene.play().ended_at["a"] <= 60 + 10 + 3 + 10
+
+
+@pytest.mark.parametrize(("left", "first_look"), [(0, 0), (1, 5)])
+def test_wait_forgets_the_trouble_of_an_earlier_one_only_if_that_has_ended(left: int, first_look: float) -> None:
+    group = Group(mode=Mode.TROUBLE, left=left, _turn_at=5)
+    assert Scene({"a": [succeeded()]}, groups={"one": group}).play().times() == [first_look]

@@ -238,3 +238,16 @@ def test_a_file_of_nothing_but_headers_takes_bounded_time_and_memory(
     finally:
         tracemalloc.stop()
     assert time.process_time() - began < 30
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        pytest.param(b"\0\0\0\x04" + box(b"mdat", bytes(9))[:8], id="a length shorter than a header"),
+        pytest.param(b"\0\0\0\x08\1\2\3\4" + box(b"mdat", bytes(9))[:8], id="a kind that is not text"),
+        pytest.param(b"\0\0\0\x09zzzz", id="an unknown box beyond the end"),
+        pytest.param(b"\0\0\0\0zzzz", id="an unknown box without a length"),
+    ],
+)
+def test_video_followed_by_other_data_is_accepted_without_a_proven_end(tmp_path: Path, tail: bytes) -> None:
+    assert inspected(tmp_path, mp4() + tail) == VideoFile("mp4", end_is_proven=False)

@@ -155,3 +155,12 @@ def test_a_typed_name_that_is_taken_is_nobodys_video(tmp_path: Path, content: by
 def test_an_empty_file_is_not_a_saved_video(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").touch()
     assert Destination.from_path(REF, tmp_path / "clip.mp4").find_saved() is None
+
+
+def test_reserve_makes_an_empty_part_only_where_there_is_no_video(tmp_path: Path) -> None:
+    free, taken = (Destination.from_template(JobRef("jogg", name), tmp_path) for name in ("a1", "b2"))
+    taken.name_file("webm").write_bytes(mp4())
+    for place in (free, taken):
+        place.reserve()
+    assert free.part.read_bytes() == b""
+    assert not taken.part.exists()

@@ -983,3 +983,11 @@ def test_a_place_that_cannot_be_is_told(tmp_path: Path, where: str) -> None:
     with pytest.raises(NotSaved, match="not saved"):
         save("http://127.0.0.1:9/", at_path(tmp_path / where))
     assert names(tmp_path) == ["file"]
+
+
+def test_page_that_comes_byte_by_byte_is_named(tmp_path: Path) -> None:
+    content = b"<!-- from a proxy --><html>Not here</html>"
+    answer = Answer(body=content, headers={"Content-Length": str(len(content))})
+    pieces = [content[at : at + 1] for at in range(len(content))]
+    with pytest.raises(NotSaved, match="web page"):
+        save("https://x", in_folder(tmp_path), open=lambda url, headers: ScriptedBody(pieces, answer))

@@ -120,7 +120,7 @@ class Group:
 
     def begin_anew(self) -> None:
         """Forget the trouble of an earlier wait, but not the pauses and answers."""
-        self.mode, self.pause, self.verdict, self.sightings, self.turns = Mode.OPEN, 0, None, 0, 0
+        self.mode, self.verdict, self.sightings, self.turns = Mode.OPEN, None, 0, 0
         self._foreign_since, self._row = math.inf, []
 
     def is_in_row(self, ref: JobRef) -> bool:
@@ -154,7 +154,7 @@ class Group:
             self._answered_at, self._foreign_since, self._row = now, math.inf, []
             self.sightings = 0
             if sure or self.mode is Mode.REFUSED:
-                self.mode, self.pause = Mode.OPEN, 0
+                self.mode = Mode.OPEN
         elif meaning in REFUSALS and (meaning is not Meaning.MISSING or not self.ever):
             self._on_refusal(ref, now, floor, is_turn=is_turn)
         elif meaning in TROUBLES:
@@ -166,7 +166,7 @@ class Group:
 
     def _on_refusal(self, ref: JobRef, now: float, floor: float, *, is_turn: bool) -> None:
         if self.mode is Mode.REFUSED and is_turn:
-            self.mode, self._row, self.pause = Mode.OPEN, [], 0
+            self.mode, self._row = Mode.OPEN, []
             self.verdict = (now, self.trouble) if self.trouble else None
         elif self._count_in_row(ref, REFUSALS) >= IN_A_ROW and self.mode is not Mode.REFUSED:
             self.mode, self.pause, self._turn_at = Mode.REFUSED, floor, now + floor

@@ -33,6 +33,7 @@ class Content(NamedTuple):
 
 
 _BYTE_ORDER_MARK = rb"(?:\xef\xbb\xbf)?\s*"
+_COMMENT = rb"(?:<!--.*?-->\s*)?"  # one only: with `*`, some pages would take for ever
 # Patterns of the first bytes, and what they mean. The first match is used.
 _CONTENTS = [
     (re.compile(pattern, re.DOTALL | re.IGNORECASE), Content(name, is_result, is_result or name.startswith("playlist")))
@@ -54,9 +55,9 @@ _CONTENTS = [
         (rb"\x89PNG\r\n", "PNG image", False),
         (rb"\x1f\x8b", "file compressed with gzip", False),
         (_BYTE_ORDER_MARK + rb"#EXTM3U", "playlist (HLS)", False),
-        (_BYTE_ORDER_MARK + rb"(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<MPD\b", "playlist (DASH)", False),
-        (_BYTE_ORDER_MARK + rb"(?:<!doctype\s+html|<html|<head|<body|<script)", "web page", False),
-        (_BYTE_ORDER_MARK + rb"<(?:\?xml|[a-z])", "XML document", False),
+        (_BYTE_ORDER_MARK + rb"(?:<\?xml[^>]*>\s*)?" + _COMMENT + rb"<MPD\b", "playlist (DASH)", False),
+        (_BYTE_ORDER_MARK + _COMMENT + rb"(?:<!doctype\s+html|<html|<head|<body|<script)", "web page", False),
+        (_BYTE_ORDER_MARK + _COMMENT + rb"<(?:\?xml|[a-z])", "XML document", False),
         (_BYTE_ORDER_MARK + rb"[\[{]", "JSON document", False),
     )
 ]

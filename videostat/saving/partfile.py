@@ -32,7 +32,7 @@ _LOST = {errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 class Busy(NotSaved):
     """Another process is writing the part file, which has `size` bytes now."""
 
-    size = 0
+    size: int
 
 
 class Part:
