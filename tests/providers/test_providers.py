@@ -23,6 +23,7 @@ from videostat.errors import VideostatError
 from videostat.models import Job, JobRef, State
 from videostat.providers import PROVIDERS
 from videostat.providers.base import Answer, Page, Provider
+from videostat.providers.reading import find_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,6 +34,7 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 RECEIVED_AT = datetime(2025, 1, 21, 16, tzinfo=UTC)
 ID = "proj_abc123"
 ENDPOINTS = ("job", "video", "listing")
+SHARED = "videostat/providers/reading.py and refusals.py have the names of the fields; add the service's own at the end"
 
 type_hints = {
     name: get_origin(hint) if get_origin(hint) is dict else hint
@@ -112,14 +114,21 @@ def shown(parsed: Job | Page) -> dict[str, Any]:
 )
 def test_a_fixture_is_read_as_it_says(provider: Provider, name: str, fixture: dict[str, Any]) -> None:
     where = f"{shortened(folder(provider) / name)}.json says otherwise"
+    if fixture.get("endpoint") == "created":
+        assert {"id": provider.created(fixture["body"])} == fixture["expect"], where
+        return
     if "expect" in fixture:
-        assert shown(parse_fixture(provider, fixture)) == fixture["expect"], where
+        try:
+            parsed = parse_fixture(provider, fixture)
+        except VideostatError as error:
+            pytest.fail(f"{where}: it is read as {error!r}. {SHARED}")
+        assert shown(parsed) == fixture["expect"], f"{where}. Of a list, a row without a known id or status is skipped"
         return
     with pytest.raises(VideostatError) as caught:
         parse_fixture(provider, fixture)
     error = caught.value
     assert type(error).__name__ == fixture["raises"], where
-    assert error.code == fixture.get("code"), where
+    assert error.code == fixture.get("code"), f"{where}. {SHARED}"
     assert getattr(error, "retry_after", None) == fixture.get("retry_after"), where
     told = f"{error} {error.hint}"
     assert [words for words in fixture.get("says", ()) if words not in told] == [], where
@@ -158,6 +167,8 @@ def test_what_the_contract_asks_for_is_recorded(provider: Provider) -> None:
     outcomes = {(fixture.get("expect") or {}).get("state") or fixture.get("raises") for fixture in jobs}
     wanted = {State.SUCCEEDED, State.FAILED, "NotFound", "KeyRefused"}
     missing = [f"an answer that is read as {outcome}" for outcome in sorted(wanted - outcomes)]
+    if not any(fixture.get("endpoint") == "created" for fixture in fixtures(provider).values()):
+        missing.append("the answer to a request that creates a job (endpoint: created)")
     if not outcomes & {State.QUEUED, State.RUNNING}:
         missing.append("an answer about a job that goes on")
     for endpoint in ENDPOINTS:
@@ -183,6 +194,24 @@ def test_each_word_and_each_code_has_a_fixture(provider: Provider) -> None:
 
 
 @every_provider
+def test_each_documented_code_is_known(provider: Provider) -> None:
+    """A code that a document shows is in `codes`, so that its answer is sure."""
+    for name, fixture in fixtures(provider).items():
+        code = fixture.get("code")
+        where = f"videostat/providers/{provider.job.parse.__module__.rpartition('.')[2]}.py"
+        is_known = {code, f"{fixture['http']} {code}"} & provider.codes.keys()
+        says_nothing = not code or fixture["raises"] == "Unreadable" or fixture["source"] == "derived"
+        assert is_known or says_nothing, f"add to codes in {where}: {code} ({name}.json)"
+
+
+@every_provider
+def test_own_id_is_a_field_of_a_recorded_task(provider: Provider) -> None:
+    tasks = [(find_task(each["body"]) or {}, each.get("id", ID)) for each in fixtures(provider).values()]
+    is_seen = any(task.get(provider.own_id) == job_id for task, job_id in tasks)
+    assert not provider.own_id or is_seen, f"no answer in {shortened(folder(provider))}/ has its id in own_id"
+
+
+@every_provider
 def test_the_endpoints_are_paths_below_the_base_url(provider: Provider) -> None:
     assert provider.base_url is None or re.fullmatch(r"https://[^/]+", provider.base_url)
     for endpoint in filter(None, (provider.job, provider.video)):
@@ -198,7 +227,9 @@ def test_the_polling_is_sane(provider: Provider) -> None:
     polling, (shortest, longest) = provider.polling, provider.polling.every
     assert 0 < polling.floor <= shortest <= longest < polling.timeout
     assert 0 <= polling.first < polling.timeout
-    assert shortest < polling.quickest < polling.usual < polling.timeout
+    assert shortest < polling.quickest < polling.usual < polling.timeout, (
+        "set Polling.quickest and usual: every[0] < quickest < usual"
+    )
     assert provider.max_requests_per_second > 0
     assert all(kept > timedelta() for kept in provider.retention.values())
 

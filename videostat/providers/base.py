@@ -73,7 +73,8 @@ class Endpoint:
 class Page:
     """One page of a list.
 
-    `total`: the jobs on all pages. `rows`: the rows of this page, also the unreadable ones.
+    `jobs`: those with an id and a known status; `apply_state` sets their states. `rows`: the rows of this page, also
+    the unreadable ones. `total`: the jobs on all pages. If it is None, pages are fetched until one is empty.
     """
 
     jobs: tuple[Job, ...]
@@ -116,6 +117,7 @@ class Polling:
     `first`: the age of a job at the first request. `every`: the shortest and longest pause between requests.
     `floor`: the minimum between two requests, which is always kept. `usual`: how long a job usually takes.
     `quickest`: how long the fastest jobs take.
+    If it recommends nothing: every=(5, 10), floor=5, and the other two from a job that you have seen.
     """
 
     first: float = 0
@@ -132,6 +134,7 @@ class Provider:
 
     `key_group`: names the section and the variables with the key. Several providers may share one.
     `key_variable`: the environment variable in the service's own documentation.
+    `base_url`: scheme and host only; a version such as `/v1` belongs to the paths.
     `key_source`: the place where the user finds the key.
     `video`: the endpoint for the URL of a video, None if the job contains it.
     `retention`: how long the service keeps a job in a state.

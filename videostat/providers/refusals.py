@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 _A_LENGTH = datetime(2001, 9, 9, 1, 46, 40, tzinfo=UTC)  # 10^9 seconds; a smaller number is a duration, not a time
 _LONGEST_HINT = 86400  # seconds; a longer pause is not credible
 
-CODES = (("error", "code"), ("code",), ("error_code",), ("errorCode",), ("error", "type"), ("error",), ("type",))
+SHOWN_CODES = (("error", "code"), ("code",), ("error_code",), ("errorCode",))
+CODES = (*SHOWN_CODES, ("error", "type"), ("error",), ("type",))
 NO_ERRORS = {"0", "200", "ok", "success"}
 MESSAGES = (("error", "message"), ("message",), ("msg",), ("detail",), ("error",), ("error_description",))
 REQUEST_IDS = (("rid",), ("request_id",), ("requestId",))
@@ -68,7 +69,7 @@ def make_refusal(
     kind, sentence = _REFUSALS[meaning]
     body = unwrap(answer.body)
     code = next(
-        (each for path in CODES[:4] if (each := read_text(dig(body, *path))) and each in read_codes(body)), None
+        (each for path in SHOWN_CODES if (each := read_text(dig(body, *path))) and each in read_codes(body)), None
     )
     message = read_first(read_text, body, MESSAGES)
     if meaning is Meaning.FOREIGN and isinstance(body, dict) and not read_codes(body):
