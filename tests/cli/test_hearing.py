@@ -71,7 +71,7 @@ def test_a_delivery_wakes_the_wait(videostat: Videostat, sandbox: Sandbox, port:
         ("fail", [204]),
     ],
 )
-def test_a_doubled_or_forged_one_changes_nothing_but_the_time(
+def test_repeated_or_forged_delivery_does_not_change_the_exit_code(
     videostat: Videostat, sandbox: Sandbox, port: int, words: str, expected: list[int]
 ) -> None:
     job = f"proj_{words}_1"
@@ -82,12 +82,12 @@ def test_a_doubled_or_forged_one_changes_nothing_but_the_time(
 
 
 @pytest.mark.parametrize("words", ["lost", "late"])
-def test_one_that_does_not_come_is_not_waited_for(videostat: Videostat, port: int, words: str) -> None:
+def test_wait_ends_when_the_delivery_is_lost_or_late(videostat: Videostat, port: int, words: str) -> None:
     assert videostat("wait", "jogg", f"proj_{words}_1", "--listen", f"{port}{PATH}").code == 0
 
 
 @pytest.mark.parametrize("speed", [40])
-def test_without_a_secret_a_forged_one_costs_a_look(
+def test_forged_delivery_without_a_secret_costs_one_look(
     videostat: Videostat, sandbox: Sandbox, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET")
@@ -97,7 +97,7 @@ def test_without_a_secret_a_forged_one_costs_a_look(
     assert (statuses(sandbox), looks(sandbox)) == ([204, 204], 4)
 
 
-def test_a_wrong_secret_is_told_once_and_polled_past(
+def test_wrong_secret_is_reported_once_and_polling_continues(
     videostat: Videostat, sandbox: Sandbox, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET", "whsec_canary-of-another")
@@ -109,7 +109,7 @@ def test_a_wrong_secret_is_told_once_and_polled_past(
     assert "canary" not in got.stderr
 
 
-def test_of_two_accounts_only_those_that_can_have_sent_it_are_looked_at(
+def test_deliveries_for_an_id_of_two_accounts_are_accepted(
     videostat: Videostat, sandbox: Sandbox, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The same id at two services; JoggAI's secret is known, the gateway has none.
@@ -134,7 +134,7 @@ def test_of_two_accounts_only_those_that_can_have_sent_it_are_looked_at(
     assert (got.code, answers) == (0, [204, 204])
 
 
-def test_the_help_names_it(videostat: Videostat) -> None:
+def test_help_of_wait_names_the_listen_option(videostat: Videostat) -> None:
     assert "--listen" in videostat("wait", "--help").stdout
 
 
@@ -142,20 +142,20 @@ def test_the_help_names_it(videostat: Videostat) -> None:
 
 
 @pytest.mark.parametrize("quiet", [(), ("--quiet",)])
-def test_a_path_is_made_and_told_also_where_all_else_is_quiet(videostat: Videostat, quiet: tuple[str, ...]) -> None:
+def test_generated_path_is_printed_even_with_quiet(videostat: Videostat, quiet: tuple[str, ...]) -> None:
     got = videostat("wait", "jogg", "proj_done", "--listen", "0", *quiet)
     assert got.code == 0
     assert re.search(r"^Listening at http://127\.0\.0\.1:\d+/[\w-]{22}$", got.stderr, re.MULTILINE)
 
 
-def test_to_a_program_the_address_is_told_in_json(videostat: Videostat) -> None:
+def test_progress_json_prints_the_address_as_an_event(videostat: Videostat) -> None:
     got = videostat("wait", "jogg", "proj_done", "--listen", "0", "--progress", "json")
     first, *_ = [json.loads(line) for line in got.stderr.splitlines()]
     assert first["event"] == "listening"
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{22}", first["url"])
 
 
-def test_a_path_of_ones_own_is_not_repeated(videostat: Videostat, port: int) -> None:
+def test_path_given_by_the_user_is_not_printed(videostat: Videostat, port: int) -> None:
     got = videostat("wait", "jogg", "proj_done", "--listen", f"{port}{PATH}")
     assert (got.code, PATH in got.stderr) == (0, False)
 
@@ -175,7 +175,7 @@ def test_a_path_of_ones_own_is_not_repeated(videostat: Videostat, port: int) -> 
         (["--listen", "no-such-host.invalid:0/abcdefghijklmnop"], "cannot listen on no-such-host.invalid, port 0"),
     ],
 )
-def test_what_cannot_be_listened_to_is_one_sentence_before_any_request(
+def test_invalid_listen_or_url_exits_2_before_any_request(
     videostat: Videostat, sandbox: Sandbox, argv: list[str], said: str
 ) -> None:
     got = videostat("wait", "jogg", "proj_1", *argv)
@@ -184,14 +184,14 @@ def test_what_cannot_be_listened_to_is_one_sentence_before_any_request(
     assert len(got.stderr.splitlines()) <= 2
 
 
-def test_a_port_that_is_taken_is_one_sentence_before_any_request(videostat: Videostat, sandbox: Sandbox) -> None:
+def test_port_in_use_exits_2_before_any_request(videostat: Videostat, sandbox: Sandbox) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         got = videostat("wait", "jogg", "proj_1", "--listen", str(taken.getsockname()[1]))
     assert (got.code, list(sandbox.requests)) == (2, [])
     assert re.search("cannot listen on 127.0.0.1, port .* in use", got.stderr)
 
 
-def test_a_secret_with_blanks_is_one_sentence_before_any_request(
+def test_secret_with_a_space_exits_2_before_any_request(
     videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET", "whsec canary")
@@ -250,7 +250,7 @@ def wait(videostat: Videostat, port: int) -> Callable[..., Any]:
     return wait
 
 
-def test_where_our_own_knock_comes_in_two_looks_are_enough(
+def test_working_public_address_needs_two_or_three_looks_per_job(
     wait: Callable[..., Any], sandbox: Sandbox, tunnel: Tunnel
 ) -> None:
     ids = [f"proj_{number}_hook" for number in range(10)]
@@ -262,14 +262,16 @@ def test_where_our_own_knock_comes_in_two_looks_are_enough(
     assert statuses(sandbox) == [204] * 10
 
 
-def test_a_knock_needs_no_signature_and_is_no_hint(wait: Callable[..., Any], tunnel: Tunnel, sandbox: Sandbox) -> None:
+def test_knock_is_accepted_unsigned_and_causes_no_look(
+    wait: Callable[..., Any], tunnel: Tunnel, sandbox: Sandbox
+) -> None:
     got = wait("proj_done", url=tunnel.url)
     assert (got.code, looks(sandbox)) == (0, 1)
     assert [request.target for request in tunnel.requests] == [PATH]
     assert "wrong signature" not in got.stderr
 
 
-def test_with_quiet_nothing_is_said_of_it(wait: Callable[..., Any], tunnel: Tunnel) -> None:
+def test_quiet_prints_nothing_about_the_public_address(wait: Callable[..., Any], tunnel: Tunnel) -> None:
     got = wait("proj_done", url=tunnel.url, options=("--quiet",))
     assert (got.code, got.stderr) == (0, "")
 
@@ -285,7 +287,7 @@ STRANGERS = {
 
 
 @pytest.mark.parametrize("who", STRANGERS)
-def test_an_address_that_leads_to_somebody_else_is_told_once_and_polled_past(
+def test_url_of_another_server_is_reported_once_and_polling_continues(
     wait: Callable[..., Any], tls: ssl.SSLContext, sandbox: Sandbox, who: str
 ) -> None:
     with Server(STRANGERS[who], tls=tls) as stranger:
@@ -297,7 +299,7 @@ def test_an_address_that_leads_to_somebody_else_is_told_once_and_polled_past(
 
 
 @pytest.mark.parametrize("url", ["https://localhost:1", "https://no-such-host.invalid"])
-def test_a_tunnel_that_is_dead_at_the_start_is_told_once_and_polled_past(
+def test_tunnel_dead_at_start_is_reported_once_and_polling_continues(
     wait: Callable[..., Any], sandbox: Sandbox, url: str
 ) -> None:
     got = wait("proj_1_lost", url=url)
@@ -323,7 +325,7 @@ def turn_after_knock(tunnel: Tunnel, monkeypatch: pytest.MonkeyPatch) -> Callabl
     return turn
 
 
-def test_a_tunnel_that_dies_later_is_noticed(
+def test_tunnel_that_dies_later_is_reported_and_polling_continues(
     wait: Callable[..., Any], sandbox: Sandbox, tunnel: Tunnel, turn_after_knock: Callable[..., None]
 ) -> None:
     turn_after_knock(every=30, up=False)
@@ -334,7 +336,7 @@ def test_a_tunnel_that_dies_later_is_noticed(
     assert looks(sandbox) >= 4
 
 
-def test_a_tunnel_that_comes_back_is_used_again(
+def test_tunnel_that_comes_back_is_reported(
     wait: Callable[..., Any], tunnel: Tunnel, turn_after_knock: Callable[..., None]
 ) -> None:
     tunnel.up = False
@@ -344,7 +346,7 @@ def test_a_tunnel_that_comes_back_is_used_again(
     assert got.stderr.index("no delivery can arrive through") < got.stderr.index("deliveries arrive through")
 
 
-def test_the_secret_is_in_no_output(
+def test_webhook_secret_is_in_no_output(
     wait: Callable[..., Any], tunnel: Tunnel, monkeypatch: pytest.MonkeyPatch, videostat: Videostat
 ) -> None:
     monkeypatch.setenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET", SECRET)

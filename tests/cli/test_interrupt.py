@@ -111,7 +111,7 @@ def screen() -> Iterator[tuple[bytearray, int]]:
 
 
 @BOTH
-def test_every_job_is_answered_and_the_command_that_resumes_really_does(
+def test_signal_answers_every_job_and_prints_a_working_resume_command(
     videostat: Videostat, sandbox: Sandbox, signum: signal.Signals
 ) -> None:
     with started("wait", "--json", "jogg:proj_a", "doubao:task_b") as process:
@@ -135,7 +135,7 @@ def test_every_job_is_answered_and_the_command_that_resumes_really_does(
 @BOTH
 @pytest.mark.usefixtures("hanging")
 @pytest.mark.parametrize("command", ["wait", "download"])
-def test_a_server_that_hangs_keeps_nobody(command: str, signum: signal.Signals) -> None:
+def test_signal_ends_a_command_whose_server_hangs(command: str, signum: signal.Signals) -> None:
     with started(command, "--json", "doubao", "a", "b", "c") as process:
         out, said = interrupted(process, signum)
     assert [json.loads(line)["exit_code"] for line in out.splitlines()] == [128 + signum] * 3
@@ -143,14 +143,14 @@ def test_a_server_that_hangs_keeps_nobody(command: str, signum: signal.Signals) 
 
 
 @pytest.mark.usefixtures("hanging")
-def test_status_can_be_left_too() -> None:
+def test_ctrl_c_ends_status_while_a_server_hangs() -> None:
     with started("status", "--json", "doubao:a", "jogg:nope") as process:
         out, _ = interrupted(process, signal.SIGINT)
     assert [json.loads(line)["exit_code"] for line in out.splitlines()] == [130, 7]
 
 
 @pytest.mark.parametrize(("speed", "behaviour"), [(1.5, {"bytes_per_second": 20_000})])
-def test_a_download_that_was_left_print_resume_hint_where_it_stopped(
+def test_interrupted_download_resumes_from_its_part_file(
     videostat: Videostat, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     part = tmp_path / "jogg-proj_done.part"
@@ -168,9 +168,7 @@ def test_a_download_that_was_left_print_resume_hint_where_it_stopped(
 
 
 @pytest.mark.parametrize(("speed", "behaviour"), [(1.5, {"bytes_per_second": 20_000})])
-def test_a_wait_that_was_left_while_it_saved_does_not_say_that_the_job_goes_on(
-    videostat: Videostat, tmp_path: Path
-) -> None:
+def test_wait_interrupted_while_saving_says_that_the_job_succeeded(videostat: Videostat, tmp_path: Path) -> None:
     part = tmp_path / "out" / "jogg-proj_done.part"
     with started("wait", "--json", "--output-dir", "out", "jogg", "proj_done") as process:
         until(lambda: part.exists() and part.stat().st_size)
@@ -185,7 +183,7 @@ def test_a_wait_that_was_left_while_it_saved_does_not_say_that_the_job_goes_on(
 
 @BOTH
 @pytest.mark.usefixtures("hanging")
-def test_a_second_signal_ends_at_once_and_the_cursor_is_back(signum: signal.Signals) -> None:
+def test_second_signal_ends_at_once_and_shows_the_cursor(signum: signal.Signals) -> None:
     """The first one waits for somebody to read three hundred answers: more than a pipe holds."""
     jobs = [f"doubao:{number}" for number in range(300)]
     command = [*VIDEOSTAT, "wait", "--json", *jobs]
@@ -205,7 +203,7 @@ def test_a_second_signal_ends_at_once_and_the_cursor_is_back(signum: signal.Sign
 
 
 @pytest.mark.usefixtures("hanging")
-def test_a_wait_that_is_suspended_gives_the_cursor_back_until_it_goes_on() -> None:
+def test_suspended_wait_shows_the_cursor_until_it_continues() -> None:
     command = [*VIDEOSTAT, "wait", "doubao", "1"]
     # A group of its own: one that nobody could continue is not stopped.
     with screen() as (seen, stderr), subprocess.Popen(command, stderr=stderr, process_group=0) as process:
@@ -223,7 +221,7 @@ def test_a_wait_that_is_suspended_gives_the_cursor_back_until_it_goes_on() -> No
 
 
 @pytest.mark.usefixtures("hanging")
-def test_a_wait_that_was_suspended_for_longer_than_its_turn_still_keeps_its_deadline() -> None:
+def test_suspended_wait_still_ends_after_its_timeout() -> None:
     """Before Python 3.13, SimpleQueue.get(timeout) waits for ever once a handler has outlasted it."""
     command = [*VIDEOSTAT, "wait", "-q", "--timeout", "2", "doubao", "1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, process_group=0) as process:
@@ -242,9 +240,7 @@ def test_a_wait_that_was_suspended_for_longer_than_its_turn_still_keeps_its_dead
 @BOTH
 @pytest.mark.usefixtures("hanging")
 @pytest.mark.parametrize("form", [(), ("--json",), ("--progress", "json")])
-def test_the_command_that_resumes_is_said_though_nobody_reads_the_answer(
-    signum: signal.Signals, form: tuple[str, ...]
-) -> None:
+def test_resume_command_is_printed_when_stdout_is_closed(signum: signal.Signals, form: tuple[str, ...]) -> None:
     """Ctrl-C reaches `| jq` too, and it is gone first."""
     with started("wait", "doubao", "a", "b", *form) as process:
         assert process.stdout
@@ -257,7 +253,7 @@ def test_the_command_that_resumes_is_said_though_nobody_reads_the_answer(
 
 
 @pytest.mark.usefixtures("hanging")
-def test_under_nohup_a_hangup_is_none() -> None:
+def test_hangup_is_ignored_under_nohup() -> None:
     command = ["sh", "-c", f"trap '' HUP; exec {shlex.join(VIDEOSTAT)} wait doubao a"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -272,7 +268,7 @@ def test_under_nohup_a_hangup_is_none() -> None:
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_command_that_runs_at_a_signal_is_told_too(tmp_path: Path) -> None:
+def test_signal_is_forwarded_to_a_running_exec_command(tmp_path: Path) -> None:
     script = tmp_path / "child"
     script.write_text(
         f"#!/bin/sh\ntrap 'echo told > {tmp_path}/told; exit' TERM\necho $$ > {tmp_path}/runs\n"
@@ -287,7 +283,7 @@ def test_a_command_that_runs_at_a_signal_is_told_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("hanging")
-def test_very_many_ids_are_put_into_a_private_file() -> None:
+def test_resume_command_keeps_many_ids_in_a_private_file() -> None:
     ids = [f"task_with_a_rather_long_name_{number}" for number in range(200)]
     command = [*VIDEOSTAT, "wait", "--timeout", "9m", "doubao", *ids]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -303,7 +299,7 @@ def test_very_many_ids_are_put_into_a_private_file() -> None:
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_on_a_terminal_the_cursor_comes_back_below_what_was_drawn() -> None:
+def test_ctrl_c_shows_the_cursor_and_the_resume_command() -> None:
     child = pexpect.spawn(VIDEOSTAT[0], [*VIDEOSTAT[1:], "wait", "jogg", "proj_stuck"], encoding="utf-8", timeout=10)
     child.expect_exact("proj_stuck")
     child.sendintr()
@@ -317,7 +313,7 @@ def test_on_a_terminal_the_cursor_comes_back_below_what_was_drawn() -> None:
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_shell_loop_stops() -> None:
+def test_ctrl_c_stops_a_shell_loop() -> None:
     loop = f"for job in 1 2 3; do {shlex.join(VIDEOSTAT)} wait jogg proj_stuck_$job; echo went on; done"
     child = pexpect.spawn("bash", ["-c", loop], encoding="utf-8", timeout=10)
     child.expect_exact("proj_stuck_1")
@@ -329,7 +325,7 @@ def test_a_shell_loop_stops() -> None:
     assert "proj_stuck_2" not in str(child.before)
 
 
-def test_a_reader_that_goes_away_ends_the_wait_quietly(sandbox: Sandbox, instead: Instead) -> None:
+def test_wait_ends_quietly_when_its_reader_goes_away(sandbox: Sandbox, instead: Instead) -> None:
     gone = Event()
 
     def answer(_: Request) -> bytes:

@@ -51,7 +51,7 @@ def told(stderr: str) -> list[str]:
     ("refused", "code"),
     [([JOBS[17]], 5003), ([JOBS[0]], 5003), ([JOBS[39]], 18025), ([JOBS[5]], 18020), (JOBS[:3], 5003)],
 )
-def test_a_refused_project_keeps_no_other_from_being_saved(
+def test_refused_job_does_not_stop_other_downloads(
     videostat: Videostat,
     tmp_path: Path,
     refuse: Callable[[Collection[str], int], None],
@@ -75,7 +75,7 @@ def test_a_refused_project_keeps_no_other_from_being_saved(
 
 @pytest.mark.parametrize("command", ["status", "wait", "download"])
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_a_refused_account_is_told_once_under_its_own_name(
+def test_refused_account_is_reported_under_the_account_name(
     videostat: Videostat, refuse: Callable[[Collection[str], int], None], command: str, count: int
 ) -> None:
     refuse(JOBS, 5003)
@@ -84,7 +84,7 @@ def test_a_refused_account_is_told_once_under_its_own_name(
 
 
 @pytest.mark.parametrize("command", ["status", "wait"])
-def test_a_refused_job_is_told_under_its_own_name_by_every_command(
+def test_refused_job_is_reported_under_its_job_name(
     videostat: Videostat, refuse: Callable[[Collection[str], int], None], command: str
 ) -> None:
     refuse(JOBS[:1], 5003)
@@ -93,7 +93,7 @@ def test_a_refused_job_is_told_under_its_own_name_by_every_command(
     assert len(got.rows) == 5
 
 
-def test_the_answer_of_another_account_says_nothing_of_this_one(
+def test_success_of_another_account_keeps_a_refusal_on_the_account(
     videostat: Videostat, refuse: Callable[[Collection[str], int], None]
 ) -> None:
     refuse(JOBS, 5003)
@@ -101,7 +101,7 @@ def test_the_answer_of_another_account_says_nothing_of_this_one(
     assert (got.code, told(got.stderr)) == (3, ["jogg"])
 
 
-def test_a_refused_job_that_is_announced_once_more_is_told_again() -> None:
+def test_refused_job_that_is_announced_again_is_reported_again() -> None:
     refused = Job(ref=JobRef("jogg", "proj_1"), problem=KeyRefused("no"), ended=True)
     refusals = Refusals({refused.ref: "jogg"})
     assert [*refusals.sort(refused)] == [refused]

@@ -82,7 +82,7 @@ def run(tmp_path: Path, hearing: Repeated) -> Iterator[Callable[..., list[JobRef
         yield run
 
 
-def test_a_delivery_that_is_repeated_while_its_job_ends_begins_no_job(
+def test_delivery_repeated_while_its_job_ends_adds_no_job(
     run: Callable[..., list[JobRef]], hearing: Repeated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting, "run", lambda *_, **__: iter([ENDED, None]))
@@ -90,7 +90,7 @@ def test_a_delivery_that_is_repeated_while_its_job_ends_begins_no_job(
     assert hearing.inbox.empty()
 
 
-def test_a_delivery_about_a_job_that_is_waited_for_is_a_hint(
+def test_delivery_about_a_job_of_the_run_becomes_a_hint(
     run: Callable[..., list[JobRef]], hearing: Repeated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Its end may stand in the inbox already: a job more would begin it again.

@@ -57,13 +57,13 @@ def gateway(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gatew
         yield server
 
 
-def test_no_more_transfers_are_under_way_than_was_said(gateway: Gateway, videostat: Videostat) -> None:
+def test_parallel_limits_the_transfers_at_once(gateway: Gateway, videostat: Videostat) -> None:
     ids = [str(number) for number in range(8)]
     assert videostat("download", "doubao", *ids, "--parallel", "2").code == 0
     assert gateway.most == 2
 
 
-def test_the_next_transfer_begins_while_a_file_settles(
+def test_next_transfer_begins_while_a_file_is_published(
     gateway: Gateway, videostat: Videostat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish, begun = Part.publish, list[int]()

@@ -163,14 +163,14 @@ def fish_offers(line: str, desk: Path, environ: dict[str, str]) -> list[str]:
         ("videostat wait --timeout ", ""),
     ],
 )
-def test_what_is_known_beforehand_is_offered_without_asking_videostat(
+def test_words_other_than_ids_are_offered_without_asking_for_ids(
     offers: Offers, desk: Path, line: str, expected: str
 ) -> None:
     assert (sorted(offers(line)), asked(desk)) == (expected.split(), [])
 
 
 @pytest.mark.parametrize("line", ["videostat list jogg ", "videostat config check jogg ", "videostat config path "])
-def test_an_account_is_offered_only_where_one_belongs(offers: Offers, line: str) -> None:
+def test_accounts_are_not_offered_where_none_is_expected(offers: Offers, line: str) -> None:
     assert not {*PROVIDERS, "eu-gateway"} & {*offers(line)}
 
 
@@ -188,11 +188,11 @@ def test_an_account_is_offered_only_where_one_belongs(offers: Offers, line: str)
         ("videostat download jogg a --output-dir=my", {"my folder"}),
     ],
 )
-def test_files_are_offered_where_a_file_belongs(offers: Offers, line: str, expected: set[str]) -> None:
+def test_files_are_offered_where_a_file_is_expected(offers: Offers, line: str, expected: set[str]) -> None:
     assert {offer.rpartition("=")[2].rstrip("/") for offer in offers(line)} == expected
 
 
-def test_a_redirection_is_offered_files_too(offers: Offers, desk: Path) -> None:
+def test_redirection_is_completed_with_files(offers: Offers, desk: Path) -> None:
     offers("videostat wait jogg a 2>> conf")
     assert (asked(desk), (desk / "conf").exists()) == ([], False)
 
@@ -213,7 +213,7 @@ def test_a_redirection_is_offered_files_too(offers: Offers, desk: Path) -> None:
         ("videostat wait reelbot:", "reelbot", []),
     ],
 )
-def test_ids_come_from_one_call_and_errors_are_silent(
+def test_ids_come_from_one_call_and_errors_are_not_shown(
     offers: Offers, desk: Path, line: str, account: str, expected: list[str]
 ) -> None:
     assert (offers(line), asked(desk)) == (expected, [account])
@@ -231,7 +231,7 @@ def test_ids_come_from_one_call_and_errors_are_silent(
         ({"VIDEOSTAT_CONFIG": ""}, ".config/videostat/config.toml"),
     ],
 )
-def test_accounts_are_read_where_videostat_reads_them(
+def test_scripts_read_accounts_from_the_same_config_as_videostat(
     home: Path, shell: str, variables: dict[str, str], config: str
 ) -> None:
     path = home / config
@@ -247,19 +247,19 @@ def test_accounts_are_read_where_videostat_reads_them(
 
 
 @every_shell
-def test_the_scripts_are_those_the_command_prints(videostat: Videostat, shell: str) -> None:
+def test_scripts_equal_the_output_of_the_completion_command(videostat: Videostat, shell: str) -> None:
     printed = videostat("completion", shell)
     assert printed.code == 0
     assert COMPLETIONS[shell].read_text() == printed.stdout, "write it anew: python tests/renew.py"
 
 
 @every_shell
-def test_the_scripts_are_sound(shell: str) -> None:
+def test_scripts_have_valid_syntax(shell: str) -> None:
     checked = subprocess.run([present(shell), "-n", COMPLETIONS[shell]], capture_output=True, check=False)
     assert (checked.returncode, checked.stderr) == (0, b"")
 
 
-def test_ids_are_the_newest_of_the_history(videostat: Videostat) -> None:
+def test_ids_are_the_newest_50_of_the_history(videostat: Videostat) -> None:
     history = History(locate_history(), warn=pytest.fail)
     now = datetime.now(UTC)
     for age in range(60):
@@ -268,12 +268,12 @@ def test_ids_are_the_newest_of_the_history(videostat: Videostat) -> None:
     assert videostat("completion", "ids", "jogg").lines == [f"job-{age}" for age in range(50)]
 
 
-def test_without_a_history_there_are_no_ids(videostat: Videostat) -> None:
+def test_missing_history_gives_no_ids_and_is_not_created(videostat: Videostat) -> None:
     assert videostat("completion", "ids", "jogg").stdout == ""
     assert not locate_history().exists()
 
 
-def test_an_option_means_the_same_in_every_command() -> None:
+def test_option_with_different_values_in_two_commands_is_refused() -> None:
     def command(path: str, takes: Value | None) -> Command:
         return Command(path, "", (Option(("--output",), "", takes),))
 
@@ -284,6 +284,6 @@ def test_an_option_means_the_same_in_every_command() -> None:
         bash.write_script(different, ())
 
 
-def test_other_commands_do_not_import_what_makes_the_scripts() -> None:
+def test_commands_do_not_import_the_completion_scripts() -> None:
     program = "import sys, videostat.commands; sys.exit('videostat.completion' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
