@@ -1,4 +1,4 @@
-"""`curl ... | videostat wait PROVIDER --from -`: the service's own answer to a create call."""
+"""`curl ... | videostat wait PROVIDER --from -`: read the answer of a service to a create request."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_documented_error_answer_is_not_kept_in_a_file(videostat: Videostat) -> 
     assert (got.code, "answer-" in got.stderr) == (4, False)
 
 
-def kept(stderr: str) -> Path:
+def find_kept_file(stderr: str) -> Path:
     (path,) = [Path(word) for line in stderr.splitlines() for word in line.split() if "answer-" in word]
     return path
 
@@ -104,8 +104,8 @@ def test_answer_without_a_valid_id_exits_2_and_is_kept_in_a_private_file(
     got = videostat("wait", "jogg", "--from", "-", stdin=text)
     assert (got.code, got.stdout) == (2, "")
     assert "hunter2" not in got.stderr
-    assert kept(got.stderr).read_text() == text
-    assert stat.S_IMODE(kept(got.stderr).stat().st_mode) == 0o600
+    assert find_kept_file(got.stderr).read_text() == text
+    assert stat.S_IMODE(find_kept_file(got.stderr).stat().st_mode) == 0o600
     assert not sandbox.requests
 
 
@@ -121,7 +121,7 @@ def test_error_among_several_answers_keeps_all_of_them_in_a_file(videostat: Vide
     bodies: list[Any] = [{"code": 0, "data": {"project_id": "proj_done"}}, {"code": 18020, "msg": "no credit"}]
     got = videostat("wait", "jogg", "--from", "-", stdin="\n".join(map(json.dumps, bodies)))
     assert got.code == 4
-    assert "proj_done" in kept(got.stderr).read_text()
+    assert "proj_done" in find_kept_file(got.stderr).read_text()
 
 
 def test_answer_file_that_cannot_be_written_is_not_named(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:

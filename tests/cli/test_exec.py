@@ -1,4 +1,4 @@
-"""--exec: a command of the person's own for each job that succeeded."""
+"""--exec: run a command of the user for each job that succeeded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ JOB = Job(ref=JobRef("jogg", "a"), state=State.SUCCEEDED, title='a; rm -rf "$HOM
 
 
 def python(code: str) -> str:
-    """A command that runs it, with arguments to follow."""
+    """Return a command that runs this Python code; arguments may be added."""
     return f"{shlex.quote(sys.executable)} -c {shlex.quote(code.replace('{', '{{').replace('}', '}}'))}"
 
 

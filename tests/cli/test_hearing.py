@@ -1,4 +1,4 @@
-"""wait --listen: deliveries wake looks, whoever sends them; a public address is tried before it is relied on."""
+"""wait --listen: a delivery causes a look at its job; a public address is tested before it is relied on."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def behaviour(port: int) -> Mapping[str, Any]:
     return {"webhook": f"http://127.0.0.1:{port}{PATH}"}
 
 
-def looks(sandbox: Sandbox) -> int:
+def count_looks(sandbox: Sandbox) -> int:
     return sum(1 for each in sandbox.requests if each.method == "GET" and each.path.startswith("/jogg/v2/project/"))
 
 
-def statuses(sandbox: Sandbox) -> list[int | None]:
+def list_statuses(sandbox: Sandbox) -> list[int | None]:
     return [each.status for each in sandbox.posted]
 
 
@@ -59,8 +59,8 @@ def test_a_delivery_wakes_the_wait(videostat: Videostat, sandbox: Sandbox, port:
     ids = [f"proj_{number}_hook" for number in range(5)]
     got = videostat("wait", "jogg", *ids, "--listen", f"{port}{PATH}", "--interval", "5m", "--json")
     assert (got.code, {each["id"] for each in got.objects}) == (0, set(ids))
-    assert statuses(sandbox) == [204] * 5
-    assert looks(sandbox) == 15, "the first, the one that JoggAI advises after 30 s, and the one that was woken"
+    assert list_statuses(sandbox) == [204] * 5
+    assert count_looks(sandbox) == 15, "the first, the one that JoggAI advises after 30 s, and the one that was woken"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_repeated_or_forged_delivery_does_not_change_the_exit_code(
     job = f"proj_{words}_1"
     got = videostat("wait", "jogg", job, "--listen", f"{port}{PATH}", "--json", "--interval", "5m")
     assert got.code == (5 if words == "fail" else 0)
-    assert [status for status in statuses(sandbox) if status == 204][:1] == [204]
+    assert [status for status in list_statuses(sandbox) if status == 204][:1] == [204]
     assert ("refused a delivery with a wrong signature" in got.stderr) == (401 in expected)
 
 
@@ -93,8 +93,8 @@ def test_forged_delivery_without_a_secret_costs_one_look(
     monkeypatch.delenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET")
     got = videostat("wait", "jogg", "proj_early_1", "--listen", f"{port}{PATH}", "--interval", "5m")
     assert got.code == 0
-    # The first look, the one that JoggAI advises, the forged one and the announced one.
-    assert (statuses(sandbox), looks(sandbox)) == ([204, 204], 4)
+    # The first look, the one that JoggAI advises, and one for each delivery: the forged and the real one.
+    assert (list_statuses(sandbox), count_looks(sandbox)) == ([204, 204], 4)
 
 
 def test_wrong_secret_is_reported_once_and_polling_continues(
@@ -103,8 +103,8 @@ def test_wrong_secret_is_reported_once_and_polling_continues(
     monkeypatch.setenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET", "whsec_canary-of-another")
     got = videostat("wait", "jogg", "proj_1_hook", "proj_2_hook", "--listen", f"{port}{PATH}", "--interval", "1m")
     assert got.code == 0
-    # One that is sent again may find nobody: the wait is over.
-    assert {*statuses(sandbox)} - {None} == {401}
+    # A repeated delivery may find no receiver: the wait is over.
+    assert {*list_statuses(sandbox)} - {None} == {401}
     assert got.stderr.count("refused a delivery with a wrong signature") == 1
     assert "canary" not in got.stderr
 
@@ -205,7 +205,7 @@ def test_secret_with_a_space_exits_2_before_any_request(
 
 
 class Tunnel(Server):
-    """A public https address on loopback: what comes in goes to the port, as long as it is `up`."""
+    """A public https address on loopback that forwards requests to the port while it is `up`."""
 
     def __init__(self, port: int, tls: ssl.SSLContext) -> None:
         super().__init__(self.forward, tls=tls)
@@ -228,7 +228,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def tls(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """A certificate for localhost that videostat trusts."""
+    """Make a certificate for localhost that videostat trusts."""
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -257,16 +257,16 @@ def test_working_public_address_needs_two_or_three_looks_per_job(
     got = wait(*ids, url=tunnel.url)
     assert got.code == 0
     assert f"deliveries arrive through {tunnel.url}: each job is checked once a minute" in got.stderr
-    # A job of the sandbox takes 60 to 90 seconds, so that some are looked at once between.
-    assert 20 <= looks(sandbox) <= 30
-    assert statuses(sandbox) == [204] * 10
+    # A job of the sandbox takes 60 to 90 seconds, so some jobs get one more look in between.
+    assert 20 <= count_looks(sandbox) <= 30
+    assert list_statuses(sandbox) == [204] * 10
 
 
 def test_knock_is_accepted_unsigned_and_causes_no_look(
     wait: Callable[..., Any], tunnel: Tunnel, sandbox: Sandbox
 ) -> None:
     got = wait("proj_done", url=tunnel.url)
-    assert (got.code, looks(sandbox)) == (0, 1)
+    assert (got.code, count_looks(sandbox)) == (0, 1)
     assert [request.target for request in tunnel.requests] == [PATH]
     assert "wrong signature" not in got.stderr
 
@@ -295,7 +295,7 @@ def test_url_of_another_server_is_reported_once_and_polling_continues(
         got = wait("proj_1_lost", "proj_2_lost", url=url)
     assert got.code == 0
     assert got.stderr.count(f"no delivery can arrive through {url}: ") == 1
-    assert looks(sandbox) >= 8, "as often as without --listen"
+    assert count_looks(sandbox) >= 8, "as often as without --listen"
 
 
 @pytest.mark.parametrize("url", ["https://localhost:1", "https://no-such-host.invalid"])
@@ -305,12 +305,12 @@ def test_tunnel_dead_at_start_is_reported_once_and_polling_continues(
     got = wait("proj_1_lost", url=url)
     assert got.code == 0
     assert got.stderr.count(f"no delivery can arrive through {url}: ") == 1
-    assert looks(sandbox) >= 4
+    assert count_looks(sandbox) >= 4
 
 
 @pytest.fixture
 def turn_after_knock(tunnel: Tunnel, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Open or close the tunnel after each knock, `every` so many seconds."""
+    """Open or close the tunnel after each knock; knock `every` so many seconds."""
 
     def turn(*, every: float, up: bool) -> None:
         knock = module.Hearing._knock
@@ -333,7 +333,7 @@ def test_tunnel_that_dies_later_is_reported_and_polling_continues(
     assert got.code == 0
     assert "deliveries arrive through" in got.stderr
     assert f"no delivery can arrive through {tunnel.url}: another server answers there (HTTP 502)" in got.stderr
-    assert looks(sandbox) >= 4
+    assert count_looks(sandbox) >= 4
 
 
 def test_tunnel_that_comes_back_is_reported(

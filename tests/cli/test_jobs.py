@@ -1,4 +1,4 @@
-"""Which jobs a command line means: words, files, pipes and the history; and what it says to the rest."""
+"""Jobs given by arguments, files, pipes and the history; and the messages for invalid input."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ A, B, C = ("jogg", "proj_done_a"), ("jogg", "proj_done_b"), ("doubao", "task_don
 JSON_LINE = json.dumps({"provider": "jogg", "id": "proj_done_a", "state": "running", "more": [1, 2]})
 
 
-def asked(got: list[list[str]]) -> list[tuple[str, ...]]:
+def list_jobs(got: list[list[str]]) -> list[tuple[str, ...]]:
     return [tuple(row[:2]) for row in got]
 
 
@@ -37,7 +37,7 @@ def asked(got: list[list[str]]) -> list[tuple[str, ...]]:
 def test_jobs_are_given_as_provider_and_ids_or_provider_colon_id(
     videostat: Videostat, words: list[str], jobs: list[tuple[str, str]]
 ) -> None:
-    assert asked(videostat("status", *words).rows) == jobs
+    assert list_jobs(videostat("status", *words).rows) == jobs
 
 
 @pytest.mark.parametrize("how", ["file", "stdin"])
@@ -61,7 +61,7 @@ def test_jobs_are_read_line_by_line_from_a_file_or_stdin(
 ) -> None:
     (tmp_path / "jobs.txt").write_bytes(text.encode())
     got = videostat("status", "--from", "jobs.txt") if how == "file" else videostat("status", "--from", "-", stdin=text)
-    assert asked(got.rows) == jobs
+    assert list_jobs(got.rows) == jobs
 
 
 TABLE = 'Title,Provider,ID\n"Hello, world",jogg,proj_done_a\nBye,doubao,task_done_c\n'
@@ -93,8 +93,8 @@ def test_job_files_in_common_encodings_and_formats_are_read(
     videostat: Videostat, tmp_path: Path, text: bytes, jobs: list[tuple[str, str]]
 ) -> None:
     (tmp_path / "jobs").write_bytes(text)
-    assert asked(videostat("status", "--from", "jobs").rows) == jobs
-    assert asked(videostat("status", "--from", "-", stdin=text).rows) == jobs
+    assert list_jobs(videostat("status", "--from", "jobs").rows) == jobs
+    assert list_jobs(videostat("status", "--from", "-", stdin=text).rows) == jobs
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_job_files_in_common_encodings_and_formats_are_read(
     ],
 )
 def test_provider_before_a_file_applies_to_its_bare_ids(videostat: Videostat, text: str) -> None:
-    assert asked(videostat("status", "jogg", "--from", "-", stdin=text).rows) == [A, B]
+    assert list_jobs(videostat("status", "jogg", "--from", "-", stdin=text).rows) == [A, B]
 
 
 @pytest.mark.parametrize("line", ["{}", "{} x", "x:{}", "AWS_KEY={}", "{},x", '["{}"]', '{{"id": "{}"}}'])
@@ -134,13 +134,13 @@ def test_long_invalid_id_is_shortened_in_the_message(videostat: Videostat) -> No
 )
 def test_an_id_may_begin_with_a_hyphen(videostat: Videostat, sandbox: Sandbox, tmp_path: Path, argv: list[str]) -> None:
     (tmp_path / "jobs.txt").write_text("jogg -done\n")
-    assert asked(videostat("status", *argv).rows) == [("jogg", "-done")]
+    assert list_jobs(videostat("status", *argv).rows) == [("jogg", "-done")]
     assert sandbox.requests[0].path.endswith("/-done")
 
 
 def test_id_may_contain_colons(videostat: Videostat, sandbox: Sandbox) -> None:
     got = videostat("status", "jogg:a:b", "doubao", "run:2:x", "y")
-    assert asked(got.rows) == [("jogg", "a:b"), ("doubao", "run:2:x"), ("doubao", "y")]
+    assert list_jobs(got.rows) == [("jogg", "a:b"), ("doubao", "run:2:x"), ("doubao", "y")]
     assert {request.path.rpartition("/")[2] for request in sandbox.requests} == {"a:b", "run:2:x", "y"}
 
 
@@ -174,32 +174,32 @@ def test_history_jobs_can_be_filtered(videostat: Videostat, monkeypatch: pytest.
     monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
     videostat("status", "jogg:proj_stuck", "doubao:task_stuck", "jogg:proj_queued", "jogg:proj_done_a")
 
-    def chosen(*argv: str) -> list[tuple[str, ...]]:
-        return sorted(asked(videostat("status", "--unfinished", *argv).rows))
+    def list_unfinished(*argv: str) -> list[tuple[str, ...]]:
+        return sorted(list_jobs(videostat("status", "--unfinished", *argv).rows))
 
-    everything = chosen()
+    everything = list_unfinished()
     assert len(everything) == 3
-    assert chosen("--provider", "doubao") == [("doubao", "task_stuck")]
-    assert chosen("--since", "1h") == everything
-    states = {state: chosen("--state", state) for state in ("queued", "running", "failed")}
+    assert list_unfinished("--provider", "doubao") == [("doubao", "task_stuck")]
+    assert list_unfinished("--since", "1h") == everything
+    states = {state: list_unfinished("--state", state) for state in ("queued", "running", "failed")}
     assert states["failed"] == []
     assert {*states["queued"], *states["running"]} == {*everything}
     got = videostat("wait", "--unfinished", "--state", "failed")
     assert (got.code, got.stderr) == (0, "The history has no unfinished job that matches.\n")
     assert "Did you mean jogg?" in videostat("wait", "--unfinished", "--provider", "jog").stderr
-    assert asked(videostat("download", "--missing", "--provider", "doubao").rows) == []
-    assert asked(videostat("download", "--missing", "--provider", "jogg").rows) == [A]
+    assert list_jobs(videostat("download", "--missing", "--provider", "doubao").rows) == []
+    assert list_jobs(videostat("download", "--missing", "--provider", "jogg").rows) == [A]
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
 def test_output_of_one_command_is_input_of_the_next(videostat: Videostat, form: tuple[str, ...]) -> None:
     first = videostat("status", "jogg:proj_done_a", "doubao:task_done_c", "jogg:nope", *form)
-    assert asked(videostat("status", "--from", "-", stdin=first.stdout).rows) == [A, C, ("jogg", "nope")]
+    assert list_jobs(videostat("status", "--from", "-", stdin=first.stdout).rows) == [A, C, ("jogg", "nope")]
 
 
 def test_jobs_from_arguments_and_stdin_are_combined(videostat: Videostat) -> None:
     got = videostat("status", "doubao:task_done_c", "jogg:proj_done_a", "--from", "-", stdin="jogg proj_done_a\n")
-    assert asked(got.rows) == [C, A]
+    assert list_jobs(got.rows) == [C, A]
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_custom_account_is_accepted_as_a_provider(
     config.write_text(f'[providers.eu]\ntype = "doubao"\nbase_url = "{sandbox.get_base_url("doubao")}"\n')
     monkeypatch.setenv("VIDEOSTAT_EU_API_KEY", sandbox.get_key("doubao"))
     got = videostat("status", "doubao:task_done", "eu", "task_done", "--config", config)
-    assert asked(got.rows) == [("doubao", "task_done"), ("eu", "task_done")]
+    assert list_jobs(got.rows) == [("doubao", "task_done"), ("eu", "task_done")]
     assert got.code == 0
 
 
@@ -334,7 +334,7 @@ def test_history_jobs_of_a_removed_account_are_skipped(
     monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
     videostat("status", "eu:task_stuck", "jogg:proj_stuck", "--config", config)
     got = videostat("status", "--unfinished")
-    assert asked(got.rows) == [("jogg", "proj_stuck")]
+    assert list_jobs(got.rows) == [("jogg", "proj_stuck")]
     assert got.stderr.startswith("videostat: skipped 1 job of eu: unknown service or account 'eu'")
 
 
@@ -345,7 +345,7 @@ def test_history_jobs_of_an_account_without_base_url_are_skipped(
     videostat("status", "doubao:task_stuck", "doubao:task_queued", "jogg:proj_stuck")
     monkeypatch.delenv("VIDEOSTAT_DOUBAO_BASE_URL")
     got = videostat("status", "--unfinished", "--no-history")
-    assert asked(got.rows) == [("jogg", "proj_stuck")]
+    assert list_jobs(got.rows) == [("jogg", "proj_stuck")]
     assert got.stderr == "videostat: skipped 2 jobs of doubao: doubao needs a base URL\n"
 
 

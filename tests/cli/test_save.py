@@ -1,4 +1,4 @@
-"""The step that saves a job's videos: several of one job, and what is fresh."""
+"""The step that saves the videos of a job: several videos, and files that are not there yet."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ OTHER = JobRef("jogg", "a1-2")
 
 
 class Service:
-    """A client without a network: it gives the addresses it is told to."""
+    """A client without a network that returns the given addresses."""
 
     def __init__(self, *urls: str, provider: str = "jogg", problem: Exception | None = None) -> None:
         self.urls = urls
@@ -126,7 +126,7 @@ def test_failed_video_stops_no_other_and_is_saved_by_the_next_run(tmp_path: Path
             saving(in_folder(tmp_path), service).save(job(*urls))
         assert service.asked == [2]
         assert names(tmp_path) == ["jogg-a1 (2).part", "jogg-a1 (3).mp4", "jogg-a1.mp4"]
-        # The first is there: without the second, that is not all of the job.
+        # The first file is there, but without the second the job is not saved.
         assert [*saving(in_folder(tmp_path), service).find_saved()] == []
         saved = saving(in_folder(tmp_path), service).save(job(*urls)).saved
     assert names(tmp_path) == ["jogg-a1 (2).mp4", "jogg-a1 (3).mp4", "jogg-a1.mp4"]

@@ -1,4 +1,4 @@
-"""A transfer's slot is its place on the wire: --parallel of them, none held by a file that settles."""
+"""--parallel limits the transfers at once; a file that is written to the disk does not count."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VIDEO = mp4()
 
 
 class Gateway(Server):
-    """Has a video of each job; counts how many of them are on the wire at once."""
+    """A server with a video for each job; it counts the transfers at once."""
 
     def __init__(self) -> None:
         super().__init__(self.say)
@@ -50,7 +50,7 @@ class Gateway(Server):
 
 @pytest.fixture
 def gateway(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
-    """It stands in the place of the sandbox's own."""
+    """Replace the gateway of the sandbox."""
     with Gateway() as server:
         monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", server.url)
         monkeypatch.setenv("VIDEOSTAT_DOUBAO_API_KEY", "canary-key")

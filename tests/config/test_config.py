@@ -1,3 +1,5 @@
+"""Settings: which source wins, what is refused, how keys are stored, and which warnings are given."""
+
 from __future__ import annotations
 
 import os
@@ -35,7 +37,7 @@ GATEWAY = 'type = "doubao"\nbase_url = "https://eu.example.com"\n'
 
 @pytest.fixture
 def configure(tmp_path: Path) -> Callable[..., Settings]:
-    """Settings from the texts of the two files and the environment."""
+    """Return a function that loads settings from the texts of the two files and the environment."""
 
     def configure(text: str = "", stored: str = "", *, timeout: float = 30, **environ: str) -> Settings:
         for name, content in (("config.toml", text), ("credentials.toml", stored)):
@@ -53,8 +55,8 @@ def open_umask() -> Iterator[None]:
     os.umask(before)
 
 
-def told(error: VideostatError) -> str:
-    """All that a person, a log or a traceback could come to see of an error."""
+def format_error(error: VideostatError) -> str:
+    """Return all text of an error that a user, a log or a traceback could show."""
     return "".join(traceback.format_exception(error)) + str(error.hint)
 
 
@@ -82,7 +84,7 @@ def test_the_strongest_source_of_a_key_wins(configure: Callable[..., Settings], 
     stored = f'[providers.reelbot]\napi_key = "{keys["credentials.toml"]}"' if "credentials.toml" in keys else ""
     settings = configure(f"[providers.reelbot]\n{command}{plain}", stored, **environ)
     assert settings.get_account("reelbot").find_key() == Key(KEY_SOURCES[sources[0]], sources[0])
-    assert shown(settings, "reelbot", "api_key") == ("****", sources[0])
+    assert find_value(settings, "reelbot", "api_key") == ("****", sources[0])
 
 
 URL_SOURCES = {
@@ -102,10 +104,10 @@ def test_the_strongest_source_of_a_base_url_wins(
     settings = configure(f"[providers.jogg]\n{written}", **environ)
     winner = next(iter([*sources, "service default"]))
     assert settings.get_account(name).base_url == URL_SOURCES[winner]
-    assert shown(settings, "jogg", "base_url") == (URL_SOURCES[winner], winner)
+    assert find_value(settings, "jogg", "base_url") == (URL_SOURCES[winner], winner)
 
 
-def shown(settings: Settings, account: str, key: str) -> tuple[str | None, str]:
+def find_value(settings: Settings, account: str, key: str) -> tuple[str | None, str]:
     (row,) = [row for row in settings.list_values() if (row.account, row.key) == (account, key)]
     return row.value, row.source
 
@@ -136,7 +138,7 @@ def test_account_without_a_section_has_the_service_defaults(configure: Callable[
     assert account.max_requests_per_second == PROVIDERS["reelbot"].max_requests_per_second
 
 
-# --- accounts under a name of one's own
+# --- custom accounts: sections with a name chosen by the user
 
 
 def test_custom_account_is_separate_from_its_service(configure: Callable[..., Settings]) -> None:
@@ -159,8 +161,8 @@ def test_custom_account_ignores_the_variables_of_its_service(configure: Callable
     assert account.base_url == "https://eu.example.com"
     with pytest.raises(KeyMissing) as caught:
         account.find_key()
-    assert "VIDEOSTAT_EU_API_KEY" in told(caught.value)
-    assert "DOUBAO_API_KEY" not in told(caught.value)
+    assert "VIDEOSTAT_EU_API_KEY" in format_error(caught.value)
+    assert "DOUBAO_API_KEY" not in format_error(caught.value)
 
 
 def test_custom_account_has_its_own_variables(configure: Callable[..., Settings]) -> None:
@@ -203,7 +205,7 @@ def test_missing_base_url_hint_names_setting_and_variable(
         settings.get_account(name)
     assert f"base_url under [providers.{name}]" in str(caught.value.hint)
     assert variable in str(caught.value.hint)
-    assert shown(settings, name, "base_url") == (None, "not set")
+    assert find_value(settings, name, "base_url") == (None, "not set")
 
 
 @pytest.mark.parametrize(
@@ -233,7 +235,7 @@ def test_unknown_name_without_a_near_one_lists_all_names(configure: Callable[...
 # --- the key command
 
 
-def counting(path: Path, then: str) -> str:
+def write_counting_command(path: Path, then: str) -> str:
     return f"""[providers.jogg]\napi_key_command = "sh -c 'echo run >> {path}; {then}'"\n"""
 
 
@@ -241,7 +243,7 @@ def counting(path: Path, then: str) -> str:
 def test_a_key_command_runs_once_for_many_threads_even_if_it_fails(
     configure: Callable[..., Settings], tmp_path: Path, then: str
 ) -> None:
-    settings = configure(counting(tmp_path / "runs", then))
+    settings = configure(write_counting_command(tmp_path / "runs", then))
     accounts = [settings.get_account(name) for name in ("jogg", "jogg-avatar", "jogg-product")] * 4
     assert not (tmp_path / "runs").exists()
     at_once = threading.Barrier(len(accounts))
@@ -265,8 +267,8 @@ def test_a_key_command_runs_once_for_many_threads_even_if_it_fails(
 
 
 def test_showing_the_settings_runs_no_key_command(configure: Callable[..., Settings], tmp_path: Path) -> None:
-    settings = configure(counting(tmp_path / "runs", f"echo {CANARY}"))
-    assert shown(settings, "jogg", "api_key") == ("****", "api_key_command")
+    settings = configure(write_counting_command(tmp_path / "runs", f"echo {CANARY}"))
+    assert find_value(settings, "jogg", "api_key") == ("****", "api_key_command")
     assert not (tmp_path / "runs").exists()
 
 
@@ -277,7 +279,7 @@ def test_traceback_of_a_repeated_key_error_does_not_grow(configure: Callable[...
         with pytest.raises(KeyMissing) as caught:
             key()
         lengths.add(len(list(traceback.walk_tb(caught.value.__traceback__))))
-    assert len(lengths) <= 2  # the first comes from deeper down
+    assert len(lengths) <= 2  # the first one is raised at a deeper level
 
 
 @pytest.mark.parametrize(
@@ -297,7 +299,7 @@ def test_failed_key_command_is_reported_without_its_output(
     account = configure(f'[providers.jogg]\napi_key_command = "{command}"', timeout=0.2).get_account("jogg")
     with pytest.raises(KeyMissing, match=problem) as caught:
         account.find_key()
-    assert CANARY not in told(caught.value)
+    assert CANARY not in format_error(caught.value)
 
 
 @pytest.mark.parametrize(("output", "key"), [(r"a-key\n", "a-key"), ("a-key", "a-key"), (r"a-key\r\n", "a-key")])
@@ -328,7 +330,7 @@ def test_key_command_does_not_read_the_piped_jobs(configure: Callable[..., Setti
         os.close(reader)
 
 
-# --- keys that cannot be keys
+# --- unusable keys
 
 UNUSABLE = {
     f"{CANARY} {CANARY}": "contains a space",
@@ -350,8 +352,8 @@ UNUSABLE = {
     "$JOGG_API_KEY": "is the name of a variable",
     "${JOGG_API_KEY}": "is the name of a variable",
 }
-# As people copy them, and as commands print them.
-DRESSED = [
+# A key as users copy it and as commands print it.
+KEY_FORMATS = [
     "{} ",
     " {}",
     "{}\n",
@@ -364,12 +366,12 @@ DRESSED = [
 ]
 
 
-def quoted(key: str) -> str:
-    """A TOML string of any characters."""
+def quote(key: str) -> str:
+    """Write a TOML string of any characters."""
     return '"' + "".join(f"\\U{ord(c):08x}" for c in key) + '"'
 
 
-@pytest.mark.parametrize("dress", DRESSED)
+@pytest.mark.parametrize("dress", KEY_FORMATS)
 def test_spaces_and_header_words_around_a_key_are_removed(
     configure: Callable[..., Settings], tmp_path: Path, dress: str
 ) -> None:
@@ -377,8 +379,8 @@ def test_spaces_and_header_words_around_a_key_are_removed(
     (tmp_path / "key").write_text(given)
     (tmp_path / "config").mkdir()
     for settings in (
-        configure(f"[providers.jogg]\napi_key = {quoted(given)}"),
-        configure(stored=f"[providers.jogg]\napi_key = {quoted(given)}"),
+        configure(f"[providers.jogg]\napi_key = {quote(given)}"),
+        configure(stored=f"[providers.jogg]\napi_key = {quote(given)}"),
         configure(JOGG_API_KEY=given),
         configure(f'[providers.jogg]\napi_key_command = "cat {tmp_path}/key"'),
     ):
@@ -393,11 +395,11 @@ def test_spaces_and_header_words_around_a_key_are_removed(
 def test_unusable_key_in_a_file_is_refused_without_showing_it(
     configure: Callable[..., Settings], source: str, key: str
 ) -> None:
-    text = f"[providers.jogg]\napi_key = {quoted(key)}"
+    text = f"[providers.jogg]\napi_key = {quote(key)}"
     with pytest.raises(ConfigError, match=rf"{source}: providers\.jogg\.api_key must be a key without") as caught:
         configure(**{"text" if source == "config.toml" else "stored": text})
     assert f": it {UNUSABLE.get(key, 'is empty')}" in str(caught.value)
-    assert CANARY not in told(caught.value)
+    assert CANARY not in format_error(caught.value)
 
 
 @pytest.mark.parametrize("key", UNUSABLE)
@@ -410,8 +412,8 @@ def test_unusable_key_in_a_variable_is_refused_without_showing_it(
         ConfigError, match=f"in environment variable {variable} for jogg must be a key without"
     ) as caught:
         settings.get_account("jogg").find_key()
-    assert CANARY not in told(caught.value)
-    assert str(shown(settings, "jogg", "api_key")[0]).isprintable()
+    assert CANARY not in format_error(caught.value)
+    assert str(find_value(settings, "jogg", "api_key")[0]).isprintable()
 
 
 @pytest.mark.parametrize("key", UNUSABLE)
@@ -422,7 +424,7 @@ def test_unusable_key_from_a_command_is_refused_without_showing_it(
     account = configure(f'[providers.jogg]\napi_key_command = "cat {tmp_path}/key"').get_account("jogg")
     with pytest.raises(ConfigError, match="the output of api_key_command for jogg must be a key without") as caught:
         account.find_key()
-    assert CANARY not in told(caught.value)
+    assert CANARY not in format_error(caught.value)
 
 
 @pytest.mark.parametrize("key", ["", *UNUSABLE])
@@ -430,7 +432,7 @@ def test_unusable_key_is_not_stored(configure: Callable[..., Settings], key: str
     settings = configure()
     with pytest.raises(ConfigError, match="must be a key without") as caught:
         settings.set_key("jogg", key)
-    assert CANARY not in told(caught.value)
+    assert CANARY not in format_error(caught.value)
     assert settings.credentials_path.read_text() == ""
 
 
@@ -441,7 +443,7 @@ def test_key_of_printable_ascii_is_accepted(configure: Callable[..., Settings], 
     assert load(settings.path, {}).get_account("jogg").find_key() == Key(key, "credentials.toml")
 
 
-# --- what is shown
+# --- listed values
 
 
 @pytest.mark.parametrize(
@@ -514,7 +516,7 @@ def test_the_strongest_source_of_a_webhook_secret_wins(
     account = settings.get_account(name)
     assert account.webhook_secret == secret
     masked = mask(secret) if secret else None
-    assert shown(settings, "jogg", "webhook_secret") == (masked, sources[0] if sources else "not set")
+    assert find_value(settings, "jogg", "webhook_secret") == (masked, sources[0] if sources else "not set")
     assert secret is None or secret not in f"{settings!r}{account!r}{list(settings.list_values())}"
 
 
@@ -523,7 +525,7 @@ def test_unusable_webhook_secret_is_refused_without_showing_it(configure: Callab
     settings = configure(VIDEOSTAT_JOGG_WEBHOOK_SECRET=secret)
     with pytest.raises(ConfigError, match="VIDEOSTAT_JOGG_WEBHOOK_SECRET must be a secret without spaces") as caught:
         settings.get_account("jogg")
-    assert CANARY not in told(caught.value)
+    assert CANARY not in format_error(caught.value)
 
 
 def test_custom_account_has_its_own_webhook_secret(configure: Callable[..., Settings]) -> None:
@@ -550,7 +552,7 @@ def test_defaults_are_read(configure: Callable[..., Settings]) -> None:
 def test_the_environment_turns_the_history_off(configure: Callable[..., Settings]) -> None:
     settings = configure("[defaults]\nhistory = true", VIDEOSTAT_NO_HISTORY="1")
     assert not settings.defaults.history
-    assert shown(settings, "defaults", "history") == ("false", "environment variable VIDEOSTAT_NO_HISTORY")
+    assert find_value(settings, "defaults", "history") == ("false", "environment variable VIDEOSTAT_NO_HISTORY")
 
 
 # --- base URLs
@@ -633,11 +635,11 @@ def test_invalid_base_url_is_refused_without_showing_its_secret(
     configure: Callable[..., Settings], written: str
 ) -> None:
     with pytest.raises(ConfigError, match=r"providers\.doubao\.base_url must be an address like https://") as caught:
-        configure(f"[providers.doubao]\nbase_url = {quoted(written)}")
-    assert CANARY not in told(caught.value)
+        configure(f"[providers.doubao]\nbase_url = {quote(written)}")
+    assert CANARY not in format_error(caught.value)
     with pytest.raises(ConfigError, match="VIDEOSTAT_DOUBAO_BASE_URL must be an address like https://") as caught:
         configure(VIDEOSTAT_DOUBAO_BASE_URL=written).get_account("doubao")
-    assert CANARY not in told(caught.value)
+    assert CANARY not in format_error(caught.value)
 
 
 def test_invalid_variable_of_one_account_does_not_stop_another(configure: Callable[..., Settings]) -> None:
@@ -645,7 +647,7 @@ def test_invalid_variable_of_one_account_does_not_stop_another(configure: Callab
     assert settings.get_account("jogg").find_key().value == "a-key"
 
 
-# --- bad files
+# --- invalid files
 
 
 @pytest.mark.parametrize(
@@ -726,7 +728,7 @@ def test_invalid_config_file_is_named_with_setting_and_suggestion(
     assert re.search(message if "is not valid TOML" in message else re.escape(message), str(caught.value))
     assert "\n" not in str(caught.value)
     assert hint is None or hint in str(caught.value.hint)
-    assert CANARY not in told(caught.value)
+    assert CANARY not in format_error(caught.value)
     assert caught.value.exit_code is ExitCode.USAGE
 
 
@@ -819,7 +821,7 @@ def test_missing_config_file_gives_the_defaults(tmp_path: Path, monkeypatch: pyt
     assert not settings.path.parent.exists()
 
 
-# --- keeping a key
+# --- storing a key
 
 
 def test_stored_key_is_private_whatever_the_umask(
@@ -868,7 +870,7 @@ def test_storing_a_key_keeps_the_other_keys(configure: Callable[..., Settings], 
 def test_key_can_be_stored_before_the_base_url_is_set(configure: Callable[..., Settings]) -> None:
     settings = configure()
     settings.set_key("doubao", "a-key")
-    assert shown(load(settings.path, {}), "doubao", "api_key") == ("****", "credentials.toml")
+    assert find_value(load(settings.path, {}), "doubao", "api_key") == ("****", "credentials.toml")
 
 
 def test_storing_a_key_for_an_unknown_account_is_refused(configure: Callable[..., Settings]) -> None:
@@ -988,7 +990,7 @@ def test_failed_write_keeps_the_old_file_and_leaves_no_other(
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ConfigError, match=r"cannot write .*: No space left on device") as caught:
         settings.set_key("jogg", CANARY)
-    assert CANARY not in told(caught.value)
+    assert CANARY not in format_error(caught.value)
     assert load(settings.path, {}).get_account("jogg").find_key().value == "old"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["config.toml", "credentials.toml"]
 
@@ -1072,14 +1074,14 @@ def test_unencrypted_public_base_url_gives_a_warning(
         configure(f'[providers.doubao]\nbase_url = "{base_url}"'),
         configure(VIDEOSTAT_DOUBAO_BASE_URL=base_url),
     ):
-        told = [warning for warning in settings.warnings if "is not encrypted" in warning]
-        assert bool(told) is is_warned
+        sentences = [warning for warning in settings.warnings if "is not encrypted" in warning]
+        assert bool(sentences) is is_warned
 
 
 # --- the example
 
 
-def uncommented() -> str:
+def uncomment_example() -> str:
     return re.sub(r"(?m)^#(?=[a-z\[])", "", EXAMPLE.read_text())
 
 
@@ -1088,9 +1090,9 @@ def test_example_config_gives_the_same_values_as_no_config(configure: Callable[.
 
 
 def test_example_config_loads_with_every_value_set(configure: Callable[..., Settings]) -> None:
-    settings = configure(uncommented())
+    settings = configure(uncomment_example())
     simulated = [name for name, provider in PROVIDERS.items() if provider.key_group in DIALECTS]
-    for name in (*tomllib.loads(uncommented())["providers"], *simulated):
+    for name in (*tomllib.loads(uncomment_example())["providers"], *simulated):
         assert settings.get_account(name).base_url
     assert set(settings.list_names()) > set(PROVIDERS)
     for key in ("name", "parallel", "history"):
@@ -1098,7 +1100,7 @@ def test_example_config_loads_with_every_value_set(configure: Callable[..., Sett
 
 
 def test_example_config_explains_every_key() -> None:
-    tables = tomllib.loads(uncommented())
+    tables = tomllib.loads(uncomment_example())
     assert set(tables["defaults"]) == set(_DEFAULTS)
     assert {key for section in tables["providers"].values() for key in section} == set(_SECTION)
     assert set(tables["providers"]) > set(DIALECTS)
