@@ -1,4 +1,4 @@
-"""What all tests share: a home of their own, simulated services, and the command line in this very process."""
+"""Fixtures of all tests: an empty home, simulated services, and the command line in this process."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from videostat.clock import Clock
 
-# What would reach the tests from outside, besides every VIDEOSTAT_ variable and the services' own.
+# Environment variables that would change the tests, besides VIDEOSTAT_* and the key variables of the services.
 _FOREIGN = {
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy", "curl_ca_bundle", "requests_ca_bundle", "ssl_cert_file"),
     "ssl_cert_dir",
@@ -43,7 +43,7 @@ _FOREIGN = {
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two a core: half of the time of many tests is spent waiting for processes, servers and disks."""
+    """Use two workers a core: many tests wait half of their time for processes, servers and disks."""
     return 2 * (os.cpu_count() or 1)
 
 
@@ -55,7 +55,7 @@ def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def home(_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home, and an environment in which nothing is configured."""
+    """Make an empty home, and an environment in which nothing is configured."""
     folder = next(_homes)
     folder.mkdir()
     theirs = {provider.key_variable for provider in PROVIDERS.values()}
@@ -69,7 +69,7 @@ def home(_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def speed() -> float:
-    """How much faster than life the services' and the commands' time goes."""
+    """Return how many times faster than real time the services and the commands run."""
     return 100
 
 
@@ -85,14 +85,14 @@ def clock(speed: float, monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def port() -> int:
-    """A port that nobody listens on."""
+    """Return a port on which no server listens."""
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         return int(free.getsockname()[1])
 
 
 @pytest.fixture
 def behaviour() -> Mapping[str, Any]:
-    """The sandbox's options."""
+    """Return the options of the sandbox."""
     return {}
 
 
@@ -108,12 +108,12 @@ def _stopping() -> Iterator[list[Thread]]:
 def sandbox(
     clock: Clock, behaviour: Mapping[str, Any], _stopping: list[Thread], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Sandbox]:
-    """The services, with the environment that points the commands at them."""
+    """Start the simulated services, and point the commands at them by the environment."""
     running = Sandbox(clock=clock, **behaviour).start()
     for name, value in running.environment.items():
         monkeypatch.setenv(name, value)
     yield running
-    # It stops when it next looks up, and the next test need not wait for that.
+    # Stopping takes some time; the next test does not wait for it.
     _stopping.append(Thread(target=running.stop))
     _stopping[-1].start()
     assert not running.errors
@@ -121,7 +121,7 @@ def sandbox(
 
 @pytest.fixture
 def no_history(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests of something else: each of its transactions waits for the disk."""
+    """Turn the history off in tests of something else: each transaction waits for the disk."""
     monkeypatch.setenv("VIDEOSTAT_NO_HISTORY", "1")
 
 
@@ -137,23 +137,23 @@ class Result:
 
     @property
     def rows(self) -> list[list[str]]:
-        """The tab-separated lines."""
+        """Return the fields of the tab-separated lines."""
         return [line.split("\t") for line in self.lines]
 
     @property
     def objects(self) -> list[dict[str, Any]]:
-        """The JSON lines."""
+        """Return the objects of the JSON lines."""
         return [json.loads(line) for line in self.lines]
 
 
 class Videostat(Protocol):
-    """`tty`: which of stdin, stdout and stderr are terminals; a stdin of None is closed."""
+    """Run the command line. `tty`: which of stdin, stdout and stderr are terminals; a stdin of None is closed."""
 
     def __call__(self, *argv: str | Path, stdin: str | bytes | None = "", tty: Collection[str] = ()) -> Result: ...
 
 
 class Instead(Protocol):
-    """Answers in the place of an account's service."""
+    """Replace the service of an account by a server that answers so."""
 
     def __call__(self, account: str, answer: AnswerTo | Reply) -> Server: ...
 
@@ -175,8 +175,8 @@ class _Stream(io.TextIOWrapper):
 
 @pytest.fixture(scope="session")
 def _app() -> Callable[..., object]:
-    """Typer builds all of its commands anew at each call, which takes longer than most of these tests."""
-    # Nor is the first look of the first test to pay for importing requests.
+    """Build the commands once: Typer builds them at each call, which takes longer than most of these tests."""
+    # Import requests here, so that the first look of the first test is not slow.
     import_module("videostat.transport")
     return partial(get_command(commands.app), prog_name="videostat")
 
@@ -185,7 +185,7 @@ def _app() -> Callable[..., object]:
 def videostat(
     sandbox: Sandbox, clock: Clock, tmp_path: Path, _app: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> Videostat:
-    """The command line, in `tmp_path`, with its time that of the sandbox."""
+    """Return the command line, run in `tmp_path` and with the clock of the sandbox."""
     monkeypatch.setattr(commands, "app", _app)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("videostat.cli.session.Clock", lambda: clock)
@@ -231,7 +231,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def bundle(authority: trustme.CA, tmp_path: Path) -> str:
-    """A file with the certificate that the servers' own are signed with."""
+    """Write a file with the certificate of the authority that signs the certificates of the servers."""
     path = tmp_path / "authority.pem"
     authority.cert_pem.write_to_path(str(path))
     return str(path)

@@ -1,4 +1,4 @@
-"""A clock that moves only while somebody waits, and services that answer as scripted, to the poll loop alone."""
+"""Fake clocks, and services with scripted answers for tests of the poll loop."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from videostat.transport.headers import read_retry_after
 
 
 def api_answer(status: int, headers: Mapping[str, str], body: object, at: datetime) -> api.Answer:
-    """Give an API's answer as the transport would."""
+    """Return the answer of an API as the transport would."""
     return api.Answer(
         status=status, headers=headers, body=body, received_at=at, retry_after=read_retry_after(headers, at)
     )
@@ -42,7 +42,10 @@ REELBOT = Polling(every=(3, 5), floor=3, usual=180)
 
 
 class FakeClock(Clock):
-    """Stands still until it is set, or somebody sleeps; `time` in seconds after `epoch`, `pauses` what was slept."""
+    """A clock that moves only when it is set or `sleep` is called.
+
+    `time`: in seconds after `epoch`. `pauses`: the seconds of each sleep.
+    """
 
     def __init__(self, epoch: datetime = EPOCH) -> None:
         super().__init__()
@@ -61,14 +64,14 @@ class FakeClock(Clock):
         self.time += seconds
 
     def wait(self, inbox: SimpleQueue[Any], seconds: float) -> Any:
-        """For a thread of its own: look at the time two hundred times a real second."""
+        """Wait, but return after 5 ms of real time, so that a loop in another thread sees when the time is set."""
         return super().wait(inbox, min(seconds, 0.005))
 
 
 class Patient(Clock):
-    """Real time, faster, that stands still while an answer is on its way: a busy machine takes nothing from a wait."""
+    """A faster real clock that stops while a request is answered: a slow machine does not shorten a wait."""
 
-    longest = 0.5  # real seconds; what takes longer than that hangs
+    longest = 0.5  # real seconds; a request that takes longer does not stop the clock further
 
     def __init__(self, speed: float) -> None:
         super().__init__(speed)
@@ -90,7 +93,7 @@ class Patient(Clock):
         return min(time.monotonic() - self._since, self.longest) if self._answers else 0
 
     def awaiting(self, ask: Callable[..., Any]) -> Callable[..., Any]:
-        """Make it stand still during these calls."""
+        """Stop the clock during calls of this function."""
 
         def patiently(*args: Any, **options: Any) -> Any:
             with self._lock:
@@ -110,7 +113,7 @@ class Patient(Clock):
 
 
 class Timeline(FakeClock):
-    """Waiting moves it; what is to be delivered then is what `wait` gives, called first if it can be."""
+    """A clock that `wait` moves. `wait` returns the next item to deliver; if the item is callable, its result."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -134,7 +137,7 @@ class Timeline(FakeClock):
         return None
 
 
-# What a service may answer: a job as it is now, or an error; at once, or later.
+# An answer of a service: a job in its present state, or an error; at once, or later.
 
 Answer = Callable[[Job], Job] | Exception
 
@@ -191,7 +194,7 @@ class Heard(NamedTuple):
 
 
 def ref(name: str) -> JobRef:
-    """`a` is a job of the account `one`, `two:a` of `two`."""
+    """Make a job reference: `a` is a job of the account `one`, `two:a` of `two`."""
     account, _, id_ = name.rpartition(":")
     return JobRef(account or "one", id_)
 
@@ -206,9 +209,9 @@ def targets(names: Sequence[str], polling: Polling = JOGG, rate: float = math.in
 
 @dataclass
 class Scene:
-    """Jobs, each with the answers it will get; `...` is the one before it, again and again.
+    """Jobs with the answers that each of them will get; `...` repeats the answer before it for ever.
 
-    `steps`: what a phase brings whatever the job. `heard`: the outcomes that came before their job's end.
+    `steps`: the answer in a phase, for every job. `heard`: the outcomes that came before the end of their job.
     """
 
     scripts: Mapping[str, Script]
@@ -228,7 +231,7 @@ class Scene:
     most_at_once: Counter[Phase] = field(default_factory=Counter)
 
     def play(self, then: Callable[[Job | None], None] = lambda _: None, *, names: Sequence[str] | None = None) -> Self:
-        """Polls until all have ended, of `names` or of all; `then` is called with whatever the loop gives."""
+        """Poll until all jobs have ended, or those of `names`; call `then` with each item that the loop yields."""
         answers = {name: _endless(script) for name, script in self.scripts.items()}
         in_flight: dict[str, Phase] = {}
         over: set[str] = set()
@@ -271,7 +274,7 @@ class Scene:
 
     @property
     def ended(self) -> dict[str, Job]:
-        """The last of each job, which it must have had exactly once."""
+        """Return the last state of each job; check that each job has ended exactly once."""
         ended = [name(job.ref) for job in self.told if job.ended]
         assert sorted(ended) == sorted(self.scripts), "a job must end once"
         last = {name(job.ref): job for job in self.told}

@@ -1,6 +1,6 @@
 """A server that breaks HTTP on purpose, a plain client for it, and a child process to kill.
 
-A fault is a function of the request and the video to an Answer: what is said, and how much of it is sent.
+A fault is a function from the request and the video to an Answer: its content, and how much of it is sent.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Video:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """`sent`: so many bytes of the body, then `end`: close the connection, reset it, or hang."""
+    """An answer of which `sent` bytes of the body are sent, then `end`: close the connection, reset it, or hang."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -100,12 +100,12 @@ def honest(request: Request, video: Video) -> Answer:
 
 
 def whole(request: Request, video: Video) -> Answer:
-    """As a server without ranges does."""
+    """Answer as a server without ranges does."""
     return honest(replace(request, headers={}), video)
 
 
 def cut(at: int, end: str = "close") -> Fault:
-    """After so many bytes of what was asked for."""
+    """Stop after so many bytes of the requested range."""
     return lambda request, video: replace(honest(request, video), sent=at, end=end)
 
 
@@ -128,7 +128,7 @@ def chunked(request: Request, video: Video) -> Answer:
 
 
 def unmeasured(request: Request, video: Video) -> Answer:
-    """Ends where the connection ends."""
+    """Answer without a length: the body ends where the connection ends."""
     return whole(request, video).saying(content_length=None)
 
 
@@ -137,7 +137,7 @@ def then_cut(fault: Fault, at: int) -> Fault:
 
 
 class FaultServer(Server):
-    """Answers the first requests as scripted, all others honestly, each on its own connection."""
+    """A server that follows the script for the first requests, then answers correctly; one connection a request."""
 
     def __init__(self, video: Video, *script: Fault) -> None:
         super().__init__(self._break)
@@ -200,7 +200,7 @@ def _unreachable() -> Iterator[None]:
 
 
 def connect(url: str, headers: Mapping[str, str], *, timeout: float = 5, clock: Clock | None = None) -> _Body:
-    """One request; redirects are not followed."""
+    """Send one request, without following redirects."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=timeout)
     with _unreachable():
@@ -216,7 +216,7 @@ def connect(url: str, headers: Mapping[str, str], *, timeout: float = 5, clock: 
 
 
 class Service:
-    """Resolves to what it is given, one after the other, the last one for ever; errors are raised."""
+    """A service that returns the given links one after the other, the last one for ever; errors are raised."""
 
     def __init__(self, *replies: str | Link | Exception) -> None:
         self.replies = list(replies)
@@ -267,7 +267,7 @@ def save(
 
 
 def main(url: str, path: str, limit: str = "") -> None:
-    """Save as a process of its own, which may be killed, or may write so many bytes to a file."""
+    """Save a video in this process, which the test may kill; `limit`: the most bytes that a file may have."""
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
     where = Path(path)

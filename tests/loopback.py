@@ -1,4 +1,4 @@
-"""Servers on loopback that answer with any bytes, over TLS or without, and a proxy to reach them by other names."""
+"""Servers on loopback that answer with any bytes, with or without TLS, and proxies to reach them by other names."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ AnswerTo = Callable[[Request], Reply]
 def reply(
     body: object = b"", status: int = 200, headers: Mapping[str, str] | None = None, *, content_type: str = ""
 ) -> bytes:
-    """An answer; what is not bytes is sent as JSON."""
+    """Return an HTTP answer; a body that is not bytes is sent as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = {"Content-Length": str(len(content)), "Content-Type": content_type or "application/json", **(headers or {})}
     return begin(status, lines) + content
@@ -71,7 +71,7 @@ class _Listener:
 
     def __exit__(self, *raised: object) -> None:
         for each in (self._socket, *self._open):
-            # Closing alone does not wake a thread that accepts or reads.
+            # Closing alone does not wake a thread in accept or recv.
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -101,9 +101,9 @@ class _Listener:
 
 
 class Server(_Listener):
-    """Answers each request by `answer`, whose bytes are the whole answer; keeps the requests.
+    """A server that answers each request with the bytes of `answer`, headers included, and keeps the requests.
 
-    An iterator's bytes are sent as they come, and the end of them is the connection's; ConnectionResetError resets it.
+    The bytes of an iterator are sent as they come, then the connection is closed; ConnectionResetError resets it.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class Server(_Listener):
 
 
 class Proxy(_Listener):
-    """Knows the servers by other names: `{"host:port": server}`. `refusal`: what it answers instead."""
+    """A proxy to the servers by other names: `{"host:port": server}`. `refusal`: its answer instead, if set."""
 
     def __init__(self, names: Mapping[str, Server], *, refusal: bytes = b"", tls: ssl.SSLContext | None = None) -> None:
         super().__init__("127.0.0.1", 0, tls)
@@ -160,7 +160,7 @@ class Proxy(_Listener):
 
 
 class Socks(_Listener):
-    """A SOCKS 5 proxy (RFC 1928) that leads everybody to one server; keeps the hosts it is asked for."""
+    """A SOCKS 5 proxy (RFC 1928) that connects every client to one server, and keeps the requested hosts."""
 
     def __init__(self, server: Server) -> None:
         super().__init__("127.0.0.1", 0, None)
@@ -182,14 +182,14 @@ class Socks(_Listener):
 
 
 def tls(authority: trustme.CA, *names: str, **options: Any) -> ssl.SSLContext:
-    """Make a server's certificate, signed by this authority."""
+    """Make a TLS context with a certificate for these names, signed by this authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*names, **options).configure_cert(context)
     return context
 
 
 def _pump(*pair: socket.socket) -> None:
-    """Both ways in one thread, until either side ends: a TLS socket cannot be read and written by two at once."""
+    """Copy both ways in one thread until either side ends: two threads cannot use one TLS socket at once."""
     with suppress(OSError):
         while (
             ready := [s for s in pair if isinstance(s, ssl.SSLSocket) and s.pending()]

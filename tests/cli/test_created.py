@@ -1,4 +1,4 @@
-"""`curl ... | videostat wait PROVIDER --from -`: the service's own answer to a create call."""
+"""`curl ... | videostat wait PROVIDER --from -`: read the answer of a service to a create request."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("no_history")
         ("reelbot", {"success": True, "projectId": "reel_done", "status": "queued"}, "reel_done"),
     ],
 )
-def test_the_id_is_found_where_the_service_gives_it(
+def test_job_id_is_found_in_the_create_answer_of_each_service(
     videostat: Videostat, tmp_path: Path, provider: str, body: object, job_id: str
 ) -> None:
     for text in (json.dumps(body), json.dumps(body, indent=2), json.dumps([body])):
@@ -41,7 +41,7 @@ def test_the_id_is_found_where_the_service_gives_it(
     assert videostat("status", provider, "--from", "answer.json").rows[0][1] == job_id
 
 
-def test_answers_may_follow_each_other_beside_what_videostat_prints_itself(videostat: Videostat) -> None:
+def test_create_answers_json_lines_and_bare_ids_can_be_mixed(videostat: Videostat) -> None:
     bodies = ({"code": 0, "data": {"project_id": "proj_done_a"}}, {"provider": "doubao", "id": "task_done"})
     got = videostat("status", "jogg", "--from", "-", stdin="".join(map(json.dumps, bodies)) + "\nproj_done_b\n")
     assert [row[1] for row in got.rows] == ["proj_done_a", "task_done", "proj_done_b"]
@@ -68,7 +68,9 @@ def test_answers_may_follow_each_other_beside_what_videostat_prints_itself(video
         ("reelbot", {"success": False, "code": "VALIDATION_ERROR", "message": "prompt"}, 6, "prompt"),
     ],
 )
-def test_an_error_is_told_as_such(videostat: Videostat, provider: str, body: object, code: int, said: str) -> None:
+def test_create_answer_with_an_error_gives_its_message_and_exit_code(
+    videostat: Videostat, provider: str, body: object, code: int, said: str
+) -> None:
     got = videostat("wait", provider, "--from", "-", stdin=json.dumps(body))
     assert (got.code, got.stdout) == (code, ""), got
     assert said in got.stderr
@@ -76,12 +78,12 @@ def test_an_error_is_told_as_such(videostat: Videostat, provider: str, body: obj
     assert "no such job" not in got.stderr
 
 
-def test_of_a_documented_refusal_nothing_need_be_kept(videostat: Videostat) -> None:
+def test_documented_error_answer_is_not_kept_in_a_file(videostat: Videostat) -> None:
     got = videostat("wait", "jogg", "--from", "-", stdin='{"code": 18020, "msg": "no credit"}')
     assert (got.code, "answer-" in got.stderr) == (4, False)
 
 
-def kept(stderr: str) -> Path:
+def find_kept_file(stderr: str) -> Path:
     (path,) = [Path(word) for line in stderr.splitlines() for word in line.split() if "answer-" in word]
     return path
 
@@ -96,16 +98,18 @@ def kept(stderr: str) -> Path:
         '{"code": 0, "data": {"project_id": "hunter2',
     ],
 )
-def test_another_shape_is_2_and_is_kept_in_a_private_file(videostat: Videostat, sandbox: Sandbox, text: str) -> None:
+def test_answer_without_a_valid_id_exits_2_and_is_kept_in_a_private_file(
+    videostat: Videostat, sandbox: Sandbox, text: str
+) -> None:
     got = videostat("wait", "jogg", "--from", "-", stdin=text)
     assert (got.code, got.stdout) == (2, "")
     assert "hunter2" not in got.stderr
-    assert kept(got.stderr).read_text() == text
-    assert stat.S_IMODE(kept(got.stderr).stat().st_mode) == 0o600
+    assert find_kept_file(got.stderr).read_text() == text
+    assert stat.S_IMODE(find_kept_file(got.stderr).stat().st_mode) == 0o600
     assert not sandbox.requests
 
 
-def test_what_stands_in_a_file_already_is_not_kept_again(videostat: Videostat, tmp_path: Path) -> None:
+def test_answer_read_from_a_file_is_not_kept_again(videostat: Videostat, tmp_path: Path) -> None:
     (tmp_path / "made.json").write_text('{"hello": 1}')
     got = videostat("wait", "jogg", "--from", "made.json")
     assert got.code == 2
@@ -113,16 +117,14 @@ def test_what_stands_in_a_file_already_is_not_kept_again(videostat: Videostat, t
     assert "answer-" not in got.stderr
 
 
-def test_an_error_among_several_answers_loses_none_of_them(videostat: Videostat) -> None:
+def test_error_among_several_answers_keeps_all_of_them_in_a_file(videostat: Videostat) -> None:
     bodies: list[Any] = [{"code": 0, "data": {"project_id": "proj_done"}}, {"code": 18020, "msg": "no credit"}]
     got = videostat("wait", "jogg", "--from", "-", stdin="\n".join(map(json.dumps, bodies)))
     assert got.code == 4
-    assert "proj_done" in kept(got.stderr).read_text()
+    assert "proj_done" in find_kept_file(got.stderr).read_text()
 
 
-def test_without_a_home_the_answer_is_told_and_nothing_kept(
-    videostat: Videostat, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_answer_file_that_cannot_be_written_is_not_named(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError
 

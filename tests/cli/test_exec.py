@@ -1,4 +1,4 @@
-"""--exec: a command of the person's own for each job that succeeded."""
+"""--exec: run a command of the user for each job that succeeded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ JOB = Job(ref=JobRef("jogg", "a"), state=State.SUCCEEDED, title='a; rm -rf "$HOM
 
 
 def python(code: str) -> str:
-    """A command that runs it, with arguments to follow."""
+    """Return a command that runs this Python code; arguments may be added."""
     return f"{shlex.quote(sys.executable)} -c {shlex.quote(code.replace('{', '{{').replace('}', '}}'))}"
 
 
@@ -51,13 +51,13 @@ def test_fields_are_filled_in_without_a_shell(template: str, argv: list[str]) ->
     assert execution.output[JOB.ref].decode() == f"{argv}\n"
 
 
-def test_the_json_is_on_its_stdin() -> None:
+def test_command_gets_the_job_as_json_on_stdin() -> None:
     execution = parse_execution("cat", saving=True)
     execution.execute(JOB)
     assert json.loads(execution.output[JOB.ref])["title"] == JOB.title
 
 
-def test_a_command_need_not_read_its_stdin() -> None:
+def test_command_may_ignore_its_stdin() -> None:
     assert parse_execution("true", saving=False).execute(JOB) is JOB
 
 
@@ -80,13 +80,13 @@ def test_a_command_need_not_read_its_stdin() -> None:
         ("echo {file}", "nothing is saved"),
     ],
 )
-def test_a_command_that_cannot_be_meant_is_told(template: str, sentence: str) -> None:
+def test_invalid_command_raises_usage_error_with_a_hint(template: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=re.escape(sentence)) as raised:
         parse_execution(template, saving=False)
     assert raised.value.hint
 
 
-def test_it_is_told_before_any_request(videostat: Videostat, sandbox: Sandbox) -> None:
+def test_invalid_command_exits_2_before_any_request(videostat: Videostat, sandbox: Sandbox) -> None:
     for command in ("wait", "download"):
         assert videostat(command, "--exec", "echo {nope}", "jogg", "proj_done").code == 2
     assert videostat("wait", "--exec", "cp {file} x", "jogg", "proj_done").code == 2
@@ -102,12 +102,12 @@ def test_it_is_told_before_any_request(videostat: Videostat, sandbox: Sandbox) -
         ("echo \ud800", "echo could not be started"),
     ],
 )
-def test_a_failure_is_a_sentence(command: str, sentence: str) -> None:
+def test_failed_command_raises_exec_failed_with_the_reason(command: str, sentence: str) -> None:
     with pytest.raises(ExecFailed, match=re.escape(sentence)):
         parse_execution(command, saving=False).execute(JOB)
 
 
-def test_a_failure_is_10_and_stops_no_other_job(videostat: Videostat) -> None:
+def test_failed_command_exits_10_and_stops_no_other_job(videostat: Videostat) -> None:
     code = "import json, sys; sys.exit(json.load(sys.stdin)['id'] == 'proj_done_1')"
     got = videostat("wait", "--json", "--exec", python(code), "jogg", "proj_done_1", "proj_done_2")
     assert got.code == 10
@@ -116,21 +116,21 @@ def test_a_failure_is_10_and_stops_no_other_job(videostat: Videostat) -> None:
     assert "failed with exit code 1" in got.stderr
 
 
-def test_it_runs_for_jobs_that_succeeded_alone(videostat: Videostat) -> None:
+def test_command_runs_only_for_succeeded_jobs(videostat: Videostat) -> None:
     jobs = ("jogg:proj_done", "jogg:proj_done_novideo", "doubao:task_fail_done")
     got = videostat("wait", "--json", "--exec", "echo ran for {id}", *jobs)
     assert got.stderr.count("ran for") == 1
     assert "ran for proj_done\n" in got.stderr
 
 
-def test_it_runs_after_the_file_is_there(videostat: Videostat, tmp_path: Path) -> None:
+def test_command_runs_after_the_file_is_saved(videostat: Videostat, tmp_path: Path) -> None:
     got = videostat("download", "-q", "--exec", "mv {file} moved.mp4", "jogg", "proj_done")
     assert (got.code, got.lines) == (0, ["jogg-proj_done.mp4"])
     assert [path.name for path in tmp_path.iterdir()] == ["moved.mp4"]
 
 
 @pytest.mark.parametrize("tty", [(), ("stdout", "stderr")])
-def test_what_it_prints_is_conversation_and_comes_in_one_piece(videostat: Videostat, tty: tuple[str, ...]) -> None:
+def test_command_output_goes_to_stderr_in_one_piece(videostat: Videostat, tty: tuple[str, ...]) -> None:
     code = "import sys; print('hello', flush=True); print('there', file=sys.stderr)"
     got = videostat("wait", "--exec", python(code), "jogg", "proj_done_1", "proj_done_2", "proj_done_3", tty=tty)
     assert got.code == 0
@@ -138,7 +138,7 @@ def test_what_it_prints_is_conversation_and_comes_in_one_piece(videostat: Videos
     assert "hello" not in got.stdout
 
 
-def test_bytes_that_are_no_text_do_no_harm(videostat: Videostat) -> None:
+def test_invalid_utf8_in_command_output_is_replaced(videostat: Videostat) -> None:
     code = "import sys; sys.stdout.buffer.write(bytes([255, 10]))"
     got = videostat("wait", "-q", "--exec", python(code), "jogg", "proj_done")
     assert (got.code, got.stderr) == (0, "\ufffd\n")
@@ -152,7 +152,7 @@ def test_a_script_with_a_shebang_runs(videostat: Videostat, tmp_path: Path) -> N
     assert "script proj_done\n" in got.stderr
 
 
-def test_what_it_prints_does_not_drive_the_terminal(videostat: Videostat) -> None:
+def test_control_characters_in_command_output_are_escaped(videostat: Videostat) -> None:
     code = "print(chr(27) + ']0;pwned' + chr(7) + 'said')"
     got = videostat("wait", "jogg", "proj_done", "--exec", python(code))
     assert got.code == 0
@@ -160,7 +160,7 @@ def test_what_it_prints_does_not_drive_the_terminal(videostat: Videostat) -> Non
     assert "\x1b" not in got.stderr
 
 
-def test_what_it_leaves_in_the_background_keeps_nobody(videostat: Videostat) -> None:
+def test_background_process_of_a_command_does_not_delay_the_end(videostat: Videostat) -> None:
     began = time.monotonic()
     got = videostat("wait", "jogg", "proj_done", "--exec", "sh -c 'sleep 20 & echo started'")
     assert time.monotonic() - began < 10

@@ -1,4 +1,4 @@
-"""wait --listen: deliveries wake looks, whoever sends them; a public address is tried before it is relied on."""
+"""wait --listen: a delivery causes a look at its job; a public address is tested before it is relied on."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def behaviour(port: int) -> Mapping[str, Any]:
     return {"webhook": f"http://127.0.0.1:{port}{PATH}"}
 
 
-def looks(sandbox: Sandbox) -> int:
+def count_looks(sandbox: Sandbox) -> int:
     return sum(1 for each in sandbox.requests if each.method == "GET" and each.path.startswith("/jogg/v2/project/"))
 
 
-def statuses(sandbox: Sandbox) -> list[int | None]:
+def list_statuses(sandbox: Sandbox) -> list[int | None]:
     return [each.status for each in sandbox.posted]
 
 
@@ -59,8 +59,8 @@ def test_a_delivery_wakes_the_wait(videostat: Videostat, sandbox: Sandbox, port:
     ids = [f"proj_{number}_hook" for number in range(5)]
     got = videostat("wait", "jogg", *ids, "--listen", f"{port}{PATH}", "--interval", "5m", "--json")
     assert (got.code, {each["id"] for each in got.objects}) == (0, set(ids))
-    assert statuses(sandbox) == [204] * 5
-    assert looks(sandbox) == 15, "the first, the one that JoggAI advises after 30 s, and the one that was woken"
+    assert list_statuses(sandbox) == [204] * 5
+    assert count_looks(sandbox) == 15, "the first, the one that JoggAI advises after 30 s, and the one that was woken"
 
 
 @pytest.mark.parametrize(
@@ -71,45 +71,45 @@ def test_a_delivery_wakes_the_wait(videostat: Videostat, sandbox: Sandbox, port:
         ("fail", [204]),
     ],
 )
-def test_a_doubled_or_forged_one_changes_nothing_but_the_time(
+def test_repeated_or_forged_delivery_does_not_change_the_exit_code(
     videostat: Videostat, sandbox: Sandbox, port: int, words: str, expected: list[int]
 ) -> None:
     job = f"proj_{words}_1"
     got = videostat("wait", "jogg", job, "--listen", f"{port}{PATH}", "--json", "--interval", "5m")
     assert got.code == (5 if words == "fail" else 0)
-    assert [status for status in statuses(sandbox) if status == 204][:1] == [204]
+    assert [status for status in list_statuses(sandbox) if status == 204][:1] == [204]
     assert ("refused a delivery with a wrong signature" in got.stderr) == (401 in expected)
 
 
 @pytest.mark.parametrize("words", ["lost", "late"])
-def test_one_that_does_not_come_is_not_waited_for(videostat: Videostat, port: int, words: str) -> None:
+def test_wait_ends_when_the_delivery_is_lost_or_late(videostat: Videostat, port: int, words: str) -> None:
     assert videostat("wait", "jogg", f"proj_{words}_1", "--listen", f"{port}{PATH}").code == 0
 
 
 @pytest.mark.parametrize("speed", [40])
-def test_without_a_secret_a_forged_one_costs_a_look(
+def test_forged_delivery_without_a_secret_costs_one_look(
     videostat: Videostat, sandbox: Sandbox, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET")
     got = videostat("wait", "jogg", "proj_early_1", "--listen", f"{port}{PATH}", "--interval", "5m")
     assert got.code == 0
-    # The first look, the one that JoggAI advises, the forged one and the announced one.
-    assert (statuses(sandbox), looks(sandbox)) == ([204, 204], 4)
+    # The first look, the one that JoggAI advises, and one for each delivery: the forged and the real one.
+    assert (list_statuses(sandbox), count_looks(sandbox)) == ([204, 204], 4)
 
 
-def test_a_wrong_secret_is_told_once_and_polled_past(
+def test_wrong_secret_is_reported_once_and_polling_continues(
     videostat: Videostat, sandbox: Sandbox, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET", "whsec_canary-of-another")
     got = videostat("wait", "jogg", "proj_1_hook", "proj_2_hook", "--listen", f"{port}{PATH}", "--interval", "1m")
     assert got.code == 0
-    # One that is sent again may find nobody: the wait is over.
-    assert {*statuses(sandbox)} - {None} == {401}
+    # A repeated delivery may find no receiver: the wait is over.
+    assert {*list_statuses(sandbox)} - {None} == {401}
     assert got.stderr.count("refused a delivery with a wrong signature") == 1
     assert "canary" not in got.stderr
 
 
-def test_of_two_accounts_only_those_that_can_have_sent_it_are_looked_at(
+def test_deliveries_for_an_id_of_two_accounts_are_accepted(
     videostat: Videostat, sandbox: Sandbox, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The same id at two services; JoggAI's secret is known, the gateway has none.
@@ -134,7 +134,7 @@ def test_of_two_accounts_only_those_that_can_have_sent_it_are_looked_at(
     assert (got.code, answers) == (0, [204, 204])
 
 
-def test_the_help_names_it(videostat: Videostat) -> None:
+def test_help_of_wait_names_the_listen_option(videostat: Videostat) -> None:
     assert "--listen" in videostat("wait", "--help").stdout
 
 
@@ -142,20 +142,20 @@ def test_the_help_names_it(videostat: Videostat) -> None:
 
 
 @pytest.mark.parametrize("quiet", [(), ("--quiet",)])
-def test_a_path_is_made_and_told_also_where_all_else_is_quiet(videostat: Videostat, quiet: tuple[str, ...]) -> None:
+def test_generated_path_is_printed_even_with_quiet(videostat: Videostat, quiet: tuple[str, ...]) -> None:
     got = videostat("wait", "jogg", "proj_done", "--listen", "0", *quiet)
     assert got.code == 0
     assert re.search(r"^Listening at http://127\.0\.0\.1:\d+/[\w-]{22}$", got.stderr, re.MULTILINE)
 
 
-def test_to_a_program_the_address_is_told_in_json(videostat: Videostat) -> None:
+def test_progress_json_prints_the_address_as_an_event(videostat: Videostat) -> None:
     got = videostat("wait", "jogg", "proj_done", "--listen", "0", "--progress", "json")
     first, *_ = [json.loads(line) for line in got.stderr.splitlines()]
     assert first["event"] == "listening"
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{22}", first["url"])
 
 
-def test_a_path_of_ones_own_is_not_repeated(videostat: Videostat, port: int) -> None:
+def test_path_given_by_the_user_is_not_printed(videostat: Videostat, port: int) -> None:
     got = videostat("wait", "jogg", "proj_done", "--listen", f"{port}{PATH}")
     assert (got.code, PATH in got.stderr) == (0, False)
 
@@ -175,7 +175,7 @@ def test_a_path_of_ones_own_is_not_repeated(videostat: Videostat, port: int) -> 
         (["--listen", "no-such-host.invalid:0/abcdefghijklmnop"], "cannot listen on no-such-host.invalid, port 0"),
     ],
 )
-def test_what_cannot_be_listened_to_is_one_sentence_before_any_request(
+def test_invalid_listen_or_url_exits_2_before_any_request(
     videostat: Videostat, sandbox: Sandbox, argv: list[str], said: str
 ) -> None:
     got = videostat("wait", "jogg", "proj_1", *argv)
@@ -184,14 +184,14 @@ def test_what_cannot_be_listened_to_is_one_sentence_before_any_request(
     assert len(got.stderr.splitlines()) <= 2
 
 
-def test_a_port_that_is_taken_is_one_sentence_before_any_request(videostat: Videostat, sandbox: Sandbox) -> None:
+def test_port_in_use_exits_2_before_any_request(videostat: Videostat, sandbox: Sandbox) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         got = videostat("wait", "jogg", "proj_1", "--listen", str(taken.getsockname()[1]))
     assert (got.code, list(sandbox.requests)) == (2, [])
     assert re.search("cannot listen on 127.0.0.1, port .* in use", got.stderr)
 
 
-def test_a_secret_with_blanks_is_one_sentence_before_any_request(
+def test_secret_with_a_space_exits_2_before_any_request(
     videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET", "whsec canary")
@@ -205,7 +205,7 @@ def test_a_secret_with_blanks_is_one_sentence_before_any_request(
 
 
 class Tunnel(Server):
-    """A public https address on loopback: what comes in goes to the port, as long as it is `up`."""
+    """A public https address on loopback that forwards requests to the port while it is `up`."""
 
     def __init__(self, port: int, tls: ssl.SSLContext) -> None:
         super().__init__(self.forward, tls=tls)
@@ -228,7 +228,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def tls(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """A certificate for localhost that videostat trusts."""
+    """Make a certificate for localhost that videostat trusts."""
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -250,26 +250,28 @@ def wait(videostat: Videostat, port: int) -> Callable[..., Any]:
     return wait
 
 
-def test_where_our_own_knock_comes_in_two_looks_are_enough(
+def test_working_public_address_needs_two_or_three_looks_per_job(
     wait: Callable[..., Any], sandbox: Sandbox, tunnel: Tunnel
 ) -> None:
     ids = [f"proj_{number}_hook" for number in range(10)]
     got = wait(*ids, url=tunnel.url)
     assert got.code == 0
     assert f"deliveries arrive through {tunnel.url}: each job is checked once a minute" in got.stderr
-    # A job of the sandbox takes 60 to 90 seconds, so that some are looked at once between.
-    assert 20 <= looks(sandbox) <= 30
-    assert statuses(sandbox) == [204] * 10
+    # A job of the sandbox takes 60 to 90 seconds, so some jobs get one more look in between.
+    assert 20 <= count_looks(sandbox) <= 30
+    assert list_statuses(sandbox) == [204] * 10
 
 
-def test_a_knock_needs_no_signature_and_is_no_hint(wait: Callable[..., Any], tunnel: Tunnel, sandbox: Sandbox) -> None:
+def test_knock_is_accepted_unsigned_and_causes_no_look(
+    wait: Callable[..., Any], tunnel: Tunnel, sandbox: Sandbox
+) -> None:
     got = wait("proj_done", url=tunnel.url)
-    assert (got.code, looks(sandbox)) == (0, 1)
+    assert (got.code, count_looks(sandbox)) == (0, 1)
     assert [request.target for request in tunnel.requests] == [PATH]
     assert "wrong signature" not in got.stderr
 
 
-def test_with_quiet_nothing_is_said_of_it(wait: Callable[..., Any], tunnel: Tunnel) -> None:
+def test_quiet_prints_nothing_about_the_public_address(wait: Callable[..., Any], tunnel: Tunnel) -> None:
     got = wait("proj_done", url=tunnel.url, options=("--quiet",))
     assert (got.code, got.stderr) == (0, "")
 
@@ -285,7 +287,7 @@ STRANGERS = {
 
 
 @pytest.mark.parametrize("who", STRANGERS)
-def test_an_address_that_leads_to_somebody_else_is_told_once_and_polled_past(
+def test_url_of_another_server_is_reported_once_and_polling_continues(
     wait: Callable[..., Any], tls: ssl.SSLContext, sandbox: Sandbox, who: str
 ) -> None:
     with Server(STRANGERS[who], tls=tls) as stranger:
@@ -293,22 +295,22 @@ def test_an_address_that_leads_to_somebody_else_is_told_once_and_polled_past(
         got = wait("proj_1_lost", "proj_2_lost", url=url)
     assert got.code == 0
     assert got.stderr.count(f"no delivery can arrive through {url}: ") == 1
-    assert looks(sandbox) >= 8, "as often as without --listen"
+    assert count_looks(sandbox) >= 8, "as often as without --listen"
 
 
 @pytest.mark.parametrize("url", ["https://localhost:1", "https://no-such-host.invalid"])
-def test_a_tunnel_that_is_dead_at_the_start_is_told_once_and_polled_past(
+def test_tunnel_dead_at_start_is_reported_once_and_polling_continues(
     wait: Callable[..., Any], sandbox: Sandbox, url: str
 ) -> None:
     got = wait("proj_1_lost", url=url)
     assert got.code == 0
     assert got.stderr.count(f"no delivery can arrive through {url}: ") == 1
-    assert looks(sandbox) >= 4
+    assert count_looks(sandbox) >= 4
 
 
 @pytest.fixture
 def turn_after_knock(tunnel: Tunnel, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Open or close the tunnel after each knock, `every` so many seconds."""
+    """Open or close the tunnel after each knock; knock `every` so many seconds."""
 
     def turn(*, every: float, up: bool) -> None:
         knock = module.Hearing._knock
@@ -323,7 +325,7 @@ def turn_after_knock(tunnel: Tunnel, monkeypatch: pytest.MonkeyPatch) -> Callabl
     return turn
 
 
-def test_a_tunnel_that_dies_later_is_noticed(
+def test_tunnel_that_dies_later_is_reported_and_polling_continues(
     wait: Callable[..., Any], sandbox: Sandbox, tunnel: Tunnel, turn_after_knock: Callable[..., None]
 ) -> None:
     turn_after_knock(every=30, up=False)
@@ -331,10 +333,10 @@ def test_a_tunnel_that_dies_later_is_noticed(
     assert got.code == 0
     assert "deliveries arrive through" in got.stderr
     assert f"no delivery can arrive through {tunnel.url}: another server answers there (HTTP 502)" in got.stderr
-    assert looks(sandbox) >= 4
+    assert count_looks(sandbox) >= 4
 
 
-def test_a_tunnel_that_comes_back_is_used_again(
+def test_tunnel_that_comes_back_is_reported(
     wait: Callable[..., Any], tunnel: Tunnel, turn_after_knock: Callable[..., None]
 ) -> None:
     tunnel.up = False
@@ -344,7 +346,7 @@ def test_a_tunnel_that_comes_back_is_used_again(
     assert got.stderr.index("no delivery can arrive through") < got.stderr.index("deliveries arrive through")
 
 
-def test_the_secret_is_in_no_output(
+def test_webhook_secret_is_in_no_output(
     wait: Callable[..., Any], tunnel: Tunnel, monkeypatch: pytest.MonkeyPatch, videostat: Videostat
 ) -> None:
     monkeypatch.setenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET", SECRET)

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and readers that go away, with real processes: out within two seconds, and one can go on."""
+"""Signals and readers that go away, with real processes: a command ends within two seconds and can be resumed."""
 
 from __future__ import annotations
 
@@ -38,28 +38,28 @@ pytestmark = [
 ]
 
 VIDEOSTAT = [sys.executable, "-m", "videostat"]
-BOTH = pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+EVERY_SIGNAL = pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 HIDE, SHOW = b"\x1b[?25l", b"\x1b[?25h"
 QUICKLY = 2  # seconds
 
 
 @pytest.fixture
 def speed() -> float:
-    """The sandbox's alone: the processes live in real time."""
+    """Speed up the sandbox only: the processes run in real time."""
     return 1000
 
 
 @pytest.fixture
 def hanging(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The gateway takes connections and never answers."""
+    """Replace the gateway by one that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
         monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
         yield
 
 
 @contextmanager
-def started(*argv: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that is under way: the first line it says is read."""
+def start_process(*argv: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a process and read the first line of its stderr."""
     command = [*VIDEOSTAT, *argv]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -70,32 +70,32 @@ def started(*argv: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def until(true: Callable[[], object]) -> None:
+def wait_until(is_true: Callable[[], object]) -> None:
     deadline = time.monotonic() + 10
-    while not true():
+    while not is_true():
         assert time.monotonic() < deadline
         time.sleep(0.002)
 
 
-def interrupted(process: subprocess.Popen[str], signum: signal.Signals) -> tuple[str, str]:
-    """Its stdout and stderr, having died of the signal itself, and quickly."""
+def interrupt(process: subprocess.Popen[str], signum: signal.Signals) -> tuple[str, str]:
+    """Send the signal; check that the process dies of it quickly; return its stdout and stderr."""
     process.send_signal(signum)
     began = time.monotonic()
-    out, said = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=10)
     assert time.monotonic() - began < QUICKLY
     assert process.returncode == -signum
-    assert "Traceback" not in said
-    return out, said
+    assert "Traceback" not in err
+    return out, err
 
 
 @contextmanager
-def screen() -> Iterator[tuple[bytearray, int]]:
-    """What a terminal has been sent so far, and the terminal."""
+def open_terminal() -> Iterator[tuple[bytearray, int]]:
+    """Open a terminal; yield the bytes sent to it so far, and the terminal."""
     seen = bytearray()
     reading, terminal = pty.openpty()
 
     def read() -> None:
-        # Linux ends a terminal that nobody has open any more with an error.
+        # On Linux, reading a terminal that is closed at its other end is an error.
         with suppress(OSError):
             while piece := os.read(reading, 65536):
                 seen.extend(piece)
@@ -110,21 +110,21 @@ def screen() -> Iterator[tuple[bytearray, int]]:
         os.close(reading)
 
 
-@BOTH
-def test_every_job_is_answered_and_the_command_that_resumes_really_does(
+@EVERY_SIGNAL
+def test_signal_answers_every_job_and_prints_a_working_resume_command(
     videostat: Videostat, sandbox: Sandbox, signum: signal.Signals
 ) -> None:
-    with started("wait", "--json", "jogg:proj_a", "doubao:task_b") as process:
-        until(lambda: len(sandbox.requests) == 2)
-        out, said = interrupted(process, signum)
+    with start_process("wait", "--json", "jogg:proj_a", "doubao:task_b") as process:
+        wait_until(lambda: len(sandbox.requests) == 2)
+        out, err = interrupt(process, signum)
     answers = {answer["id"]: answer for answer in map(json.loads, out.splitlines())}
     assert {name: answer["exit_code"] for name, answer in answers.items()} == {
         "proj_a": 128 + signum,
         "task_b": 128 + signum,
     }
-    told, command = said.splitlines()[-2:]
-    assert signum.name in told
-    assert re.search("2 jobs (may )?go on", told)
+    sentence, command = err.splitlines()[-2:]
+    assert signum.name in sentence
+    assert re.search("2 jobs (may )?go on", sentence)
     words = shlex.split(command)
     assert words[:3] == VIDEOSTAT
     resumed = videostat(*words[3:])
@@ -132,35 +132,35 @@ def test_every_job_is_answered_and_the_command_that_resumes_really_does(
     assert [answer["state"] for answer in resumed.objects] == ["succeeded", "succeeded"]
 
 
-@BOTH
+@EVERY_SIGNAL
 @pytest.mark.usefixtures("hanging")
 @pytest.mark.parametrize("command", ["wait", "download"])
-def test_a_server_that_hangs_keeps_nobody(command: str, signum: signal.Signals) -> None:
-    with started(command, "--json", "doubao", "a", "b", "c") as process:
-        out, said = interrupted(process, signum)
+def test_signal_ends_a_command_whose_server_hangs(command: str, signum: signal.Signals) -> None:
+    with start_process(command, "--json", "doubao", "a", "b", "c") as process:
+        out, err = interrupt(process, signum)
     assert [json.loads(line)["exit_code"] for line in out.splitlines()] == [128 + signum] * 3
-    assert said.splitlines()[-1].endswith(f"videostat {command} doubao a b c --json")
+    assert err.splitlines()[-1].endswith(f"videostat {command} doubao a b c --json")
 
 
 @pytest.mark.usefixtures("hanging")
-def test_status_can_be_left_too() -> None:
-    with started("status", "--json", "doubao:a", "jogg:nope") as process:
-        out, _ = interrupted(process, signal.SIGINT)
+def test_ctrl_c_ends_status_while_a_server_hangs() -> None:
+    with start_process("status", "--json", "doubao:a", "jogg:nope") as process:
+        out, _ = interrupt(process, signal.SIGINT)
     assert [json.loads(line)["exit_code"] for line in out.splitlines()] == [130, 7]
 
 
 @pytest.mark.parametrize(("speed", "behaviour"), [(1.5, {"bytes_per_second": 20_000})])
-def test_a_download_that_was_left_print_resume_hint_where_it_stopped(
+def test_interrupted_download_resumes_from_its_part_file(
     videostat: Videostat, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     part = tmp_path / "jogg-proj_done.part"
-    with started("download", "--json", "jogg", "proj_done") as process:
-        until(lambda: part.exists() and part.stat().st_size)
-        out, said = interrupted(process, signal.SIGINT)
+    with start_process("download", "--json", "jogg", "proj_done") as process:
+        wait_until(lambda: part.exists() and part.stat().st_size)
+        out, err = interrupt(process, signal.SIGINT)
     assert json.loads(out)["exit_code"] == 130
     assert not (tmp_path / "jogg-proj_done.mp4").exists()
-    told, command = said.splitlines()[-2:]
-    assert "1 of 1 not saved" in told
+    sentence, command = err.splitlines()[-2:]
+    assert "1 of 1 not saved" in sentence
     got = videostat(*shlex.split(command)[3:])
     assert got.code == 0
     assert got.objects[0]["resumed"] > 0
@@ -168,30 +168,28 @@ def test_a_download_that_was_left_print_resume_hint_where_it_stopped(
 
 
 @pytest.mark.parametrize(("speed", "behaviour"), [(1.5, {"bytes_per_second": 20_000})])
-def test_a_wait_that_was_left_while_it_saved_does_not_say_that_the_job_goes_on(
-    videostat: Videostat, tmp_path: Path
-) -> None:
+def test_wait_interrupted_while_saving_says_that_the_job_succeeded(videostat: Videostat, tmp_path: Path) -> None:
     part = tmp_path / "out" / "jogg-proj_done.part"
-    with started("wait", "--json", "--output-dir", "out", "jogg", "proj_done") as process:
-        until(lambda: part.exists() and part.stat().st_size)
-        out, said = interrupted(process, signal.SIGINT)
+    with start_process("wait", "--json", "--output-dir", "out", "jogg", "proj_done") as process:
+        wait_until(lambda: part.exists() and part.stat().st_size)
+        out, err = interrupt(process, signal.SIGINT)
     assert (json.loads(out)["state"], json.loads(out)["exit_code"]) == ("succeeded", 130)
-    told, command = said.splitlines()[-2:]
-    assert told.endswith("; 1 job succeeded, but not fully processed yet. To go on:")
+    sentence, command = err.splitlines()[-2:]
+    assert sentence.endswith("; 1 job succeeded, but not fully processed yet. To go on:")
     got = videostat(*shlex.split(command)[3:])
     assert (got.code, got.objects[0]["resumed"] > 0) == (0, True)
     assert [path.name for path in part.parent.iterdir()] == ["jogg-proj_done.mp4"]
 
 
-@BOTH
+@EVERY_SIGNAL
 @pytest.mark.usefixtures("hanging")
-def test_a_second_signal_ends_at_once_and_the_cursor_is_back(signum: signal.Signals) -> None:
-    """The first one waits for somebody to read three hundred answers: more than a pipe holds."""
+def test_second_signal_ends_at_once_and_shows_the_cursor(signum: signal.Signals) -> None:
+    """The first signal blocks: three hundred answers are more than a pipe holds, and they are not read."""
     jobs = [f"doubao:{number}" for number in range(300)]
     command = [*VIDEOSTAT, "wait", "--json", *jobs]
-    with screen() as (seen, stderr), subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr) as process:
+    with open_terminal() as (seen, stderr), subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr) as process:
         try:
-            until(lambda: HIDE in seen)
+            wait_until(lambda: HIDE in seen)
             process.send_signal(signum)
             assert process.stdout
             assert select([process.stdout], [], [], 10)[0]
@@ -199,32 +197,32 @@ def test_a_second_signal_ends_at_once_and_the_cursor_is_back(signum: signal.Sign
             began = time.monotonic()
             assert process.wait(10) == -signum
             assert time.monotonic() - began < QUICKLY
-            until(lambda: seen.endswith(SHOW))
+            wait_until(lambda: seen.endswith(SHOW))
         finally:
             process.kill()
 
 
 @pytest.mark.usefixtures("hanging")
-def test_a_wait_that_is_suspended_gives_the_cursor_back_until_it_goes_on() -> None:
+def test_suspended_wait_shows_the_cursor_until_it_continues() -> None:
     command = [*VIDEOSTAT, "wait", "doubao", "1"]
-    # A group of its own: one that nobody could continue is not stopped.
-    with screen() as (seen, stderr), subprocess.Popen(command, stderr=stderr, process_group=0) as process:
+    # In its own process group: the kernel does not stop a process of an orphaned group.
+    with open_terminal() as (seen, stderr), subprocess.Popen(command, stderr=stderr, process_group=0) as process:
         try:
             for _ in range(2):
-                until(lambda: seen.rfind(HIDE) > seen.rfind(SHOW))
+                wait_until(lambda: seen.rfind(HIDE) > seen.rfind(SHOW))
                 process.send_signal(signal.SIGTSTP)
                 _, status = os.waitpid(process.pid, os.WUNTRACED)
                 assert os.WIFSTOPPED(status)
-                until(lambda: seen.endswith(SHOW))
+                wait_until(lambda: seen.endswith(SHOW))
                 process.send_signal(signal.SIGCONT)
-            until(lambda: seen.rfind(HIDE) > seen.rfind(SHOW))
+            wait_until(lambda: seen.rfind(HIDE) > seen.rfind(SHOW))
         finally:
             process.kill()
 
 
 @pytest.mark.usefixtures("hanging")
-def test_a_wait_that_was_suspended_for_longer_than_its_turn_still_keeps_its_deadline() -> None:
-    """Before Python 3.13, SimpleQueue.get(timeout) waits for ever once a handler has outlasted it."""
+def test_suspended_wait_still_ends_after_its_timeout() -> None:
+    """Before Python 3.13, SimpleQueue.get(timeout) waits for ever if a signal handler takes longer than the timeout."""
     command = [*VIDEOSTAT, "wait", "-q", "--timeout", "2", "doubao", "1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, process_group=0) as process:
         try:
@@ -239,25 +237,23 @@ def test_a_wait_that_was_suspended_for_longer_than_its_turn_still_keeps_its_dead
             process.kill()
 
 
-@BOTH
+@EVERY_SIGNAL
 @pytest.mark.usefixtures("hanging")
 @pytest.mark.parametrize("form", [(), ("--json",), ("--progress", "json")])
-def test_the_command_that_resumes_is_said_though_nobody_reads_the_answer(
-    signum: signal.Signals, form: tuple[str, ...]
-) -> None:
-    """Ctrl-C reaches `| jq` too, and it is gone first."""
-    with started("wait", "doubao", "a", "b", *form) as process:
+def test_resume_command_is_printed_when_stdout_is_closed(signum: signal.Signals, form: tuple[str, ...]) -> None:
+    """Ctrl-C also ends `| jq`, which may be gone first."""
+    with start_process("wait", "doubao", "a", "b", *form) as process:
         assert process.stdout
         process.stdout.close()
         process.send_signal(signum)
         assert process.wait(10) == -signum
         assert process.stderr
-        said = process.stderr.read()
-    assert "wait doubao a b" in said.splitlines()[-1]
+        err = process.stderr.read()
+    assert "wait doubao a b" in err.splitlines()[-1]
 
 
 @pytest.mark.usefixtures("hanging")
-def test_under_nohup_a_hangup_is_none() -> None:
+def test_hangup_is_ignored_under_nohup() -> None:
     command = ["sh", "-c", f"trap '' HUP; exec {shlex.join(VIDEOSTAT)} wait doubao a"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -266,44 +262,44 @@ def test_under_nohup_a_hangup_is_none() -> None:
             process.send_signal(signal.SIGHUP)
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(0.6)
-            interrupted(process, signal.SIGTERM)
+            interrupt(process, signal.SIGTERM)
         finally:
             process.kill()
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_command_that_runs_at_a_signal_is_told_too(tmp_path: Path) -> None:
+def test_signal_is_forwarded_to_a_running_exec_command(tmp_path: Path) -> None:
     script = tmp_path / "child"
     script.write_text(
         f"#!/bin/sh\ntrap 'echo told > {tmp_path}/told; exit' TERM\necho $$ > {tmp_path}/runs\n"
         "for i in 1 2 3 4 5 6 7 8 9 0; do sleep 0.3; done\n"
     )
     script.chmod(0o700)
-    with started("wait", "jogg", "proj_done", "--exec", str(script)) as process:
-        until((tmp_path / "runs").exists)
-        _, said = interrupted(process, signal.SIGTERM)
-    assert "wait jogg proj_done --exec" in said.splitlines()[-1]
-    until((tmp_path / "told").exists)
+    with start_process("wait", "jogg", "proj_done", "--exec", str(script)) as process:
+        wait_until((tmp_path / "runs").exists)
+        _, err = interrupt(process, signal.SIGTERM)
+    assert "wait jogg proj_done --exec" in err.splitlines()[-1]
+    wait_until((tmp_path / "told").exists)
 
 
 @pytest.mark.usefixtures("hanging")
-def test_very_many_ids_are_put_into_a_private_file() -> None:
+def test_resume_command_keeps_many_ids_in_a_private_file() -> None:
     ids = [f"task_with_a_rather_long_name_{number}" for number in range(200)]
     command = [*VIDEOSTAT, "wait", "--timeout", "9m", "doubao", *ids]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         process.stderr.readline()
-        _, said = interrupted(process, signal.SIGINT)
-    words = shlex.split(said.splitlines()[-1])
+        _, err = interrupt(process, signal.SIGINT)
+    words = shlex.split(err.splitlines()[-1])
     assert words[:5] == [*VIDEOSTAT, "wait", "--from"]
     assert words[6:] == ["--timeout", "9m"]
     assert stat.S_IMODE(Path(words[5]).stat().st_mode) == 0o600
-    assert len(said.splitlines()[-1]) < 300
+    assert len(err.splitlines()[-1]) < 300
     assert Path(words[5]).read_text().split() == [f"doubao:{each}" for each in ids]
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_on_a_terminal_the_cursor_comes_back_below_what_was_drawn() -> None:
+def test_ctrl_c_shows_the_cursor_and_the_resume_command() -> None:
     child = pexpect.spawn(VIDEOSTAT[0], [*VIDEOSTAT[1:], "wait", "jogg", "proj_stuck"], encoding="utf-8", timeout=10)
     child.expect_exact("proj_stuck")
     child.sendintr()
@@ -317,7 +313,7 @@ def test_on_a_terminal_the_cursor_comes_back_below_what_was_drawn() -> None:
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_shell_loop_stops() -> None:
+def test_ctrl_c_stops_a_shell_loop() -> None:
     loop = f"for job in 1 2 3; do {shlex.join(VIDEOSTAT)} wait jogg proj_stuck_$job; echo went on; done"
     child = pexpect.spawn("bash", ["-c", loop], encoding="utf-8", timeout=10)
     child.expect_exact("proj_stuck_1")
@@ -329,7 +325,7 @@ def test_a_shell_loop_stops() -> None:
     assert "proj_stuck_2" not in str(child.before)
 
 
-def test_a_reader_that_goes_away_ends_the_wait_quietly(sandbox: Sandbox, instead: Instead) -> None:
+def test_wait_ends_quietly_when_its_reader_goes_away(sandbox: Sandbox, instead: Instead) -> None:
     gone = Event()
 
     def answer(_: Request) -> bytes:
@@ -337,13 +333,13 @@ def test_a_reader_that_goes_away_ends_the_wait_quietly(sandbox: Sandbox, instead
         return reply(b'{"code":"success","data":{"status":"SUCCESS","fail_reason":"https://cdn.example/v.mp4"}}')
 
     instead("doubao", answer)
-    with started("wait", "jogg:proj_done", "doubao:t") as process:
+    with start_process("wait", "jogg:proj_done", "doubao:t") as process:
         assert process.stdout
         assert process.stderr
         assert process.stdout.readline().startswith("jogg\tproj_done\tsucceeded\t")
         process.stdout.close()
         gone.set()
         assert process.wait(10) == -signal.SIGPIPE
-        said = process.stderr.read()
-    assert "Traceback" not in said
-    assert "videostat: " not in said
+        err = process.stderr.read()
+    assert "Traceback" not in err
+    assert "videostat: " not in err

@@ -1,4 +1,4 @@
-"""Which jobs a command line means: words, files, pipes and the history; and what it says to the rest."""
+"""Jobs given by arguments, files, pipes and the history; and the messages for invalid input."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ A, B, C = ("jogg", "proj_done_a"), ("jogg", "proj_done_b"), ("doubao", "task_don
 JSON_LINE = json.dumps({"provider": "jogg", "id": "proj_done_a", "state": "running", "more": [1, 2]})
 
 
-def asked(got: list[list[str]]) -> list[tuple[str, ...]]:
+def list_jobs(got: list[list[str]]) -> list[tuple[str, ...]]:
     return [tuple(row[:2]) for row in got]
 
 
@@ -34,10 +34,10 @@ def asked(got: list[list[str]]) -> list[tuple[str, ...]]:
         (["doubao:task_done_c", "jogg", "proj_done_a"], [C, A]),
     ],
 )
-def test_jobs_are_a_provider_and_its_ids_or_provider_colon_id_anywhere(
+def test_jobs_are_given_as_provider_and_ids_or_provider_colon_id(
     videostat: Videostat, words: list[str], jobs: list[tuple[str, str]]
 ) -> None:
-    assert asked(videostat("status", *words).rows) == jobs
+    assert list_jobs(videostat("status", *words).rows) == jobs
 
 
 @pytest.mark.parametrize("how", ["file", "stdin"])
@@ -56,12 +56,12 @@ def test_jobs_are_a_provider_and_its_ids_or_provider_colon_id_anywhere(
         ("jogg\tproj_done_a\n", [A]),
     ],
 )
-def test_jobs_can_be_read_line_by_line(
+def test_jobs_are_read_line_by_line_from_a_file_or_stdin(
     videostat: Videostat, tmp_path: Path, how: str, text: str, jobs: list[tuple[str, str]]
 ) -> None:
     (tmp_path / "jobs.txt").write_bytes(text.encode())
     got = videostat("status", "--from", "jobs.txt") if how == "file" else videostat("status", "--from", "-", stdin=text)
-    assert asked(got.rows) == jobs
+    assert list_jobs(got.rows) == jobs
 
 
 TABLE = 'Title,Provider,ID\n"Hello, world",jogg,proj_done_a\nBye,doubao,task_done_c\n'
@@ -89,12 +89,12 @@ TABLE = 'Title,Provider,ID\n"Hello, world",jogg,proj_done_a\nBye,doubao,task_don
         (b"jogg proj_done_a,\njogg:proj_done_b,\n", [A, B]),
     ],
 )
-def test_job_files_are_read_as_people_have_them(
+def test_job_files_in_common_encodings_and_formats_are_read(
     videostat: Videostat, tmp_path: Path, text: bytes, jobs: list[tuple[str, str]]
 ) -> None:
     (tmp_path / "jobs").write_bytes(text)
-    assert asked(videostat("status", "--from", "jobs").rows) == jobs
-    assert asked(videostat("status", "--from", "-", stdin=text).rows) == jobs
+    assert list_jobs(videostat("status", "--from", "jobs").rows) == jobs
+    assert list_jobs(videostat("status", "--from", "-", stdin=text).rows) == jobs
 
 
 @pytest.mark.parametrize(
@@ -109,12 +109,12 @@ def test_job_files_are_read_as_people_have_them(
         "jogg proj_done_a\nproj_done_b # bare\n",
     ],
 )
-def test_a_provider_before_a_file_is_that_of_its_bare_ids(videostat: Videostat, text: str) -> None:
-    assert asked(videostat("status", "jogg", "--from", "-", stdin=text).rows) == [A, B]
+def test_provider_before_a_file_applies_to_its_bare_ids(videostat: Videostat, text: str) -> None:
+    assert list_jobs(videostat("status", "jogg", "--from", "-", stdin=text).rows) == [A, B]
 
 
 @pytest.mark.parametrize("line", ["{}", "{} x", "x:{}", "AWS_KEY={}", "{},x", '["{}"]', '{{"id": "{}"}}'])
-def test_nothing_is_shown_of_a_line_that_names_no_provider(videostat: Videostat, sandbox: Sandbox, line: str) -> None:
+def test_line_without_a_provider_is_not_echoed(videostat: Videostat, sandbox: Sandbox, line: str) -> None:
     got = videostat("wait", "--from", "-", stdin=line.format("hunter2-secret") + "\n")
     assert (got.code, got.stdout) == (2, "")
     assert "hunter2" not in got.stderr
@@ -124,7 +124,7 @@ def test_nothing_is_shown_of_a_line_that_names_no_provider(videostat: Videostat,
     assert not sandbox.requests
 
 
-def test_a_long_word_that_is_no_id_is_shortened(videostat: Videostat) -> None:
+def test_long_invalid_id_is_shortened_in_the_message(videostat: Videostat) -> None:
     got = videostat("status", "jogg", "é" + "x" * 5000)
     assert len(got.stderr.splitlines()[0]) < 200
 
@@ -134,28 +134,28 @@ def test_a_long_word_that_is_no_id_is_shortened(videostat: Videostat) -> None:
 )
 def test_an_id_may_begin_with_a_hyphen(videostat: Videostat, sandbox: Sandbox, tmp_path: Path, argv: list[str]) -> None:
     (tmp_path / "jobs.txt").write_text("jogg -done\n")
-    assert asked(videostat("status", *argv).rows) == [("jogg", "-done")]
+    assert list_jobs(videostat("status", *argv).rows) == [("jogg", "-done")]
     assert sandbox.requests[0].path.endswith("/-done")
 
 
-def test_colons_belong_to_the_id(videostat: Videostat, sandbox: Sandbox) -> None:
+def test_id_may_contain_colons(videostat: Videostat, sandbox: Sandbox) -> None:
     got = videostat("status", "jogg:a:b", "doubao", "run:2:x", "y")
-    assert asked(got.rows) == [("jogg", "a:b"), ("doubao", "run:2:x"), ("doubao", "y")]
+    assert list_jobs(got.rows) == [("jogg", "a:b"), ("doubao", "run:2:x"), ("doubao", "y")]
     assert {request.path.rpartition("/")[2] for request in sandbox.requests} == {"a:b", "run:2:x", "y"}
 
 
-def test_an_address_shows_nothing_of_its_query(videostat: Videostat) -> None:
+def test_query_of_a_url_is_not_echoed(videostat: Videostat) -> None:
     got = videostat("status", "https://cdn.jogg.ai/videos/p.mp4?Signature=hunter2")
     assert got.code == 2
     assert "hunter2" not in got.stderr
 
 
-def test_a_slash_between_service_and_id_is_answered_with_the_command(videostat: Videostat) -> None:
+def test_slash_between_service_and_id_suggests_the_command(videostat: Videostat) -> None:
     got = videostat("status", "jogg/demo-1")
     assert (got.code, got.stderr.splitlines()[-1]) == (2, "  Did you mean: videostat status jogg demo-1")
 
 
-def test_without_jobs_those_of_the_history_are_offered_with_their_number(
+def test_command_without_jobs_offers_history_jobs_with_their_number(
     videostat: Videostat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
@@ -170,36 +170,36 @@ def test_without_jobs_those_of_the_history_are_offered_with_their_number(
         assert offered in got.stderr
 
 
-def test_the_historys_jobs_can_be_narrowed(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_history_jobs_can_be_filtered(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
     videostat("status", "jogg:proj_stuck", "doubao:task_stuck", "jogg:proj_queued", "jogg:proj_done_a")
 
-    def chosen(*argv: str) -> list[tuple[str, ...]]:
-        return sorted(asked(videostat("status", "--unfinished", *argv).rows))
+    def list_unfinished(*argv: str) -> list[tuple[str, ...]]:
+        return sorted(list_jobs(videostat("status", "--unfinished", *argv).rows))
 
-    everything = chosen()
+    everything = list_unfinished()
     assert len(everything) == 3
-    assert chosen("--provider", "doubao") == [("doubao", "task_stuck")]
-    assert chosen("--since", "1h") == everything
-    states = {state: chosen("--state", state) for state in ("queued", "running", "failed")}
+    assert list_unfinished("--provider", "doubao") == [("doubao", "task_stuck")]
+    assert list_unfinished("--since", "1h") == everything
+    states = {state: list_unfinished("--state", state) for state in ("queued", "running", "failed")}
     assert states["failed"] == []
     assert {*states["queued"], *states["running"]} == {*everything}
     got = videostat("wait", "--unfinished", "--state", "failed")
     assert (got.code, got.stderr) == (0, "The history has no unfinished job that matches.\n")
     assert "Did you mean jogg?" in videostat("wait", "--unfinished", "--provider", "jog").stderr
-    assert asked(videostat("download", "--missing", "--provider", "doubao").rows) == []
-    assert asked(videostat("download", "--missing", "--provider", "jogg").rows) == [A]
+    assert list_jobs(videostat("download", "--missing", "--provider", "doubao").rows) == []
+    assert list_jobs(videostat("download", "--missing", "--provider", "jogg").rows) == [A]
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
-def test_what_one_command_prints_the_next_one_reads(videostat: Videostat, form: tuple[str, ...]) -> None:
+def test_output_of_one_command_is_input_of_the_next(videostat: Videostat, form: tuple[str, ...]) -> None:
     first = videostat("status", "jogg:proj_done_a", "doubao:task_done_c", "jogg:nope", *form)
-    assert asked(videostat("status", "--from", "-", stdin=first.stdout).rows) == [A, C, ("jogg", "nope")]
+    assert list_jobs(videostat("status", "--from", "-", stdin=first.stdout).rows) == [A, C, ("jogg", "nope")]
 
 
-def test_words_and_a_file_add_up(videostat: Videostat) -> None:
+def test_jobs_from_arguments_and_stdin_are_combined(videostat: Videostat) -> None:
     got = videostat("status", "doubao:task_done_c", "jogg:proj_done_a", "--from", "-", stdin="jogg proj_done_a\n")
-    assert asked(got.rows) == [C, A]
+    assert list_jobs(got.rows) == [C, A]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_words_and_a_file_add_up(videostat: Videostat) -> None:
         ("\x1b[31mjogg a", "the first word is not a known service or account"),
     ],
 )
-def test_a_bad_line_is_named_by_its_number_and_nothing_is_asked(
+def test_invalid_line_is_reported_by_number_before_any_request(
     videostat: Videostat, sandbox: Sandbox, tmp_path: Path, line: str, why: str
 ) -> None:
     text = f"jogg proj_done_a\n\n{line}\njogg proj_done_b\n"
@@ -280,7 +280,7 @@ def test_a_bad_line_is_named_by_its_number_and_nothing_is_asked(
         (["--from", "-"], "stdin has no jobs"),
     ],
 )
-def test_jobs_that_cannot_be_meant_are_told_before_any_request(
+def test_invalid_jobs_are_reported_before_any_request(
     videostat: Videostat, sandbox: Sandbox, tmp_path: Path, argv: list[str], sentence: str
 ) -> None:
     (tmp_path / "binary.dat").write_bytes(b"jogg a\n\xff\xfe\x00\n")
@@ -294,7 +294,7 @@ def test_jobs_that_cannot_be_meant_are_told_before_any_request(
     assert not sandbox.requests
 
 
-def test_the_gateway_needs_a_base_url_and_is_told_where(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_gateway_base_url_says_where_to_set_it(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VIDEOSTAT_DOUBAO_BASE_URL")
     got = videostat("status", "doubao", "x")
     assert got.code == 2
@@ -302,18 +302,18 @@ def test_the_gateway_needs_a_base_url_and_is_told_where(videostat: Videostat, mo
     assert "VIDEOSTAT_DOUBAO_BASE_URL" in got.stderr
 
 
-def test_an_account_of_ones_own_is_a_provider(
+def test_custom_account_is_accepted_as_a_provider(
     videostat: Videostat, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tmp_path / "config.toml"
     config.write_text(f'[providers.eu]\ntype = "doubao"\nbase_url = "{sandbox.get_base_url("doubao")}"\n')
     monkeypatch.setenv("VIDEOSTAT_EU_API_KEY", sandbox.get_key("doubao"))
     got = videostat("status", "doubao:task_done", "eu", "task_done", "--config", config)
-    assert asked(got.rows) == [("doubao", "task_done"), ("eu", "task_done")]
+    assert list_jobs(got.rows) == [("doubao", "task_done"), ("eu", "task_done")]
     assert got.code == 0
 
 
-def test_an_empty_history_leaves_nothing_to_do(videostat: Videostat, sandbox: Sandbox) -> None:
+def test_empty_history_exits_0_without_any_request(videostat: Videostat, sandbox: Sandbox) -> None:
     for argv, sentence in (
         (("wait", "--unfinished"), "The history has no unfinished job.\n"),
         (("status", "--unfinished"), "The history has no unfinished job.\n"),
@@ -325,7 +325,7 @@ def test_an_empty_history_leaves_nothing_to_do(videostat: Videostat, sandbox: Sa
     assert not sandbox.requests
 
 
-def test_history_of_an_account_that_is_configured_no_more_is_passed_over(
+def test_history_jobs_of_a_removed_account_are_skipped(
     videostat: Videostat, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tmp_path / "config.toml"
@@ -334,21 +334,21 @@ def test_history_of_an_account_that_is_configured_no_more_is_passed_over(
     monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
     videostat("status", "eu:task_stuck", "jogg:proj_stuck", "--config", config)
     got = videostat("status", "--unfinished")
-    assert asked(got.rows) == [("jogg", "proj_stuck")]
+    assert list_jobs(got.rows) == [("jogg", "proj_stuck")]
     assert got.stderr.startswith("videostat: skipped 1 job of eu: unknown service or account 'eu'")
 
 
-def test_history_of_an_account_without_its_address_does_not_keep_the_others_from_being_asked(
+def test_history_jobs_of_an_account_without_base_url_are_skipped(
     videostat: Videostat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
     videostat("status", "doubao:task_stuck", "doubao:task_queued", "jogg:proj_stuck")
     monkeypatch.delenv("VIDEOSTAT_DOUBAO_BASE_URL")
     got = videostat("status", "--unfinished", "--no-history")
-    assert asked(got.rows) == [("jogg", "proj_stuck")]
+    assert list_jobs(got.rows) == [("jogg", "proj_stuck")]
     assert got.stderr == "videostat: skipped 2 jobs of doubao: doubao needs a base URL\n"
 
 
-def test_stdin_that_is_closed_is_told(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_stdin_exits_2_with_one_sentence(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     got = videostat("status", "--from", "-", stdin=None)
     assert (got.code, got.stderr) == (2, "videostat: stdin is closed: there are no jobs to read\n")

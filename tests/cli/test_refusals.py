@@ -1,4 +1,4 @@
-"""One refused job of many: what is saved, what is told under whose name, and what the resume command holds."""
+"""A refused job among many: what is saved, under which name it is reported, and what the resume command names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ JOBS = [f"proj_done_{number}" for number in range(40)]
 
 @pytest.fixture
 def refuse(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[Collection[str], int], None]:
-    """Let the service answer for these jobs with that code, and for all others as always."""
+    """Let the service answer for these jobs with that code, and for all others as usual."""
     server = sandbox._server
     usual = server.answer
 
@@ -42,8 +42,8 @@ def refuse(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[Colle
     return refuse
 
 
-def told(stderr: str) -> list[str]:
-    """The names under which a refusal is told."""
+def find_refused_names(stderr: str) -> list[str]:
+    """Return the names under which refusals are reported."""
     return re.findall(r"^videostat: (.*?): (?:the key was refused|the account is out of credit)", stderr, re.MULTILINE)
 
 
@@ -51,7 +51,7 @@ def told(stderr: str) -> list[str]:
     ("refused", "code"),
     [([JOBS[17]], 5003), ([JOBS[0]], 5003), ([JOBS[39]], 18025), ([JOBS[5]], 18020), (JOBS[:3], 5003)],
 )
-def test_a_refused_project_keeps_no_other_from_being_saved(
+def test_refused_job_does_not_stop_other_downloads(
     videostat: Videostat,
     tmp_path: Path,
     refuse: Callable[[Collection[str], int], None],
@@ -67,7 +67,7 @@ def test_a_refused_project_keeps_no_other_from_being_saved(
     assert {each["id"]: each["exit_code"] for each in got.objects} == {
         job: ends if job in refused else 0 for job in JOBS
     }
-    assert sorted(told(got.stderr)) == sorted(f"jogg {job}" for job in refused)
+    assert sorted(find_refused_names(got.stderr)) == sorted(f"jogg {job}" for job in refused)
     command = got.stderr.splitlines()[-1]
     assert command.split()[:3] == ["videostat", "download", "jogg"]
     assert [word for word in command.split() if word.startswith("proj_")] == refused
@@ -75,33 +75,33 @@ def test_a_refused_project_keeps_no_other_from_being_saved(
 
 @pytest.mark.parametrize("command", ["status", "wait", "download"])
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_a_refused_account_is_told_once_under_its_own_name(
+def test_refused_account_is_reported_under_the_account_name(
     videostat: Videostat, refuse: Callable[[Collection[str], int], None], command: str, count: int
 ) -> None:
     refuse(JOBS, 5003)
     got = videostat(command, "jogg", *JOBS[:count], "--json")
-    assert (got.code, {*told(got.stderr)}) == (3, {"jogg"})
+    assert (got.code, {*find_refused_names(got.stderr)}) == (3, {"jogg"})
 
 
 @pytest.mark.parametrize("command", ["status", "wait"])
-def test_a_refused_job_is_told_under_its_own_name_by_every_command(
+def test_refused_job_is_reported_under_its_job_name(
     videostat: Videostat, refuse: Callable[[Collection[str], int], None], command: str
 ) -> None:
     refuse(JOBS[:1], 5003)
     got = videostat(command, "doubao:task_done", "jogg", *JOBS[:4])
-    assert (got.code, told(got.stderr)) == (3, [f"jogg {JOBS[0]}"])
+    assert (got.code, find_refused_names(got.stderr)) == (3, [f"jogg {JOBS[0]}"])
     assert len(got.rows) == 5
 
 
-def test_the_answer_of_another_account_says_nothing_of_this_one(
+def test_success_of_another_account_keeps_a_refusal_on_the_account(
     videostat: Videostat, refuse: Callable[[Collection[str], int], None]
 ) -> None:
     refuse(JOBS, 5003)
     got = videostat("wait", "doubao:task_done", f"jogg:{JOBS[0]}")
-    assert (got.code, told(got.stderr)) == (3, ["jogg"])
+    assert (got.code, find_refused_names(got.stderr)) == (3, ["jogg"])
 
 
-def test_a_refused_job_that_is_announced_once_more_is_told_again() -> None:
+def test_refused_job_that_is_announced_again_is_reported_again() -> None:
     refused = Job(ref=JobRef("jogg", "proj_1"), problem=KeyRefused("no"), ended=True)
     refusals = Refusals({refused.ref: "jogg"})
     assert [*refusals.sort(refused)] == [refused]

@@ -38,8 +38,8 @@ ENDED = Job(
 )
 
 
-class Repeated:
-    """A receiver to which one delivery comes again while its job ends."""
+class RepeatingReceiver:
+    """A receiver that gets a delivery again while its job ends."""
 
     def __init__(self) -> None:
         self.inbox, self.addresses = SimpleQueue[Any](), set[str]()
@@ -60,12 +60,12 @@ class Repeated:
 
 
 @pytest.fixture
-def hearing() -> Repeated:
-    return Repeated()
+def hearing() -> RepeatingReceiver:
+    return RepeatingReceiver()
 
 
 @pytest.fixture
-def run(tmp_path: Path, hearing: Repeated) -> Iterator[Callable[..., list[JobRef]]]:
+def run(tmp_path: Path, hearing: RepeatingReceiver) -> Iterator[Callable[..., list[JobRef]]]:
     with closing(History(tmp_path / "history.db", warn=pytest.fail)) as history:
         session = SimpleNamespace(client=Client(keys={"jogg": "k" * 20}), history=history, clock=Clock())
 
@@ -82,18 +82,18 @@ def run(tmp_path: Path, hearing: Repeated) -> Iterator[Callable[..., list[JobRef
         yield run
 
 
-def test_a_delivery_that_is_repeated_while_its_job_ends_begins_no_job(
-    run: Callable[..., list[JobRef]], hearing: Repeated, monkeypatch: pytest.MonkeyPatch
+def test_delivery_repeated_while_its_job_ends_adds_no_job(
+    run: Callable[..., list[JobRef]], hearing: RepeatingReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting, "run", lambda *_, **__: iter([ENDED, None]))
     assert run() == [REF]
     assert hearing.inbox.empty()
 
 
-def test_a_delivery_about_a_job_that_is_waited_for_is_a_hint(
-    run: Callable[..., list[JobRef]], hearing: Repeated, monkeypatch: pytest.MonkeyPatch
+def test_delivery_about_a_job_of_the_run_becomes_a_hint(
+    run: Callable[..., list[JobRef]], hearing: RepeatingReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Its end may stand in the inbox already: a job more would begin it again.
+    # The end of the job may be in the inbox already: adding the job would start it again.
     monkeypatch.setattr(waiting, "run", lambda *_, **__: iter([None, ENDED]))
     assert run(REF) == [REF]
     assert hearing.inbox.get() == Hint((REF,))

@@ -1,4 +1,4 @@
-"""The step that saves a job's videos: several of one job, and what is fresh."""
+"""The step that saves the videos of a job: several videos, and files that are not there yet."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ OTHER = JobRef("jogg", "a1-2")
 
 
 class Service:
-    """A client without a network: it gives the addresses it is told to."""
+    """A client without a network that returns the given addresses."""
 
     def __init__(self, *urls: str, provider: str = "jogg", problem: Exception | None = None) -> None:
         self.urls = urls
@@ -105,7 +105,7 @@ def test_all_videos_of_a_job_are_saved(
     assert saved.file.name == min(expected, key=len)
 
 
-def test_the_second_is_found_by_the_next_run(tmp_path: Path) -> None:
+def test_next_run_finds_both_videos_of_a_job(tmp_path: Path) -> None:
     with FaultServer(VIDEOS[0]) as one, FaultServer(VIDEOS[1]) as two:
         saving(in_folder(tmp_path), Service(one.url, two.url)).save(job(one.url, two.url))
     (found,) = saving(in_folder(tmp_path), Service()).find_saved()
@@ -114,7 +114,7 @@ def test_the_second_is_found_by_the_next_run(tmp_path: Path) -> None:
     assert (found.saved.bytes, found.saved.skipped) == (100_000, True)
 
 
-def test_one_that_fails_stops_no_other_and_is_loaded_by_the_next_run(tmp_path: Path) -> None:
+def test_failed_video_stops_no_other_and_is_saved_by_the_next_run(tmp_path: Path) -> None:
     with (
         FaultServer(VIDEOS[0]) as one,
         FaultServer(VIDEOS[1], *[answers(404)] * 2) as two,
@@ -126,7 +126,7 @@ def test_one_that_fails_stops_no_other_and_is_loaded_by_the_next_run(tmp_path: P
             saving(in_folder(tmp_path), service).save(job(*urls))
         assert service.asked == [2]
         assert names(tmp_path) == ["jogg-a1 (2).part", "jogg-a1 (3).mp4", "jogg-a1.mp4"]
-        # The first is there: without the second, that is not all of the job.
+        # The first file is there, but without the second the job is not saved.
         assert [*saving(in_folder(tmp_path), service).find_saved()] == []
         saved = saving(in_folder(tmp_path), service).save(job(*urls)).saved
     assert names(tmp_path) == ["jogg-a1 (2).mp4", "jogg-a1 (3).mp4", "jogg-a1.mp4"]
@@ -135,7 +135,7 @@ def test_one_that_fails_stops_no_other_and_is_loaded_by_the_next_run(tmp_path: P
     assert (len(one.requests), len(two.requests), len(three.requests)) == (1, 3, 1)
 
 
-def test_a_refused_key_leaves_a_sign_of_what_is_left(tmp_path: Path) -> None:
+def test_refused_key_leaves_part_files_for_the_missing_videos(tmp_path: Path) -> None:
     with FaultServer(VIDEOS[0]) as one, FaultServer(VIDEOS[1], answers(403)) as two:
         service = Service(problem=KeyRefused("no"))
         with pytest.raises(KeyRefused):
@@ -144,14 +144,14 @@ def test_a_refused_key_leaves_a_sign_of_what_is_left(tmp_path: Path) -> None:
     assert [*saving(in_folder(tmp_path), service).find_saved()] == []
 
 
-def test_another_job_cannot_have_the_name_of_a_second_video(tmp_path: Path) -> None:
+def test_second_video_and_another_job_have_different_file_names(tmp_path: Path) -> None:
     second = in_folder(tmp_path).with_number(2)
     assert second.name_file("mp4").name == "jogg-a1 (2).mp4"
     assert not JobRef.is_id("a1 (2)")
     assert replace(in_folder(tmp_path), ref=OTHER).name_file("mp4") != second.name_file("mp4")
 
 
-def test_a_job_with_one_video_leaves_no_sign(tmp_path: Path) -> None:
+def test_job_with_one_video_leaves_no_part_file(tmp_path: Path) -> None:
     with FaultServer(VIDEOS[0]) as server:
         saved = saving(in_folder(tmp_path), Service()).save(job(server.url)).saved
     assert saved
@@ -159,7 +159,7 @@ def test_a_job_with_one_video_leaves_no_sign(tmp_path: Path) -> None:
     assert names(tmp_path) == ["jogg-a1.mp4"]
 
 
-def test_alternatives_come_with_the_first(tmp_path: Path) -> None:
+def test_alternative_url_is_used_when_the_first_is_gone(tmp_path: Path) -> None:
     with FaultServer(VIDEOS[0], answers(410)) as page, FaultServer(VIDEOS[1]) as film:
         here = replace(job(page.url), alternative_urls=(film.url,))
         saving(in_folder(tmp_path), Service()).save(here)
@@ -168,7 +168,7 @@ def test_alternatives_come_with_the_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("provider", "asked"), [("reelbot", 1), ("jogg", 2)])
-def test_a_service_with_a_quota_gives_one_new_address(tmp_path: Path, provider: str, asked: int) -> None:
+def test_service_with_a_quota_is_asked_only_once_for_a_new_url(tmp_path: Path, provider: str, asked: int) -> None:
     clock = FakeClock()
     with FaultServer(VIDEOS[0], *[answers(403)] * 9) as server:
         service = Service(server.url, provider=provider)
@@ -192,7 +192,7 @@ NOW = FakeClock().now()
         (None, None, False, False),
     ],
 )
-def test_a_file_is_waited_for_where_its_job_is_young(
+def test_missing_file_of_a_recent_job_is_retried(
     tmp_path: Path,
     completed: int | None,
     created: int | None,
@@ -218,7 +218,7 @@ def test_a_file_is_waited_for_where_its_job_is_young(
             assert service.asked == [1]
 
 
-def test_what_is_recent_is_read_from_the_history(tmp_path: Path) -> None:
+def test_recent_jobs_are_read_from_the_history(tmp_path: Path) -> None:
     history = History(tmp_path / "history.db", warn=pytest.fail)
     history.add([REF], NOW - timedelta(minutes=61))
     history.add([OTHER], NOW - timedelta(minutes=59))
@@ -231,7 +231,7 @@ def test_what_is_recent_is_read_from_the_history(tmp_path: Path) -> None:
     assert step.recent == {REF}
 
 
-def test_overwriting_asks_for_each_again(tmp_path: Path) -> None:
+def test_overwrite_downloads_each_video_again(tmp_path: Path) -> None:
     with FaultServer(VIDEOS[0]) as one, FaultServer(VIDEOS[1]) as two:
         for _ in range(2):
             step = saving(in_folder(tmp_path), Service(), overwrite=True)
@@ -240,7 +240,7 @@ def test_overwriting_asks_for_each_again(tmp_path: Path) -> None:
     assert (len(one.requests), len(two.requests)) == (2, 2)
 
 
-def test_a_file_that_was_saved_before_is_not_loaded_again(tmp_path: Path) -> None:
+def test_saved_file_is_not_downloaded_again(tmp_path: Path) -> None:
     with FaultServer(VIDEOS[0]) as server:
         saved = save(server.url, in_folder(tmp_path))
     done = replace(job("http://127.0.0.1:9/"), saved=saved)

@@ -1,4 +1,4 @@
-"""A transfer's slot is its place on the wire: --parallel of them, none held by a file that settles."""
+"""--parallel limits the transfers at once; a file that is written to the disk does not count."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VIDEO = mp4()
 
 
 class Gateway(Server):
-    """Has a video of each job; counts how many of them are on the wire at once."""
+    """A server with a video for each job; it counts the transfers at once."""
 
     def __init__(self) -> None:
         super().__init__(self.say)
@@ -50,20 +50,20 @@ class Gateway(Server):
 
 @pytest.fixture
 def gateway(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
-    """It stands in the place of the sandbox's own."""
+    """Replace the gateway of the sandbox."""
     with Gateway() as server:
         monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", server.url)
         monkeypatch.setenv("VIDEOSTAT_DOUBAO_API_KEY", "canary-key")
         yield server
 
 
-def test_no_more_transfers_are_under_way_than_was_said(gateway: Gateway, videostat: Videostat) -> None:
+def test_parallel_limits_the_transfers_at_once(gateway: Gateway, videostat: Videostat) -> None:
     ids = [str(number) for number in range(8)]
     assert videostat("download", "doubao", *ids, "--parallel", "2").code == 0
     assert gateway.most == 2
 
 
-def test_the_next_transfer_begins_while_a_file_settles(
+def test_next_transfer_begins_while_a_file_is_published(
     gateway: Gateway, videostat: Videostat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish, begun = Part.publish, list[int]()

@@ -1,4 +1,4 @@
-"""The completion scripts: up to date, and tried in the shells themselves."""
+"""The completion scripts: up to date, and tested in real shells."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from conftest import Videostat
 
-# pexpect forks, and a thread that another test has left behind does not matter to a shell.
+# pexpect forks; a thread that another test has left running does not matter to a shell.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 
 every_shell = pytest.mark.parametrize("shell", COMPLETIONS)
@@ -40,7 +40,7 @@ type = "doubao"
 #[providers.xyz]
 """
 
-# Notes what it is asked at Tab, and what it is given at Enter.
+# A fake videostat: it records the account it is asked for at Tab, and its arguments at Enter.
 VIDEOSTAT = """#!/bin/sh
 if [ "$1 $2" = "completion ids" ]; then
     echo "$3" >> "$HOME/asked"
@@ -54,7 +54,7 @@ else
 fi
 """
 
-# Alt-* puts all completions on the line.
+# Alt-* inserts all completions into the line.
 TERMINALS = {
     "bash": (["bash", "--norc", "--noprofile"], f"set -u; source {shlex.quote(str(COMPLETIONS['bash']))}"),
     "zsh": (
@@ -69,67 +69,67 @@ Offers = Callable[[str], list[str]]
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the shells are at home."""
-    desk = tmp_path_factory.mktemp("desk")
-    (desk / "my folder").mkdir()
-    (desk / "my jobs.txt").touch()
-    (desk / "config.toml").write_text(CONFIG)
-    # The one on the PATH, and one that is called by its path.
+def shell_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the home folder of the shells."""
+    shell_home = tmp_path_factory.mktemp("desk")
+    (shell_home / "my folder").mkdir()
+    (shell_home / "my jobs.txt").touch()
+    (shell_home / "config.toml").write_text(CONFIG)
+    # One command on the PATH, and one that is called by its path.
     for folder, ids in (("bin", "zeta alpha"), ("venv", "beyond")):
-        command = desk / folder / "videostat"
+        command = shell_home / folder / "videostat"
         command.parent.mkdir()
         command.write_text(VIDEOSTAT.replace("zeta alpha", ids))
         command.chmod(0o755)
-    return desk
+    return shell_home
 
 
-def environment(desk: Path) -> dict[str, str]:
-    path = f"{desk / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    return {"HOME": str(desk), "LC_ALL": "C.UTF-8", "PATH": path, "PS1": "", "TERM": "dumb"}
+def environment(shell_home: Path) -> dict[str, str]:
+    path = f"{shell_home / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    return {"HOME": str(shell_home), "LC_ALL": "C.UTF-8", "PATH": path, "PS1": "", "TERM": "dumb"}
 
 
-def present(shell: str) -> str:
+def find_shell(shell: str) -> str:
     return shutil.which(shell) or pytest.skip(f"no {shell} here")
 
 
 @pytest.fixture(scope="module", params=COMPLETIONS)
-def offers(request: pytest.FixtureRequest, desk: Path) -> Iterator[Offers]:
-    """What a shell offers at the end of a line."""
+def offers(request: pytest.FixtureRequest, shell_home: Path) -> Iterator[Offers]:
+    """Return a function that lists what a shell offers at the end of a line."""
     shell = request.param
-    environ = environment(desk) | {"VIDEOSTAT_CONFIG": "config.toml"}
+    environ = environment(shell_home) | {"VIDEOSTAT_CONFIG": "config.toml"}
     if shell == "fish":
-        yield lambda line: fish_offers(line, desk, environ)
+        yield lambda line: fish_offers(line, shell_home, environ)
         return
     (command, *options), setup = TERMINALS[shell]
-    terminal = pexpect.spawn(present(command), options, cwd=desk, env=environ, echo=False, timeout=5)
+    terminal = pexpect.spawn(find_shell(command), options, cwd=shell_home, env=environ, echo=False, timeout=5)
     terminal.delaybeforesend = None
     terminal.sendline(setup)
 
-    def typed(line: str) -> list[str]:
+    def complete_line(line: str) -> list[str]:
         terminal.send(f"{line}\x1b*\n")
         terminal.expect_exact("given\r\n")
         before = shlex.split(line)[1:]
         last = before.pop() if not line.endswith(" ") else ""
-        found = (desk / "given").read_text().splitlines()[len(before) :]
+        found = (shell_home / "given").read_text().splitlines()[len(before) :]
         return [] if found == [last] else found
 
-    yield typed
+    yield complete_line
     terminal.close(force=True)
 
 
-def asked(desk: Path) -> list[str]:
-    """The accounts whose ids a shell has asked for since the last time."""
-    calls = desk / "asked"
+def take_asked_accounts(shell_home: Path) -> list[str]:
+    """Return the accounts whose ids a shell has asked for since the last call."""
+    calls = shell_home / "asked"
     accounts = calls.read_text().split() if calls.exists() else []
     calls.unlink(missing_ok=True)
     return accounts
 
 
-def fish_offers(line: str, desk: Path, environ: dict[str, str]) -> list[str]:
+def fish_offers(line: str, shell_home: Path, environ: dict[str, str]) -> list[str]:
     script = f"source {shlex.quote(str(COMPLETIONS['fish']))}; complete -C {shlex.quote(line)}"
-    command = [present("fish"), "--no-config", "--command", script]
-    done = subprocess.run(command, cwd=desk, env=environ, capture_output=True, text=True, check=True)
+    command = [find_shell("fish"), "--no-config", "--command", script]
+    done = subprocess.run(command, cwd=shell_home, env=environ, capture_output=True, text=True, check=True)
     assert done.stderr == ""
     return [offer.partition("\t")[0] for offer in done.stdout.splitlines()]
 
@@ -163,14 +163,14 @@ def fish_offers(line: str, desk: Path, environ: dict[str, str]) -> list[str]:
         ("videostat wait --timeout ", ""),
     ],
 )
-def test_what_is_known_beforehand_is_offered_without_asking_videostat(
-    offers: Offers, desk: Path, line: str, expected: str
+def test_words_other_than_ids_are_offered_without_asking_for_ids(
+    offers: Offers, shell_home: Path, line: str, expected: str
 ) -> None:
-    assert (sorted(offers(line)), asked(desk)) == (expected.split(), [])
+    assert (sorted(offers(line)), take_asked_accounts(shell_home)) == (expected.split(), [])
 
 
 @pytest.mark.parametrize("line", ["videostat list jogg ", "videostat config check jogg ", "videostat config path "])
-def test_an_account_is_offered_only_where_one_belongs(offers: Offers, line: str) -> None:
+def test_accounts_are_not_offered_where_none_is_expected(offers: Offers, line: str) -> None:
     assert not {*PROVIDERS, "eu-gateway"} & {*offers(line)}
 
 
@@ -188,13 +188,13 @@ def test_an_account_is_offered_only_where_one_belongs(offers: Offers, line: str)
         ("videostat download jogg a --output-dir=my", {"my folder"}),
     ],
 )
-def test_files_are_offered_where_a_file_belongs(offers: Offers, line: str, expected: set[str]) -> None:
+def test_files_are_offered_where_a_file_is_expected(offers: Offers, line: str, expected: set[str]) -> None:
     assert {offer.rpartition("=")[2].rstrip("/") for offer in offers(line)} == expected
 
 
-def test_a_redirection_is_offered_files_too(offers: Offers, desk: Path) -> None:
+def test_redirection_is_completed_with_files(offers: Offers, shell_home: Path) -> None:
     offers("videostat wait jogg a 2>> conf")
-    assert (asked(desk), (desk / "conf").exists()) == ([], False)
+    assert (take_asked_accounts(shell_home), (shell_home / "conf").exists()) == ([], False)
 
 
 @pytest.mark.parametrize(
@@ -213,10 +213,10 @@ def test_a_redirection_is_offered_files_too(offers: Offers, desk: Path) -> None:
         ("videostat wait reelbot:", "reelbot", []),
     ],
 )
-def test_ids_come_from_one_call_and_errors_are_silent(
-    offers: Offers, desk: Path, line: str, account: str, expected: list[str]
+def test_ids_come_from_one_call_and_errors_are_not_shown(
+    offers: Offers, shell_home: Path, line: str, account: str, expected: list[str]
 ) -> None:
-    assert (offers(line), asked(desk)) == (expected, [account])
+    assert (offers(line), take_asked_accounts(shell_home)) == (expected, [account])
 
 
 @every_shell
@@ -231,7 +231,7 @@ def test_ids_come_from_one_call_and_errors_are_silent(
         ({"VIDEOSTAT_CONFIG": ""}, ".config/videostat/config.toml"),
     ],
 )
-def test_accounts_are_read_where_videostat_reads_them(
+def test_scripts_read_accounts_from_the_same_config_as_videostat(
     home: Path, shell: str, variables: dict[str, str], config: str
 ) -> None:
     path = home / config
@@ -241,25 +241,25 @@ def test_accounts_are_read_where_videostat_reads_them(
     # Without compinit, zsh does not know the last line's compdef.
     lines = f"source {shlex.quote(str(COMPLETIONS[shell]))} 2>/dev/null; {function} 2>&1"
     environ = environment(home) | variables
-    command = [present(shell), "-c", lines]
+    command = [find_shell(shell), "-c", lines]
     done = subprocess.run(command, cwd=home, env=environ, stdout=subprocess.PIPE, text=True, check=False)
     assert {*done.stdout.split()} == {*PROVIDERS, "eu-gateway", "quoted-gateway"}
 
 
 @every_shell
-def test_the_scripts_are_those_the_command_prints(videostat: Videostat, shell: str) -> None:
+def test_scripts_equal_the_output_of_the_completion_command(videostat: Videostat, shell: str) -> None:
     printed = videostat("completion", shell)
     assert printed.code == 0
     assert COMPLETIONS[shell].read_text() == printed.stdout, "write it anew: python tests/renew.py"
 
 
 @every_shell
-def test_the_scripts_are_sound(shell: str) -> None:
-    checked = subprocess.run([present(shell), "-n", COMPLETIONS[shell]], capture_output=True, check=False)
+def test_scripts_have_valid_syntax(shell: str) -> None:
+    checked = subprocess.run([find_shell(shell), "-n", COMPLETIONS[shell]], capture_output=True, check=False)
     assert (checked.returncode, checked.stderr) == (0, b"")
 
 
-def test_ids_are_the_newest_of_the_history(videostat: Videostat) -> None:
+def test_ids_are_the_newest_50_of_the_history(videostat: Videostat) -> None:
     history = History(locate_history(), warn=pytest.fail)
     now = datetime.now(UTC)
     for age in range(60):
@@ -268,12 +268,12 @@ def test_ids_are_the_newest_of_the_history(videostat: Videostat) -> None:
     assert videostat("completion", "ids", "jogg").lines == [f"job-{age}" for age in range(50)]
 
 
-def test_without_a_history_there_are_no_ids(videostat: Videostat) -> None:
+def test_missing_history_gives_no_ids_and_is_not_created(videostat: Videostat) -> None:
     assert videostat("completion", "ids", "jogg").stdout == ""
     assert not locate_history().exists()
 
 
-def test_an_option_means_the_same_in_every_command() -> None:
+def test_option_with_different_values_in_two_commands_is_refused() -> None:
     def command(path: str, takes: Value | None) -> Command:
         return Command(path, "", (Option(("--output",), "", takes),))
 
@@ -284,6 +284,6 @@ def test_an_option_means_the_same_in_every_command() -> None:
         bash.write_script(different, ())
 
 
-def test_other_commands_do_not_import_what_makes_the_scripts() -> None:
+def test_commands_do_not_import_the_completion_scripts() -> None:
     program = "import sys, videostat.commands; sys.exit('videostat.completion' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

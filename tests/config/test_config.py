@@ -1,3 +1,5 @@
+"""Settings: which source wins, what is refused, how keys are stored, and which warnings are given."""
+
 from __future__ import annotations
 
 import os
@@ -35,7 +37,7 @@ GATEWAY = 'type = "doubao"\nbase_url = "https://eu.example.com"\n'
 
 @pytest.fixture
 def configure(tmp_path: Path) -> Callable[..., Settings]:
-    """Settings from the texts of the two files and the environment."""
+    """Return a function that loads settings from the texts of the two files and the environment."""
 
     def configure(text: str = "", stored: str = "", *, timeout: float = 30, **environ: str) -> Settings:
         for name, content in (("config.toml", text), ("credentials.toml", stored)):
@@ -53,8 +55,8 @@ def open_umask() -> Iterator[None]:
     os.umask(before)
 
 
-def told(error: VideostatError) -> str:
-    """All that a person, a log or a traceback could come to see of an error."""
+def format_error(error: VideostatError) -> str:
+    """Return all text of an error that a user, a log or a traceback could show."""
     return "".join(traceback.format_exception(error)) + str(error.hint)
 
 
@@ -82,7 +84,7 @@ def test_the_strongest_source_of_a_key_wins(configure: Callable[..., Settings], 
     stored = f'[providers.reelbot]\napi_key = "{keys["credentials.toml"]}"' if "credentials.toml" in keys else ""
     settings = configure(f"[providers.reelbot]\n{command}{plain}", stored, **environ)
     assert settings.get_account("reelbot").find_key() == Key(KEY_SOURCES[sources[0]], sources[0])
-    assert shown(settings, "reelbot", "api_key") == ("****", sources[0])
+    assert find_value(settings, "reelbot", "api_key") == ("****", sources[0])
 
 
 URL_SOURCES = {
@@ -102,15 +104,15 @@ def test_the_strongest_source_of_a_base_url_wins(
     settings = configure(f"[providers.jogg]\n{written}", **environ)
     winner = next(iter([*sources, "service default"]))
     assert settings.get_account(name).base_url == URL_SOURCES[winner]
-    assert shown(settings, "jogg", "base_url") == (URL_SOURCES[winner], winner)
+    assert find_value(settings, "jogg", "base_url") == (URL_SOURCES[winner], winner)
 
 
-def shown(settings: Settings, account: str, key: str) -> tuple[str | None, str]:
+def find_value(settings: Settings, account: str, key: str) -> tuple[str | None, str]:
     (row,) = [row for row in settings.list_values() if (row.account, row.key) == (account, key)]
     return row.value, row.source
 
 
-def test_an_empty_variable_is_unset(configure: Callable[..., Settings]) -> None:
+def test_empty_variable_counts_as_unset(configure: Callable[..., Settings]) -> None:
     empty = dict.fromkeys(
         ["VIDEOSTAT_JOGG_API_KEY", "JOGG_API_KEY", "VIDEOSTAT_JOGG_BASE_URL", "VIDEOSTAT_NO_HISTORY"], ""
     )
@@ -130,16 +132,16 @@ def test_services_of_one_account_share_its_key_and_its_limit(configure: Callable
     assert [account.provider for account in accounts] == [PROVIDERS[account.name] for account in accounts]
 
 
-def test_an_account_without_a_section_has_the_services_own_values(configure: Callable[..., Settings]) -> None:
+def test_account_without_a_section_has_the_service_defaults(configure: Callable[..., Settings]) -> None:
     account = configure().get_account("reelbot")
     assert (account.key_group, account.base_url) == ("reelbot", "https://reelbot.space")
     assert account.max_requests_per_second == PROVIDERS["reelbot"].max_requests_per_second
 
 
-# --- accounts under a name of one's own
+# --- custom accounts: sections with a name chosen by the user
 
 
-def test_an_account_of_ones_own_is_separate_from_its_service(configure: Callable[..., Settings]) -> None:
+def test_custom_account_is_separate_from_its_service(configure: Callable[..., Settings]) -> None:
     settings = configure(
         f'[providers.doubao]\nbase_url = "https://a.example.com"\napi_key = "a"\n[providers.eu-gateway]\n{GATEWAY}'
         f'api_key = "b"\nmax_requests_per_second = 20'
@@ -152,18 +154,18 @@ def test_an_account_of_ones_own_is_separate_from_its_service(configure: Callable
     assert settings.list_names() == [*PROVIDERS, "eu-gateway"]
 
 
-def test_the_services_own_variable_never_serves_an_account_of_ones_own(configure: Callable[..., Settings]) -> None:
+def test_custom_account_ignores_the_variables_of_its_service(configure: Callable[..., Settings]) -> None:
     text = f'[providers.doubao]\nbase_url = "https://a.example.com"\napi_key = "of-doubao"\n[providers.eu]\n{GATEWAY}'
     theirs = {"DOUBAO_API_KEY": CANARY, "VIDEOSTAT_DOUBAO_API_KEY": CANARY, "VIDEOSTAT_DOUBAO_BASE_URL": "http://x"}
     account = configure(text, '[providers.doubao]\napi_key = "stored"', **theirs).get_account("eu")
     assert account.base_url == "https://eu.example.com"
     with pytest.raises(KeyMissing) as caught:
         account.find_key()
-    assert "VIDEOSTAT_EU_API_KEY" in told(caught.value)
-    assert "DOUBAO_API_KEY" not in told(caught.value)
+    assert "VIDEOSTAT_EU_API_KEY" in format_error(caught.value)
+    assert "DOUBAO_API_KEY" not in format_error(caught.value)
 
 
-def test_an_account_of_ones_own_has_its_own_variables(configure: Callable[..., Settings]) -> None:
+def test_custom_account_has_its_own_variables(configure: Callable[..., Settings]) -> None:
     ours = {"VIDEOSTAT_EU_GATEWAY_API_KEY": "mine", "VIDEOSTAT_EU_GATEWAY_BASE_URL": "http://eu.local:3000/"}
     account = configure('[providers.eu-gateway]\ntype = "doubao"', **ours).get_account("eu-gateway")
     assert (account.base_url, account.find_key().value) == ("http://eu.local:3000", "mine")
@@ -172,7 +174,7 @@ def test_an_account_of_ones_own_has_its_own_variables(configure: Callable[..., S
 # --- what is missing or unknown
 
 
-def test_a_missing_key_is_told_with_its_variables_its_config_key_and_the_command(
+def test_missing_key_hint_names_variables_setting_and_command(
     configure: Callable[..., Settings], tmp_path: Path
 ) -> None:
     account = configure().get_account("jogg-avatar")
@@ -195,7 +197,7 @@ def test_a_missing_key_is_told_with_its_variables_its_config_key_and_the_command
         ('[providers.eu-gateway]\ntype = "doubao"', "eu-gateway", "VIDEOSTAT_EU_GATEWAY_BASE_URL"),
     ],
 )
-def test_a_missing_base_url_is_told_with_its_config_key_and_its_variable(
+def test_missing_base_url_hint_names_setting_and_variable(
     configure: Callable[..., Settings], text: str, name: str, variable: str
 ) -> None:
     settings = configure(text)
@@ -203,7 +205,7 @@ def test_a_missing_base_url_is_told_with_its_config_key_and_its_variable(
         settings.get_account(name)
     assert f"base_url under [providers.{name}]" in str(caught.value.hint)
     assert variable in str(caught.value.hint)
-    assert shown(settings, name, "base_url") == (None, "not set")
+    assert find_value(settings, name, "base_url") == (None, "not set")
 
 
 @pytest.mark.parametrize(
@@ -216,7 +218,7 @@ def test_a_missing_base_url_is_told_with_its_config_key_and_its_variable(
         ("jogg-avatr", "jogg-avatar"),
     ],
 )
-def test_an_unknown_name_gets_the_nearest_one(configure: Callable[..., Settings], typed: str, nearest: str) -> None:
+def test_unknown_name_suggests_the_nearest_one(configure: Callable[..., Settings], typed: str, nearest: str) -> None:
     settings = configure(f"[providers.eu-gateway]\n{GATEWAY}")
     with pytest.raises(ConfigError, match=f"unknown service or account '{typed}'") as caught:
         settings.get_account(typed)
@@ -224,7 +226,7 @@ def test_an_unknown_name_gets_the_nearest_one(configure: Callable[..., Settings]
     assert caught.value.exit_code is ExitCode.USAGE
 
 
-def test_a_name_near_to_none_gets_all_of_them(configure: Callable[..., Settings]) -> None:
+def test_unknown_name_without_a_near_one_lists_all_names(configure: Callable[..., Settings]) -> None:
     with pytest.raises(ConfigError, match=r"'\\x1b\[2J'") as caught:
         configure().get_key_group("\x1b[2J")
     assert caught.value.hint == f"Known are {', '.join(PROVIDERS)}."
@@ -233,7 +235,7 @@ def test_a_name_near_to_none_gets_all_of_them(configure: Callable[..., Settings]
 # --- the key command
 
 
-def counting(path: Path, then: str) -> str:
+def write_counting_command(path: Path, then: str) -> str:
     return f"""[providers.jogg]\napi_key_command = "sh -c 'echo run >> {path}; {then}'"\n"""
 
 
@@ -241,7 +243,7 @@ def counting(path: Path, then: str) -> str:
 def test_a_key_command_runs_once_for_many_threads_even_if_it_fails(
     configure: Callable[..., Settings], tmp_path: Path, then: str
 ) -> None:
-    settings = configure(counting(tmp_path / "runs", then))
+    settings = configure(write_counting_command(tmp_path / "runs", then))
     accounts = [settings.get_account(name) for name in ("jogg", "jogg-avatar", "jogg-product")] * 4
     assert not (tmp_path / "runs").exists()
     at_once = threading.Barrier(len(accounts))
@@ -265,19 +267,19 @@ def test_a_key_command_runs_once_for_many_threads_even_if_it_fails(
 
 
 def test_showing_the_settings_runs_no_key_command(configure: Callable[..., Settings], tmp_path: Path) -> None:
-    settings = configure(counting(tmp_path / "runs", f"echo {CANARY}"))
-    assert shown(settings, "jogg", "api_key") == ("****", "api_key_command")
+    settings = configure(write_counting_command(tmp_path / "runs", f"echo {CANARY}"))
+    assert find_value(settings, "jogg", "api_key") == ("****", "api_key_command")
     assert not (tmp_path / "runs").exists()
 
 
-def test_an_error_that_every_job_meets_does_not_grow(configure: Callable[..., Settings]) -> None:
+def test_traceback_of_a_repeated_key_error_does_not_grow(configure: Callable[..., Settings]) -> None:
     key = configure('[providers.jogg]\napi_key_command = "false"').get_account("jogg").find_key
     lengths = set()
     for _ in range(3):
         with pytest.raises(KeyMissing) as caught:
             key()
         lengths.add(len(list(traceback.walk_tb(caught.value.__traceback__))))
-    assert len(lengths) <= 2  # the first comes from deeper down
+    assert len(lengths) <= 2  # the first one is raised at a deeper level
 
 
 @pytest.mark.parametrize(
@@ -291,19 +293,17 @@ def test_an_error_that_every_job_meets_does_not_grow(configure: Callable[..., Se
         ("echo", "printed nothing"),
     ],
 )
-def test_a_failing_key_command_is_told_without_its_output(
+def test_failed_key_command_is_reported_without_its_output(
     configure: Callable[..., Settings], command: str, problem: str
 ) -> None:
     account = configure(f'[providers.jogg]\napi_key_command = "{command}"', timeout=0.2).get_account("jogg")
     with pytest.raises(KeyMissing, match=problem) as caught:
         account.find_key()
-    assert CANARY not in told(caught.value)
+    assert CANARY not in format_error(caught.value)
 
 
 @pytest.mark.parametrize(("output", "key"), [(r"a-key\n", "a-key"), ("a-key", "a-key"), (r"a-key\r\n", "a-key")])
-def test_one_line_end_is_stripped_from_a_commands_output(
-    configure: Callable[..., Settings], output: str, key: str
-) -> None:
+def test_line_end_of_key_command_output_is_removed(configure: Callable[..., Settings], output: str, key: str) -> None:
     account = configure(f"""[providers.jogg]\napi_key_command = 'printf "{output}"'""").get_account("jogg")
     assert account.find_key().value == key
 
@@ -313,7 +313,7 @@ def test_a_key_command_runs_without_a_shell(configure: Callable[..., Settings]) 
     assert account.find_key().value == "a;echo&&$HOME|*"
 
 
-def test_a_key_command_does_not_eat_the_jobs_that_are_piped_in(configure: Callable[..., Settings]) -> None:
+def test_key_command_does_not_read_the_piped_jobs(configure: Callable[..., Settings]) -> None:
     key = configure('[providers.jogg]\napi_key_command = "cat"').get_account("jogg").find_key
     reader, writer = os.pipe()
     os.write(writer, b"jogg:job1\n")
@@ -330,7 +330,7 @@ def test_a_key_command_does_not_eat_the_jobs_that_are_piped_in(configure: Callab
         os.close(reader)
 
 
-# --- keys that cannot be keys
+# --- unusable keys
 
 UNUSABLE = {
     f"{CANARY} {CANARY}": "contains a space",
@@ -352,8 +352,8 @@ UNUSABLE = {
     "$JOGG_API_KEY": "is the name of a variable",
     "${JOGG_API_KEY}": "is the name of a variable",
 }
-# As people copy them, and as commands print them.
-DRESSED = [
+# A key as users copy it and as commands print it.
+KEY_FORMATS = [
     "{} ",
     " {}",
     "{}\n",
@@ -366,21 +366,21 @@ DRESSED = [
 ]
 
 
-def quoted(key: str) -> str:
-    """A TOML string of any characters."""
+def quote(key: str) -> str:
+    """Write a TOML string of any characters."""
     return '"' + "".join(f"\\U{ord(c):08x}" for c in key) + '"'
 
 
-@pytest.mark.parametrize("dress", DRESSED)
-def test_a_key_is_taken_out_of_what_came_with_it(
+@pytest.mark.parametrize("dress", KEY_FORMATS)
+def test_spaces_and_header_words_around_a_key_are_removed(
     configure: Callable[..., Settings], tmp_path: Path, dress: str
 ) -> None:
     given = dress.format(CANARY)
     (tmp_path / "key").write_text(given)
     (tmp_path / "config").mkdir()
     for settings in (
-        configure(f"[providers.jogg]\napi_key = {quoted(given)}"),
-        configure(stored=f"[providers.jogg]\napi_key = {quoted(given)}"),
+        configure(f"[providers.jogg]\napi_key = {quote(given)}"),
+        configure(stored=f"[providers.jogg]\napi_key = {quote(given)}"),
         configure(JOGG_API_KEY=given),
         configure(f'[providers.jogg]\napi_key_command = "cat {tmp_path}/key"'),
     ):
@@ -392,17 +392,19 @@ def test_a_key_is_taken_out_of_what_came_with_it(
 
 @pytest.mark.parametrize("key", ["", *UNUSABLE])
 @pytest.mark.parametrize("source", ["config.toml", "credentials.toml"])
-def test_an_unusable_key_in_a_file_is_refused_unseen(configure: Callable[..., Settings], source: str, key: str) -> None:
-    text = f"[providers.jogg]\napi_key = {quoted(key)}"
+def test_unusable_key_in_a_file_is_refused_without_showing_it(
+    configure: Callable[..., Settings], source: str, key: str
+) -> None:
+    text = f"[providers.jogg]\napi_key = {quote(key)}"
     with pytest.raises(ConfigError, match=rf"{source}: providers\.jogg\.api_key must be a key without") as caught:
         configure(**{"text" if source == "config.toml" else "stored": text})
     assert f": it {UNUSABLE.get(key, 'is empty')}" in str(caught.value)
-    assert CANARY not in told(caught.value)
+    assert CANARY not in format_error(caught.value)
 
 
 @pytest.mark.parametrize("key", UNUSABLE)
 @pytest.mark.parametrize("variable", ["VIDEOSTAT_JOGG_API_KEY", "JOGG_API_KEY"])
-def test_an_unusable_key_in_a_variable_is_refused_unseen(
+def test_unusable_key_in_a_variable_is_refused_without_showing_it(
     configure: Callable[..., Settings], variable: str, key: str
 ) -> None:
     settings = configure(**{variable: key})
@@ -410,38 +412,38 @@ def test_an_unusable_key_in_a_variable_is_refused_unseen(
         ConfigError, match=f"in environment variable {variable} for jogg must be a key without"
     ) as caught:
         settings.get_account("jogg").find_key()
-    assert CANARY not in told(caught.value)
-    assert str(shown(settings, "jogg", "api_key")[0]).isprintable()
+    assert CANARY not in format_error(caught.value)
+    assert str(find_value(settings, "jogg", "api_key")[0]).isprintable()
 
 
 @pytest.mark.parametrize("key", UNUSABLE)
-def test_an_unusable_key_from_a_command_is_refused_unseen(
+def test_unusable_key_from_a_command_is_refused_without_showing_it(
     configure: Callable[..., Settings], tmp_path: Path, key: str
 ) -> None:
     (tmp_path / "key").write_bytes(key.encode())
     account = configure(f'[providers.jogg]\napi_key_command = "cat {tmp_path}/key"').get_account("jogg")
     with pytest.raises(ConfigError, match="the output of api_key_command for jogg must be a key without") as caught:
         account.find_key()
-    assert CANARY not in told(caught.value)
+    assert CANARY not in format_error(caught.value)
 
 
 @pytest.mark.parametrize("key", ["", *UNUSABLE])
-def test_an_unusable_key_is_not_kept(configure: Callable[..., Settings], key: str) -> None:
+def test_unusable_key_is_not_stored(configure: Callable[..., Settings], key: str) -> None:
     settings = configure()
     with pytest.raises(ConfigError, match="must be a key without") as caught:
         settings.set_key("jogg", key)
-    assert CANARY not in told(caught.value)
+    assert CANARY not in format_error(caught.value)
     assert settings.credentials_path.read_text() == ""
 
 
 @pytest.mark.parametrize("key", ["k", "sk-" + "a" * 5000, "rb_live_AZaz09._~+/=-", "!#$%&()*,:;<>?@[]^`{|}\\"])
-def test_any_other_printable_key_is_accepted(configure: Callable[..., Settings], key: str) -> None:
+def test_key_of_printable_ascii_is_accepted(configure: Callable[..., Settings], key: str) -> None:
     settings = configure()
     settings.set_key("jogg", key)
     assert load(settings.path, {}).get_account("jogg").find_key() == Key(key, "credentials.toml")
 
 
-# --- what is shown
+# --- listed values
 
 
 @pytest.mark.parametrize(
@@ -488,7 +490,7 @@ def test_every_setting_is_listed_with_its_source(configure: Callable[..., Settin
     ]
 
 
-def test_no_representation_shows_a_key(configure: Callable[..., Settings]) -> None:
+def test_repr_does_not_show_a_key(configure: Callable[..., Settings]) -> None:
     settings = configure(f'[providers.jogg]\napi_key = "{CANARY}"', REELBOT_API_KEY=CANARY)
     account = settings.get_account("jogg")
     assert CANARY not in f"{settings!r}{account!r}{account.find_key()!r}{list(settings.list_values())}"
@@ -514,21 +516,19 @@ def test_the_strongest_source_of_a_webhook_secret_wins(
     account = settings.get_account(name)
     assert account.webhook_secret == secret
     masked = mask(secret) if secret else None
-    assert shown(settings, "jogg", "webhook_secret") == (masked, sources[0] if sources else "not set")
+    assert find_value(settings, "jogg", "webhook_secret") == (masked, sources[0] if sources else "not set")
     assert secret is None or secret not in f"{settings!r}{account!r}{list(settings.list_values())}"
 
 
 @pytest.mark.parametrize("secret", UNUSABLE)
-def test_an_unusable_webhook_secret_in_a_variable_is_refused_unseen(
-    configure: Callable[..., Settings], secret: str
-) -> None:
+def test_unusable_webhook_secret_is_refused_without_showing_it(configure: Callable[..., Settings], secret: str) -> None:
     settings = configure(VIDEOSTAT_JOGG_WEBHOOK_SECRET=secret)
     with pytest.raises(ConfigError, match="VIDEOSTAT_JOGG_WEBHOOK_SECRET must be a secret without spaces") as caught:
         settings.get_account("jogg")
-    assert CANARY not in told(caught.value)
+    assert CANARY not in format_error(caught.value)
 
 
-def test_an_account_of_ones_own_has_a_webhook_secret_of_its_own(configure: Callable[..., Settings]) -> None:
+def test_custom_account_has_its_own_webhook_secret(configure: Callable[..., Settings]) -> None:
     text = '[providers.jogg]\nwebhook_secret = "of-jogg"\n[providers.second]\ntype = "jogg"'
     settings = configure(text, VIDEOSTAT_SECOND_WEBHOOK_SECRET="of-second")
     assert [settings.get_account(name).webhook_secret for name in ("jogg", "second")] == ["of-jogg", "of-second"]
@@ -552,7 +552,7 @@ def test_defaults_are_read(configure: Callable[..., Settings]) -> None:
 def test_the_environment_turns_the_history_off(configure: Callable[..., Settings]) -> None:
     settings = configure("[defaults]\nhistory = true", VIDEOSTAT_NO_HISTORY="1")
     assert not settings.defaults.history
-    assert shown(settings, "defaults", "history") == ("false", "environment variable VIDEOSTAT_NO_HISTORY")
+    assert find_value(settings, "defaults", "history") == ("false", "environment variable VIDEOSTAT_NO_HISTORY")
 
 
 # --- base URLs
@@ -578,7 +578,7 @@ def test_the_environment_turns_the_history_off(configure: Callable[..., Settings
         ("reelbot", "https://reelbot.space/api/v1/video/download", "https://reelbot.space"),
     ],
 )
-def test_what_is_added_to_a_base_url_is_dropped_from_its_end(
+def test_only_the_api_path_is_removed_from_the_end_of_a_base_url(
     configure: Callable[..., Settings], group: str, written: str, base_url: str
 ) -> None:
     assert configure(f'[providers.{group}]\nbase_url = "{written}"').get_account(group).base_url == base_url
@@ -596,7 +596,7 @@ def test_what_is_added_to_a_base_url_is_dropped_from_its_end(
         ("http://new_api:3000", "http://new_api:3000"),
     ],
 )
-def test_a_base_url_is_scheme_host_and_prefix(configure: Callable[..., Settings], written: str, base_url: str) -> None:
+def test_base_url_keeps_scheme_host_and_prefix(configure: Callable[..., Settings], written: str, base_url: str) -> None:
     assert configure(f'[providers.doubao]\nbase_url = "{written}"').get_account("doubao").base_url == base_url
     assert configure(VIDEOSTAT_DOUBAO_BASE_URL=written).get_account("doubao").base_url == base_url
 
@@ -631,21 +631,23 @@ BAD_BASE_URLS = [
 
 
 @pytest.mark.parametrize("written", BAD_BASE_URLS)
-def test_any_other_base_url_is_refused_unseen(configure: Callable[..., Settings], written: str) -> None:
+def test_invalid_base_url_is_refused_without_showing_its_secret(
+    configure: Callable[..., Settings], written: str
+) -> None:
     with pytest.raises(ConfigError, match=r"providers\.doubao\.base_url must be an address like https://") as caught:
-        configure(f"[providers.doubao]\nbase_url = {quoted(written)}")
-    assert CANARY not in told(caught.value)
+        configure(f"[providers.doubao]\nbase_url = {quote(written)}")
+    assert CANARY not in format_error(caught.value)
     with pytest.raises(ConfigError, match="VIDEOSTAT_DOUBAO_BASE_URL must be an address like https://") as caught:
         configure(VIDEOSTAT_DOUBAO_BASE_URL=written).get_account("doubao")
-    assert CANARY not in told(caught.value)
+    assert CANARY not in format_error(caught.value)
 
 
-def test_a_bad_variable_of_one_account_does_not_stop_another(configure: Callable[..., Settings]) -> None:
+def test_invalid_variable_of_one_account_does_not_stop_another(configure: Callable[..., Settings]) -> None:
     settings = configure(VIDEOSTAT_DOUBAO_BASE_URL="nonsense", DOUBAO_API_KEY="no key", JOGG_API_KEY="a-key")
     assert settings.get_account("jogg").find_key().value == "a-key"
 
 
-# --- bad files
+# --- invalid files
 
 
 @pytest.mark.parametrize(
@@ -717,7 +719,7 @@ def test_a_bad_variable_of_one_account_does_not_stop_another(configure: Callable
         ("a = " + "[" * 100_000, "nested too deeply", None),
     ],
 )
-def test_a_bad_config_file_is_named_with_the_place_and_what_was_meant(
+def test_invalid_config_file_is_named_with_setting_and_suggestion(
     configure: Callable[..., Settings], tmp_path: Path, text: str, message: str, hint: str | None
 ) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -726,11 +728,11 @@ def test_a_bad_config_file_is_named_with_the_place_and_what_was_meant(
     assert re.search(message if "is not valid TOML" in message else re.escape(message), str(caught.value))
     assert "\n" not in str(caught.value)
     assert hint is None or hint in str(caught.value.hint)
-    assert CANARY not in told(caught.value)
+    assert CANARY not in format_error(caught.value)
     assert caught.value.exit_code is ExitCode.USAGE
 
 
-def test_a_section_may_say_the_type_that_its_name_says(configure: Callable[..., Settings]) -> None:
+def test_section_of_a_service_may_repeat_its_type(configure: Callable[..., Settings]) -> None:
     assert configure('[providers.jogg]\ntype = "jogg"').get_account("jogg").provider is PROVIDERS["jogg"]
 
 
@@ -743,7 +745,7 @@ def test_a_section_may_say_the_type_that_its_name_says(configure: Callable[..., 
         ("nonsense", "is not valid TOML"),
     ],
 )
-def test_a_bad_credentials_file_is_named(
+def test_invalid_credentials_file_is_named(
     configure: Callable[..., Settings], tmp_path: Path, stored: str, message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
@@ -751,17 +753,17 @@ def test_a_bad_credentials_file_is_named(
     assert str(tmp_path / "credentials.toml") in str(caught.value)
 
 
-def test_a_kept_key_outlives_its_section(configure: Callable[..., Settings]) -> None:
+def test_stored_key_without_a_section_makes_no_account(configure: Callable[..., Settings]) -> None:
     assert "old" not in configure(stored='[providers.old]\napi_key = "k"').list_names()
 
 
-def test_a_file_that_is_not_utf8_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_config_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_bytes(b'[defaults]\nname = "\xff"')
     with pytest.raises(ConfigError, match=r"config\.toml is not valid UTF-8"):
         load(tmp_path / "config.toml", {})
 
 
-def test_a_byte_order_mark_and_carriage_returns_do_no_harm(tmp_path: Path) -> None:
+def test_byte_order_mark_and_carriage_returns_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_bytes(b"\xef\xbb\xbf[defaults]\r\nparallel = 5\r\n")
     assert load(tmp_path / "config.toml", {}).defaults.parallel == 5
 
@@ -773,7 +775,7 @@ def loop(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "reason"), [(Path.mkdir, "Is a directory"), (loop, "symbolic links"), (lambda path: None, "No such file")]
 )
-def test_a_named_file_that_cannot_be_read_is_told_in_one_sentence(
+def test_unreadable_file_given_by_name_is_refused_with_the_reason(
     tmp_path: Path, make: Callable[[Path], None], reason: str
 ) -> None:
     path = tmp_path / "named.toml"
@@ -784,7 +786,7 @@ def test_a_named_file_that_cannot_be_read_is_told_in_one_sentence(
 
 
 @pytest.mark.parametrize("path", ["", "/", ".", ".."])
-def test_a_path_without_a_name_is_told_in_one_sentence(path: str) -> None:
+def test_folder_as_config_file_is_refused(path: str) -> None:
     with pytest.raises(ConfigError, match="Is a directory"):
         load(Path(path), {})
 
@@ -792,7 +794,7 @@ def test_a_path_without_a_name_is_told_in_one_sentence(path: str) -> None:
 # --- where the file is
 
 
-def test_the_option_beats_the_variable_which_beats_the_users_folder(
+def test_option_wins_over_variable_and_variable_over_user_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("platformdirs.user_config_path", lambda app: tmp_path / app)
@@ -806,12 +808,12 @@ def test_the_option_beats_the_variable_which_beats_the_users_folder(
     assert config.locate(None, environ) == load(None, environ).path
 
 
-def test_a_tilde_in_the_variable_is_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tilde_in_the_config_variable_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert config.locate(None, {"VIDEOSTAT_CONFIG": "~/my.toml"}) == tmp_path / "my.toml"
 
 
-def test_no_file_at_all_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_config_file_gives_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platformdirs.user_config_path", lambda app: tmp_path / app)
     settings = load(None, {})
     assert settings.defaults == Defaults()
@@ -819,10 +821,10 @@ def test_no_file_at_all_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert not settings.path.parent.exists()
 
 
-# --- keeping a key
+# --- storing a key
 
 
-def test_a_kept_key_is_private_whatever_the_umask(
+def test_stored_key_is_private_whatever_the_umask(
     tmp_path: Path, open_umask: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "home" / ".config" / "videostat" / "config.toml"
@@ -838,20 +840,20 @@ def test_a_kept_key_is_private_whatever_the_umask(
     assert settings.warnings == []
 
 
-def test_the_folder_of_a_named_file_keeps_its_mode(configure: Callable[..., Settings], tmp_path: Path) -> None:
+def test_storing_a_key_keeps_the_mode_of_an_existing_folder(configure: Callable[..., Settings], tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     configure().set_key("jogg", "a-key")
     assert mode(tmp_path) == 0o755
 
 
-def test_an_exposed_file_is_private_once_a_key_is_kept(configure: Callable[..., Settings]) -> None:
+def test_storing_a_key_makes_an_exposed_file_private(configure: Callable[..., Settings]) -> None:
     settings = configure()
     settings.credentials_path.chmod(0o666)
     settings.set_key("jogg", "a-key")
     assert mode(settings.credentials_path) == 0o600
 
 
-def test_a_kept_key_leaves_the_others_alone(configure: Callable[..., Settings], tmp_path: Path) -> None:
+def test_storing_a_key_keeps_the_other_keys(configure: Callable[..., Settings], tmp_path: Path) -> None:
     text = f"# mine\n[providers.eu]\n{GATEWAY}"
     settings = configure(text, '[providers.reelbot]\napi_key = "r"\n[providers.jogg]\napi_key = "old"')
     settings.set_key("eu", "e")
@@ -865,13 +867,13 @@ def test_a_kept_key_leaves_the_others_alone(configure: Callable[..., Settings], 
     assert sorted(file.name for file in tmp_path.iterdir()) == ["config.toml", "credentials.toml"]
 
 
-def test_a_key_can_be_kept_before_the_base_url_is_known(configure: Callable[..., Settings]) -> None:
+def test_key_can_be_stored_before_the_base_url_is_set(configure: Callable[..., Settings]) -> None:
     settings = configure()
     settings.set_key("doubao", "a-key")
-    assert shown(load(settings.path, {}), "doubao", "api_key") == ("****", "credentials.toml")
+    assert find_value(load(settings.path, {}), "doubao", "api_key") == ("****", "credentials.toml")
 
 
-def test_no_key_is_kept_for_an_unknown_account(configure: Callable[..., Settings]) -> None:
+def test_storing_a_key_for_an_unknown_account_is_refused(configure: Callable[..., Settings]) -> None:
     with pytest.raises(ConfigError, match="unknown service or account 'jog'"):
         configure().set_key("jog", CANARY)
 
@@ -879,14 +881,14 @@ def test_no_key_is_kept_for_an_unknown_account(configure: Callable[..., Settings
 @pytest.mark.parametrize(
     "command", ["cat ~/.key", "cat /nowhere | head -1", "cat $HOME/.key", "cat /nowhere && x", "echo $JOGG_API_KEY"]
 )
-def test_a_command_for_a_shell_is_told_that_there_is_none(configure: Callable[..., Settings], command: str) -> None:
+def test_hint_says_that_a_key_command_runs_without_a_shell(configure: Callable[..., Settings], command: str) -> None:
     account = configure(f'[providers.jogg]\napi_key_command = "{command}"').get_account("jogg")
     with pytest.raises(VideostatError) as caught:
         account.find_key()
     assert "runs without a shell" in str(caught.value.hint)
 
 
-def test_a_key_command_may_leave_an_agent_running(configure: Callable[..., Settings]) -> None:
+def test_key_command_may_leave_a_background_process(configure: Callable[..., Settings]) -> None:
     command = f"sh -c 'sleep 20 & echo {CANARY}'"
     account = configure(f'[providers.jogg]\napi_key_command = "{command}"').get_account("jogg")
     began = time.monotonic()
@@ -895,13 +897,13 @@ def test_a_key_command_may_leave_an_agent_running(configure: Callable[..., Setti
 
 
 @pytest.mark.parametrize("value", ["", " ", "\n"])
-def test_a_variable_that_is_set_but_empty_is_named(configure: Callable[..., Settings], value: str) -> None:
+def test_missing_key_error_names_an_empty_variable(configure: Callable[..., Settings], value: str) -> None:
     with pytest.raises(KeyMissing, match="no key is configured: JOGG_API_KEY is set, but empty"):
         configure(JOGG_API_KEY=value).get_account("jogg").find_key()
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_a_missing_key_is_told_with_where_it_comes_from(configure: Callable[..., Settings], name: str) -> None:
+def test_missing_key_hint_says_where_to_get_a_key(configure: Callable[..., Settings], name: str) -> None:
     account = configure(VIDEOSTAT_DOUBAO_BASE_URL="https://x").get_account(name)
     with pytest.raises(KeyMissing) as caught:
         account.find_key()
@@ -912,11 +914,11 @@ def test_a_missing_key_is_told_with_where_it_comes_from(configure: Callable[...,
 @pytest.mark.parametrize(
     ("value", "kept"), [("0", True), ("false", True), ("No", True), ("OFF", True), ("1", False), ("yes", False)]
 )
-def test_a_variable_can_say_no(configure: Callable[..., Settings], value: str, kept: bool) -> None:  # noqa: FBT001
+def test_no_history_variable_is_read_as_yes_or_no(configure: Callable[..., Settings], value: str, kept: bool) -> None:  # noqa: FBT001
     assert configure(VIDEOSTAT_NO_HISTORY=value).defaults.history is kept
 
 
-def test_two_keys_at_once_are_both_kept(tmp_path: Path) -> None:
+def test_keys_stored_by_several_processes_at_once_are_all_kept(tmp_path: Path) -> None:
     code = "import sys; from videostat.config import load; load(None).set_key(sys.argv[1], 'k-' + sys.argv[1])"
     environ = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path)}
     config = "".join(f'[providers.a{n}]\ntype = "reelbot"\n' for n in range(8))
@@ -929,7 +931,7 @@ def test_two_keys_at_once_are_both_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to(path)])
-def test_a_default_file_that_cannot_be_opened_is_one_warning(
+def test_unreadable_default_file_gives_one_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None]
 ) -> None:
     monkeypatch.setattr("platformdirs.user_config_path", lambda app: tmp_path)
@@ -943,9 +945,7 @@ def test_a_default_file_that_cannot_be_opened_is_one_warning(
         settings.set_key("jogg", "k")
 
 
-def test_without_a_home_nothing_is_configured_and_nothing_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_home_gives_one_warning_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
     def unknown(app: str) -> Path:
@@ -963,7 +963,7 @@ def test_without_a_home_nothing_is_configured_and_nothing_written(
 
 
 @pytest.mark.parametrize("before", [None, "", '[providers.reelbot]\napi_key = "r"'])
-def test_a_link_into_dotfiles_is_written_through(
+def test_symbolic_link_stays_and_its_target_is_written(
     configure: Callable[..., Settings], tmp_path: Path, before: str | None
 ) -> None:
     settings = configure()
@@ -979,7 +979,7 @@ def test_a_link_into_dotfiles_is_written_through(
     assert stored == tomllib.loads(before or "").get("providers", {}) | {"jogg": {"api_key": CANARY}}
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+def test_failed_write_keeps_the_old_file_and_leaves_no_other(
     configure: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = configure(stored='[providers.jogg]\napi_key = "old"')
@@ -990,12 +990,12 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ConfigError, match=r"cannot write .*: No space left on device") as caught:
         settings.set_key("jogg", CANARY)
-    assert CANARY not in told(caught.value)
+    assert CANARY not in format_error(caught.value)
     assert load(settings.path, {}).get_account("jogg").find_key().value == "old"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["config.toml", "credentials.toml"]
 
 
-def test_a_folder_that_cannot_be_made_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_created_raises_config_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"cannot write .*credentials\.toml: "):
         write_file(tmp_path / "file" / "videostat" / "credentials.toml", CANARY)
@@ -1008,9 +1008,7 @@ def test_a_folder_that_cannot_be_made_is_told_in_one_sentence(tmp_path: Path) ->
     ("rights", "warnings"), [(0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1), (0o620, 1), (0o602, 1), (0o666, 1)]
 )
 @pytest.mark.parametrize("name", ["config.toml", "credentials.toml"])
-def test_a_key_file_that_others_can_read_or_change_gets_a_warning(
-    tmp_path: Path, name: str, rights: int, warnings: int
-) -> None:
+def test_key_file_open_to_others_gives_a_warning(tmp_path: Path, name: str, rights: int, warnings: int) -> None:
     folder = tmp_path / "my configuration"
     folder.mkdir()
     (folder / "config.toml").touch(0o644)
@@ -1020,14 +1018,14 @@ def test_a_key_file_that_others_can_read_or_change_gets_a_warning(
     assert load(folder / "config.toml", {}).warnings == [sentence] * warnings
 
 
-def test_a_webhook_secret_is_kept_from_others_like_a_key(tmp_path: Path) -> None:
+def test_webhook_secret_file_open_to_others_gives_a_warning(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text(f'[providers.jogg]\nwebhook_secret = "{CANARY}"')
     file.chmod(0o644)
     assert load(file, {}).warnings == [f"{file} holds a key, and others can read or change it: chmod 600 {file}"]
 
 
-def test_a_file_without_a_key_may_be_read_by_others(tmp_path: Path) -> None:
+def test_readable_file_without_a_key_gives_no_warning(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text('[providers.jogg]\napi_key_command = "pass show jogg"')
     (tmp_path / "config.toml").chmod(0o644)
     assert load(tmp_path / "config.toml", {}).warnings == []
@@ -1042,7 +1040,7 @@ def test_a_file_without_a_key_may_be_read_by_others(tmp_path: Path) -> None:
         ("max_requests_per_second = 5", []),
     ],
 )
-def test_a_file_that_others_can_change_gets_a_warning_of_what_they_could_do(
+def test_writable_file_warning_says_what_others_could_do(
     tmp_path: Path, rights: int, setting: str, warning: list[str]
 ) -> None:
     (tmp_path / "config.toml").write_text(f"[providers.jogg]\n{setting}")
@@ -1067,7 +1065,7 @@ def test_a_file_that_others_can_change_gets_a_warning_of_what_they_could_do(
         ("http://gateway.default.svc.cluster.local", False),
     ],
 )
-def test_a_base_url_without_encryption_to_a_public_host_is_warned_of(
+def test_unencrypted_public_base_url_gives_a_warning(
     configure: Callable[..., Settings],
     base_url: str,
     is_warned: bool,  # noqa: FBT001
@@ -1076,33 +1074,33 @@ def test_a_base_url_without_encryption_to_a_public_host_is_warned_of(
         configure(f'[providers.doubao]\nbase_url = "{base_url}"'),
         configure(VIDEOSTAT_DOUBAO_BASE_URL=base_url),
     ):
-        told = [warning for warning in settings.warnings if "is not encrypted" in warning]
-        assert bool(told) is is_warned
+        sentences = [warning for warning in settings.warnings if "is not encrypted" in warning]
+        assert bool(sentences) is is_warned
 
 
 # --- the example
 
 
-def uncommented() -> str:
+def uncomment_example() -> str:
     return re.sub(r"(?m)^#(?=[a-z\[])", "", EXAMPLE.read_text())
 
 
-def test_the_example_loads_as_it_stands_and_changes_nothing(configure: Callable[..., Settings]) -> None:
+def test_example_config_gives_the_same_values_as_no_config(configure: Callable[..., Settings]) -> None:
     assert list(configure(EXAMPLE.read_text()).list_values()) == list(configure().list_values())
 
 
-def test_the_example_loads_with_every_value_set(configure: Callable[..., Settings]) -> None:
-    settings = configure(uncommented())
+def test_example_config_loads_with_every_value_set(configure: Callable[..., Settings]) -> None:
+    settings = configure(uncomment_example())
     simulated = [name for name, provider in PROVIDERS.items() if provider.key_group in DIALECTS]
-    for name in (*tomllib.loads(uncommented())["providers"], *simulated):
+    for name in (*tomllib.loads(uncomment_example())["providers"], *simulated):
         assert settings.get_account(name).base_url
     assert set(settings.list_names()) > set(PROVIDERS)
     for key in ("name", "parallel", "history"):
         assert getattr(settings.defaults, key) == getattr(Defaults(), key)
 
 
-def test_the_example_explains_every_key() -> None:
-    tables = tomllib.loads(uncommented())
+def test_example_config_explains_every_key() -> None:
+    tables = tomllib.loads(uncomment_example())
     assert set(tables["defaults"]) == set(_DEFAULTS)
     assert {key for section in tables["providers"].values() for key in section} == set(_SECTION)
     assert set(tables["providers"]) > set(DIALECTS)
@@ -1113,7 +1111,7 @@ def test_the_example_explains_every_key() -> None:
 # --- start-up time
 
 
-def test_loading_without_files_imports_nothing_heavy(tmp_path: Path) -> None:
+def test_loading_without_files_imports_no_heavy_module(tmp_path: Path) -> None:
     heavy = ["tomli_w", "difflib", "subprocess", "requests"]
     code = f"""
 import sys, videostat.config
