@@ -120,8 +120,8 @@ def test_a_fixture_is_read_as_it_says(provider: Provider, name: str, fixture: di
     if "expect" in fixture:
         try:
             parsed = parse_fixture(provider, fixture)
-        except VideostatError as error:
-            pytest.fail(f"{where}: it is read as {error!r}. {SHARED}")
+        except VideostatError as problem:
+            pytest.fail(f"{where}: it is read as {problem!r}. {SHARED}")
         assert shown(parsed) == fixture["expect"], f"{where}. Of a list, a row without a known id or status is skipped"
         return
     with pytest.raises(VideostatError) as caught:
@@ -207,7 +207,7 @@ def test_each_documented_code_is_known(provider: Provider) -> None:
 @every_provider
 def test_own_id_is_a_field_of_a_recorded_task(provider: Provider) -> None:
     tasks = [(find_task(each["body"]) or {}, each.get("id", ID)) for each in fixtures(provider).values()]
-    is_seen = any(task.get(provider.own_id) == job_id for task, job_id in tasks)
+    is_seen = any(task.get(provider.own_id or "") == job_id for task, job_id in tasks)
     assert not provider.own_id or is_seen, f"no answer in {shortened(folder(provider))}/ has its id in own_id"
 
 
@@ -227,9 +227,8 @@ def test_the_polling_is_sane(provider: Provider) -> None:
     polling, (shortest, longest) = provider.polling, provider.polling.every
     assert 0 < polling.floor <= shortest <= longest < polling.timeout
     assert 0 <= polling.first < polling.timeout
-    assert shortest < polling.quickest < polling.usual < polling.timeout, (
-        "set Polling.quickest and usual: every[0] < quickest < usual"
-    )
+    named = "every[0] < quickest < usual < timeout"
+    assert shortest < polling.quickest < polling.usual < polling.timeout, f"{provider.name}: {named}"
     assert provider.max_requests_per_second > 0
     assert all(kept > timedelta() for kept in provider.retention.values())
 
