@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Instead, Videostat
+    from loopback import Request
 
     from videostat.sandbox import Sandbox
 
@@ -87,6 +88,26 @@ def test_a_page_that_cannot_be_had_is_6(videostat: Videostat, instead: Instead) 
     assert (got.code, got.stdout) == (6, "")
     assert len(got.stderr.splitlines()) == 1
     assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("tty", [(), ("stdout",)])
+def test_rows_before_a_page_that_fails_are_printed(
+    videostat: Videostat, instead: Instead, tty: tuple[str, ...]
+) -> None:
+    rows = [{"project_id": f"proj_{number}", "status": "processing"} for number in range(100)]
+
+    def answer(request: Request) -> bytes:
+        return (
+            reply({"code": 0, "data": {"projects": rows, "total": 150}})
+            if "page=1" in request.target
+            else reply(b"<html>", 502)
+        )
+
+    instead("jogg", answer)
+    got = videostat("list", "jogg", "--all", tty=tty)
+    assert got.code == 6
+    assert got.stdout.count("proj_") == 100
+    assert "502" in got.stderr
 
 
 def test_on_a_terminal_the_days_left_are_shown_and_few_are_marked(videostat: Videostat) -> None:

@@ -60,20 +60,21 @@ def list_(
         # Do not show progress between lines on the same screen.
         found = show_progress(listed, shown=everything and not quiet and not (line and sys.stdout.isatty()))
         chosen = ((job, total) for job, total in found if state in (None, job.state))
-        page = chosen if everything else [*islice(chosen, limit)]
+        totals: list[int | None] = []
 
         def remember() -> Iterator[Job]:
-            for job, _ in page:
+            for job, total in chosen if everything else islice(chosen, limit):
                 this.history.update(job, this.clock.now(), base_url=account.base_url)
+                totals.append(total)
                 yield job
 
         if line:
             print_lines(map(line, remember()))
         else:
-            print_table(LIST_HEADERS, [make_list_row(job, retention, this.clock.now()) for job in remember()])
-        if isinstance(page, list) and len(page) == limit and not quiet:
+            print_table(LIST_HEADERS, (make_list_row(job, retention, this.clock.now()) for job in remember()))
+        if len(totals) == limit and not everything and not quiet:
             # The total of the service saves a request, but it counts all states.
-            total = page[-1][1] if state is None and since is None else None
+            total = totals[-1] if state is None and since is None else None
             if next(chosen, None) if total is None else total > limit:
                 say_list_is_cut(limit, total)
     return ExitCode.OK

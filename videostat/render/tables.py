@@ -33,14 +33,25 @@ SOON = 3  # days before the service deletes a video; fewer are marked
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    """Print aligned columns on a terminal, else tab-separated lines without a header."""
+    """Print aligned columns on a terminal, else tab-separated lines without a header.
+
+    If reading the rows fails, those before the failure are printed.
+    """
     if not sys.stdout.isatty():
         with guard_stdout():
             for row in rows:
                 print("\t".join(clean_text(get_cell_text(cell), longest=None) for cell in row))
         return
+    shown: list[list[Cell]] = []
+    try:
+        for row in rows:
+            shown.append([_shorten_cell(cell) for cell in row])  # noqa: PERF401  it keeps what came before an error
+    except BaseException:
+        if shown:
+            print_columns(headers, shown)
+        raise
     with guard_stdout():
-        print_columns(headers, [[_shorten_cell(cell) for cell in row] for row in rows])
+        print_columns(headers, shown)
 
 
 def _shorten_cell(cell: Cell) -> Cell:
