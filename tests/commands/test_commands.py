@@ -1,4 +1,4 @@
-"""The front door: help, version, and the exit code of everything that can leave a command."""
+"""Help, version, and the exit code of each error, closed stream or signal that ends a command."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 COMMANDS = ["status", "wait", "download", "list", "history", "config", "providers", "demo", "sandbox"]
 
 
-def test_the_version_is_the_packages(videostat: Videostat) -> None:
+def test_version_option_prints_the_package_version(videostat: Videostat) -> None:
     got = videostat("--version")
     assert (got.code, got.stdout, got.stderr) == (0, f"videostat {package.__version__}\n", "")
 
@@ -46,7 +46,7 @@ def test_every_command_has_help(videostat: Videostat, command: list[str]) -> Non
 
 
 @pytest.mark.parametrize("command", ["status", "wait", "download"])
-def test_the_short_options_are_there(videostat: Videostat, command: str) -> None:
+def test_help_lists_the_short_options(videostat: Videostat, command: str) -> None:
     shown = videostat(command, "--help").stdout
     assert " -q " in shown
     assert " -j " in shown
@@ -64,7 +64,7 @@ def test_the_short_options_are_there(videostat: Videostat, command: str) -> None
         (["demo", "extra"], "extra", "See videostat demo --help"),
     ],
 )
-def test_a_command_line_that_cannot_be_read_is_one_sentence_and_a_hint(
+def test_wrong_command_line_gives_one_sentence_and_a_hint(
     videostat: Videostat, argv: list[str], sentence: str, hint: str
 ) -> None:
     got = videostat(*argv)
@@ -75,13 +75,13 @@ def test_a_command_line_that_cannot_be_read_is_one_sentence_and_a_hint(
     assert second == f"  {hint}"
 
 
-def test_an_option_without_its_value_is_told(videostat: Videostat) -> None:
+def test_option_without_its_value_is_refused(videostat: Videostat) -> None:
     got = videostat("wait", "jogg", "x", "--timeout")
     assert (got.code, got.stdout) == (2, "")
     assert got.stderr.startswith("videostat: Option '--timeout' requires an argument.")
 
 
-def test_nothing_typed_shows_the_help(videostat: Videostat) -> None:
+def test_no_arguments_show_the_help(videostat: Videostat) -> None:
     got = videostat()
     assert got.code == 2
     assert "Usage: videostat" in got.stdout + got.stderr
@@ -100,7 +100,7 @@ def test_nothing_typed_shows_the_help(videostat: Videostat) -> None:
         (EOFError(), 130, None),
     ],
 )
-def test_what_leaves_a_command_becomes_an_exit_code(
+def test_each_exception_becomes_an_exit_code(
     videostat: Videostat, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, stderr: str | None
 ) -> None:
     def fail(*_: object) -> object:
@@ -112,7 +112,7 @@ def test_what_leaves_a_command_becomes_an_exit_code(
     assert stderr is None or got.stderr == stderr
 
 
-def test_a_bug_is_one_sentence_that_says_where_and_shows_no_value(
+def test_unexpected_error_names_its_module_but_not_its_text(
     videostat: Videostat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> object:
@@ -128,29 +128,29 @@ def test_a_bug_is_one_sentence_that_says_where_and_shows_no_value(
     assert "1234" not in got.stderr
 
 
-def test_every_class_of_error_has_an_exit_code_of_its_own_or_its_parents() -> None:
-    def below(kind: type[VideostatError]) -> set[type[VideostatError]]:
-        return {kind}.union(*map(below, kind.__subclasses__()))
+def test_every_error_class_has_an_exit_code_other_than_1() -> None:
+    def walk(kind: type[VideostatError]) -> set[type[VideostatError]]:
+        return {kind}.union(*map(walk, kind.__subclasses__()))
 
-    assert {kind.exit_code for kind in below(VideostatError) - {VideostatError}} >= {2, 3, 4, 6, 7, 8, 9, 10, 124, 141}
-    assert all(kind.exit_code != 1 for kind in below(VideostatError) - {VideostatError})
+    assert {kind.exit_code for kind in walk(VideostatError) - {VideostatError}} >= {2, 3, 4, 6, 7, 8, 9, 10, 124, 141}
+    assert all(kind.exit_code != 1 for kind in walk(VideostatError) - {VideostatError})
 
 
 def run(script: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
-    """In a shell that has `videostat`."""
+    """Run a script in a shell that has `videostat`."""
     command = f'videostat() {{ {shlex.quote(sys.executable)} -m videostat "$@"; }}; {script}'
     return subprocess.run(
         ["bash", "-c", command], stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, timeout=30
     )
 
 
-def test_a_closed_stdout_is_told() -> None:
+def test_closed_stdout_exits_2_with_a_message() -> None:
     done = run("videostat providers >&-")
     assert (done.returncode, done.stderr) == (2, "videostat: stdout is closed: the answer cannot be printed\n")
 
 
 @pytest.mark.parametrize("asked", ["providers", "--help", "--version", "wait --help", "completion bash"])
-def test_a_full_stdout_is_told(asked: str) -> None:
+def test_full_stdout_exits_2_with_one_sentence(asked: str) -> None:
     done = run(f"videostat {asked} > /dev/full")
     assert done.returncode == 2
     assert done.stderr.startswith("videostat: the answer cannot be written to stdout: ")
@@ -158,7 +158,7 @@ def test_a_full_stdout_is_told(asked: str) -> None:
 
 
 @pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full"])
-def test_the_answer_does_not_need_the_conversation(sandbox: Sandbox, closed: str) -> None:
+def test_stdout_is_complete_when_stderr_is_closed_or_full(sandbox: Sandbox, closed: str) -> None:
     done = run(f"videostat wait --no-history jogg:proj_done jogg:proj_fail_done {closed}; echo $?")
     *answers, code = (line.split("\t")[:3] for line in done.stdout.splitlines())
     assert [*sorted(answers), code] == [
@@ -169,7 +169,7 @@ def test_the_answer_does_not_need_the_conversation(sandbox: Sandbox, closed: str
 
 
 @pytest.mark.parametrize(("command", "code"), [("providers", 141), ("wait --help", 141), ("nonsense 2>&1", 2)])
-def test_a_reader_that_has_gone_is_left_quietly(command: str, code: int) -> None:
+def test_broken_pipe_ends_the_command_without_a_message(command: str, code: int) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -180,7 +180,7 @@ def test_a_reader_that_has_gone_is_left_quietly(command: str, code: int) -> None
 
 
 @pytest.mark.parametrize("command", ["wait --download", "download -o x.mp4", "download"])
-def test_a_folder_that_was_deleted_is_told(sandbox: Sandbox, tmp_path: Path, command: str) -> None:
+def test_deleted_working_folder_is_refused_before_any_request(sandbox: Sandbox, tmp_path: Path, command: str) -> None:
     (tmp_path / "gone").mkdir()
     done = run(f"cd {tmp_path}/gone; rmdir {tmp_path}/gone; videostat {command} --no-history jogg proj_done")
     assert done.returncode == 2
@@ -188,7 +188,7 @@ def test_a_folder_that_was_deleted_is_told(sandbox: Sandbox, tmp_path: Path, com
     assert not sandbox.requests
 
 
-def test_what_needs_no_folder_does_without(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_output_dir_works_from_a_deleted_working_folder(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "gone").mkdir()
     done = run(f"cd {tmp_path}/gone; rmdir {tmp_path}/gone; videostat download jogg proj_done --output-dir {tmp_path}")
     assert done.returncode == 0
@@ -196,7 +196,7 @@ def test_what_needs_no_folder_does_without(sandbox: Sandbox, tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_zone_that_cannot_be_is_utc() -> None:
+def test_invalid_time_zone_does_not_stop_wait() -> None:
     done = run("TZ=UTC+25 videostat wait --no-history jogg proj_done")
     assert (done.returncode, "until " in done.stderr) == (0, True)
 
@@ -213,7 +213,7 @@ def test_a_zone_that_cannot_be_is_utc() -> None:
         (["history", "--since", "7", "days"], "write 7d"),
     ],
 )
-def test_a_unit_apart_from_its_number_is_told(
+def test_space_between_number_and_unit_is_refused(
     videostat: Videostat, sandbox: Sandbox, argv: list[str], written: str
 ) -> None:
     got = videostat(*argv)
@@ -223,7 +223,7 @@ def test_a_unit_apart_from_its_number_is_told(
 
 
 @pytest.mark.usefixtures("no_history")
-def test_a_job_may_be_called_m(videostat: Videostat) -> None:
+def test_job_id_can_look_like_a_unit(videostat: Videostat) -> None:
     assert [row[1] for row in videostat("status", "jogg", "10", "m").rows] == ["10", "m"]
 
 
@@ -244,16 +244,14 @@ def test_debug_is_accepted_before_the_command(videostat: Videostat, argv: list[s
         (["status", "jogg", "-Vx9"], "An id that begins with '-' is written PROVIDER:ID."),
     ],
 )
-def test_an_option_in_the_wrong_place_is_told_with_the_right_one(
-    videostat: Videostat, argv: list[str], hint: str
-) -> None:
+def test_misplaced_option_or_dashed_id_gives_the_correct_form(videostat: Videostat, argv: list[str], hint: str) -> None:
     got = videostat(*argv)
     assert got.code == 2
     assert hint in got.stderr
 
 
 @pytest.mark.usefixtures("no_history")
-def test_a_tilde_is_the_home_in_every_path(videostat: Videostat, home: Path, tmp_path: Path) -> None:
+def test_tilde_means_the_home_folder_in_every_path_option(videostat: Videostat, home: Path, tmp_path: Path) -> None:
     (home / "jobs").write_text("jogg proj_done\n")
     (home / "config.toml").touch()
     got = videostat("download", "--from=~/jobs", "--config=~/config.toml", "--output-dir=~/out", "-q")
@@ -268,7 +266,7 @@ def test_a_tilde_is_the_home_in_every_path(videostat: Videostat, home: Path, tmp
 
 @pytest.mark.parametrize("option", ["--output-dir", "-o"])
 @pytest.mark.parametrize("address", ["s3://bucket/dir", "https://example.com/x", "gs://b"])
-def test_videos_are_not_saved_to_an_address(
+def test_url_as_output_is_refused_before_any_request(
     videostat: Videostat, sandbox: Sandbox, tmp_path: Path, option: str, address: str
 ) -> None:
     got = videostat("download", "jogg", "proj_done", option, address)
@@ -278,14 +276,14 @@ def test_videos_are_not_saved_to_an_address(
     assert not sandbox.requests
 
 
-def test_a_folder_for_o_is_told_with_the_option_for_folders(videostat: Videostat, tmp_path: Path) -> None:
+def test_output_option_with_a_folder_suggests_output_dir(videostat: Videostat, tmp_path: Path) -> None:
     (tmp_path / "my videos").mkdir()
     got = videostat("download", "jogg", "proj_done", "-o", "my videos")
     assert got.code == 2
     assert "For a folder: --output-dir 'my videos'" in got.stderr
 
 
-def test_metavars_read_like_prose(videostat: Videostat) -> None:
+def test_help_shows_no_technical_type_names(videostat: Videostat) -> None:
     for command in COMMANDS:
         shown = videostat(command, "--help").stdout
         assert not re.search(r"(?i)int(eger)? range|float range|<int|<float|INTEGER|FLOAT", shown)

@@ -1,4 +1,4 @@
-"""videostat config: where settings and keys are, and whether they work."""
+"""videostat config: write and show settings, store keys, and check whether they work."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from videostat.sandbox import Sandbox
 
-# pexpect forks, and the sandbox's threads do not matter to what it then executes.
+# pexpect forks a process with threads; it is safe, as the child executes a program at once.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 
 KEY = "canary-0123456789-yellow"
@@ -35,20 +35,20 @@ KEY = "canary-0123456789-yellow"
 
 @pytest.fixture
 def folder() -> Path:
-    """Where the person's configuration is."""
+    """Return the folder of the user's configuration."""
     return load(environ={}).path.parent
 
 
-def mode(path: Path) -> int:
+def read_mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_init_writes_the_commented_example_and_never_over_what_is_there(videostat: Videostat, folder: Path) -> None:
+def test_init_writes_the_example_but_never_overwrites_a_file(videostat: Videostat, folder: Path) -> None:
     got = videostat("config", "init")
     assert (got.code, got.lines) == (0, [str(folder / "config.toml")])
     text = (folder / "config.toml").read_text()
     assert "[providers.jogg]" in text
-    assert (mode(folder), mode(folder / "config.toml")) == (0o700, 0o600)
+    assert (read_mode(folder), read_mode(folder / "config.toml")) == (0o700, 0o600)
     (folder / "config.toml").write_text("# mine\n")
     again = videostat("config", "init")
     assert (again.code, again.stdout) == (2, "")
@@ -56,13 +56,13 @@ def test_init_writes_the_commented_example_and_never_over_what_is_there(videosta
     assert (folder / "config.toml").read_text() == "# mine\n"
 
 
-def test_init_writes_where_it_is_told(videostat: Videostat, tmp_path: Path) -> None:
+def test_init_writes_to_the_path_of_the_config_option(videostat: Videostat, tmp_path: Path) -> None:
     assert videostat("config", "init", "--config", "sub/my.toml").code == 0
     assert videostat("providers", "--config", "sub/my.toml").code == 0
     assert (tmp_path / "sub/my.toml").is_file()
 
 
-def test_path_says_where_the_file_is_or_would_be(
+def test_path_prints_the_path_of_the_config_file(
     videostat: Videostat, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert videostat("config", "path").lines == [str(folder / "config.toml")]
@@ -71,7 +71,7 @@ def test_path_says_where_the_file_is_or_would_be(
     assert videostat("config", "path", "--config", "here.toml").lines == ["here.toml"]
 
 
-def test_show_says_where_each_value_comes_from_and_no_key(
+def test_show_prints_each_value_with_its_source_and_masks_keys(
     videostat: Videostat, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder.mkdir(parents=True)
@@ -103,7 +103,7 @@ def test_show_makes_control_characters_visible(videostat: Videostat, tmp_path: P
 
 
 @pytest.mark.parametrize("given", [KEY, f"{KEY}\n", f"{KEY}\r\n", f"  Bearer {KEY}\n\n"])
-def test_a_key_is_read_from_stdin_and_kept_privately(
+def test_set_key_reads_stdin_and_writes_a_private_file(
     videostat: Videostat, folder: Path, monkeypatch: pytest.MonkeyPatch, given: str
 ) -> None:
     monkeypatch.delenv("VIDEOSTAT_JOGG_API_KEY")
@@ -115,19 +115,21 @@ def test_a_key_is_read_from_stdin_and_kept_privately(
     assert (got.code, got.stdout) == (0, "")
     stored = folder / "credentials.toml"
     assert tomllib.loads(stored.read_text()) == {"providers": {"jogg": {"api_key": KEY}}}
-    assert (mode(folder), mode(stored)) == (0o700, 0o600)
+    assert (read_mode(folder), read_mode(stored)) == (0o700, 0o600)
     assert got.stderr == f"The key for jogg is in {stored}.\n"
 
 
 @pytest.mark.parametrize("given", [f"{KEY}\nsecond line\n", f"A={KEY}\n", b"\xff\xfe"])
-def test_a_key_of_more_than_a_line_is_refused_unseen(videostat: Videostat, folder: Path, given: str | bytes) -> None:
+def test_set_key_refuses_malformed_stdin_without_printing_it(
+    videostat: Videostat, folder: Path, given: str | bytes
+) -> None:
     got = videostat("config", "set-key", "jogg", stdin=given)
     assert (got.code, got.stdout) == (2, "")
     assert "canary" not in got.stderr
     assert not (folder / "credentials.toml").exists()
 
 
-def test_a_key_given_as_an_argument_is_refused_unseen(videostat: Videostat, folder: Path) -> None:
+def test_set_key_refuses_a_key_as_argument_without_printing_it(videostat: Videostat, folder: Path) -> None:
     got = videostat("config", "set-key", "jogg", KEY)
     assert (got.code, got.stdout) == (2, "")
     assert KEY not in got.stderr
@@ -135,14 +137,14 @@ def test_a_key_given_as_an_argument_is_refused_unseen(videostat: Videostat, fold
     assert not (folder / "credentials.toml").exists()
 
 
-def test_keys_of_other_accounts_stay(videostat: Videostat, folder: Path) -> None:
+def test_set_key_keeps_the_keys_of_other_accounts(videostat: Videostat, folder: Path) -> None:
     for account in ("jogg", "reelbot", "jogg"):
         videostat("config", "set-key", account, stdin=f"{KEY}-{account}")
     stored = tomllib.loads((folder / "credentials.toml").read_text())["providers"]
     assert stored == {name: {"api_key": f"{KEY}-{name}"} for name in ("jogg", "reelbot")}
 
 
-def test_a_key_that_is_not_used_is_told(videostat: Videostat) -> None:
+def test_set_key_warns_when_a_variable_takes_precedence(videostat: Videostat) -> None:
     got = videostat("config", "set-key", "jogg", stdin=KEY)
     assert got.code == 0
     assert "this key is not used: environment variable VIDEOSTAT_JOGG_API_KEY takes precedence" in got.stderr
@@ -152,7 +154,7 @@ def test_a_key_that_is_not_used_is_told(videostat: Videostat) -> None:
     "given",
     ["two words", f'"{KEY}"', f"'{KEY}'", f"{KEY}\tx", "schlüssel-0123456789", f"X_KEY={KEY}", f"{KEY}\x1b[31m"],
 )
-def test_a_key_that_cannot_be_one_is_refused_unseen(videostat: Videostat, folder: Path, given: str) -> None:
+def test_set_key_refuses_an_invalid_key_without_printing_it(videostat: Videostat, folder: Path, given: str) -> None:
     got = videostat("config", "set-key", "jogg", stdin=given)
     assert (got.code, got.stdout) == (2, "")
     assert got.stderr.startswith("videostat: the given text must be a key")
@@ -171,7 +173,7 @@ def test_a_key_that_cannot_be_one_is_refused_unseen(videostat: Videostat, folder
         (["jogg"], " \n", "no key was given"),
     ],
 )
-def test_what_cannot_be_stored_is_told(
+def test_set_key_with_wrong_input_gives_a_reason_and_stores_nothing(
     videostat: Videostat, folder: Path, argv: list[str], stdin: str | None, sentence: str
 ) -> None:
     got = videostat("config", "set-key", *argv, stdin=stdin)
@@ -182,7 +184,7 @@ def test_what_cannot_be_stored_is_told(
 
 @pytest.fixture
 def prompt(home: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> pexpect.spawn[str]:
-    """`config set-key` on a pseudo-terminal, when it has asked."""
+    """Start `config set-key` on a pseudo-terminal and wait for its prompt."""
     monkeypatch.delenv("VIDEOSTAT_JOGG_API_KEY")
     child = pexpect.spawn(
         sys.executable, ["-m", "videostat", "config", "set-key", "jogg"], encoding="utf-8", timeout=20
@@ -192,7 +194,7 @@ def prompt(home: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> pex
     return child
 
 
-def test_on_a_terminal_the_key_is_asked_for_and_not_shown(
+def test_key_typed_at_the_prompt_is_stored_and_not_shown(
     prompt: pexpect.spawn[str], folder: Path, sandbox: Sandbox
 ) -> None:
     prompt.sendline(KEY)
@@ -205,7 +207,7 @@ def test_on_a_terminal_the_key_is_asked_for_and_not_shown(
     assert len(sandbox.requests) == 1
 
 
-def test_on_a_terminal_a_key_that_works_is_told(prompt: pexpect.spawn[str], sandbox: Sandbox) -> None:
+def test_working_key_typed_at_the_prompt_is_confirmed(prompt: pexpect.spawn[str], sandbox: Sandbox) -> None:
     prompt.sendline(sandbox.get_key("jogg"))
     prompt.expect_exact(f"It works at {sandbox.get_base_url('jogg')}.")
     prompt.expect(pexpect.EOF)
@@ -214,7 +216,7 @@ def test_on_a_terminal_a_key_that_works_is_told(prompt: pexpect.spawn[str], sand
     assert len(sandbox.requests) == 1
 
 
-def test_from_a_pipe_a_key_is_not_tried(
+def test_key_from_a_pipe_is_stored_without_a_request(
     videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("VIDEOSTAT_JOGG_API_KEY")
@@ -223,7 +225,7 @@ def test_from_a_pipe_a_key_is_not_tried(
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_service_that_does_not_answer_a_new_key_keeps_nobody(
+def test_set_key_stops_waiting_for_a_service_that_does_not_answer(
     videostat: Videostat, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("VIDEOSTAT_JOGG_API_KEY")
@@ -242,7 +244,7 @@ def test_a_service_that_does_not_answer_a_new_key_keeps_nobody(
     [("\x04", (2, None)), ("\r", (2, None)), ("\x03", (None, 2))],
     ids=["Ctrl-D", "Enter", "Ctrl-C"],
 )
-def test_the_prompt_can_be_left(
+def test_prompt_can_be_cancelled(
     prompt: pexpect.spawn[str], folder: Path, pressed: str, ends: tuple[int | None, int | None]
 ) -> None:
     prompt.send(pressed)
@@ -256,7 +258,7 @@ def test_the_prompt_can_be_left(
 # --- check
 
 
-def test_check_tells_of_each_key_that_works_where_it_was_found(videostat: Videostat, sandbox: Sandbox) -> None:
+def test_check_prints_the_source_of_each_working_key(videostat: Videostat, sandbox: Sandbox) -> None:
     got = videostat("config", "check")
     assert got.code == 0
     assert [line.partition(":")[0] for line in got.lines] == ["doubao", "jogg", "reelbot"]
@@ -276,7 +278,7 @@ def test_check_tells_of_each_key_that_works_where_it_was_found(videostat: Videos
         ({"reelbot": "exhausted", "doubao": "wrong"}, 3),
     ],
 )
-def test_check_tells_of_each_key_that_does_not_and_exits_with_the_smallest_code(
+def test_check_reports_each_bad_key_and_exits_with_the_smallest_code(
     videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, keys: dict[str, str], code: int
 ) -> None:
     for account, which in keys.items():
@@ -293,7 +295,7 @@ def test_check_tells_of_each_key_that_does_not_and_exits_with_the_smallest_code(
 
 
 @pytest.mark.parametrize("account", ["jogg", "jogg-product", "doubao", "reelbot"])
-def test_one_account_can_be_checked_alone(videostat: Videostat, sandbox: Sandbox, account: str) -> None:
+def test_check_of_one_account_sends_one_request(videostat: Videostat, sandbox: Sandbox, account: str) -> None:
     got = videostat("config", "check", account)
     assert (got.code, len(got.lines), len(sandbox.requests)) == (0, 1, 1)
 
@@ -312,7 +314,7 @@ def test_check_needs_an_account_with_a_key(videostat: Videostat, monkeypatch: py
     assert "Did you mean reelbot?" in got.stderr
 
 
-def test_a_server_that_is_none_of_theirs_does_not_prove_a_key(
+def test_check_fails_at_a_server_that_is_not_the_service(
     videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VIDEOSTAT_REELBOT_BASE_URL", sandbox.get_base_url())
@@ -320,7 +322,9 @@ def test_a_server_that_is_none_of_theirs_does_not_prove_a_key(
     assert (got.stdout, got.code != 0) == ("", True)
 
 
-def test_a_file_that_others_can_read_is_warned_of(videostat: Videostat, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_check_warns_of_a_config_file_that_others_can_read(
+    videostat: Videostat, sandbox: Sandbox, tmp_path: Path
+) -> None:
     config = tmp_path / "config.toml"
     config.write_text(f'[providers.jogg]\napi_key = "{sandbox.get_key("jogg")}"\n')
     config.chmod(0o644)
@@ -329,7 +333,7 @@ def test_a_file_that_others_can_read_is_warned_of(videostat: Videostat, sandbox:
     assert f"chmod 600 {config}" in got.stderr
 
 
-def test_the_page_for_a_bug_report_says_all_but_the_key_and_the_home(
+def test_bug_report_lists_the_setup_without_keys_or_home_folder(
     videostat: Videostat, sandbox: Sandbox, home: Path, folder: Path
 ) -> None:
     folder.mkdir(parents=True)
@@ -357,7 +361,7 @@ def test_the_page_for_a_bug_report_says_all_but_the_key_and_the_home(
     assert any(line.startswith("  clock_difference: ") for line in got.lines)
 
 
-def test_the_page_for_a_bug_report_is_one_object_in_json(
+def test_bug_report_in_json_is_one_object(
     videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VIDEOSTAT_JOGG_API_KEY", "wrong-key-of-mine")
@@ -379,20 +383,20 @@ def test_the_page_for_a_bug_report_is_one_object_in_json(
     assert "wrong-key-of-mine" not in got.stdout
 
 
-def test_a_proxy_is_shown_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bug_report_shows_a_proxy_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://me:secret@proxy.example:3128")
     assert bugreport._find_proxy("https://api.jogg.ai") == "http://proxy.example:3128"
 
 
-def test_a_urllib3_that_is_not_the_real_one_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bug_report_warns_of_a_replaced_urllib3(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bugreport, "packages_distributions", lambda: {"urllib3": ["urllib3-future", "urllib3"]})
     assert "not the real one, but urllib3-future" in str(bugreport._collect_versions()["warning"])
 
 
-# --- what is configured reaches the wire
+# --- configured keys are sent
 
 
-def test_a_key_that_only_the_config_file_holds_reaches_the_wire(
+def test_key_from_the_config_file_is_sent(
     videostat: Videostat, sandbox: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for account in ("JOGG", "DOUBAO", "REELBOT"):
@@ -412,12 +416,12 @@ def test_a_key_that_only_the_config_file_holds_reaches_the_wire(
     assert sent["reelbot"]["x-api-key"] == sandbox.get_key("reelbot")
 
 
-def test_the_strongest_source_reaches_the_wire(
+def test_key_of_the_source_with_highest_precedence_is_sent(
     videostat: Videostat, sandbox: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Environment, key command, credentials file, config file: each is taken away in turn."""
+    """Remove the sources one after the other: environment, key command, credentials file, config file."""
 
-    def key() -> str:
+    def read_sent_key() -> str:
         sandbox.requests.clear()
         videostat("status", "--no-history", "jogg", "proj_done")
         return sandbox.requests[0].headers["x-api-key"]
@@ -428,13 +432,13 @@ def test_the_strongest_source_reaches_the_wire(
     plain = '[providers.jogg]\napi_key = "of-the-config-file"\n'
     config.write_text(plain + 'api_key_command = "echo of-the-command"\n')
     videostat("config", "set-key", "jogg", stdin="of-the-credentials-file")
-    assert key() == "of-the-environment"
+    assert read_sent_key() == "of-the-environment"
     monkeypatch.delenv("VIDEOSTAT_JOGG_API_KEY")
-    assert key() == "of-the-command"
+    assert read_sent_key() == "of-the-command"
     config.write_text(plain)
-    assert key() == "of-the-credentials-file"
+    assert read_sent_key() == "of-the-credentials-file"
     (folder / "credentials.toml").unlink()
-    assert key() == "of-the-config-file"
+    assert read_sent_key() == "of-the-config-file"
 
 
 @pytest.mark.parametrize(
@@ -452,7 +456,7 @@ def test_the_strongest_source_reaches_the_wire(
         ("[" * 5000, "config.toml"),
     ],
 )
-def test_a_configuration_that_cannot_be_is_told_by_every_command(
+def test_every_command_refuses_an_invalid_config_file(
     videostat: Videostat, sandbox: Sandbox, tmp_path: Path, text: str, sentence: str
 ) -> None:
     (tmp_path / "config.toml").write_text(text)
@@ -466,19 +470,19 @@ def test_a_configuration_that_cannot_be_is_told_by_every_command(
 
 
 @pytest.mark.parametrize("path", ["nowhere.toml", "."])
-def test_a_configuration_that_cannot_be_read_is_told(videostat: Videostat, path: str) -> None:
+def test_unreadable_config_file_is_refused(videostat: Videostat, path: str) -> None:
     got = videostat("status", "jogg", "x", "--config", path)
     assert (got.code, got.stdout) == (2, "")
     assert f"cannot read {path}: " in got.stderr
 
 
-def test_a_bare_group_shows_its_help(videostat: Videostat) -> None:
+def test_config_without_a_subcommand_shows_its_help(videostat: Videostat) -> None:
     got = videostat("config")
     assert got.code == 2
     assert "set-key" in got.stdout + got.stderr
 
 
-def test_init_under_a_name_too_long_is_told(videostat: Videostat, tmp_path: Path) -> None:
+def test_init_refuses_a_file_name_that_is_too_long(videostat: Videostat, tmp_path: Path) -> None:
     got = videostat("config", "init", "--config", tmp_path / ("x" * 300))
     assert (got.code, got.stdout) == (2, "")
     assert got.stderr.startswith("videostat: ")
@@ -486,7 +490,7 @@ def test_init_under_a_name_too_long_is_told(videostat: Videostat, tmp_path: Path
 
 
 @pytest.mark.parametrize("command", [("config", "show"), ("providers",)])
-def test_at_80_columns_headers_and_rows_are_in_line(
+def test_headers_and_rows_are_aligned_at_80_columns(
     videostat: Videostat, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
@@ -499,7 +503,7 @@ def test_at_80_columns_headers_and_rows_are_in_line(
 
 
 @pytest.mark.parametrize(("account", "title"), [("jogg", "JoggAI projects"), ("doubao", "Doubao-style gateways")])
-def test_a_page_where_an_api_should_be_is_told_with_its_address(
+def test_check_names_the_base_url_that_answers_with_a_web_page(
     videostat: Videostat, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, account: str, title: str
 ) -> None:
     with_page = serve(reply(b"<html>nginx</html>", 404, content_type="text/html"))

@@ -1,4 +1,4 @@
-"""videostat demo: everything once, against the sandbox, with no key and no network."""
+"""videostat demo: wait for and save videos of the sandbox, with no key and no network."""
 
 from __future__ import annotations
 
@@ -16,65 +16,67 @@ if TYPE_CHECKING:
 
     from conftest import Videostat
 
-# pexpect forks, and the sandbox's threads do not matter to what it then executes.
+# pexpect forks a process with threads; it is safe, as the child executes a program at once.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 
 SPEED = 300
 
 
 @pytest.fixture
-def home_cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def saved(folder: Path) -> list[Path]:
-    """What it left behind, each a whole video."""
+def list_saved_videos(folder: Path) -> list[Path]:
+    """Return the files that the demo saved, and check that each begins like a video."""
     found = sorted((folder / "videostat-demo").iterdir())
     assert all(b"ftyp" in path.read_bytes()[:12] for path in found)
     return found
 
 
-def test_a_companys_proxy_is_not_asked(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_ignores_a_configured_proxy(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setattr(demo, "SPEED", SPEED)
     assert videostat("demo").code == 0
 
 
-def test_in_a_pipe_it_saves_the_videos_of_all_services_and_exits_0(
+def test_demo_in_a_pipe_saves_the_videos_of_all_services(
     videostat: Videostat, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demo, "SPEED", SPEED)
     got = videostat("demo")
     assert got.code == 0
-    assert sorted(row[3] for row in got.rows) == [str(path.relative_to(tmp_path)) for path in saved(tmp_path)]
+    assert sorted(row[3] for row in got.rows) == [
+        str(path.relative_to(tmp_path)) for path in list_saved_videos(tmp_path)
+    ]
     assert {row[0] for row in got.rows} == {name for name, *_ in ORDERS}
     assert "videostat wait jogg proj_abc123" in got.stderr
     assert "\x1b" not in got.stdout + got.stderr
-    # It is nobody's real job, and leaves nothing at home.
+    # The jobs are not real: no history is written.
     assert list(home.iterdir()) == []
 
 
-def test_it_can_be_seen_again(videostat: Videostat, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_demo_can_be_run_twice(videostat: Videostat, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(demo, "SPEED", SPEED)
     assert videostat("demo").code == videostat("demo").code == 0
 
 
-def test_on_a_terminal_it_draws_and_exits_0(home_cwd: Path) -> None:
+def test_demo_on_a_terminal_draws_progress_and_exits_0(working_folder: Path) -> None:
     program = f"from videostat.commands import demo, main; demo.SPEED = {SPEED}; main()"
     child = pexpect.spawn(sys.executable, ["-c", program, "demo"], encoding="utf-8", timeout=30, dimensions=(30, 120))
     child.expect(pexpect.EOF)
     child.close()
     screen = str(child.before)
     assert (child.exitstatus, child.signalstatus) == (0, None)
-    assert len(saved(home_cwd)) == len(ORDERS)
+    assert len(list_saved_videos(working_folder)) == len(ORDERS)
     assert "━" in screen or "#" in screen
     assert "JoggAI sends a webhook when a video is ready." in screen
     assert screen.rindex("\x1b[?25h") > screen.rindex("\x1b[?25l")
 
 
 @pytest.mark.parametrize("command", [("demo",), ("sandbox", "--port", "0")])
-def test_a_file_that_the_installation_lacks_is_named(
+def test_missing_media_file_is_named(
     videostat: Videostat, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr("videostat.sandbox.videos.files", lambda _: tmp_path)
@@ -84,7 +86,7 @@ def test_a_file_that_the_installation_lacks_is_named(
     assert "this installation lacks videostat/sandbox/media/testsrc.mp4" in got.stderr
 
 
-def test_a_template_that_the_installation_lacks_is_named(
+def test_missing_config_template_is_named(
     videostat: Videostat, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("importlib.resources.files", lambda _: tmp_path / "nowhere")

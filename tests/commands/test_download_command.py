@@ -1,4 +1,4 @@
-"""Saving from the command line: videostat download, and wait --download."""
+"""videostat download, and wait --download: save videos from the command line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("no_history")
 SAVING_FIELDS = [field.name for field in models.SAVING_FIELDS]
 
 
-def files(folder: Path) -> list[str]:
+def list_files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
@@ -43,12 +43,12 @@ def files(folder: Path) -> list[str]:
         ("doubao:task_done_expired", 9, []),
     ],
 )
-def test_finished_videos_are_saved_and_one_failure_stops_no_other(
+def test_finished_videos_are_saved_when_another_job_fails(
     videostat: Videostat, tmp_path: Path, jobs: str, code: int, saved: list[str]
 ) -> None:
     got = videostat("download", "--json", *jobs.split())
     assert got.code == code
-    assert files(tmp_path) == saved
+    assert list_files(tmp_path) == saved
     assert {answer["id"] for answer in got.objects} == {job.partition(":")[2] for job in jobs.split()}
     for answer in got.objects:
         assert list(answer)[-4:] == SAVING_FIELDS
@@ -56,7 +56,7 @@ def test_finished_videos_are_saved_and_one_failure_stops_no_other(
 
 
 @pytest.mark.parametrize("account", ["jogg", "reelbot"])
-def test_without_a_key_nothing_is_saved_and_every_job_is_answered(
+def test_download_without_a_key_exits_3_for_every_job(
     videostat: Videostat, monkeypatch: pytest.MonkeyPatch, account: str
 ) -> None:
     monkeypatch.delenv(f"VIDEOSTAT_{account.upper()}_API_KEY")
@@ -64,23 +64,23 @@ def test_without_a_key_nothing_is_saved_and_every_job_is_answered(
     assert (got.code, [answer["exit_code"] for answer in got.objects]) == (3, [3, 3])
 
 
-def test_wait_saves_each_video_as_its_job_ends(videostat: Videostat, tmp_path: Path) -> None:
+def test_wait_with_download_saves_every_video(videostat: Videostat, tmp_path: Path) -> None:
     got = videostat("wait", "--download", "jogg:proj_done", "doubao:task_done")
     assert got.code == 0
-    assert sorted(row[3] for row in got.rows) == files(tmp_path) == ["doubao-task_done.mp4", "jogg-proj_done.mp4"]
+    assert sorted(row[3] for row in got.rows) == list_files(tmp_path) == ["doubao-task_done.mp4", "jogg-proj_done.mp4"]
 
 
 @pytest.mark.parametrize(
     "option", [["--output-dir", "."], ["-o", "jogg-proj_done.mp4"], ["--name", "{provider}-{id}.{ext}"]]
 )
-def test_wait_saves_when_it_is_told_where(videostat: Videostat, tmp_path: Path, option: list[str]) -> None:
+def test_wait_saves_when_a_folder_or_name_is_given(videostat: Videostat, tmp_path: Path, option: list[str]) -> None:
     assert videostat("wait", "jogg", "proj_done", *option).code == 0
-    assert files(tmp_path) == ["jogg-proj_done.mp4"]
+    assert list_files(tmp_path) == ["jogg-proj_done.mp4"]
 
 
-def test_wait_saves_nothing_unasked(videostat: Videostat, tmp_path: Path) -> None:
+def test_wait_saves_nothing_without_an_option(videostat: Videostat, tmp_path: Path) -> None:
     assert list(videostat("wait", "--json", "jogg", "proj_done").objects[0]) == [field.name for field in models.FIELDS]
-    assert files(tmp_path) == []
+    assert list_files(tmp_path) == []
 
 
 def test_quiet_prints_the_paths(videostat: Videostat) -> None:
@@ -89,9 +89,7 @@ def test_quiet_prints_the_paths(videostat: Videostat) -> None:
     assert got.stderr.startswith("videostat: 1 of 2 not finished yet")
 
 
-def test_what_is_there_is_neither_asked_about_nor_fetched_again(
-    videostat: Videostat, sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_saved_video_causes_no_request(videostat: Videostat, sandbox: Sandbox, tmp_path: Path) -> None:
     videostat("download", "jogg", "proj_done_1")
     before = (tmp_path / "jogg-proj_done_1.mp4").stat()
     sandbox.requests.clear()
@@ -105,17 +103,19 @@ def test_what_is_there_is_neither_asked_about_nor_fetched_again(
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-def test_a_second_run_knows_of_a_job_what_the_first_did(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_download_prints_the_same_values_as_the_first(
+    videostat: Videostat, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("VIDEOSTAT_NO_HISTORY", raising=False)
     first, second = (videostat("download", "jogg", "proj_done", "--json").objects[0] for _ in range(2))
-    # A signed address is not kept.
+    # The history does not keep signed addresses.
     signed = {"video_url", "thumbnail_url"}
     differs = {name for name in first if first[name] != second[name]}
     assert differs <= {*signed, "skipped"}
     assert None not in {first[name] for name in ("status", "duration", "resolution", "created_at", "kept_until")}
 
 
-def test_overwrite_fetches_again(videostat: Videostat, tmp_path: Path) -> None:
+def test_overwrite_downloads_again(videostat: Videostat, tmp_path: Path) -> None:
     videostat("download", "jogg", "proj_done")
     got = videostat("download", "--overwrite", "--json", "jogg", "proj_done")
     assert (got.code, got.objects[0]["skipped"]) == (0, False)
@@ -131,7 +131,7 @@ def test_overwrite_fetches_again(videostat: Videostat, tmp_path: Path) -> None:
         ("wait --download", "jogg-proj_done.mov"),
     ],
 )
-def test_a_file_of_that_name_is_no_proof_and_is_not_touched(
+def test_existing_file_that_is_not_the_video_blocks_the_download(
     videostat: Videostat, sandbox: Sandbox, tmp_path: Path, command: str, name: str
 ) -> None:
     (tmp_path / name).write_text("hi\n")
@@ -140,12 +140,12 @@ def test_a_file_of_that_name_is_no_proof_and_is_not_touched(
     assert f"{name} already exists" in got.stderr
     assert "Replace it with --overwrite, or choose another name." in got.stderr
     assert not [request for request in sandbox.requests if request.path.endswith(".mp4")]
-    assert files(tmp_path) == [name]
+    assert list_files(tmp_path) == [name]
     assert (tmp_path / name).read_text() == "hi\n"
 
 
 @pytest.mark.parametrize("command", ["download", "wait"])
-def test_a_typed_name_that_is_taken_is_told_before_any_request(
+def test_output_file_that_exists_is_refused_before_any_request(
     videostat: Videostat, sandbox: Sandbox, tmp_path: Path, command: str
 ) -> None:
     (tmp_path / "clip.mp4").write_text("hi\n")
@@ -158,13 +158,13 @@ def test_a_typed_name_that_is_taken_is_told_before_any_request(
     assert (tmp_path / "clip.mp4").read_text() == "hi\n"
 
 
-def test_a_typed_name_is_saved_to_once(videostat: Videostat, tmp_path: Path) -> None:
+def test_output_file_is_replaced_only_with_overwrite(videostat: Videostat, tmp_path: Path) -> None:
     argv = ("download", "-o", "clip.mp4", "jogg", "proj_done")
     assert [videostat(*argv).code, videostat(*argv).code, videostat(*argv, "--overwrite").code] == [0, 2, 0]
-    assert files(tmp_path) == ["clip.mp4"]
+    assert list_files(tmp_path) == ["clip.mp4"]
 
 
-def test_a_typed_name_that_is_known_to_be_the_jobs_own_is_skipped(
+def test_output_file_with_the_video_of_the_same_job_is_skipped(
     videostat: Videostat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
@@ -175,13 +175,13 @@ def test_a_typed_name_that_is_known_to_be_the_jobs_own_is_skipped(
     assert videostat(*argv, "proj_done").code == 2
 
 
-def test_an_empty_file_is_no_video(videostat: Videostat, tmp_path: Path) -> None:
+def test_empty_file_is_replaced(videostat: Videostat, tmp_path: Path) -> None:
     (tmp_path / "jogg-proj_done.mp4").touch()
     assert videostat("download", "jogg", "proj_done").code == 0
     assert (tmp_path / "jogg-proj_done.mp4").stat().st_size > 1000
 
 
-def test_what_is_in_the_way_ends_its_own_job_alone(videostat: Videostat, tmp_path: Path) -> None:
+def test_folder_with_the_name_of_a_video_fails_only_its_job(videostat: Videostat, tmp_path: Path) -> None:
     (tmp_path / "jogg-proj_done_1.mp4").mkdir()
     for command in (("download",), ("wait", "--download")):
         got = videostat(*command, "--json", "jogg", "proj_done_1", "proj_done_2")
@@ -191,7 +191,7 @@ def test_what_is_in_the_way_ends_its_own_job_alone(videostat: Videostat, tmp_pat
 
 
 @pytest.mark.parametrize("folder", ["file", "file/below", "dangling", "dangling/below"])
-def test_a_folder_that_cannot_be_is_told_before_any_request(
+def test_unusable_output_dir_is_refused_before_any_request(
     videostat: Videostat, sandbox: Sandbox, tmp_path: Path, folder: str
 ) -> None:
     (tmp_path / "file").touch()
@@ -202,18 +202,18 @@ def test_a_folder_that_cannot_be_is_told_before_any_request(
     assert not sandbox.requests
 
 
-def test_a_folder_that_holds_every_video_need_not_be_writable(
+def test_read_only_folder_is_accepted_when_it_holds_every_video(
     videostat: Videostat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert videostat("download", "--output-dir", "kept", "jogg", "proj_done").code == 0
-    # As for whom permissions hold, which they do not for root.
+    # The tests may run as root, who may write everywhere.
     monkeypatch.setattr("os.access", lambda path, mode, **_: not mode & os.W_OK)
     assert videostat("download", "--output-dir", "kept", "jogg", "proj_done").code == 0
     assert videostat("download", "--output-dir", "kept", "jogg", "proj_done", "proj_done_2").code == 2
     assert videostat("download", "--output-dir", "kept", "jogg", "proj_done", "--overwrite").code == 2
 
 
-def test_a_folder_that_goes_wrong_meanwhile_is_9(videostat: Videostat, tmp_path: Path) -> None:
+def test_output_dir_with_a_name_too_long_exits_9(videostat: Videostat, tmp_path: Path) -> None:
     got = videostat("download", "--json", "--output-dir", "x" * 300, "jogg", "proj_done")
     assert (got.code, got.objects[0]["exit_code"]) == (9, 9)
     assert "File name too long" in got.stderr
@@ -239,7 +239,7 @@ def test_a_folder_that_goes_wrong_meanwhile_is_9(videostat: Videostat, tmp_path:
         (["--timeout", "5", "jogg", "a"], "--timeout"),
     ],
 )
-def test_a_place_that_cannot_be_is_told_before_any_request(
+def test_wrong_download_options_are_refused_before_any_request(
     videostat: Videostat, sandbox: Sandbox, tmp_path: Path, argv: list[str], sentence: str
 ) -> None:
     got = videostat("download", *argv)
@@ -247,24 +247,22 @@ def test_a_place_that_cannot_be_is_told_before_any_request(
     assert sentence in got.stderr
     assert len(got.stderr.splitlines()) <= 2
     assert not sandbox.requests
-    assert files(tmp_path) == []
+    assert list_files(tmp_path) == []
 
 
-def test_one_video_can_be_given_its_very_name(videostat: Videostat, tmp_path: Path) -> None:
+def test_output_option_names_the_file(videostat: Videostat, tmp_path: Path) -> None:
     assert videostat("download", "-o", "clip.mp4", "jogg", "proj_done", "proj_done").code == 0
-    assert files(tmp_path) == ["clip.mp4"]
+    assert list_files(tmp_path) == ["clip.mp4"]
 
 
-def test_the_very_name_is_in_the_folder_that_is_typed_but_not_in_the_configured_one(
-    videostat: Videostat, tmp_path: Path
-) -> None:
+def test_output_file_goes_into_the_given_not_the_configured_folder(videostat: Videostat, tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text('[defaults]\noutput_dir = "configured"\n')
     for argv in (["-o", "a.mp4", "--output-dir", "typed"], ["-o", "b.mp4"]):
         assert videostat("download", "--config", "config.toml", *argv, "jogg", "proj_done").code == 0
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.mp4")} == {"typed/a.mp4", "b.mp4"}
 
 
-def test_the_configured_folder_and_name_hold_where_none_are_typed(videostat: Videostat, tmp_path: Path) -> None:
+def test_configured_folder_and_name_are_the_defaults(videostat: Videostat, tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text('[defaults]\noutput_dir = "videos"\nname = "{id}.{ext}"\n')
     videostat("download", "--config", "config.toml", "jogg", "proj_done")
     assert (tmp_path / "videos/proj_done.mp4").is_file()
@@ -272,25 +270,23 @@ def test_the_configured_folder_and_name_hold_where_none_are_typed(videostat: Vid
     assert (tmp_path / "others/proj_done.mp4").is_file()
 
 
-def test_what_is_not_finished_yet_is_told_with_the_command_that_waits_and_saves(
-    videostat: Videostat, tmp_path: Path
-) -> None:
+def test_unfinished_job_gives_the_command_that_waits_and_saves(videostat: Videostat, tmp_path: Path) -> None:
     got = videostat("download", "--output-dir", "out", "jogg", "proj_stuck", "proj_done")
     assert got.code == 8
-    said, command = got.stderr.splitlines()[-2:]
-    assert "1 of 2 not finished yet" in said
+    message, command = got.stderr.splitlines()[-2:]
+    assert "1 of 2 not finished yet" in message
     assert shlex.split(command) == "videostat wait --download jogg proj_stuck --output-dir out".split()  # noqa: SIM905 - a command
 
 
 @pytest.mark.parametrize("behaviour", [{"cut_after": 1000}])
-def test_a_transfer_that_is_cut_print_resume_hint_where_it_stopped(videostat: Videostat, tmp_path: Path) -> None:
+def test_cut_transfer_resumes_where_it_stopped(videostat: Videostat, tmp_path: Path) -> None:
     got = videostat("download", "--json", "jogg", "proj_done")
     assert (got.code, got.objects[0]["resumed"]) == (0, 1000)
-    assert files(tmp_path) == ["jogg-proj_done.mp4"]
+    assert list_files(tmp_path) == ["jogg-proj_done.mp4"]
 
 
 @pytest.mark.parametrize(("speed", "behaviour"), [(200, {"bytes_per_second": 100})])
-def test_a_video_that_is_not_saved_by_the_deadline_is_9(videostat: Videostat, tmp_path: Path) -> None:
+def test_video_not_saved_by_the_deadline_exits_9(videostat: Videostat, tmp_path: Path) -> None:
     got = videostat("wait", "--download", "--json", "--timeout", "20", "jogg", "proj_done")
     assert (got.code, got.objects[0]["state"], got.objects[0]["exit_code"]) == (9, "succeeded", 9)
     assert got.stderr.endswith(
@@ -305,12 +301,12 @@ def test_a_video_that_is_not_saved_by_the_deadline_is_9(videostat: Videostat, tm
 
 @pytest.fixture
 def history(no_history: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Turned on again."""
+    """Turn the history on again."""
     monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
 
 
 @pytest.mark.usefixtures("history")
-def test_the_history_knows_where_each_file_is_wherever_one_stands(
+def test_history_has_the_absolute_path_of_each_file(
     videostat: Videostat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     videostat("download", "--output-dir", "out", "jogg", "proj_done_1")
@@ -337,27 +333,25 @@ def test_missing_videos_are_saved_from_the_history(videostat: Videostat, tmp_pat
 
 @pytest.mark.usefixtures("history")
 @pytest.mark.parametrize("speed", [500])
-def test_after_a_crash_one_command_picks_up_everything(videostat: Videostat, tmp_path: Path) -> None:
+def test_unfinished_any_saves_the_first_video_of_an_earlier_wait(videostat: Videostat, tmp_path: Path) -> None:
     videostat("wait", "jogg:proj_stuck", "doubao:task_a", "-t", "5")
     got = videostat("wait", "--unfinished", "--download", "--any", "-q", "--timeout", "5m")
     assert (got.code, got.lines) == (0, ["doubao-task_a.mp4"])
-    assert files(tmp_path) == ["doubao-task_a.mp4"]
+    assert list_files(tmp_path) == ["doubao-task_a.mp4"]
 
 
 @pytest.mark.usefixtures("history")
-def test_a_history_that_cannot_be_written_is_told_once_and_the_work_is_done(
-    videostat: Videostat, tmp_path: Path
-) -> None:
+def test_damaged_history_warns_once_and_videos_are_saved(videostat: Videostat, tmp_path: Path) -> None:
     locate_history().parent.mkdir(parents=True)
     locate_history().write_text("this is no database, and long enough to be told from an empty one" * 20)
     got = videostat("download", "jogg", "proj_done_1", "proj_done_2")
     assert got.code == 0
-    assert len(files(tmp_path)) == 2
+    assert len(list_files(tmp_path)) == 2
     assert got.stderr.count("; videostat will try again") == 1
     assert got.stderr.count("the history could not be written: these jobs are not recorded: jogg proj_done_1, ") == 1
 
 
-def test_a_name_can_have_the_date_on_which_the_job_ended(videostat: Videostat, tmp_path: Path) -> None:
+def test_date_in_a_name_is_the_day_on_which_the_job_ended(videostat: Videostat, tmp_path: Path) -> None:
     (ended,) = {each["completed_at"][:10] for each in videostat("status", "jogg", "proj_done", "--json").objects}
     for is_there in (False, True):
         got = videostat("download", "jogg", "proj_done", "--name", "{date} {provider} {id}.{ext}", "--json")
@@ -365,7 +359,7 @@ def test_a_name_can_have_the_date_on_which_the_job_ended(videostat: Videostat, t
         assert [path.name for path in tmp_path.iterdir()] == [f"{ended} jogg proj_done.mp4"]
 
 
-def test_a_date_comes_from_the_submission_where_no_end_is_known(videostat: Videostat, tmp_path: Path) -> None:
+def test_date_in_a_name_is_the_creation_day_without_an_end_time(videostat: Videostat, tmp_path: Path) -> None:
     (begun,) = {each["created_at"][:10] for each in videostat("status", "jogg-avatar", "avatar_done", "--json").objects}
     videostat("wait", "jogg-avatar", "avatar_done", "--download", "--name", "{id}-{date}.{ext}")
     assert [path.name for path in tmp_path.iterdir()] == [f"avatar_done-{begun}.mp4"]
@@ -373,7 +367,7 @@ def test_a_date_comes_from_the_submission_where_no_end_is_known(videostat: Video
 
 @pytest.fixture
 def eu_jogg(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another account with the same ids."""
+    """Configure a second account of JoggAI, with the same ids."""
     config = tmp_path.with_name("config.toml")
     config.write_text('[providers.eu-jogg]\ntype = "jogg"\n')
     monkeypatch.setenv("VIDEOSTAT_CONFIG", str(config))
@@ -384,7 +378,7 @@ def eu_jogg(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.usefixtures("history", "eu_jogg")
 @pytest.mark.parametrize("command", ["download", "wait --download"])
 @pytest.mark.parametrize("name", ["{id}.{ext}", "{date} {id}.{ext}"])
-def test_a_film_that_the_history_knows_as_another_jobs_is_never_already_saved(
+def test_file_with_the_video_of_another_job_is_refused(
     videostat: Videostat, sandbox: Sandbox, tmp_path: Path, command: str, name: str
 ) -> None:
     first = videostat("download", "jogg", "proj_done", "--name", name, "-q")
@@ -405,10 +399,8 @@ def test_a_film_that_the_history_knows_as_another_jobs_is_never_already_saved(
 
 @pytest.mark.usefixtures("history", "eu_jogg")
 @pytest.mark.parametrize("place", [["-o", "7.mp4"], ["--name", "{id}.{ext}"], ["--name", "{id}-{provider}.{ext}"]])
-def test_what_has_been_replaced_is_the_new_jobs_and_missing_for_the_old_one(
-    videostat: Videostat, place: list[str]
-) -> None:
-    # The last of these gives both the same name.
+def test_overwritten_file_belongs_to_the_new_job_and_not_the_old(videostat: Videostat, place: list[str]) -> None:
+    # With {id}-{provider}, both jobs have the same file name: `proj_done-eu` + `-jogg`, `proj_done` + `-eu-jogg`.
     old, new = ["jogg", "proj_done-eu" if "provider" in place[1] else "proj_done"], ["eu-jogg", "proj_done"]
     assert videostat("download", *old, *place).code == 0
     assert videostat("download", *new, *place).code == 2
@@ -419,7 +411,7 @@ def test_what_has_been_replaced_is_the_new_jobs_and_missing_for_the_old_one(
     assert [[each["provider"], each["id"]] for each in videostat("history", "--missing", "--json").objects] == [old]
 
 
-def test_a_name_without_the_provider_is_no_proof_where_no_history_says_whose_it_is(
+def test_name_without_provider_is_not_skipped_without_a_history(
     videostat: Videostat, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     argv = ("download", "--json", "--name", "{id}.{ext}", "jogg")
@@ -432,6 +424,6 @@ def test_a_name_without_the_provider_is_no_proof_where_no_history_says_whose_it_
 
 
 @pytest.mark.usefixtures("history")
-def test_a_name_without_the_provider_is_skipped_where_the_history_knows_it(videostat: Videostat) -> None:
+def test_name_without_provider_is_skipped_with_a_history(videostat: Videostat) -> None:
     argv = ("download", "--json", "--name", "{id}.{ext}", "jogg", "proj_done_webm")
     assert [videostat(*argv).objects[0]["skipped"] for _ in range(2)] == [False, True]

@@ -1,4 +1,4 @@
-"""videostat history: what this machine has seen."""
+"""videostat history: list and forget the jobs that this machine has recorded."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ NOW = datetime.now(UTC)
 
 
 @pytest.fixture
-def seen(tmp_path: Path) -> None:
-    """Six jobs, an hour apart, and one of long ago."""
+def recorded_jobs(tmp_path: Path) -> None:
+    """Write six jobs, an hour apart, and one that is 60 days old into the history."""
     video = tmp_path / "kept.mp4"
     video.touch()
     jobs = [
@@ -38,7 +38,7 @@ def seen(tmp_path: Path) -> None:
             history.update(job, NOW - timedelta(hours=hours if job.ref.id != "old" else 24 * 60))
 
 
-@pytest.mark.usefixtures("seen")
+@pytest.mark.usefixtures("recorded_jobs")
 @pytest.mark.parametrize(
     ("options", "ids"),
     [
@@ -53,7 +53,7 @@ def seen(tmp_path: Path) -> None:
         (["--all", "--limit", "1"], ["running", "queued", "failed", "kept", "lost", "never-saved", "old"]),
     ],
 )
-def test_the_newest_jobs_come_first_and_options_choose_among_them(
+def test_history_lists_the_newest_first_and_options_filter_it(
     videostat: Videostat, options: list[str], ids: list[str]
 ) -> None:
     got = videostat("history", *options, "--json")
@@ -61,15 +61,15 @@ def test_the_newest_jobs_come_first_and_options_choose_among_them(
     assert [answer["id"] for answer in got.objects] == ids
 
 
-@pytest.mark.usefixtures("seen")
-def test_that_there_is_more_is_said_on_stderr_and_not_when_quiet(videostat: Videostat) -> None:
+@pytest.mark.usefixtures("recorded_jobs")
+def test_limited_history_gives_the_total_on_stderr_unless_quiet(videostat: Videostat) -> None:
     assert "2 of 7; --all shows the rest" in videostat("history", "-n", "2").stderr
     assert videostat("history", "-n", "2", "-q").stderr == ""
     assert videostat("history", "-n", "7").stderr == ""
 
 
-@pytest.mark.usefixtures("seen")
-def test_the_answer_has_the_forms_of_every_other_answer(
+@pytest.mark.usefixtures("recorded_jobs")
+def test_history_prints_tabs_in_a_pipe_and_a_table_on_a_terminal(
     videostat: Videostat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "300")
@@ -81,41 +81,39 @@ def test_the_answer_has_the_forms_of_every_other_answer(
     assert "4.2 MB" in table
 
 
-@pytest.mark.usefixtures("seen")
-def test_what_a_service_wrote_cannot_move_the_cursor(videostat: Videostat) -> None:
+@pytest.mark.usefixtures("recorded_jobs")
+def test_escape_sequences_of_a_service_are_not_printed(videostat: Videostat) -> None:
     for options in ([], ["--json"]):
         assert "\x1b[31m" not in videostat("history", *options).stdout
 
 
-@pytest.mark.usefixtures("seen")
-def test_a_failure_is_told_with_its_code(videostat: Videostat) -> None:
+@pytest.mark.usefixtures("recorded_jobs")
+def test_table_shows_the_error_code_of_a_failed_job(videostat: Videostat) -> None:
     (line,) = (line for line in videostat("history", tty=("stdout",)).lines if "luck" in line)
     assert line.endswith("luck (code LUCK)")
 
 
 @pytest.mark.parametrize("since", ["yesterday", "-1d", "", "9999999d"])
-def test_a_time_that_cannot_be_read_is_told(videostat: Videostat, since: str) -> None:
+def test_invalid_since_duration_is_refused(videostat: Videostat, since: str) -> None:
     got = videostat("history", f"--since={since}")
     assert (got.code, got.stdout) == (2, "")
     assert "is not a duration" in got.stderr
 
 
-def test_no_history_is_an_empty_one(videostat: Videostat) -> None:
+def test_missing_history_prints_nothing_and_is_not_created(videostat: Videostat) -> None:
     got = videostat("history")
     assert (got.code, got.stdout, got.stderr) == (0, "", "")
     assert not locate_history().exists()
 
 
-def test_without_a_home_folder_it_is_said_why_nothing_is_remembered(
-    videostat: Videostat, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_history_without_a_home_folder_gives_the_reason(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("videostat.history.locate_history", lambda: Path("~/videostat/history.db"))
     got = videostat("history")
     assert (got.code, got.stdout) == (0, "")
     assert got.stderr == "videostat: there is no home folder, so nothing is remembered: set HOME\n"
 
 
-def test_a_damaged_history_is_told_and_left_as_it_is(videostat: Videostat) -> None:
+def test_damaged_history_is_reported_and_not_changed(videostat: Videostat) -> None:
     locate_history().parent.mkdir(parents=True)
     locate_history().write_bytes(b"no database" * 1000)
     got = videostat("history")
@@ -124,7 +122,7 @@ def test_a_damaged_history_is_told_and_left_as_it_is(videostat: Videostat) -> No
     assert locate_history().read_bytes() == b"no database" * 1000
 
 
-def test_a_newer_history_is_told(videostat: Videostat) -> None:
+def test_history_of_a_newer_version_is_refused(videostat: Videostat) -> None:
     locate_history().parent.mkdir(parents=True)
     with closing(sqlite3.connect(locate_history())) as db:
         db.execute("PRAGMA user_version = 99")
@@ -133,23 +131,23 @@ def test_a_newer_history_is_told(videostat: Videostat) -> None:
     assert "a newer videostat wrote it" in got.stderr
 
 
-def test_a_provider_that_nothing_is_called_is_a_mistake(videostat: Videostat) -> None:
+def test_unknown_provider_is_refused_with_a_suggestion(videostat: Videostat) -> None:
     got = videostat("history", "--provider", "joggg")
     assert (got.code, got.stdout) == (2, "")
     assert "Did you mean jogg?" in got.stderr
     assert videostat("history", "--provider", "jogg").code == 0
 
 
-def remembered(videostat: Videostat) -> list[str]:
+def list_history(videostat: Videostat) -> list[str]:
     return [f"{answer['provider']}:{answer['id']}" for answer in videostat("history", "--all", "--json").objects]
 
 
 ALL = ["running", "queued", "failed", "kept", "lost", "never-saved", "old"]
 
 
-@pytest.mark.usefixtures("seen")
+@pytest.mark.usefixtures("recorded_jobs")
 @pytest.mark.parametrize(
-    ("words", "forgotten", "said"),
+    ("words", "forgotten", "message"),
     [
         (["jogg", "failed", "kept", "failed"], {"failed", "kept"}, "Forgotten: 2 jobs.\n"),
         (["jogg:failed", "doubao", "queued"], {"failed", "queued"}, "Forgotten: 2 jobs.\n"),
@@ -159,18 +157,20 @@ ALL = ["running", "queued", "failed", "kept", "lost", "never-saved", "old"]
         (["--all"], {*ALL}, "Forgotten: 7 jobs.\n"),
     ],
 )
-def test_jobs_are_forgotten_and_no_others(
-    videostat: Videostat, tmp_path: Path, words: list[str], forgotten: set[str], said: str
+def test_forget_removes_only_the_chosen_jobs(
+    videostat: Videostat, tmp_path: Path, words: list[str], forgotten: set[str], message: str
 ) -> None:
     got = videostat("history", "forget", *words)
-    assert (got.code, got.stdout, got.stderr) == (0, "", said)
-    assert [each.partition(":")[2] for each in remembered(videostat)] == [each for each in ALL if each not in forgotten]
+    assert (got.code, got.stdout, got.stderr) == (0, "", message)
+    assert [each.partition(":")[2] for each in list_history(videostat)] == [
+        each for each in ALL if each not in forgotten
+    ]
     assert (tmp_path / "kept.mp4").exists()
 
 
-@pytest.mark.usefixtures("seen")
+@pytest.mark.usefixtures("recorded_jobs")
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ([], "give one of PROVIDER ID..., --older-than TIME and --all"),
         (["--all", "jogg", "failed"], "give one of PROVIDER ID..."),
@@ -180,39 +180,37 @@ def test_jobs_are_forgotten_and_no_others(
         (["--older-than", "90", "d"], "write 90d"),
     ],
 )
-def test_what_names_no_jobs_forgets_none(videostat: Videostat, words: list[str], said: str) -> None:
+def test_forget_without_a_clear_choice_removes_nothing(videostat: Videostat, words: list[str], message: str) -> None:
     got = videostat("history", "forget", *words)
     assert (got.code, got.stdout) == (2, "")
-    assert said in got.stderr
-    assert len(remembered(videostat)) == len(ALL)
+    assert message in got.stderr
+    assert len(list_history(videostat)) == len(ALL)
 
 
-@pytest.mark.usefixtures("seen")
+@pytest.mark.usefixtures("recorded_jobs")
 @pytest.mark.parametrize("words", [["--provider", "jogg"], ["--unfinished"], ["--since=1d"], ["-n", "2"], ["--all"]])
-def test_what_narrows_the_list_does_not_seem_to_narrow_what_is_forgotten(
-    videostat: Videostat, words: list[str]
-) -> None:
+def test_forget_refuses_the_filters_of_the_list(videostat: Videostat, words: list[str]) -> None:
     got = videostat("history", *words, "forget", "--all")
     assert got.code == 2
     assert f"{words[0].partition('=')[0].replace('-n', '--limit')} filters the list" in got.stderr
-    assert len(remembered(videostat)) == len(ALL)
+    assert len(list_history(videostat)) == len(ALL)
 
 
-@pytest.mark.usefixtures("seen")
-def test_a_job_that_is_not_there_is_told_and_the_others_are_forgotten(videostat: Videostat) -> None:
+@pytest.mark.usefixtures("recorded_jobs")
+def test_forget_reports_an_unknown_job_and_removes_the_others(videostat: Videostat) -> None:
     got = videostat("history", "forget", "jogg", "failed", "fialed")
     assert got.code == 2
     assert got.stderr.startswith("Forgotten: 1 job.\nvideostat: not in the history: jogg fialed\n")
-    assert "jogg:failed" not in remembered(videostat)
+    assert "jogg:failed" not in list_history(videostat)
 
 
-def test_where_there_is_no_history_nothing_is_forgotten_and_none_is_made(videostat: Videostat) -> None:
+def test_forget_without_a_history_creates_none(videostat: Videostat) -> None:
     assert videostat("history", "forget", "--all").stderr == "Nothing was forgotten.\n"
     assert videostat("history", "forget", "jogg", "x").code == 2
     assert not locate_history().exists()
 
 
-def test_a_damaged_history_forgets_nothing(videostat: Videostat) -> None:
+def test_forget_refuses_a_damaged_history(videostat: Videostat) -> None:
     locate_history().parent.mkdir(parents=True)
     locate_history().write_bytes(b"no database" * 1000)
     for words in (["--all"], ["jogg", "x"]):
@@ -220,7 +218,7 @@ def test_a_damaged_history_forgets_nothing(videostat: Videostat) -> None:
         assert (got.code, "it is damaged" in got.stderr) == (2, True)
 
 
-def test_damaged_records_are_forgotten_with_all_others(videostat: Videostat) -> None:
+def test_forget_all_removes_damaged_records(videostat: Videostat) -> None:
     with closing(History(locate_history(), warn=pytest.fail)) as history:
         history.add([JobRef("jogg", "a"), JobRef("jogg", "b")], NOW)
     with closing(sqlite3.connect(locate_history())) as db, db:
@@ -229,14 +227,14 @@ def test_damaged_records_are_forgotten_with_all_others(videostat: Videostat) -> 
     assert videostat("history", "forget", "--all").stderr == "Nothing was forgotten.\n"
 
 
-def test_the_command_that_is_printed_forgets_what_was_left_aside(videostat: Videostat) -> None:
+def test_printed_forget_commands_remove_the_skipped_jobs(videostat: Videostat) -> None:
     ids = ["proj_1", "-dashed", "with:colon"]
     refs = [*(JobRef("jogg", job_id) for job_id in ids), JobRef("not-configured-any-more", "x")]
     with closing(History(locate_history(), warn=pytest.fail)) as history:
         history.add(refs, NOW - timedelta(days=40))
-    told = videostat("status", "--unfinished").stderr.splitlines()
-    commands = [line.split() for line in told if line.startswith("  videostat history forget ")]
+    lines = videostat("status", "--unfinished").stderr.splitlines()
+    commands = [line.split() for line in lines if line.startswith("  videostat history forget ")]
     assert len(commands) == 2
     for command in commands:
         assert videostat(*command[1:]).code == 0
-    assert remembered(videostat) == []
+    assert list_history(videostat) == []

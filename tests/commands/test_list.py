@@ -1,4 +1,4 @@
-"""videostat list: what a service still keeps."""
+"""videostat list: list the jobs that a service still keeps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("no_history")
 
 
 @pytest.mark.parametrize(("provider", "family"), [("jogg", "proj"), ("jogg-product", "product")])
-def test_all_jobs_are_listed_the_newest_first(videostat: Videostat, provider: str, family: str) -> None:
+def test_list_gives_all_jobs_newest_first(videostat: Videostat, provider: str, family: str) -> None:
     ids = videostat("list", provider, "--all", "-q").lines
     assert len(ids) > 20
     assert ids == sorted(set(ids))
@@ -29,22 +29,22 @@ def test_all_jobs_are_listed_the_newest_first(videostat: Videostat, provider: st
 
 
 @pytest.mark.parametrize(("options", "count"), [([], 20), (["--limit", "3"], 3), (["-n", "25"], 25)])
-def test_the_limit_counts_the_rows_shown(videostat: Videostat, options: list[str], count: int) -> None:
+def test_limit_is_the_number_of_rows(videostat: Videostat, options: list[str], count: int) -> None:
     assert len(videostat("list", "jogg", *options).lines) == count
 
 
-def test_a_state_is_chosen_before_the_limit_counts(videostat: Videostat) -> None:
+def test_state_filter_applies_before_the_limit(videostat: Videostat) -> None:
     got = videostat("list", "jogg", "--state", "failed", "-n", "2", "--json")
     assert [answer["state"] for answer in got.objects] == ["failed", "failed"]
 
 
-def test_lists_and_running_jobs_never_resolve_anything(videostat: Videostat, sandbox: Sandbox) -> None:
+def test_list_of_one_page_sends_one_request(videostat: Videostat, sandbox: Sandbox) -> None:
     videostat("list", "jogg", "-n", "5")
     assert [request.path for request in sandbox.requests] == ["/jogg/v2/projects"]
 
 
 @pytest.mark.parametrize("provider", ["doubao", "reelbot", "jogg-avatar"])
-def test_a_service_without_a_list_is_told_with_the_command_that_helps(
+def test_service_without_a_list_gives_the_history_command(
     videostat: Videostat, sandbox: Sandbox, provider: str
 ) -> None:
     got = videostat("list", provider)
@@ -64,7 +64,7 @@ def test_a_service_without_a_list_is_told_with_the_command_that_helps(
         (["jogg", "extra"], "extra"),
     ],
 )
-def test_what_cannot_be_listed_is_told(videostat: Videostat, argv: list[str], sentence: str) -> None:
+def test_wrong_list_arguments_are_refused(videostat: Videostat, argv: list[str], sentence: str) -> None:
     got = videostat("list", *argv)
     assert (got.code, got.stdout) == (2, "")
     assert sentence in got.stderr
@@ -73,7 +73,7 @@ def test_what_cannot_be_listed_is_told(videostat: Videostat, argv: list[str], se
 
 
 @pytest.mark.parametrize(("key", "code"), [("", 3), ("mistyped-key", 3), ("sandbox-jogg-key-without-credit", 4)])
-def test_a_key_that_does_not_work_is_told(
+def test_list_without_a_working_key_exits_3_or_4(
     videostat: Videostat, monkeypatch: pytest.MonkeyPatch, key: str, code: int
 ) -> None:
     monkeypatch.setenv("VIDEOSTAT_JOGG_API_KEY", key)
@@ -82,7 +82,7 @@ def test_a_key_that_does_not_work_is_told(
     assert got.stderr.startswith("videostat: ")
 
 
-def test_a_page_that_cannot_be_had_is_6(videostat: Videostat, instead: Instead) -> None:
+def test_list_exits_6_after_three_bad_gateway_answers(videostat: Videostat, instead: Instead) -> None:
     server = instead("jogg", reply(b"<html>", 502))
     got = videostat("list", "jogg")
     assert (got.code, got.stdout) == (6, "")
@@ -91,7 +91,7 @@ def test_a_page_that_cannot_be_had_is_6(videostat: Videostat, instead: Instead) 
 
 
 @pytest.mark.parametrize("tty", [(), ("stdout",)])
-def test_rows_before_a_page_that_fails_are_printed(
+def test_list_prints_the_rows_before_a_page_that_fails(
     videostat: Videostat, instead: Instead, tty: tuple[str, ...]
 ) -> None:
     rows = [{"project_id": f"proj_{number}", "status": "processing"} for number in range(100)]
@@ -110,7 +110,7 @@ def test_rows_before_a_page_that_fails_are_printed(
     assert "502" in got.stderr
 
 
-def test_on_a_terminal_the_days_left_are_shown_and_few_are_marked(videostat: Videostat) -> None:
+def test_list_on_a_terminal_marks_jobs_with_few_days_left(videostat: Videostat) -> None:
     got = videostat("list", "jogg", "--all", tty=("stdout",))
     for header in ("ID", "STATE", "CREATED", "DAYS LEFT"):
         assert header in got.lines[0]
@@ -118,9 +118,9 @@ def test_on_a_terminal_the_days_left_are_shown_and_few_are_marked(videostat: Vid
     assert "\x1b[1;31m" in got.stdout
 
 
-# So slow that the job stays queued.
+# At this speed the job stays queued.
 @pytest.mark.parametrize("speed", [5])
-def test_on_a_terminal_progress_and_the_codes_of_failures_are_shown_and_ids_lead_to_their_videos(
+def test_list_on_a_terminal_shows_progress_error_codes_and_links(
     videostat: Videostat,
 ) -> None:
     videostat("status", "jogg", "proj_stuck")
@@ -135,27 +135,29 @@ def test_on_a_terminal_progress_and_the_codes_of_failures_are_shown_and_ids_lead
     assert {job["state"] for job in jobs} == {"queued", "succeeded", "failed"}
 
 
-def test_how_far_it_has_come_is_no_part_of_what_the_same_screen_shows(videostat: Videostat) -> None:
+def test_counter_is_erased_when_stdout_is_the_same_terminal(videostat: Videostat) -> None:
     got = videostat("list", "jogg", "--all", tty=("stdout", "stderr"))
     assert got.stderr.endswith("\r\x1b[K")
     assert videostat("list", "jogg", "--all", "--json", tty=("stdout", "stderr")).stderr == ""
 
 
-def test_all_tells_how_far_it_has_come_on_a_terminal_alone(videostat: Videostat) -> None:
+def test_counter_is_shown_only_on_a_terminal(videostat: Videostat) -> None:
     assert "\r1 of " in videostat("list", "jogg", "--all", "--json", tty=("stderr",)).stderr
     assert videostat("list", "jogg", "--all", "--json").stderr == ""
     assert videostat("list", "jogg", "--all", "--quiet", tty=("stderr",)).stderr == ""
 
 
 @pytest.mark.parametrize("form", [["--json"], []])
-def test_what_is_listed_can_be_piped_into_download(videostat: Videostat, tmp_path: Path, form: list[str]) -> None:
+def test_list_output_can_be_piped_into_download(videostat: Videostat, tmp_path: Path, form: list[str]) -> None:
     listed = videostat("list", "jogg", "--state", "succeeded", "-n", "3", *form)
     got = videostat("download", "--from", "-", "-q", stdin=listed.stdout)
     assert got.code == 0
     assert len(got.lines) == len(list(tmp_path.glob("*.mp4"))) == 3
 
 
-def test_what_is_listed_is_remembered(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listed_jobs_are_recorded_unless_no_history_is_set(
+    videostat: Videostat, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert not locate_history().exists()
     monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
     listed = videostat("list", "jogg", "-q", "-n", "4").lines
@@ -164,13 +166,13 @@ def test_what_is_listed_is_remembered(videostat: Videostat, monkeypatch: pytest.
     assert videostat("history", "-q").lines == listed
 
 
-def test_the_list_can_be_narrowed_to_the_newest(videostat: Videostat) -> None:
+def test_since_limits_the_list_to_newer_jobs(videostat: Videostat) -> None:
     everything = videostat("list", "jogg", "--all", "--json").objects
     since = videostat("list", "jogg", "--all", "--json", "--since", "1h").objects
     assert {each["id"] for each in since} < {each["id"] for each in everything}
     assert all(each["created_at"] > min(one["created_at"] for one in everything) for each in since)
 
 
-def test_a_page_is_as_long_as_what_is_shown(videostat: Videostat, sandbox: Sandbox) -> None:
+def test_page_size_of_the_request_is_the_limit(videostat: Videostat, sandbox: Sandbox) -> None:
     videostat("list", "jogg", "-n", "5")
     assert sandbox.requests[0].query["limit"] == "5"

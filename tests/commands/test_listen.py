@@ -1,4 +1,4 @@
-"""videostat listen: what is announced is looked at, saved and handed on, until a signal."""
+"""videostat listen: receive webhooks; look at, save and pass on each announced job, until a signal."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 PATH = "/hooks/k3JxT0p9QwEr7yUiOpAsDf"
 
-# The program runs in real time; the services go faster.
+# The program runs in real time; the sandbox is faster.
 SPEED = 60
 
 
@@ -90,97 +90,97 @@ def listen(tmp_path: Path, port: int) -> Callable[..., Any]:
     return listen
 
 
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
     ends = time.monotonic() + seconds
     while not condition() and time.monotonic() < ends:
         time.sleep(0.05)
     assert condition()
 
 
-def announce(job_id: str, kind: str = "video", end: str = "success") -> dict[str, object]:
+def make_event(job_id: str, kind: str = "video", end: str = "success") -> dict[str, object]:
     return {"event": f"generated_{kind}_{end}", "data": {"project_id" if kind == "video" else "video_id": job_id}}
 
 
-def looks(sandbox: Sandbox) -> list[str]:
+def find_looks(sandbox: Sandbox) -> list[str]:
     return [each.path for each in sandbox.requests if re.search(r"/v2/(project|avatar_video)/", each.path)]
 
 
-def test_what_is_announced_is_looked_at_saved_and_handed_on(
+def test_announced_jobs_are_looked_at_saved_and_passed_to_exec(
     listen: Callable[..., Any], sandbox: Sandbox, tmp_path: Path
 ) -> None:
     with listen("--json", "--exec", f"{sys.executable} -c \"open('{{id}}.txt', 'w')\"") as listener:
-        assert listener.post(announce("proj_done_one")) == 204
-        assert listener.post(announce("avatar_done_two", "avatar_video")) == 204
-        until(lambda: (tmp_path / "proj_done_one.txt").exists() and (tmp_path / "avatar_done_two.txt").exists())
+        assert listener.post(make_event("proj_done_one")) == 204
+        assert listener.post(make_event("avatar_done_two", "avatar_video")) == 204
+        wait_until(lambda: (tmp_path / "proj_done_one.txt").exists() and (tmp_path / "avatar_done_two.txt").exists())
         out, err = listener.end()
     answers = {each["id"]: each for each in map(json.loads, out.splitlines())}
     assert {name: each["exit_code"] for name, each in answers.items()} == {"proj_done_one": 0, "avatar_done_two": 0}
     assert listener.saved() == {"jogg-proj_done_one.mp4", "jogg-avatar-avatar_done_two.mp4"}
-    assert len(looks(sandbox)) == 2
+    assert len(find_looks(sandbox)) == 2
     lines = [line for line in err.splitlines() if "proj_done_one" in line]
     assert lines
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d jogg proj_done_one: ", line) for line in lines)
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_quiet_prints_files_and_on_stderr_errors_alone(listen: Callable[..., Any], tmp_path: Path) -> None:
+def test_quiet_prints_only_saved_files_and_errors(listen: Callable[..., Any], tmp_path: Path) -> None:
     with listen("--quiet", providers=("jogg",)) as listener:
         for job_id in ("proj_done_one", "proj_fail_done"):
-            assert listener.post(announce(job_id)) == 204
-        until(lambda: listener.saved() == {"jogg-proj_done_one.mp4"})
+            assert listener.post(make_event(job_id)) == 204
+        wait_until(lambda: listener.saved() == {"jogg-proj_done_one.mp4"})
         assert listener.process.stderr.readline().startswith("videostat: jogg proj_fail_done failed: ")
         out, _ = listener.end()
     assert out == f"{tmp_path / 'jogg-proj_done_one.mp4'}\n"
 
 
 @pytest.mark.parametrize("saves", [True, False])
-def test_one_that_is_repeated_is_handed_on_once(
+def test_repeated_delivery_after_a_restart_runs_exec_once(
     listen: Callable[..., Any], sandbox: Sandbox, tmp_path: Path, *, saves: bool
 ) -> None:
-    # What a command has moved away is not fetched again.
+    # The command removes the file; the file must not be downloaded again.
     code = "import pathlib, sys; open('log', 'a').write('{id} ')" + "; pathlib.Path(sys.argv[1]).unlink()" * saves
     command = f'{sys.executable} -c "{code}"' + " {file}" * saves
-    # After a restart no floor puts off the second look.
+    # After a restart, no floor of an earlier look delays a second look.
     for _ in range(2):
         with listen("--exec", command, saves=saves) as listener:
-            assert listener.post(announce("proj_done_one")) == 204
-            until(lambda: (tmp_path / "log").exists() and (tmp_path / "log").read_text() and not listener.saved())
+            assert listener.post(make_event("proj_done_one")) == 204
+            wait_until(lambda: (tmp_path / "log").exists() and (tmp_path / "log").read_text() and not listener.saved())
             time.sleep(0.3)
             listener.end()
     assert (tmp_path / "log").read_text() == "proj_done_one "
-    assert len(looks(sandbox)) == 1
+    assert len(find_looks(sandbox)) == 1
 
 
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("saves", [True, False])
 @pytest.mark.usefixtures("sandbox")
-def test_a_restart_loses_no_command(listen: Callable[..., Any], tmp_path: Path, *, saves: bool, signum: int) -> None:
+def test_restart_loses_no_exec_command(listen: Callable[..., Any], tmp_path: Path, *, saves: bool, signum: int) -> None:
     code = "import time; time.sleep(0.4); open('log', 'a').write('{id} ')"
     command, log = f'{sys.executable} -c "{code}"', tmp_path / "log"
     ids = {f"proj_done_{number}" for number in range(3)}
     with listen("--exec", command, saves=saves) as listener:
         for job_id in ids:
-            assert listener.post(announce(job_id)) == 204
-        # One has run, one is running, and one waits for its turn.
-        until(lambda: log.exists() and log.read_text())
+            assert listener.post(make_event(job_id)) == 204
+        # One command has ended, one is running, and one is in the queue.
+        wait_until(lambda: log.exists() and log.read_text())
         time.sleep(0.1)
         listener.process.send_signal(signum)
         listener.process.communicate(timeout=10)
     with listen("--exec", command, saves=saves):
-        until(lambda: ids <= {*log.read_text().split()})
+        wait_until(lambda: ids <= {*log.read_text().split()})
 
 
-def test_what_is_answered_with_204_is_in_the_history(listen: Callable[..., Any], sandbox: Sandbox) -> None:
+def test_jobs_answered_with_204_are_in_the_history(listen: Callable[..., Any], sandbox: Sandbox) -> None:
     taken = set()
     with listen(saves=False) as listener:
-        assert listener.post(announce("proj_run_first")) == 204
-        until(lambda: looks(sandbox))
+        assert listener.post(make_event("proj_run_first")) == 204
+        wait_until(lambda: find_looks(sandbox))
         # Another program holds the lock for longer than a delivery may take.
         with closing(sqlite3.connect(locate_history(), isolation_level=None, timeout=5)) as other:
             other.execute("BEGIN EXCLUSIVE")
             for job_id in ("proj_run_0001", "proj_run_0002"):
                 with suppress(requests.ConnectionError):
-                    taken |= {job_id} if listener.post(announce(job_id)) == 204 else set()
+                    taken |= {job_id} if listener.post(make_event(job_id)) == 204 else set()
             listener.process.kill()
             listener.process.wait()
             other.execute("ROLLBACK")
@@ -188,32 +188,30 @@ def test_what_is_answered_with_204_is_in_the_history(listen: Callable[..., Any],
     assert taken <= known
 
 
-def test_an_unknown_id_and_other_events_cost_little(listen: Callable[..., Any], sandbox: Sandbox) -> None:
+def test_unknown_id_costs_one_look_and_other_events_cost_none(listen: Callable[..., Any], sandbox: Sandbox) -> None:
     with listen() as listener:
-        others: list[object] = [announce("photo_123456", "image"), {"event": "x"}, [], announce("a b"), None]
+        others: list[object] = [make_event("photo_123456", "image"), {"event": "x"}, [], make_event("a b"), None]
         for content in others:
             assert listener.post(content) == 204
-        assert listener.post(announce("nobody-knows-it")) == 204
-        until(lambda: looks(sandbox))
-        assert listener.post(announce("proj_done_one"), secret=None) == 401
-        assert listener.post(announce("proj_done_one"), secret="whsec_wrong") == 401
+        assert listener.post(make_event("nobody-knows-it")) == 204
+        wait_until(lambda: find_looks(sandbox))
+        assert listener.post(make_event("proj_done_one"), secret=None) == 401
+        assert listener.post(make_event("proj_done_one"), secret="whsec_wrong") == 401
         time.sleep(0.5)
         out, err = listener.end(signal.SIGINT)
-    assert [path.rpartition("/")[2] for path in looks(sandbox)] == ["nobody-knows-it"]
+    assert [path.rpartition("/")[2] for path in find_looks(sandbox)] == ["nobody-knows-it"]
     assert err.count("refused a delivery with a wrong signature") == 1
     assert SECRET not in out + err
 
 
-def test_its_health_can_be_asked_for(listen: Callable[..., Any]) -> None:
+def test_health_address_answers_200(listen: Callable[..., Any]) -> None:
     with listen() as listener:
         assert requests.get(f"{listener.url}/healthz", timeout=5).status_code == 200
         assert requests.get(f"{listener.url}/", timeout=5).status_code == 404
         listener.end()
 
 
-def test_killed_in_the_middle_every_announced_video_is_saved_once_it_is_back(
-    listen: Callable[..., Any], sandbox: Sandbox
-) -> None:
+def test_announced_videos_are_saved_after_a_kill_and_a_restart(listen: Callable[..., Any], sandbox: Sandbox) -> None:
     ids = [f"proj_done_{number:03}" for number in range(60)]
     taken: list[str] = []
     with listen() as listener:
@@ -221,31 +219,31 @@ def test_killed_in_the_middle_every_announced_video_is_saved_once_it_is_back(
             if len(taken) == 25:
                 listener.process.kill()
             try:
-                if listener.post(announce(job_id)) == 204:
+                if listener.post(make_event(job_id)) == 204:
                     taken.append(job_id)
             except requests.ConnectionError:
                 break
     assert 25 <= len(taken) <= 26
     with listen() as listener:
-        until(lambda: len(listener.saved()) >= len(taken))
+        wait_until(lambda: len(listener.saved()) >= len(taken))
         assert listener.saved() >= {f"jogg-{job_id}.mp4" for job_id in taken}
         assert not [*listener.folder.glob("*.part")]
         listener.end()
 
 
-def test_the_simulated_service_is_heard(listen: Callable[..., Any], sandbox: Sandbox) -> None:
+def test_webhooks_of_the_sandbox_are_received(listen: Callable[..., Any], sandbox: Sandbox) -> None:
     headers = {"x-api-key": sandbox.get_key("jogg")}
     with listen() as listener:
         url = f"{sandbox.get_base_url('jogg')}/v2/avatar"
         answers = [requests.post(url, json={"prompt": "x"}, headers=headers, timeout=5).json() for _ in range(5)]
         names = {f"jogg-{answer['data']['project_id']}.mp4" for answer in answers}
-        until(lambda: listener.saved() == names)
+        wait_until(lambda: listener.saved() == names)
         listener.end()
     assert [each.status for each in sandbox.posted] == [204] * 5
-    assert len(looks(sandbox)) == 5
+    assert len(find_looks(sandbox)) == 5
 
 
-def test_one_that_was_lost_is_found_in_the_list(
+def test_job_with_a_lost_webhook_is_found_in_the_list(
     listen: Callable[..., Any], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     headers = {"x-api-key": sandbox.get_key("jogg")}
@@ -257,19 +255,19 @@ def test_one_that_was_lost_is_found_in_the_list(
     )
     real = subprocess.Popen
 
-    def started(command: list[str], **options: Any) -> subprocess.Popen[str]:
+    def start(command: list[str], **options: Any) -> subprocess.Popen[str]:
         return real([command[0], "-c", program, *command[3:]], **options)
 
-    monkeypatch.setattr(subprocess, "Popen", started)
+    monkeypatch.setattr(subprocess, "Popen", start)
     with listen() as listener:
         answer = requests.post(url, json=body, headers=headers, timeout=5).json()
-        until(lambda: listener.saved() == {f"jogg-{answer['data']['project_id']}.mp4"})
+        wait_until(lambda: listener.saved() == {f"jogg-{answer['data']['project_id']}.mp4"})
         listener.end()
     assert list(sandbox.posted) == []
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
         (["reelbot"], "reelbot has no documented webhooks"),
         (["jog"], "Did you mean jogg?"),
@@ -279,17 +277,15 @@ def test_one_that_was_lost_is_found_in_the_list(
         (["jogg", "--listen", "no-such-host.invalid:0/abcdefghijklmnopqrstuv"], "cannot listen on no-such-host"),
     ],
 )
-def test_what_cannot_be_is_one_sentence_before_any_request(
-    videostat: Videostat, sandbox: Sandbox, argv: list[str], said: str
+def test_wrong_listen_arguments_are_refused_before_any_request(
+    videostat: Videostat, sandbox: Sandbox, argv: list[str], message: str
 ) -> None:
     got = videostat("listen", *argv)
     assert (got.code, got.stdout, list(sandbox.requests)) == (2, "", [])
-    assert said in got.stderr
+    assert message in got.stderr
 
 
-def test_joggais_secret_or_a_path_hard_to_guess_is_required(
-    videostat: Videostat, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_listen_requires_a_webhook_secret_or_a_long_path(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET")
     got = videostat("listen", "jogg", "--listen", "0/hooks")
     assert got.code == 2

@@ -1,4 +1,4 @@
-"""videostat providers: the services and accounts, and which of them are set up."""
+"""videostat providers: list the services and accounts, and where their keys come from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("is_tty", [True, False])
-def test_every_service_is_there_with_its_manners(
+def test_providers_lists_every_service_with_interval_and_timeout(
     videostat: Videostat, monkeypatch: pytest.MonkeyPatch, *, is_tty: bool
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
@@ -28,7 +28,7 @@ def test_every_service_is_there_with_its_manners(
     assert "30m" in got.stdout
 
 
-def test_accounts_of_ones_own_are_there_and_which_keys_are_found(
+def test_providers_lists_custom_accounts_and_key_sources(
     videostat: Videostat, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tmp_path / "config.toml"

@@ -1,4 +1,4 @@
-"""videostat sandbox: the simulated services as a server, for trying commands and scripts."""
+"""videostat sandbox: run the simulated services as a server, to try commands and scripts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("no_history")
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_it_prints_the_exports_serves_and_ends_by_the_signal(
+def test_sandbox_prints_exports_serves_and_ends_on_a_signal(
     videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, signum: signal.Signals
 ) -> None:
     command = [sys.executable, "-m", "videostat", "sandbox", "--port", "0"]
@@ -42,12 +42,12 @@ def test_it_prints_the_exports_serves_and_ends_by_the_signal(
             server.send_signal(signum)
         assert server.wait(10) == -signum
         assert server.stdout.read() == ""
-        said = server.stderr.read()
-        assert "novideo" in said
-        assert "Traceback" not in said
+        messages = server.stderr.read()
+        assert "novideo" in messages
+        assert "Traceback" not in messages
 
 
-def test_it_announces_a_job_that_ends(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sandbox_sends_a_webhook_when_a_job_ends(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as receiver:
         receiver.settimeout(20)
         url = f"http://127.0.0.1:{receiver.getsockname()[1]}/hooks/here"
@@ -66,7 +66,7 @@ def test_it_announces_a_job_that_ends(videostat: Videostat, monkeypatch: pytest.
                 server.terminate()
 
 
-def test_a_signal_that_comes_early_is_kept(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signal_during_the_start_ends_the_sandbox(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     start = Sandbox.start
 
     def start_and_raise(sandbox: Sandbox) -> Sandbox:
@@ -99,14 +99,14 @@ def test_a_signal_that_comes_early_is_kept(videostat: Videostat, monkeypatch: py
         ["--webhook", ""],
     ],
 )
-def test_options_that_cannot_be_are_told(videostat: Videostat, argv: list[str]) -> None:
+def test_invalid_sandbox_options_are_refused(videostat: Videostat, argv: list[str]) -> None:
     got = videostat("sandbox", *argv)
     assert (got.code, got.stdout) == (2, "")
     assert argv[0] in got.stderr
     assert len(got.stderr.splitlines()) == 2
 
 
-def test_a_port_that_is_taken_is_told(videostat: Videostat) -> None:
+def test_port_in_use_is_refused(videostat: Videostat) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
         got = videostat("sandbox", "--port", str(port))

@@ -1,4 +1,4 @@
-"""videostat status: one look at each job, in the order given."""
+"""videostat status: look once at each job, and print them in the given order."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ pytestmark = pytest.mark.usefixtures("no_history")
 
 @pytest.fixture
 def history(no_history: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Turned on again."""
+    """Turn the history on again."""
     monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
 
 
 @pytest.fixture
 def dead_port() -> int:
-    """A port nobody listens at."""
+    """Return a port on which no program listens."""
     with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))
         port: int = taken.getsockname()[1]
@@ -59,7 +59,7 @@ def dead_port() -> int:
         ("jogg:proj_expired", "unknown", 7, 7),
     ],
 )
-def test_the_exit_code_tells_whether_it_could_look_and_of_the_job_only_when_asked(
+def test_exit_status_option_makes_the_exit_code_tell_the_job_state(
     videostat: Videostat, job: str, state: str, usual: int, exit_status: int
 ) -> None:
     plain, asked = videostat("status", job, "--json"), videostat("status", job, "--json", "--exit-status")
@@ -82,7 +82,7 @@ def test_the_exit_code_tells_whether_it_could_look_and_of_the_job_only_when_aske
         ("jogg", "two words", 2),
     ],
 )
-def test_a_key_that_does_not_work_is_told_once_and_answered_for_every_job(
+def test_bad_key_gives_one_message_and_an_error_for_every_job(
     videostat: Videostat, monkeypatch: pytest.MonkeyPatch, account: str, key: str, code: int
 ) -> None:
     monkeypatch.setenv(f"VIDEOSTAT_{account.upper()}_API_KEY", key)
@@ -90,19 +90,19 @@ def test_a_key_that_does_not_work_is_told_once_and_answered_for_every_job(
     assert got.code == code
     assert [(answer["id"], answer["exit_code"]) for answer in got.objects] == [(name, code) for name in "abc"]
     assert all(answer["error"] for answer in got.objects)
-    told = [line for line in got.stderr.splitlines() if line.startswith("videostat: ")]
-    assert len(set(told)) == 1, told
+    messages = [line for line in got.stderr.splitlines() if line.startswith("videostat: ")]
+    assert len(set(messages)) == 1, messages
     assert not key or key not in got.stdout + got.stderr
 
 
-def test_one_refused_key_leaves_the_other_accounts_alone(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_key_does_not_affect_other_services(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEOSTAT_JOGG_API_KEY", "wrong")
     got = videostat("status", "jogg:proj_done", "doubao:task_done", "jogg-avatar:avatar_done", "--json")
     assert got.code == 3
     assert [answer["exit_code"] for answer in got.objects] == [3, 0, 3]
 
 
-def test_a_missing_key_names_where_it_could_be(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_key_message_names_every_place_for_a_key(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VIDEOSTAT_REELBOT_API_KEY")
     got = videostat("status", "reelbot", "reel_done")
     assert got.code == 3
@@ -127,7 +127,7 @@ def test_a_missing_key_names_where_it_could_be(videostat: Videostat, monkeypatch
     ],
 )
 @pytest.mark.parametrize("speed", [100])
-def test_whatever_a_server_answers_it_is_one_sentence_and_6(
+def test_invalid_answer_gives_one_message_and_exits_6(
     videostat: Videostat, instead: Instead, status: int, body: bytes
 ) -> None:
     instead("jogg", reply(body, status))
@@ -140,7 +140,7 @@ def test_whatever_a_server_answers_it_is_one_sentence_and_6(
 
 
 @pytest.mark.parametrize("speed", [40])
-def test_a_server_that_is_down_is_6(videostat: Videostat, monkeypatch: pytest.MonkeyPatch, dead_port: int) -> None:
+def test_unreachable_server_exits_6(videostat: Videostat, monkeypatch: pytest.MonkeyPatch, dead_port: int) -> None:
     monkeypatch.setenv("VIDEOSTAT_DOUBAO_BASE_URL", f"http://127.0.0.1:{dead_port}")
     got = videostat("status", "doubao:x", "jogg:proj_done", "--json")
     assert got.code == 6
@@ -148,7 +148,7 @@ def test_a_server_that_is_down_is_6(videostat: Videostat, monkeypatch: pytest.Mo
     assert f"127.0.0.1:{dead_port} cannot be reached" in got.stderr
 
 
-def test_a_rate_limit_that_outlasts_the_patience_is_4(videostat: Videostat, instead: Instead) -> None:
+def test_rate_limit_with_a_long_retry_after_exits_4(videostat: Videostat, instead: Instead) -> None:
     server = instead(
         "reelbot",
         reply({"success": False, "code": "RATE_LIMITED", "message": "slow down"}, 429, {"Retry-After": "1800"}),
@@ -158,9 +158,7 @@ def test_a_rate_limit_that_outlasts_the_patience_is_4(videostat: Videostat, inst
     assert len(server.requests) == 1
 
 
-def test_an_api_that_redirects_is_not_followed_and_the_address_to_configure_is_named(
-    videostat: Videostat, instead: Instead
-) -> None:
+def test_redirect_is_not_followed_and_the_new_base_url_is_given(videostat: Videostat, instead: Instead) -> None:
     server = instead("jogg", redirect("https://new.example.com/v2/project/x"))
     got = videostat("status", "jogg", "x")
     assert got.code == 6
@@ -168,23 +166,23 @@ def test_an_api_that_redirects_is_not_followed_and_the_address_to_configure_is_n
     assert len(server.requests) == 1
 
 
-def test_answers_come_in_the_order_of_the_question(videostat: Videostat) -> None:
+def test_answers_are_in_the_order_of_the_arguments(videostat: Videostat) -> None:
     jobs = ["reelbot:reel_done", "jogg:proj_stuck", "doubao:task_done", "jogg:nope", "jogg:proj_done"]
     got = videostat("status", *jobs)
     assert [f"{provider}:{job_id}" for provider, job_id, *_ in got.rows] == jobs
 
 
-def test_what_is_named_twice_is_asked_and_answered_once(videostat: Videostat, sandbox: Sandbox) -> None:
+def test_repeated_job_is_asked_and_printed_once(videostat: Videostat, sandbox: Sandbox) -> None:
     got = videostat("status", "jogg:proj_done", "jogg", "proj_done", "proj_done")
     assert len(got.lines) == len(sandbox.requests) == 1
 
 
-def test_a_job_that_is_not_found_is_believed_at_once(videostat: Videostat, sandbox: Sandbox) -> None:
+def test_status_accepts_not_found_after_one_request(videostat: Videostat, sandbox: Sandbox) -> None:
     assert videostat("status", "doubao", "nope").code == 7
     assert len(sandbox.requests) == 1
 
 
-def test_in_a_pipe_there_are_tab_separated_lines_without_a_header(videostat: Videostat) -> None:
+def test_output_in_a_pipe_is_tab_separated_without_a_header(videostat: Videostat) -> None:
     got = videostat("status", "jogg", "proj_done", "proj_stuck")
     (done, stuck) = got.rows
     assert done[:3] == ["jogg", "proj_done", "succeeded"]
@@ -193,7 +191,7 @@ def test_in_a_pipe_there_are_tab_separated_lines_without_a_header(videostat: Vid
     assert got.stderr == ""
 
 
-def test_on_a_terminal_there_is_a_table_and_the_url_stands_whole_on_a_line_of_its_own(videostat: Videostat) -> None:
+def test_output_on_a_terminal_is_a_table_with_the_url_on_one_line(videostat: Videostat) -> None:
     got = videostat("status", "jogg", "proj_done", "proj_stuck", tty=("stdout", "stderr"))
     url = videostat("status", "jogg", "proj_done", "--quiet", "--json").objects[0]["video_url"].partition("?")[0]
     assert "PROVIDER" in got.lines[0]
@@ -201,7 +199,7 @@ def test_on_a_terminal_there_is_a_table_and_the_url_stands_whole_on_a_line_of_it
     assert any(line.startswith("jogg proj_done  " + url) for line in lines)
 
 
-def test_a_terminal_changes_nothing_about_json(videostat: Videostat) -> None:
+def test_json_on_a_terminal_has_all_fields(videostat: Videostat) -> None:
     (answer,) = videostat("status", "jogg", "proj_done", "--json", tty=("stdout", "stderr")).objects
     assert list(answer) == FIELDS
 
@@ -210,17 +208,17 @@ def test_a_terminal_changes_nothing_about_json(videostat: Videostat) -> None:
     ("jobs", "states"),
     [(("jogg", "proj_done", "proj_stuck"), ["succeeded", "queued"]), (("doubao", "task_fail_done"), ["failed"])],
 )
-def test_quiet_prints_the_bare_states(videostat: Videostat, jobs: Sequence[str], states: list[str]) -> None:
+def test_quiet_prints_only_states(videostat: Videostat, jobs: Sequence[str], states: list[str]) -> None:
     assert videostat("status", "-q", *jobs).lines == states
 
 
-def test_quiet_spends_no_url(videostat: Videostat, sandbox: Sandbox) -> None:
+def test_quiet_requests_no_download_url(videostat: Videostat, sandbox: Sandbox) -> None:
     got = videostat("status", "-q", "reelbot", "reel_done")
     assert (got.code, got.lines, got.stderr) == (0, ["succeeded"], "")
     assert not [request for request in sandbox.requests if "download" in request.path]
 
 
-def test_an_unknown_word_is_shown_and_told(videostat: Videostat, instead: Instead) -> None:
+def test_undocumented_status_word_is_printed_with_a_warning(videostat: Videostat, instead: Instead) -> None:
     body = {"code": "success", "data": {"task_id": "t", "status": "DREAMING"}}
     instead("doubao", reply(body))
     got = videostat("status", "doubao", "t", "--json", "--exit-status")
@@ -229,7 +227,7 @@ def test_an_unknown_word_is_shown_and_told(videostat: Videostat, instead: Instea
 
 
 @pytest.mark.usefixtures("history")
-def test_the_unfinished_jobs_of_the_history_can_be_looked_at(videostat: Videostat) -> None:
+def test_unfinished_option_selects_unfinished_jobs_of_the_history(videostat: Videostat) -> None:
     videostat("status", "jogg", "proj_stuck", "proj_done")
     videostat("status", "doubao:task_fail_done", "reelbot:reel_stuck")
     assert {tuple(row[:2]) for row in videostat("status", "--unfinished").rows} == {
@@ -268,16 +266,14 @@ def test_the_history_can_be_turned_off(
 
 
 @pytest.mark.usefixtures("history")
-def test_what_is_not_recorded_now_may_have_been_before(videostat: Videostat) -> None:
+def test_unfinished_option_reads_the_history_with_no_history(videostat: Videostat) -> None:
     videostat("status", "jogg", "proj_stuck")
     got = videostat("status", "--unfinished", "--no-history")
     assert [row[1] for row in got.rows] == ["proj_stuck"]
 
 
 @pytest.mark.usefixtures("no_history")
-def test_of_a_word_that_nobody_documents_status_does_not_say_that_it_waits(
-    videostat: Videostat, instead: Instead
-) -> None:
+def test_warning_about_an_undocumented_word_does_not_mention_waiting(videostat: Videostat, instead: Instead) -> None:
     body = {"code": "success", "data": {"task_id": "t", "status": "PONDERING"}}
     instead("doubao", reply(body))
     got = videostat("status", "doubao", "t")

@@ -1,4 +1,4 @@
-"""videostat status of a job that was looked at a moment ago: the history answers, and no request is made."""
+"""videostat status within the floor after the last look: the history answers, and no request is sent."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ FLOOR = 10  # seconds, JoggAI's
 
 @pytest.fixture
 def speed() -> float:
-    """Life's own, where a test does not wait; time is skipped."""
+    """Run in real time: the tests do not wait, but skip time."""
     return 1
 
 
 @pytest.fixture
 def skip(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Let so many seconds pass at once."""
+    """Move the clock by a number of seconds."""
     passed = [0.0]
     now, monotonic = clock.now, clock.monotonic
 
-    def later() -> datetime:
+    def get_now() -> datetime:
         return datetime.fromtimestamp(now().timestamp() + passed[0], UTC)
 
-    monkeypatch.setattr(clock, "now", later)
+    monkeypatch.setattr(clock, "now", get_now)
     monkeypatch.setattr(clock, "monotonic", lambda: monotonic() + passed[0])
 
     def skip(seconds: float) -> None:
@@ -42,7 +42,7 @@ def skip(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], Non
     return skip
 
 
-def test_a_loop_of_looks_asks_no_more_often_than_the_floor(
+def test_status_within_the_floor_is_answered_from_the_history(
     videostat: Videostat, sandbox: Sandbox, skip: Callable[[float], None]
 ) -> None:
     first = videostat("status", "jogg", "proj_stuck", "--json")
@@ -59,7 +59,9 @@ def test_a_loop_of_looks_asks_no_more_often_than_the_floor(
     assert len(sandbox.requests) == 2
 
 
-def test_quiet_says_the_state_alone(videostat: Videostat, sandbox: Sandbox, skip: Callable[[float], None]) -> None:
+def test_quiet_answer_from_the_history_is_only_the_state(
+    videostat: Videostat, sandbox: Sandbox, skip: Callable[[float], None]
+) -> None:
     videostat("status", "jogg", "proj_stuck")
     skip(1)
     got = videostat("status", "-q", "jogg", "proj_stuck", "--exit-status")
@@ -67,7 +69,7 @@ def test_quiet_says_the_state_alone(videostat: Videostat, sandbox: Sandbox, skip
     assert len(sandbox.requests) == 1
 
 
-def test_of_several_only_those_that_are_due_are_asked_and_the_order_stays(
+def test_only_due_jobs_are_asked_and_the_order_is_kept(
     videostat: Videostat, sandbox: Sandbox, skip: Callable[[float], None]
 ) -> None:
     videostat("status", "jogg", "proj_stuck", "proj_stuck_b")
@@ -78,7 +80,7 @@ def test_of_several_only_those_that_are_due_are_asked_and_the_order_stays(
     assert len(sandbox.requests) == 3
 
 
-def test_a_wait_that_ends_before_it_may_ask_tells_what_is_known(videostat: Videostat, sandbox: Sandbox) -> None:
+def test_wait_shorter_than_the_floor_gives_the_known_state(videostat: Videostat, sandbox: Sandbox) -> None:
     videostat("status", "jogg", "proj_stuck")
     got = videostat("wait", "jogg", "proj_stuck", "--timeout", "3", "--json")
     assert (got.code, [each["state"] for each in got.objects]) == (124, ["queued"])
@@ -88,7 +90,7 @@ def test_a_wait_that_ends_before_it_may_ask_tells_what_is_known(videostat: Video
 @pytest.mark.parametrize(
     ("job", "options"), [("jogg:proj_done", ()), ("jogg:proj_stuck", ("--no-history",)), ("jogg:nope", ())]
 )
-def test_what_has_ended_or_is_not_remembered_is_asked_as_before(
+def test_ended_unknown_and_unrecorded_jobs_are_asked_again(
     videostat: Videostat, sandbox: Sandbox, skip: Callable[[float], None], job: str, options: tuple[str, ...]
 ) -> None:
     videostat("status", job)
@@ -97,7 +99,7 @@ def test_what_has_ended_or_is_not_remembered_is_asked_as_before(
     assert len(sandbox.requests) == 2
 
 
-def test_another_address_is_another_service(
+def test_job_is_asked_again_after_the_base_url_changed(
     videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, skip: Callable[[float], None]
 ) -> None:
     videostat("status", "jogg", "proj_stuck")
@@ -107,7 +109,7 @@ def test_another_address_is_another_service(
     assert len(sandbox.requests) == 2
 
 
-def test_an_answer_from_what_is_now_another_accounts_address_is_none(
+def test_answer_from_an_address_of_another_account_is_not_reused(
     videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, skip: Callable[[float], None]
 ) -> None:
     videostat("status", "doubao", "task_stuck")
@@ -119,7 +121,7 @@ def test_an_answer_from_what_is_now_another_accounts_address_is_none(
     assert sum("task_stuck" in request.path for request in sandbox.requests) == 2
 
 
-def test_a_clock_that_was_put_back_hides_no_job(
+def test_job_is_asked_again_after_the_clock_was_set_back(
     videostat: Videostat, sandbox: Sandbox, skip: Callable[[float], None]
 ) -> None:
     videostat("status", "jogg", "proj_stuck")
@@ -130,7 +132,7 @@ def test_a_clock_that_was_put_back_hides_no_job(
 
 @pytest.mark.parametrize("speed", [100])
 @pytest.mark.parametrize("command", [("wait", "--timeout", "14s"), ("download",)])
-def test_no_other_command_looks_under_the_floor(
+def test_wait_and_download_keep_the_floor_after_status(
     videostat: Videostat, sandbox: Sandbox, command: tuple[str, ...]
 ) -> None:
     videostat("status", "jogg", "proj_stuck")
@@ -141,10 +143,10 @@ def test_no_other_command_looks_under_the_floor(
 
 @pytest.mark.parametrize("speed", [100])
 @pytest.mark.parametrize("job", ["jogg:proj_x", "doubao:task_x", "reelbot:reel_x"])
-def test_a_process_for_each_look_that_sleeps_between_asks_no_more_than_a_wait(
+def test_repeated_status_sends_no_more_requests_than_wait(
     videostat: Videostat, sandbox: Sandbox, skip: Callable[[float], None], job: str
 ) -> None:
-    """Each call has a client of its own, and all that it knows of the last one is in the history's file."""
+    """Each call makes a new client, which knows of the call before only what is in the history file."""
     code, looks = 8, 0
     while code == 8 and looks < 200:
         got = videostat("status", job, "--json", "--exit-status")

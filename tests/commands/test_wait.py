@@ -1,4 +1,4 @@
-"""videostat wait: until all have ended, or the deadline, or whatever else ends it."""
+"""videostat wait: wait until all jobs have ended, or until a deadline, a signal, --any or --fail-fast."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def speed() -> float:
 
 
 @pytest.fixture
-def hanging(sandbox: Sandbox, instead: Instead) -> Iterator[None]:
-    """The gateway, which does not answer before the test is over."""
+def hanging_gateway(sandbox: Sandbox, instead: Instead) -> Iterator[None]:
+    """Put a server that never answers in the place of the Doubao gateway."""
     over = threading.Event()
 
     def answer(_: Request) -> bytes:
@@ -47,8 +47,8 @@ def hanging(sandbox: Sandbox, instead: Instead) -> Iterator[None]:
     over.set()
 
 
-def ended(got: Result) -> dict[str, int]:
-    """The exit code of each job, in the order they were answered."""
+def read_exit_codes(got: Result) -> dict[str, int]:
+    """Return the exit code of each job, in the order of the answers."""
     return {answer["id"]: answer["exit_code"] for answer in got.objects}
 
 
@@ -68,12 +68,10 @@ def ended(got: Result) -> dict[str, int]:
         ("jogg:proj_stuck jogg:proj_done", 124),
     ],
 )
-def test_the_smallest_exit_code_of_all_jobs_wins_and_each_is_answered(
-    videostat: Videostat, jobs: str, code: int
-) -> None:
+def test_wait_exits_with_the_smallest_error_code_of_all_jobs(videostat: Videostat, jobs: str, code: int) -> None:
     got = videostat("wait", "--json", "--timeout", "2m", *jobs.split())
     assert got.code == code
-    codes = ended(got)
+    codes = read_exit_codes(got)
     assert set(codes) == {job.partition(":")[2] for job in jobs.split()}
     assert min((each for each in codes.values() if each), default=0) == code
 
@@ -91,16 +89,16 @@ def test_the_smallest_exit_code_of_all_jobs_wins_and_each_is_answered(
         ([143, 124, 2], 143),
     ],
 )
-def test_a_signal_is_told_before_the_smallest_code(codes: list[int], code: int) -> None:
+def test_exit_code_of_a_signal_comes_before_the_smallest_code(codes: list[int], code: int) -> None:
     assert choose_exit_code(map(ExitCode, codes)) == choose_exit_code(map(ExitCode, reversed(codes))) == code
 
 
-def test_jobs_are_answered_as_they_end(videostat: Videostat) -> None:
+def test_jobs_are_printed_in_the_order_in_which_they_end(videostat: Videostat) -> None:
     got = videostat("wait", "jogg:proj_a", "doubao:task_done")
     assert [row[1:3] for row in got.rows] == [["task_done", "succeeded"], ["proj_a", "succeeded"]]
 
 
-def test_stdout_is_the_answer_and_stderr_the_conversation(videostat: Videostat) -> None:
+def test_answers_go_to_stdout_and_progress_to_stderr(videostat: Videostat) -> None:
     got = videostat("wait", "doubao", "task_a")
     assert len(got.lines) == 1
     assert got.stderr.startswith("waiting for 1 job, until ")
@@ -108,7 +106,7 @@ def test_stdout_is_the_answer_and_stderr_the_conversation(videostat: Videostat) 
     assert "\x1b" not in got.stdout + got.stderr
 
 
-def test_quiet_prints_urls_and_on_stderr_errors_alone(videostat: Videostat) -> None:
+def test_quiet_prints_only_urls_and_errors(videostat: Videostat) -> None:
     got = videostat("wait", "-q", "--interval", "1", "doubao:task_done", "doubao:task_done_novideo", "doubao:task_a")
     assert got.code == 9
     assert len(got.lines) == 2
@@ -117,20 +115,20 @@ def test_quiet_prints_urls_and_on_stderr_errors_alone(videostat: Videostat) -> N
     assert len(got.stderr.splitlines()) == 2
 
 
-def test_a_terminal_gets_live_rows_and_for_one_job_a_card(videostat: Videostat) -> None:
+def test_wait_on_a_terminal_shows_live_rows_and_a_card_for_one_job(videostat: Videostat) -> None:
     got = videostat("wait", "doubao", "task_a", tty=("stdout", "stderr"))
     assert "\x1b[?25l" in got.stderr
     assert got.stderr.rindex("\x1b[?25h") > got.stderr.rindex("\x1b[?25l")
     assert "succeeded" not in got.stderr, "each result is told once"
-    shown = plain(got.stdout)
+    shown = strip_escapes(got.stdout)
     assert shown.startswith("doubao task_a\n  state ")
     for label in ("created", "completed", "URL"):
         assert re.search(rf"^  {label}  ", shown, re.MULTILINE), label
 
 
-def test_a_terminal_gets_a_table_of_several_jobs_as_they_end_and_a_summary(videostat: Videostat) -> None:
+def test_wait_on_a_terminal_shows_a_table_and_summary_of_several_jobs(videostat: Videostat) -> None:
     got = videostat("wait", "doubao:task_done", "doubao:task_fail_1", "doubao:task_a", tty=("stdout", "stderr"))
-    header, *rows = plain(got.stdout).splitlines()
+    header, *rows = strip_escapes(got.stdout).splitlines()
     assert header.split() == ["PROVIDER", "ID", "STATE", "TOOK", "LENGTH", "RESULT"]
     named = [row.split()[1:4] for row in rows if row.startswith("doubao")]
     assert named[0] == ["task_done", "✓", "succeeded"]
@@ -143,24 +141,24 @@ def test_a_terminal_gets_a_table_of_several_jobs_as_they_end_and_a_summary(video
     )
 
 
-@pytest.mark.parametrize(("options", "is_told"), [([], True), (["--quiet"], False), (["--json"], True)])
-def test_a_summary_is_told_in_a_log_too_but_not_when_quiet(
+@pytest.mark.parametrize(("options", "has_summary"), [([], True), (["--quiet"], False), (["--json"], True)])
+def test_log_ends_with_a_summary_of_saved_videos_unless_quiet(
     videostat: Videostat,
     options: list[str],
-    is_told: bool,  # noqa: FBT001 - a parameter
+    has_summary: bool,  # noqa: FBT001 - a parameter
 ) -> None:
     got = videostat("wait", *options, "doubao:task_done", "jogg:proj_done", "--download")
-    assert ("2 saved, in " in got.stderr) is is_told
+    assert ("2 saved, in " in got.stderr) is has_summary
     assert "videostat download" not in got.stderr
     assert " saved, in " not in videostat("wait", *options, "doubao:task_done").stderr
 
 
-def plain(text: str) -> str:
-    """Without colours and links."""
+def strip_escapes(text: str) -> str:
+    """Remove colours and links."""
     return re.sub(r"\x1b\[[\d;]*m|\x1b\]8;[^\x1b]*\x1b\\", "", text)
 
 
-def test_progress_log_gives_a_terminal_log_lines(videostat: Videostat) -> None:
+def test_log_progress_on_a_terminal_has_no_escape_sequences(videostat: Videostat) -> None:
     got = videostat("wait", "--progress", "log", "doubao", "task_done", tty=("stderr",))
     assert got.stderr.startswith("waiting for 1 job")
     assert "\x1b" not in got.stderr
@@ -170,9 +168,7 @@ def test_progress_log_gives_a_terminal_log_lines(videostat: Videostat) -> None:
 
 
 @pytest.mark.parametrize("option", ["--timeout", "--interval"])
-def test_a_duration_that_cannot_be_read_is_told_before_any_request(
-    videostat: Videostat, sandbox: Sandbox, option: str
-) -> None:
+def test_invalid_duration_is_refused_before_any_request(videostat: Videostat, sandbox: Sandbox, option: str) -> None:
     for text in ("-5", "abc", "", "1x", "1h-5m", "99999d", "nan", "1e3"):
         got = videostat("wait", option, text, "jogg", "proj_done")
         assert (got.code, got.stdout) == (2, "")
@@ -180,29 +176,29 @@ def test_a_duration_that_cannot_be_read_is_told_before_any_request(
     assert not sandbox.requests
 
 
-@pytest.mark.parametrize("speed", [100])  # a real answer must come within these seconds
-def test_a_timeout_tells_that_the_jobs_go_on_and_the_command_that_resumes(videostat: Videostat) -> None:
+@pytest.mark.parametrize("speed", [100])  # slow enough for a real answer before the deadline
+def test_timeout_prints_the_command_that_resumes_the_wait(videostat: Videostat) -> None:
     jobs = ("jogg:proj_stuck_1", "doubao:task_stuck_2", "doubao:task_done")
     got = videostat("wait", *jobs, "--timeout", "30", "--json", "--interval", "20s")
     assert got.code == 124
-    assert ended(got) == {"task_done": 0, "proj_stuck_1": 124, "task_stuck_2": 124}
-    said, command = got.stderr.splitlines()[-2:]
-    assert "2 jobs go on" in said
+    assert read_exit_codes(got) == {"task_done": 0, "proj_stuck_1": 124, "task_stuck_2": 124}
+    message, command = got.stderr.splitlines()[-2:]
+    assert "2 jobs go on" in message
     words = shlex.split(command)
     assert words[:2] == ["videostat", "wait"]
     resumed = videostat(*words[1:])
-    assert list(ended(resumed)) == ["proj_stuck_1", "task_stuck_2"]
+    assert list(read_exit_codes(resumed)) == ["proj_stuck_1", "task_stuck_2"]
     assert resumed.stderr.splitlines()[-1] == command
 
 
-def test_a_timeout_tells_when_a_job_that_is_still_queued_is_deleted(videostat: Videostat) -> None:
+def test_timeout_prints_when_a_queued_job_will_be_deleted(videostat: Videostat) -> None:
     got = videostat("wait", "jogg", "proj_slow", "--timeout", "12", "--json")
     assert (got.code, got.objects[0]["state"]) == (124, "queued")
     until = datetime.fromisoformat(got.objects[0]["kept_until"]).astimezone()
     assert f"The service deletes it if it is still queued at {until:%Y-%m-%d %H:%M}. To go on:" in got.stderr
 
 
-@pytest.mark.parametrize("speed", [100])  # a real answer must come within these seconds
+@pytest.mark.parametrize("speed", [100])  # slow enough for a real answer before the deadline
 @pytest.mark.parametrize(
     ("argv", "again"),
     [
@@ -218,7 +214,9 @@ def test_a_timeout_tells_when_a_job_that_is_still_queued_is_deleted(videostat: V
         ("--from -", "jogg proj_stuck"),
     ],
 )
-def test_the_resume_command_is_what_was_typed(videostat: Videostat, tmp_path: Path, argv: str, again: str) -> None:
+def test_resume_command_repeats_the_jobs_and_options(
+    videostat: Videostat, tmp_path: Path, argv: str, again: str
+) -> None:
     for name in ("jobs.txt", "two words.txt"):
         (tmp_path / name).write_text("jogg proj_stuck\n")
     got = videostat("wait", "-t", "25", *shlex.split(argv), stdin="jogg proj_stuck\n")
@@ -227,8 +225,10 @@ def test_the_resume_command_is_what_was_typed(videostat: Videostat, tmp_path: Pa
     assert sorted(words) == sorted(["videostat", "wait", "--timeout", "25", *shlex.split(again)])
 
 
-@pytest.mark.parametrize("speed", [100])  # a real answer must come within these seconds
-def test_unfinished_jobs_are_resumed_by_their_ids(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("speed", [100])  # slow enough for a real answer before the deadline
+def test_resume_command_does_not_repeat_the_unfinished_option(
+    videostat: Videostat, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
     videostat("wait", "jogg:proj_stuck", "doubao:task_done", "doubao:task_stuck", "-t", "25")
     got = videostat("wait", "--unfinished", "-t", "25")
@@ -236,19 +236,19 @@ def test_unfinished_jobs_are_resumed_by_their_ids(videostat: Videostat, monkeypa
     assert "--unfinished" not in got.stderr
 
 
-@pytest.mark.usefixtures("hanging")
-def test_a_timeout_shorter_than_the_first_answer_is_kept(videostat: Videostat) -> None:
+@pytest.mark.usefixtures("hanging_gateway")
+def test_wait_exits_6_when_the_server_never_answers(videostat: Videostat) -> None:
     got = videostat("wait", "doubao:t", "--timeout", "5", "--json")
-    assert (got.code, ended(got)) == (6, {"t": 6})
+    assert (got.code, read_exit_codes(got)) == (6, {"t": 6})
 
 
-@pytest.mark.usefixtures("hanging")
-def test_a_server_that_hangs_delays_nobody_else(videostat: Videostat) -> None:
+@pytest.mark.usefixtures("hanging_gateway")
+def test_hanging_server_does_not_stop_other_jobs(videostat: Videostat) -> None:
     got = videostat("wait", "doubao:t", "jogg:proj_a", "--timeout", "3m", "--json")
-    assert ended(got) == {"proj_a": 0, "t": 6}
+    assert read_exit_codes(got) == {"proj_a": 0, "t": 6}
 
 
-def test_the_configured_timeout_holds_where_none_is_typed(videostat: Videostat, tmp_path: Path) -> None:
+def test_configured_timeout_is_the_default(videostat: Videostat, tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text('[defaults]\ntimeout = "20s"\n')
     assert "(20s)" in videostat("wait", "--config", "config.toml", "jogg", "proj_stuck").stderr
     got = videostat("wait", "--config", "config.toml", "-t", "15", "jogg", "proj_stuck")
@@ -263,24 +263,24 @@ def test_the_configured_timeout_holds_where_none_is_typed(videostat: Videostat, 
         ("jogg:proj_done jogg-product:product_done", "30m"),
     ],
 )
-def test_the_longest_advice_of_the_services_is_the_deadline(videostat: Videostat, jobs: str, advice: str) -> None:
+def test_default_timeout_is_the_longest_of_the_services(videostat: Videostat, jobs: str, advice: str) -> None:
     assert f"({advice})" in videostat("wait", *jobs.split()).stderr
 
 
-def test_a_timeout_of_zero_is_none(videostat: Videostat) -> None:
+def test_timeout_of_zero_means_no_deadline(videostat: Videostat) -> None:
     got = videostat("wait", "-t", "0", "doubao", "task_a")
     assert got.code == 0
     assert got.stderr.startswith("waiting for 1 job\n")
 
 
-# --- how often
+# --- intervals
 
 
 @pytest.mark.parametrize("speed", [20])
 @pytest.mark.parametrize(
     ("name", "floor"), [("jogg:proj_stuck", 10), ("doubao:task_stuck", 5), ("reelbot:reel_stuck", 3)]
 )
-def test_an_interval_below_the_floor_is_raised_with_a_sentence(
+def test_interval_below_the_floor_is_raised_with_a_message(
     videostat: Videostat, sandbox: Sandbox, name: str, floor: int
 ) -> None:
     got = videostat("wait", name, "--interval", "1", "--timeout", f"{4 * floor + 3}", "--progress", "log")
@@ -290,13 +290,13 @@ def test_an_interval_below_the_floor_is_raised_with_a_sentence(
 
 
 @pytest.mark.parametrize("speed", [100])
-def test_a_longer_interval_is_kept(videostat: Videostat, sandbox: Sandbox) -> None:
+def test_interval_above_the_floor_is_kept(videostat: Videostat, sandbox: Sandbox) -> None:
     videostat("wait", "doubao:task_stuck", "--interval", "20", "--timeout", "50")
-    # At 0, 20 and 40 seconds, and once before the deadline.
+    # Requests are sent at 0, 20 and 40 seconds, and once before the deadline.
     assert len(sandbox.requests) <= 4
 
 
-def test_a_job_that_is_not_found_is_believed_after_twenty_seconds(videostat: Videostat, sandbox: Sandbox) -> None:
+def test_wait_accepts_not_found_only_after_a_second_request(videostat: Videostat, sandbox: Sandbox) -> None:
     assert videostat("wait", "doubao", "nope").code == 7
     assert 2 <= len(sandbox.requests) <= 6
 
@@ -304,21 +304,21 @@ def test_a_job_that_is_not_found_is_believed_after_twenty_seconds(videostat: Vid
 # --- stopping early
 
 
-def test_any_ends_with_the_first_success_and_0(videostat: Videostat) -> None:
+def test_any_stops_at_the_first_success_and_exits_0(videostat: Videostat) -> None:
     got = videostat("wait", "--any", "--json", "jogg:proj_stuck", "doubao:task_fail_done", "jogg:nope", "doubao:task_a")
     assert got.code == 0
-    codes = ended(got)
+    codes = read_exit_codes(got)
     assert codes["task_a"] == 0
     assert codes["proj_stuck"] == 8
     assert "1 job goes on" in got.stderr
 
 
-def test_any_without_a_success_tells_the_worst(videostat: Videostat) -> None:
+def test_any_without_a_success_exits_with_the_smallest_code(videostat: Videostat) -> None:
     got = videostat("wait", "--any", "doubao:task_fail_done", "jogg:nope")
     assert got.code == 5
 
 
-def test_any_is_quiet_about_the_others_when_asked(videostat: Videostat) -> None:
+def test_any_with_quiet_prints_only_the_success(videostat: Videostat) -> None:
     got = videostat("wait", "--any", "--quiet", "jogg:proj_stuck", "doubao:task_done")
     assert (got.code, len(got.lines), got.stderr) == (0, 1, "")
 
@@ -326,10 +326,10 @@ def test_any_is_quiet_about_the_others_when_asked(videostat: Videostat) -> None:
 @pytest.mark.parametrize(
     ("bad", "code"), [("doubao:task_fail_done", 5), ("jogg:proj_done_expired", 7), ("jogg:proj_done_novideo", 9)]
 )
-def test_fail_fast_ends_with_the_first_bad_end(videostat: Videostat, bad: str, code: int) -> None:
+def test_fail_fast_stops_at_the_first_failure(videostat: Videostat, bad: str, code: int) -> None:
     got = videostat("wait", "--fail-fast", "--json", "jogg:proj_stuck", "doubao:task_done", bad)
     assert got.code == code
-    assert ended(got)["proj_stuck"] == 8
+    assert read_exit_codes(got)["proj_stuck"] == 8
 
 
 def test_fail_fast_does_not_stop_at_a_success(videostat: Videostat) -> None:
@@ -345,7 +345,7 @@ def test_any_and_fail_fast_contradict_each_other(videostat: Videostat, sandbox: 
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_every_job_and_gives_back_the_handlers(
+def test_signal_stops_every_job_and_restores_the_handlers(
     videostat: Videostat, instead: Instead, signum: signal.Signals
 ) -> None:
     def answer(_: Request) -> bytes:
@@ -355,14 +355,18 @@ def test_a_signal_stops_every_job_and_gives_back_the_handlers(
     instead("doubao", answer)
     before = signal.getsignal(signum)
     got = videostat("wait", "--json", "jogg:proj_done", "doubao:t", "jogg:proj_stuck")
-    assert (got.code, ended(got)["t"], ended(got)["proj_stuck"]) == (128 + signum, 128 + signum, 128 + signum)
+    assert (got.code, read_exit_codes(got)["t"], read_exit_codes(got)["proj_stuck"]) == (
+        128 + signum,
+        128 + signum,
+        128 + signum,
+    )
     assert signal.getsignal(signum) is before
 
 
-# --- trouble on the way
+# --- errors during the wait
 
 
-def test_trouble_that_passes_is_said_and_waited_out(videostat: Videostat, instead: Instead) -> None:
+def test_temporary_errors_are_reported_and_retried(videostat: Videostat, instead: Instead) -> None:
     done = {
         "code": "success",
         "data": {"task_id": "t", "status": "SUCCESS", "fail_reason": "https://cdn.example/v.mp4"},
@@ -382,27 +386,27 @@ def test_trouble_that_passes_is_said_and_waited_out(videostat: Videostat, instea
     assert "asking again" in got.stderr
 
 
-def test_trouble_that_does_not_pass_is_the_answer_at_the_deadline(videostat: Videostat, instead: Instead) -> None:
+def test_error_that_lasts_until_the_deadline_is_the_result(videostat: Videostat, instead: Instead) -> None:
     instead("doubao", reply(b"<html>", 502))
     got = videostat("wait", "doubao:t", "jogg:proj_done", "-t", "60", "--json")
-    assert (got.code, ended(got)) == (6, {"proj_done": 0, "t": 6})
+    assert (got.code, read_exit_codes(got)) == (6, {"proj_done": 0, "t": 6})
 
 
-def test_a_refused_key_ends_its_account_and_no_other(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_key_ends_only_the_jobs_of_its_key_group(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEOSTAT_JOGG_API_KEY", "")
     got = videostat("wait", "--json", "jogg:proj_1", "jogg-avatar:avatar_2", "doubao:task_a")
-    assert (got.code, ended(got)) == (3, {"proj_1": 3, "avatar_2": 3, "task_a": 0})
+    assert (got.code, read_exit_codes(got)) == (3, {"proj_1": 3, "avatar_2": 3, "task_a": 0})
     assert got.stderr.count("no key is configured") == 1
 
 
-def test_any_stops_at_a_video_that_is_there_already(videostat: Videostat) -> None:
+def test_any_stops_at_a_video_that_is_already_saved(videostat: Videostat) -> None:
     assert videostat("download", "jogg", "proj_done").code == 0
     got = videostat("wait", "--any", "--download", "--json", "jogg:proj_stuck", "jogg:proj_done")
     assert got.code == 0
-    assert ended(got) == {"proj_done": 0, "proj_stuck": 8}
+    assert read_exit_codes(got) == {"proj_done": 0, "proj_stuck": 8}
 
 
-def test_exec_runs_for_a_video_that_is_there_already(videostat: Videostat, sandbox: Sandbox) -> None:
+def test_exec_runs_for_a_video_that_is_already_saved(videostat: Videostat, sandbox: Sandbox) -> None:
     assert videostat("wait", "--download", "jogg", "proj_done", "--exec", "false").code == 10
     sandbox.requests.clear()
     got = videostat("wait", "--download", "jogg", "proj_done", "--exec", "echo has {file}")
@@ -419,7 +423,7 @@ def test_jobs_that_came_through_a_pipe_are_named_in_the_command_that_goes_on(
     assert got.stderr.splitlines()[-1] == "  videostat wait jogg proj_stuck --timeout 5m"
 
 
-def test_what_nobody_ever_saw_is_not_promised_to_go_on(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_without_any_answer_is_said_to_maybe_go_on(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", "http://127.0.0.1:9")
     got = videostat("wait", "--timeout", "2m", "jogg", "proj_1")
     assert got.code == 6
@@ -427,7 +431,7 @@ def test_what_nobody_ever_saw_is_not_promised_to_go_on(videostat: Videostat, mon
 
 
 @pytest.mark.parametrize("tty", [(), ("stdout", "stderr")])
-def test_a_missing_key_is_said_before_the_wait_begins(
+def test_missing_key_is_reported_before_any_request(
     videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tty: tuple[str, ...]
 ) -> None:
     monkeypatch.delenv("VIDEOSTAT_JOGG_API_KEY")
@@ -445,7 +449,7 @@ def test_a_missing_key_is_said_before_the_wait_begins(
     assert not sandbox.requests
 
 
-def test_a_missing_key_of_one_account_keeps_no_other_back(
+def test_missing_key_of_one_account_does_not_stop_the_others(
     videostat: Videostat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("VIDEOSTAT_JOGG_API_KEY")
