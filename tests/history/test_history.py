@@ -376,7 +376,7 @@ def test_many_looks_are_written_in_one_transaction_per_second(path: Path, histor
     assert {seen.job.state for seen in history.find_jobs()} == {State.RUNNING}
 
 
-@pytest.mark.parametrize("step", [timedelta(minutes=1), -timedelta(minutes=1)], ids=["on", "back"])
+@pytest.mark.parametrize("step", [timedelta(minutes=1), -timedelta(minutes=1)], ids=["forward", "back"])
 def test_update_after_a_pause_or_a_clock_change_is_written_at_once(
     path: Path, history: History, step: timedelta
 ) -> None:
@@ -567,7 +567,7 @@ def test_unwritable_path_is_reported_once(tmp_path: Path, place: str, reason: st
         f"the history {tmp_path / place} cannot be used: {reason}; videostat will try again",
         "the history could not be written: these jobs are not recorded: jogg proj_1",
     ]
-    with suppress(UsageError):  # where something is there that is no history
+    with suppress(UsageError):  # raised if another kind of file is there
         assert list(history.find_jobs()) == []
 
 
@@ -723,7 +723,7 @@ def test_damaged_record_is_skipped_with_a_warning(path: Path, damage: str) -> No
     assert warnings == ["skipped 1 damaged record of the history"]
 
 
-# --- two facts: that a job has ended at the service, and where its video was saved
+# --- two separate facts: a job has ended at the service, and its video was saved
 
 
 SUCCEEDED = Job(ref=REF, state=State.SUCCEEDED, status="success")

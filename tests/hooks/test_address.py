@@ -1,4 +1,4 @@
-"""Where to listen, as one types it, and where the world sees it."""
+"""The address to listen on, and its public URL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a delivery says: the documented ones of several services, and what anybody could send instead."""
+"""Ids and signatures of deliveries: documented ones of several services, and anything else that can be sent."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def make_delivery(content: object = None, *, query: str = "", headers: dict[str,
     return Delivery(headers or {}, json.dumps(content).encode(), query)
 
 
-# --- which jobs it may be about
+# --- the ids in a delivery
 
 
 @every_fixture
@@ -77,7 +77,7 @@ def test_only_the_first_strings_of_a_huge_delivery_are_read() -> None:
     assert (
         find_ids(make_delivery(query="&".join(f"a={each}" for each in strings)), set(strings)) == strings[:MOST_STRINGS]
     )
-    # What is deep in a delivery is behind what is near its root.
+    # Outer strings come before inner ones.
     assert find_ids(make_delivery([[*strings], "proj_abc123"]), {"proj_abc123"}) == ["proj_abc123"]
 
 
@@ -110,7 +110,7 @@ def test_providers_read_a_valid_id_or_nothing_from_any_json(data: object, event:
             assert not found or JobRef.is_id(found)
 
 
-# --- who can have sent it
+# --- the possible senders of a delivery
 
 
 def test_signature_is_hmac_sha256_in_hexadecimal() -> None:

@@ -1,4 +1,4 @@
-"""The receiver on real sockets: what an honest sender is told, and what everybody else can do to it."""
+"""The receiver on real sockets: how it answers honest senders and hostile requests."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ def connect(receiver: Receiver) -> socket.socket:
 
 
 def send(receiver: Receiver, raw: bytes) -> bytes:
-    """Send bytes and nothing more; return all that is said before the connection ends."""
+    """Send bytes and nothing more; return everything received until the connection ends."""
     with connect(receiver) as connection:
         try:
             connection.sendall(raw)
             connection.shutdown(socket.SHUT_WR)
         except OSError:
-            pass  # it has had enough, and said so
+            pass  # the receiver has already answered and closed the connection
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
@@ -99,7 +99,7 @@ def test_options_get_and_head_are_answered_204_on_the_path_only(receiver: Receiv
     assert deliveries == []
 
 
-# What is sent, and the status line's number; none where the connection is closed without a word.
+# The request, and the status of the answer; None if the connection is closed without an answer.
 HOSTILE = {
     "no length": (post(), 411),
     "in chunks": (post("Transfer-Encoding: chunked", body=b"2\r\n{}\r\n0\r\n\r\n"), 411),
@@ -236,7 +236,7 @@ def test_200_slow_connections_do_not_delay_deliveries(receiver: Receiver, delive
 def test_oldest_connection_is_closed_when_there_are_too_many(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Not because its time is over.
+    # So long that no connection is closed because its time is over.
     monkeypatch.setattr(module, "REQUEST_SECONDS", 60)
     before = threading.active_count()
     with ExitStack() as stack:

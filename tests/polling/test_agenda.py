@@ -1,4 +1,4 @@
-"""Keep what is due when."""
+"""The agenda: entries and their due times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Walk the tables of the course."""
+"""The tables of the course: what an answer means, and what to do next."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def make_body(code: object) -> dict[str, object]:
     return {"code": code, "msg": "words", "data": None}
 
 
-# What an answer means: the table of the design, row by row.
+# What an answer means.
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_every_meaning_and_past_has_a_step() -> None:
 
 
 def test_end_of_more_jobs_wins_when_several_rows_match() -> None:
-    """CONTRIBUTING says so above the picture of the table, in which the rows have no order."""
+    """Check the rule that CONTRIBUTING states above its diagram, which shows the rows without an order."""
     for meaning, past in product(Meaning, map(Past._make, product((True, False), repeat=3))):
         for sure in (True, False):
             rows = [row for row in course.COURSE if row[0] is meaning]
@@ -357,7 +357,7 @@ def test_timeout_of_an_answered_job_names_its_last_error() -> None:
 
 
 def test_only_course_compares_the_http_status_of_an_answer() -> None:
-    """Reads the syntax trees: `.status` of an Answer is compared in polling/course alone.
+    """Read the syntax trees: only polling/course compares `.status` of an Answer.
 
     The transport, the saving of media and the simulated services speak HTTP themselves.
     """

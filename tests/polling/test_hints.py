@@ -1,4 +1,4 @@
-"""Hints wake looks, and looks decide: what they may change is the time, and nothing else."""
+"""Hints change when a job is looked at, and nothing else. Only looks decide."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def play_scene(
 
 
 def run_until(end: float, answer: Answer | None = None, clock: Timeline | None = None) -> Script:
-    """A job that runs until it ends at that time."""
+    """Script a job that runs until `end`, in seconds, and then gives `answer`."""
 
     def say(job: Job) -> Job:
         given = (answer or succeeded()) if clock and clock.time >= end else running()
@@ -76,12 +76,12 @@ def run_until(end: float, answer: Answer | None = None, clock: Timeline | None =
 def play_one_job(
     end: float, *hints: tuple[float, Hint | Door], polling: Polling = JOGG, answer: Answer | None = None
 ) -> Scene:
-    """One job that ends at that time."""
+    """Play a wait for one job that ends at `end`, in seconds."""
     clock = Timeline()
     return play_scene(run_until(end, answer, clock), *hints, polling=polling, clock=clock)
 
 
-# --- one look earlier
+# --- a hint brings one look forward
 
 
 def test_looks_keep_the_usual_pace_without_hints() -> None:
@@ -97,7 +97,7 @@ def test_hint_causes_a_look_at_once() -> None:
 def test_look_after_a_hint_waits_for_the_floor() -> None:
     slow = Polling(every=(60, 60), floor=10, usual=240)
     assert play_scene([running(), succeeded()], (3, hint("a")), polling=slow).times() == [0, 10]
-    # Which runs from the arrival of the last answer.
+    # The floor counts from the arrival of the last answer.
     assert play_scene([After(5, running()), succeeded()], (6, hint("a")), polling=slow).times() == [0, 15]
 
 
@@ -117,13 +117,13 @@ def test_hint_for_an_unknown_job_changes_nothing() -> None:
 
 def test_hint_during_a_look_causes_one_more_look_at_the_floor() -> None:
     slow = Polling(every=(60, 60), floor=10, usual=240)
-    # The answer may be older than what was announced.
+    # The answer may be older than the hint.
     script = [After(20, running()), running(), running(), succeeded()]
     assert play_scene(script, (5, hint("a")), (6, hint("a")), polling=slow).times() == [0, 30, 90, 150]
 
 
 def test_usual_pace_holds_for_a_minute_after_a_hint() -> None:
-    # What a service says may lag behind what it announces.
+    # A service's answers may lag behind its webhooks.
     scene = play_one_job(108, (1, Door(is_open=True)), (100, hint("a")))
     assert scene.times() == [0, 10, 70, 100, 110]
 
@@ -138,7 +138,7 @@ def count_looks(scene: Scene) -> dict[str, int]:
     return {name: len(scene.times(name)) for name in scene.scripts}
 
 
-# --- what it does not shorten
+# --- what a hint does not change
 
 
 @pytest.mark.parametrize("error", [ServerError("down", retry_after=50), RateLimited("slow down", retry_after=50)])
@@ -177,7 +177,7 @@ def test_hint_during_a_url_request_causes_no_second_request() -> None:
     assert (scene.times(), scene.times(phase=Phase.URL), scene.codes) == ([0], [0], {"a": 0})
 
 
-# --- fewer looks, where ends are announced
+# --- fewer looks while ends are announced
 
 
 def test_open_door_slows_looks_to_one_per_minute() -> None:
@@ -219,7 +219,7 @@ def test_unannounced_end_returns_the_account_to_the_usual_pace() -> None:
         (900, hint("c")),
         clock=clock,
     )
-    # b ended at 500, and is found by the look that is always made within five minutes.
+    # b ended at 500. A look within five minutes finds this without a hint.
     assert scene.times("b") == [0, 10, 70, 370, 670]
     after = [at for at in scene.times("c") if at > 670]
     assert len(after) > 10
@@ -275,7 +275,7 @@ def test_door_that_opens_again_slows_looks_again() -> None:
 
 
 class Sleeper(Timeline):
-    """Its wall clock goes on while the machine is asleep; its monotonic one stands still."""
+    """A machine that can sleep: its wall clock continues meanwhile, its monotonic clock stands still."""
 
     asleep = 0.0
 
@@ -323,7 +323,7 @@ def test_announced_end_puts_off_only_looks_at_running_jobs() -> None:
     scene.play(names="abcd")
     assert scene.times("a")[-2:] == [58, 63]
     assert scene.times("c")[:3] == [0, 60, 360]
-    # The look after a failure that is in doubt, those for a video that is missing, and the first look at a newcomer.
+    # Not put off: the look after an unsure failure, looks for a missing video, and the first look at an added job.
     assert scene.times("b") == [0, 60, 65]
     assert scene.times("d") == [0, 60, 65, 70, 75]
     assert scene.times("e") == [66]
@@ -389,7 +389,7 @@ def test_looks_at_a_success_without_a_video_keep_the_usual_pace() -> None:
     assert scene.times() == [0, 10, 20]
 
 
-# --- jobs that come later
+# --- jobs that are added during the wait
 
 
 def test_added_job_is_looked_at_and_adding_it_again_is_a_hint() -> None:
@@ -413,7 +413,7 @@ def test_poll_with_stays_continues_without_jobs_until_a_signal() -> None:
     assert (scene.times("a"), scene.times("b"), scene.codes) == ([0], [1000], {"a": 0, "b": 0})
 
 
-# --- floods
+# --- many hints at once
 
 
 def test_flood_of_hints_delays_neither_drawing_nor_the_deadline() -> None:

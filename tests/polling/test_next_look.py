@@ -1,4 +1,4 @@
-"""What a job says of the next look, for every row of the course: `hint`, `retryable` and `poll_after`."""
+"""The fields of a job about its next look, for every row of the course: `hint`, `retryable` and `poll_after`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def make_answer(meaning: Meaning, *, sure: bool) -> Answer:
 
 
 def can_help(meaning: Meaning, *, sure: bool) -> bool | None:
-    """Whether asking again can help, by design; None where the video is there."""
+    """Tell whether asking again can help; None if the video is there."""
     if meaning is Meaning.SUCCESS and sure:
         return None
     if meaning in {Meaning.FAILED, Meaning.MISSING, Meaning.KEY, Meaning.CREDIT, Meaning.GONE}:

@@ -71,7 +71,7 @@ LOOK, URL, SAVE, EXEC = Phase
 
 
 def set_age(seconds: float) -> dict[str, Any]:
-    """Known of a job that was this old when the scene began."""
+    """Give the fields of a job that was this many seconds old when the scene began."""
     return {"created_at": EPOCH - timedelta(seconds=seconds)}
 
 
@@ -89,7 +89,7 @@ REFUSED = KeyRefused("the key was refused", sure=True)
 NO_CONNECTION = NoConnection("nobody listens")
 
 
-# When a job is looked at
+# The times of looks
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ NO_CONNECTION = NoConnection("nobody listens")
     [
         pytest.param(JOGG, [succeeded()], [0], id="finished: once"),
         pytest.param(JOGG, [running(), running(), succeeded()], [0, 10, 20], id="running: at the interval"),
-        pytest.param(GATEWAY, [running(), running(), succeeded()], [0, 5, 10], id="of another service"),
+        pytest.param(GATEWAY, [running(), running(), succeeded()], [0, 5, 10], id="interval of another service"),
         pytest.param(
             JOGG, [running(**set_age(0)), running(**set_age(0)), succeeded()], [0, 30, 40], id="new: when 30 s old"
         ),
@@ -105,23 +105,23 @@ NO_CONNECTION = NoConnection("nobody listens")
         pytest.param(JOGG, [running(**set_age(25)), succeeded()], [0, 10], id="25 s old: at the floor"),
         pytest.param(JOGG, [running(**set_age(30)), succeeded()], [0, 10], id="old enough"),
         pytest.param(
-            JOGG, [running(**set_age(-5)), running(**set_age(-5)), succeeded()], [0, 35, 45], id="a clock differs"
+            JOGG, [running(**set_age(-5)), running(**set_age(-5)), succeeded()], [0, 35, 45], id="clock differs by 5 s"
         ),
         pytest.param(
             JOGG,
             [running(**set_age(-28_800)), running(**set_age(-28_800)), succeeded()],
             [0, 10, 20],
-            id="a time zone differs",
+            id="time zone differs",
         ),
         pytest.param(
             JOGG, [broken(), running(**set_age(0)), succeeded()], [0, 10, 30], id="new, first answer an error"
         ),
-        pytest.param(GATEWAY, [running(**set_age(0)), succeeded()], [0, 5], id="new, no age advised"),
+        pytest.param(GATEWAY, [running(**set_age(0)), succeeded()], [0, 5], id="new, no first age advised"),
         pytest.param(JOGG, [After(4, running()), After(5, running()), succeeded()], [0, 14, 29], id="slow answers"),
         pytest.param(JOGG, [running(estimated_time=12), succeeded()], [0, 12], id="estimate within the range"),
         pytest.param(JOGG, [running(estimated_time=3), succeeded()], [0, 10], id="estimate before the range"),
         pytest.param(JOGG, [running(estimated_time=99), succeeded()], [0, 15], id="estimate after the range"),
-        pytest.param(JOGG, [running(estimated_time=-1), succeeded()], [0, 10], id="estimate that is over"),
+        pytest.param(JOGG, [running(estimated_time=-1), succeeded()], [0, 10], id="negative estimate"),
         pytest.param(JOGG, [lambda job: Job(ref=job.ref, status="new word"), succeeded()], [0, 10], id="unknown state"),
     ],
 )
@@ -139,13 +139,13 @@ def test_the_interval_varies_within_its_range(jitter: float, times: list[float])
 @pytest.mark.parametrize(
     ("interval", "known", "second"),
     [
-        pytest.param(12, {}, 12, id="as asked"),
+        pytest.param(12, {}, 12, id="within the range"),
         pytest.param(600, {}, 600, id="longer than advised"),
         pytest.param(10, {}, 10, id="the floor"),
         pytest.param(4, {}, 10, id="below the floor"),
-        pytest.param(0, {}, 10, id="none at all"),
+        pytest.param(0, {}, 10, id="zero"),
         pytest.param(12, {"estimated_time": 15}, 12, id="an estimate does not change it"),
-        pytest.param(12, set_age(0), 30, id="a new job still has its time"),
+        pytest.param(12, set_age(0), 30, id="a new job still waits until it is 30 s old"),
     ],
 )
 def test_users_interval_replaces_the_service_interval(interval: float, known: dict[str, Any], second: float) -> None:
@@ -153,7 +153,7 @@ def test_users_interval_replaces_the_service_interval(interval: float, known: di
     assert scene.play().times() == [0, second]
 
 
-# Errors that pass
+# Temporary errors
 
 
 WORKED = {"worked": True, "account_worked": True}
@@ -259,12 +259,19 @@ def test_success_without_a_video_is_looked_at_three_more_times() -> None:
 @pytest.mark.parametrize(
     ("answers", "timeout", "times", "code", "end"),
     [
-        pytest.param([MISSING] * 3, 0, [0, 10, 20], ExitCode.GONE, 20, id="believed after 20 s"),
-        pytest.param([MISSING, succeeded()], 0, [0, 10], ExitCode.OK, 10, id="a moment late"),
-        pytest.param([MISSING, MISSING, running(), succeeded()], 0, [0, 10, 20, 30], ExitCode.OK, 30, id="at last"),
-        pytest.param([MISSING, broken(), MISSING], 0, [0, 10, 20], ExitCode.GONE, 20, id="an error between"),
-        pytest.param([MISSING], 8, [0], ExitCode.GONE, 8, id="believed at the deadline"),
-        pytest.param([MISSING, MISSING], 15, [0, 10], ExitCode.GONE, 15, id="at the last look"),
+        pytest.param([MISSING] * 3, 0, [0, 10, 20], ExitCode.GONE, 20, id="final after 20 s"),
+        pytest.param([MISSING, succeeded()], 0, [0, 10], ExitCode.OK, 10, id="found at the second look"),
+        pytest.param(
+            [MISSING, MISSING, running(), succeeded()],
+            0,
+            [0, 10, 20, 30],
+            ExitCode.OK,
+            30,
+            id="found at the third look",
+        ),
+        pytest.param([MISSING, broken(), MISSING], 0, [0, 10, 20], ExitCode.GONE, 20, id="an error in between"),
+        pytest.param([MISSING], 8, [0], ExitCode.GONE, 8, id="final at the deadline"),
+        pytest.param([MISSING, MISSING], 15, [0, 10], ExitCode.GONE, 15, id="final at the deadline after two looks"),
     ],
 )
 def test_missing_is_final_after_20_s_or_at_the_deadline(
@@ -309,14 +316,16 @@ def test_poll_without_jobs_yields_nothing() -> None:
 @pytest.mark.parametrize(
     ("polling", "answers", "jitter", "pauses"),
     [
-        pytest.param(JOGG, [limited(30)], 0, [30], id="as long as it says"),
-        pytest.param(JOGG, [limited(30)], 0.5, [30.5], id="and up to a second"),
-        pytest.param(JOGG, [limited(2)], 0, [10], id="but not below the floor"),
-        pytest.param(JOGG, [limited(0)], 0, [10], id="nor at once"),
-        pytest.param(JOGG, [limited()] * 5, 0, [10, 20, 40, 60, 60], id="doubling where it does not say"),
-        pytest.param(REELBOT, [limited()] * 6, 0, [3, 6, 12, 24, 48, 60], id="from the interval"),
-        pytest.param(REELBOT, [limited(), limited(), running(), limited()], 0, [3, 6, 3, 3], id="until an answer"),
-        pytest.param(REELBOT, [limited(), limited(20), limited()], 0, [3, 20, 6], id="a hint is no doubling"),
+        pytest.param(JOGG, [limited(30)], 0, [30], id="as long as Retry-After"),
+        pytest.param(JOGG, [limited(30)], 0.5, [30.5], id="plus up to a second of jitter"),
+        pytest.param(JOGG, [limited(2)], 0, [10], id="not below the floor"),
+        pytest.param(JOGG, [limited(0)], 0, [10], id="Retry-After 0: the floor"),
+        pytest.param(JOGG, [limited()] * 5, 0, [10, 20, 40, 60, 60], id="doubles without Retry-After"),
+        pytest.param(REELBOT, [limited()] * 6, 0, [3, 6, 12, 24, 48, 60], id="starts at the interval"),
+        pytest.param(REELBOT, [limited(), limited(), running(), limited()], 0, [3, 6, 3, 3], id="an answer resets it"),
+        pytest.param(
+            REELBOT, [limited(), limited(20), limited()], 0, [3, 20, 6], id="Retry-After does not count as doubling"
+        ),
     ],
 )
 def test_rate_limit_causes_a_pause(polling: Polling, answers: list[Answer], jitter: float, pauses: list[float]) -> None:
@@ -494,18 +503,20 @@ def test_wait_without_a_timeout_continues_until_the_job_ends() -> None:
     ("answers", "code", "problem"),
     [
         pytest.param([running(), ...], ExitCode.TIMEOUT, TimedOut, id="running"),
-        pytest.param([NEVER], ExitCode.UNKNOWN, Unreachable, id="silent"),
+        pytest.param([NEVER], ExitCode.UNKNOWN, Unreachable, id="no answer"),
         pytest.param([broken(), ...], ExitCode.UNKNOWN, ServerError, id="broken to the end"),
         pytest.param([running(), Unreachable("x"), ...], ExitCode.TIMEOUT, TimedOut, id="unreachable in the end"),
-        pytest.param([broken(), running(), ...], ExitCode.TIMEOUT, TimedOut, id="an error that has passed"),
+        pytest.param([broken(), running(), ...], ExitCode.TIMEOUT, TimedOut, id="an error that is over"),
         pytest.param([limited(3600)], ExitCode.CREDIT, RateLimited, id="rate limited"),
         pytest.param([url_elsewhere(), limited(3600)], ExitCode.NOT_SAVED, NotSaved, id="URL rate limited"),
         pytest.param([url_elsewhere(), broken(), ...], ExitCode.NOT_SAVED, NotSaved, id="URL broken"),
-        pytest.param([url_elsewhere(), NEVER], ExitCode.NOT_SAVED, NotSaved, id="URL silent"),
-        pytest.param([url_elsewhere(), Untrusted("x"), ...], ExitCode.NOT_SAVED, NotSaved, id="URL behind a portal"),
+        pytest.param([url_elsewhere(), NEVER], ExitCode.NOT_SAVED, NotSaved, id="URL without an answer"),
+        pytest.param(
+            [url_elsewhere(), Untrusted("x"), ...], ExitCode.NOT_SAVED, NotSaved, id="URL from an untrusted address"
+        ),
         pytest.param([url_elsewhere(), *[broken()] * 6, REFUSED], ExitCode.NOT_SAVED, NotSaved, id="URL refused once"),
         pytest.param([url_elsewhere(), NotReady("x"), ...], ExitCode.NOT_SAVED, NotSaved, id="URL not ready"),
-        pytest.param([url_elsewhere(), MISSING, ...], ExitCode.GONE, NotFound, id="URL gone"),
+        pytest.param([url_elsewhere(), MISSING, ...], ExitCode.GONE, NotFound, id="URL of a missing job"),
     ],
 )
 def test_last_answers_before_the_deadline_decide_the_exit_code(
@@ -549,7 +560,7 @@ def test_nothing_is_sent_after_the_deadline_when_the_caller_is_slow() -> None:
 @pytest.mark.parametrize("polling", [JOGG, GATEWAY, REELBOT])
 def test_process_stopped_past_its_deadline_looks_once_more(found: Answer, code: ExitCode, polling: Polling) -> None:
     scene = Scene({"a": [running(), After(0.3, found), ...]}, polling, PollOptions(timeout=60))
-    # As after Ctrl-Z: nothing runs until somebody types fg.
+    # As after Ctrl-Z: nothing runs until the user types fg.
     scene.clock.deliver(1, lambda: scene.clock.sleep(99))
     scene.play()
     assert scene.times() == [0, 100]
@@ -648,7 +659,7 @@ def test_deadline_ends_saves_but_not_due_commands() -> None:
     assert scene.ended_at == {"a": 40, "b": 80, "c": 80} | dict.fromkeys(["saving", "queued", "late", "d"], 20)
 
 
-# A look or two: status and download
+# Commands that do not wait: status and download
 
 
 NO_WAIT = PollOptions(attempts=3)
@@ -661,17 +672,19 @@ NO_WAIT = PollOptions(attempts=3)
         pytest.param([succeeded()], [0], ExitCode.OK, 0, id="one look at a finished one"),
         pytest.param([broken(), broken(), broken()], [0, 3, 9], ExitCode.UNKNOWN, 9, id="three attempts"),
         pytest.param([NotReady("x"), ...], [0, 3, 6], ExitCode.RUNNING, 6, id="never ready"),
-        pytest.param([broken(), running()], [0, 3], ExitCode.RUNNING, 3, id="the second may help"),
-        pytest.param([MISSING], [0], ExitCode.GONE, 0, id="not found is believed at once"),
+        pytest.param([broken(), running()], [0, 3], ExitCode.RUNNING, 3, id="second attempt succeeds"),
+        pytest.param([MISSING], [0], ExitCode.GONE, 0, id="not found is final at once"),
         pytest.param([limited(5), running()], [0, 5], ExitCode.RUNNING, 5, id="a short limit"),
-        pytest.param([limited(15)], [0], ExitCode.CREDIT, 0, id="a limit longer than the patience"),
-        pytest.param([limited(), limited(), running()], [0, 3, 9], ExitCode.RUNNING, 9, id="limits without a hint"),
+        pytest.param([limited(15)], [0], ExitCode.CREDIT, 0, id="a limit longer than the time limit"),
+        pytest.param(
+            [limited(), limited(), running()], [0, 3, 9], ExitCode.RUNNING, 9, id="limits without Retry-After"
+        ),
         pytest.param([After(9, broken()), broken()], [0, 12], ExitCode.UNKNOWN, 12, id="slow and broken"),
         pytest.param([After(13, broken())], [0], ExitCode.UNKNOWN, 13, id="no time for a second attempt"),
         pytest.param([NEVER], [0], ExitCode.UNKNOWN, 15, id="no answer"),
         pytest.param([broken(), NEVER], [0, 3], ExitCode.UNKNOWN, 15, id="an error, then no answer"),
         pytest.param([limited(4), NEVER], [0, 4], ExitCode.CREDIT, 15, id="a limit, then no answer"),
-        pytest.param([url_elsewhere(), url_given()], [0], ExitCode.OK, 0, id="URL elsewhere"),
+        pytest.param([url_elsewhere(), url_given()], [0], ExitCode.OK, 0, id="URL from another endpoint"),
         pytest.param([After(10, url_elsewhere()), NEVER], [0], ExitCode.NOT_SAVED, 15, id="15 s in all, URL included"),
         pytest.param([url_elsewhere(), limited(1800)], [0], ExitCode.NOT_SAVED, 0, id="URL limited"),
         pytest.param([url_elsewhere(), broken(), broken(), broken()], [0], ExitCode.NOT_SAVED, 6, id="URL broken"),
@@ -699,7 +712,7 @@ def test_pause_over_the_time_limit_ends_all_jobs_that_wait_for_it() -> None:
 
 
 def test_pauses_without_retry_after_also_end_jobs_at_the_time_limit() -> None:
-    # The pauses are 3, 6 and 12 s, and would then be 24: nobody waits for that.
+    # The pauses are 3, 6 and 12 s. The next would be 24 s, which is over the time limit.
     scripts: dict[str, Script] = {name: [limited(), ...] for name in "abcdef"}
     scene = Scene(scripts, REELBOT, NO_WAIT, rate=1).play()
     assert [(request.at, request.name) for request in scene.requests] == [(0, "a"), (3, "b"), (9, "c"), (21, "d")]
@@ -729,7 +742,7 @@ def test_time_limit_does_not_apply_to_saving() -> None:
     assert scene.ended_at == {"a": 74}
 
 
-# Everything ends at once
+# Signals and stop_when
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -787,7 +800,7 @@ def test_stop_when_lets_commands_of_saved_jobs_finish() -> None:
     assert scene.ended_at == {"a": 5, "c": 5, "b": 10}
 
 
-# Whatever happens
+# Other promises
 
 
 def test_poll_yields_none_when_only_time_passes() -> None:
@@ -829,7 +842,7 @@ def test_ten_thousand_jobs_need_few_waits_and_little_memory() -> None:
     assert peak < 25e6
 
 
-# So many times as likely each; the URL's endpoint gives a URL in place of any state.
+# Each number is a weight: how often the answer is drawn.
 OUTCOMES: list[tuple[int, Answer]] = [
     (12, running()),
     (3, running(**set_age(0))),
@@ -854,6 +867,7 @@ OUTCOMES: list[tuple[int, Answer]] = [
 
 
 def answer_either_endpoint(answer: Answer) -> Answer:
+    """Make an answer fit both endpoints: the one for URLs gives a URL instead of a state."""
     if isinstance(answer, Exception):
         return answer
     return lambda job: url_given()(job) if job.needs_url else answer(job)
@@ -907,7 +921,7 @@ def test_random_answers_end_a_status_within_three_looks_and_15_s(
 
 
 def assert_rules_kept(scene: Scene) -> None:
-    """Never under the floor, never through a gate or a pause that the service has named."""
+    """Check that no request broke the floor, the gate, or a pause that the service has asked for."""
     lanes: dict[tuple[str, Phase], list[float]] = {}
     for request in scene.requests:
         lanes.setdefault((ref(request.name).provider, request.phase), []).append(request.at)
@@ -929,7 +943,7 @@ def assert_rules_kept(scene: Scene) -> None:
 
 
 def find_right_codes(scene: Scene, asked: str) -> set[int]:
-    """The exit codes that fit to what was heard of the job and its account until its end."""
+    """Find the exit codes that fit the answers about the job and its account until its end."""
     own = [it.outcome for it in scene.heard if it.name == asked]
     others = [it.outcome for it in scene.heard if ref(it.name).provider == ref(asked).provider]
     last = own[-1] if own else None
@@ -939,7 +953,7 @@ def find_right_codes(scene: Scene, asked: str) -> set[int]:
     codes |= {int(it.exit_code) for it in others if isinstance(it, KeyRefused | OutOfCredit | RateLimited)}
     if any(isinstance(it, Job) and it.state is State.SUCCEEDED for it in own):
         return codes | {0, 9, 124}
-    # A job that was not asked is told by the answers to the others; "no such job" answers for the key.
+    # The answers to other jobs decide the code of a job that was not asked. "No such job" shows that the key works.
     is_answered = any(isinstance(it, Job | NotReady | NotFound | Gone) for it in others)
     return codes | ({124} if is_answered else set()) | {6, 7}
 

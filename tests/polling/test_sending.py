@@ -1,4 +1,4 @@
-"""Jobs that end and are announced again, waits that share a key, and machines that stop."""
+"""Jobs that end and are added again, waits that share a key, and machines that stop."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_job_that_ended_in_the_queue_is_sent_once_when_added_again() -> None:
         looks.append(clock.time)
         return 1, Job(ref=job.ref, state=State.RUNNING)
 
-    # One look every two seconds: b stands in the queue when the key of both is missing.
+    # One look every two seconds: b is in the queue when the key of both is missing.
     (_, again) = both = targets(["a", "b"], rate=1 / 2)
     clock.deliver(1.5, again)
     clock.deliver(30, SIGTERM)

@@ -1,6 +1,7 @@
-"""Stories of belief: wrong keys, mistyped ids and addresses, firewalls, outages, poison jobs and rotated keys.
+"""When to believe an error: wrong keys, mistyped ids and addresses, firewalls, outages, bad jobs, new keys.
 
-One key group at JoggAI's pace, answers after 0.3 s, jobs that finish at 120 s. "Never": nothing has ever worked.
+One key group at JoggAI's pace, answers after 0.3 s, jobs that finish at 120 s. In the ids, "never" means that the
+account has never worked, and "history" that it has worked on an earlier day.
 """
 
 from __future__ import annotations
@@ -260,7 +261,7 @@ def test_failure_word_of_the_shared_table_is_sure_after_two_looks(timeout: float
 
 
 class TokenMint:
-    """A key command that mints a token that lives `life` seconds; always another one."""
+    """A key command that makes a new token each time, which is valid for `life` seconds."""
 
     def __init__(self, life: float) -> None:
         self.life, self.born, self.was_renewed = life, [0.0], False
@@ -287,7 +288,7 @@ class TokenMint:
     ("life", "jobs", "codes", "requests", "end"),
     [(0, 1, {3: 1}, 2, 10.6), (0, 3, {3: 3}, 4, 10.6), (0, 40, {3: 40}, 5, 11.5), (50, 40, {0: 40}, 450, 133)],
 )
-@pytest.mark.parametrize("error", [KEY, JSON_KEY], ids=["own", "JSON"])
+@pytest.mark.parametrize("error", [KEY, JSON_KEY], ids=["documented code", "other JSON"])
 def test_expired_token_is_renewed_with_few_requests(
     life: float, jobs: int, *, codes: dict[int, int], requests: int, end: float, error: Exception
 ) -> None:

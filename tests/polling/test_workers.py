@@ -28,7 +28,7 @@ TIMEOUT = 20  # seconds: only a broken test waits so long
 
 
 def poll_on_threads(count: int, step: Callable[[Job], Job], speed: float = 1) -> Iterator[Job]:
-    """Poll with real threads; `step` is what each job's look is."""
+    """Poll with real threads; `step` is called for each look."""
     inbox = SimpleQueue[Message]()
     workers = Workers(inbox.put)
 
@@ -76,7 +76,7 @@ def test_idle_thread_is_used_again() -> None:
 
 
 def test_three_hundred_jobs_are_looked_at_in_parallel() -> None:
-    # Thirty must come together before any goes on: whoever asks fewer at once never ends.
+    # Thirty looks must meet before any of them continues: with fewer at once the barrier breaks.
     together, threads = threading.Barrier(30), set[str]()
 
     def step(job: Job) -> Job:
@@ -166,7 +166,7 @@ def test_steps_wait_for_the_running_thread_if_no_other_can_start(monkeypatch: py
             workers.submit(partial(int, number))
         go_on.set()
         assert [done.get(timeout=TIMEOUT) for _ in range(6)] == [-1, 0, 1, 2, 3, 4]
-    # The one thread is idle again; no other is taken for idle.
+    # Only one thread is idle again, so two steps need a second one.
     together = threading.Barrier(2)
     for _ in range(2):
         workers.submit(lambda: together.wait(TIMEOUT))
