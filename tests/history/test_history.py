@@ -30,7 +30,7 @@ REF = JobRef("jogg", "proj_1")
 OTHER = JobRef("jogg", "proj_2")
 
 
-def no_warning(sentence: str) -> None:
+def fail_on_warning(sentence: str) -> None:
     pytest.fail(sentence)
 
 
@@ -41,28 +41,28 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def history(path: Path) -> Iterator[History]:
-    with closing(History(path, warn=no_warning)) as history:
+    with closing(History(path, warn=fail_on_warning)) as history:
         yield history
 
 
 def ids(path: Path, **which: Any) -> list[str]:
-    with closing(History(path, warn=no_warning)) as history:
+    with closing(History(path, warn=fail_on_warning)) as history:
         return [seen.job.ref.id for seen in history.find_jobs(**which)]
 
 
 def record(path: Path, *jobs: Job, at: datetime = NOW) -> None:
-    with closing(History(path, warn=no_warning)) as history:
+    with closing(History(path, warn=fail_on_warning)) as history:
         for job in jobs:
             history.update(job, at)
 
 
 def recall(path: Path, ref: JobRef = REF) -> Record:
-    with closing(History(path, warn=no_warning)) as history:
+    with closing(History(path, warn=fail_on_warning)) as history:
         (seen,) = (seen for seen in history.find_jobs() if seen.job.ref == ref)
     return seen
 
 
-def transactions(path: Path) -> int:
+def count_transactions(path: Path) -> int:
     """Read the file change counter, which SQLite raises with each transaction that changed something."""
     return int.from_bytes(path.read_bytes()[24:28])
 
@@ -89,16 +89,16 @@ def test_ids_are_on_disk_when_add_returns(history: History, path: Path) -> None:
     assert ids(path) == ["task", "proj_1"]
 
 
-def test_all_ids_of_a_command_are_one_transaction(history: History, path: Path) -> None:
+def test_add_writes_all_ids_in_one_transaction(history: History, path: Path) -> None:
     history.add([REF], NOW)
-    before = transactions(path)
+    before = count_transactions(path)
 
     history.add((JobRef("jogg", f"p{i}") for i in range(500)), NOW)
 
-    assert transactions(path) == before + 1
+    assert count_transactions(path) == before + 1
 
 
-def test_a_look_is_recorded_whole(path: Path, tmp_path: Path) -> None:
+def test_recorded_look_is_read_back_unchanged(path: Path, tmp_path: Path) -> None:
     file = tmp_path / "videos" / "proj_1.mp4"
 
     job = Job(
@@ -116,7 +116,7 @@ def test_a_look_is_recorded_whole(path: Path, tmp_path: Path) -> None:
     assert recall(path) == Record(job, NOW)
 
 
-def test_a_job_that_was_never_looked_at_is_of_unknown_state(history: History) -> None:
+def test_job_without_a_look_has_the_state_unknown(history: History) -> None:
     history.add([REF], NOW)
 
     (seen,) = history.find_jobs()
@@ -124,7 +124,7 @@ def test_a_job_that_was_never_looked_at_is_of_unknown_state(history: History) ->
     assert (seen.job.state, seen.job.status) == (State.UNKNOWN, None)
 
 
-def test_naming_a_job_again_changes_only_when_it_was_last_seen(path: Path, history: History) -> None:
+def test_adding_a_job_again_changes_only_its_last_seen_time(path: Path, history: History) -> None:
     record(path, Job(ref=REF, state=State.FAILED, status="failed", error="no faces"))
     before = recall(path)
 
@@ -134,7 +134,7 @@ def test_naming_a_job_again_changes_only_when_it_was_last_seen(path: Path, histo
 
 
 @pytest.mark.parametrize("problem", [Unreachable("no route"), TimedOut("too long"), KeyRefused("bad key")])
-def test_a_look_that_learnt_nothing_erases_nothing(path: Path, problem: Exception) -> None:
+def test_look_that_met_an_error_erases_nothing(path: Path, problem: Exception) -> None:
     record(path, Job(ref=REF, state=State.RUNNING, status="processing", title="A cat"))
     before = recall(path)
 
@@ -143,7 +143,7 @@ def test_a_look_that_learnt_nothing_erases_nothing(path: Path, problem: Exceptio
     assert recall(path) == before
 
 
-def test_what_a_later_answer_leaves_out_stays_known(path: Path) -> None:
+def test_fields_that_a_later_answer_leaves_out_are_kept(path: Path) -> None:
     saved = Saved(file=Path("/videos/a.mp4"), bytes=7)
     record(path, Job(ref=REF, state=State.SUCCEEDED, status="success", title="A cat", created_at=NOW, saved=saved))
 
@@ -153,7 +153,7 @@ def test_what_a_later_answer_leaves_out_stays_known(path: Path) -> None:
     assert (job.title, job.created_at, job.saved) == ("A cat", NOW, saved)
 
 
-def test_an_error_does_not_outlive_the_state_it_belonged_to(path: Path) -> None:
+def test_error_is_removed_when_the_state_changes(path: Path) -> None:
     record(path, Job(ref=REF, state=State.FAILED, status="failed", error="no faces"))
 
     record(path, Job(ref=REF, state=State.RUNNING, status="processing"), at=LATER)
@@ -189,7 +189,7 @@ def test_an_error_does_not_outlive_the_state_it_belonged_to(path: Path) -> None:
     ],
     ids=lambda value: repr(value.problem or value.status) if isinstance(value, Job) else str(value),
 )
-def test_what_is_unfinished_and_what_is_missing(
+def test_job_is_listed_as_unfinished_or_missing_by_its_last_look(
     path: Path, history: History, job: Job, *, unfinished: bool, missing: bool
 ) -> None:
     history.add([REF], NOW)
@@ -199,7 +199,7 @@ def test_what_is_unfinished_and_what_is_missing(
     assert bool(ids(path, which=Which.MISSING)) is missing
 
 
-def test_a_job_that_is_gone_keeps_its_state_and_says_why(path: Path) -> None:
+def test_gone_job_keeps_its_state_and_the_reason(path: Path) -> None:
     record(path, Job(ref=REF, state=State.SUCCEEDED, status="success"))
 
     record(path, Job(ref=REF, problem=Gone("kept for 30 days only", sure=True)), at=LATER)
@@ -209,7 +209,7 @@ def test_a_job_that_is_gone_keeps_its_state_and_says_why(path: Path) -> None:
     assert ids(path, which=Which.UNFINISHED) == []
 
 
-def test_a_fresh_job_that_was_not_found_at_first_is_unfinished_again_once_found(path: Path) -> None:
+def test_job_found_after_a_look_that_missed_it_is_unfinished(path: Path) -> None:
     record(path, Job(ref=REF, problem=NotFound("no such job", sure=True)))
 
     record(path, Job(ref=REF, state=State.QUEUED, status="queued"))
@@ -219,7 +219,7 @@ def test_a_fresh_job_that_was_not_found_at_first_is_unfinished_again_once_found(
 
 
 @pytest.mark.parametrize(("seconds", "unfinished"), [(19, True), (20, False), (3600, False)])
-def test_a_missing_job_is_recorded_by_a_look_20_s_after_the_first_that_said_so(
+def test_missing_job_is_recorded_when_a_look_20_s_later_confirms_it(
     path: Path, seconds: float, *, unfinished: bool
 ) -> None:
     missing = Job(ref=REF, problem=NotFound("no such job", sure=True))
@@ -229,7 +229,7 @@ def test_a_missing_job_is_recorded_by_a_look_20_s_after_the_first_that_said_so(
     assert bool(ids(path, which=Which.UNFINISHED)) is unfinished
 
 
-def test_an_answer_between_two_looks_that_find_no_job_begins_anew(path: Path) -> None:
+def test_answer_between_two_not_found_looks_restarts_the_20_s(path: Path) -> None:
     missing = Job(ref=REF, problem=NotFound("no such job", sure=True))
     record(path, missing)
     record(path, Job(ref=REF, state=State.QUEUED, status="queued"), at=NOW + timedelta(seconds=10))
@@ -237,7 +237,7 @@ def test_an_answer_between_two_looks_that_find_no_job_begins_anew(path: Path) ->
     assert ids(path, which=Which.UNFINISHED) == ["proj_1"]
 
 
-def test_a_word_of_the_shared_table_is_recorded_of_a_failure_that_was_believed_alone(path: Path) -> None:
+def test_failure_word_of_the_shared_table_is_recorded_only_if_sure(path: Path) -> None:
     failed = Job(ref=REF, state=State.FAILED, status="Fail", sure=False)
     record(path, Job(ref=REF, state=State.RUNNING, status="running"), failed, replace(failed, ended=True))
     assert recall(path).job.state is State.RUNNING
@@ -245,7 +245,7 @@ def test_a_word_of_the_shared_table_is_recorded_of_a_failure_that_was_believed_a
     assert recall(path).job.state is State.FAILED
 
 
-def test_who_was_answered_where_and_when_is_known(history: History) -> None:
+def test_find_answered_finds_jobs_by_address_and_time(history: History) -> None:
     history.update(Job(ref=REF, state=State.RUNNING, status="processing"), NOW, base_url="https://api.example")
     history.update(Job(ref=OTHER, problem=NotFound("no such job", sure=True)), NOW, base_url="https://api.example")
     history.close()
@@ -265,7 +265,7 @@ def test_a_video_is_missing_once_its_file_is_deleted(path: Path, tmp_path: Path)
     assert ids(path, which=Which.MISSING) == ["proj_1"]
 
 
-def test_a_file_is_remembered_wherever_the_next_command_runs(
+def test_relative_file_is_recorded_with_its_absolute_path(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -274,7 +274,7 @@ def test_a_file_is_remembered_wherever_the_next_command_runs(
     assert recall(path).job.saved == Saved(file=tmp_path / "a.mp4", bytes=5)
 
 
-def test_the_last_submitted_job_comes_first_however_late_it_was_met(path: Path) -> None:
+def test_jobs_are_listed_by_submission_time_newest_first(path: Path) -> None:
     day = timedelta(days=1)
     record(
         path,
@@ -294,7 +294,7 @@ def test_the_last_submitted_job_comes_first_however_late_it_was_met(path: Path) 
     assert ids(path, since=NOW - day) == newest_first[:3]
 
 
-def test_a_provider_can_be_listed_alone(path: Path, history: History) -> None:
+def test_listing_can_be_limited_to_one_provider(path: Path, history: History) -> None:
     history.add([JobRef("jogg", "a"), JobRef("doubao", "b"), JobRef("jogg", "c")], NOW)
 
     assert ids(path, provider="jogg") == ["c", "a"]
@@ -311,7 +311,7 @@ def test_a_listing_of_many_pages_has_each_job_once(path: Path, history: History)
     assert ids(path) == [str(i) for i in reversed(range(3 * per_second))]
 
 
-def test_the_last_page_costs_what_the_first_does(path: Path, history: History) -> None:
+def test_last_page_of_a_listing_costs_no_more_than_the_first(path: Path, history: History) -> None:
     pages = 8
     jobs = (
         Job(ref=JobRef("jogg", str(i)), status="success", created_at=NOW - timedelta(seconds=i))
@@ -335,12 +335,12 @@ def test_the_last_page_costs_what_the_first_does(path: Path, history: History) -
     assert costs[pages - 1] < 1.2 * costs[0]
 
 
-def test_a_listing_that_is_read_slowly_locks_nobody_out(path: Path, history: History) -> None:
+def test_slowly_read_listing_does_not_block_writers(path: Path, history: History) -> None:
     history.add((JobRef("jogg", str(i)) for i in range(_PAGE * 2)), NOW)
     listing = history.find_jobs()
     next(listing)
 
-    with closing(History(path, warn=no_warning, lock_timeout=0)) as other:
+    with closing(History(path, warn=fail_on_warning, lock_timeout=0)) as other:
         other.add([JobRef("jogg", "new")], LATER)
 
     assert len(list(listing)) == _PAGE * 2 - 1
@@ -348,7 +348,7 @@ def test_a_listing_that_is_read_slowly_locks_nobody_out(path: Path, history: His
 
 @pytest.mark.parametrize("provider", [None, "jogg"])
 @pytest.mark.parametrize("which", Which)
-def test_every_listing_walks_an_index_and_sorts_nothing(
+def test_every_listing_uses_an_index_and_sorts_nothing(
     path: Path, history: History, provider: str | None, which: Which
 ) -> None:
     history.add([REF], NOW)
@@ -362,22 +362,22 @@ def test_every_listing_walks_an_index_and_sorts_nothing(
     assert "<expr>>? AND <expr><?" in plan
 
 
-def test_a_burst_of_looks_is_one_transaction_a_second(path: Path, history: History) -> None:
+def test_many_looks_are_written_in_one_transaction_per_second(path: Path, history: History) -> None:
     refs = [JobRef("jogg", str(i)) for i in range(1000)]
     history.add(refs, NOW)
-    before = transactions(path)
+    before = count_transactions(path)
 
     for i, ref in enumerate(refs):
         history.update(Job(ref=ref, state=State.RUNNING, status="processing"), NOW + timedelta(milliseconds=2 * i))
 
-    assert transactions(path) == before + 2
+    assert count_transactions(path) == before + 2
     history.close()
-    assert transactions(path) == before + 3
+    assert count_transactions(path) == before + 3
     assert {seen.job.state for seen in history.find_jobs()} == {State.RUNNING}
 
 
-@pytest.mark.parametrize("step", [timedelta(minutes=1), -timedelta(minutes=1)], ids=["on", "back"])
-def test_an_update_is_on_disk_at_once_when_none_was_lately_wherever_the_clock_is_set(
+@pytest.mark.parametrize("step", [timedelta(minutes=1), -timedelta(minutes=1)], ids=["forward", "back"])
+def test_update_after_a_pause_or_a_clock_change_is_written_at_once(
     path: Path, history: History, step: timedelta
 ) -> None:
     history.update(Job(ref=REF, state=State.QUEUED, status="queued"), NOW)
@@ -386,20 +386,20 @@ def test_an_update_is_on_disk_at_once_when_none_was_lately_wherever_the_clock_is
     assert recall(path).job.state is State.RUNNING
 
 
-def test_a_look_that_shows_only_progress_is_written_when_the_run_ends(path: Path, history: History) -> None:
+def test_look_that_changes_only_progress_is_written_on_close(path: Path, history: History) -> None:
     history.update(Job(ref=REF, state=State.RUNNING, status="processing", progress=10), NOW)
-    before = transactions(path)
+    before = count_transactions(path)
 
     history.update(Job(ref=REF, state=State.RUNNING, status="processing", progress=90), LATER)
-    assert transactions(path) == before
+    assert count_transactions(path) == before
 
     history.close()
 
-    assert transactions(path) == before + 1
+    assert count_transactions(path) == before + 1
     assert recall(path).job.progress == 90
 
 
-def test_no_url_no_query_and_no_key_is_in_the_file(path: Path) -> None:
+def test_query_strings_hints_and_codes_are_not_in_the_file(path: Path) -> None:
     signed = "https://cdn.example/v.mp4?X-Amz-Signature=canary&key=canary"
     record(
         path,
@@ -424,7 +424,7 @@ def test_no_url_no_query_and_no_key_is_in_the_file(path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["\ud800 lone", "nul \0 inside", "\x1b[31m", "long" * 100_000, "?" * 10_000])
-def test_no_text_of_a_service_breaks_or_bloats_the_file(path: Path, text: str) -> None:
+def test_strange_or_long_texts_neither_break_nor_bloat_the_file(path: Path, text: str) -> None:
     record(path, Job(ref=REF, state=State.FAILED, status=text, title=text, error=text))
 
     assert recall(path).job.state is State.FAILED
@@ -432,7 +432,7 @@ def test_no_text_of_a_service_breaks_or_bloats_the_file(path: Path, text: str) -
 
 
 @pytest.mark.parametrize("moment", [datetime.min, datetime.max, datetime(1970, 1, 1), datetime(1901, 1, 1)])  # noqa: DTZ001, DTZ901 - made aware below
-def test_no_date_of_a_service_breaks_the_listing(path: Path, moment: datetime) -> None:
+def test_extreme_dates_do_not_break_the_listing(path: Path, moment: datetime) -> None:
     moment = moment.replace(tzinfo=UTC)
 
     record(path, Job(ref=REF, status="success", created_at=moment, completed_at=moment))
@@ -441,7 +441,7 @@ def test_no_date_of_a_service_breaks_the_listing(path: Path, moment: datetime) -
     assert job.created_at == job.completed_at == moment.replace(microsecond=0)
 
 
-def test_a_file_name_that_is_not_utf8_comes_back(path: Path) -> None:
+def test_file_name_that_is_not_utf8_is_read_back_unchanged(path: Path) -> None:
     file = Path(os.fsdecode(b"/videos/\xff.mp4"))
 
     record(path, Job(ref=REF, state=State.SUCCEEDED, status="ok", saved=Saved(file=file, bytes=1)))
@@ -449,7 +449,7 @@ def test_a_file_name_that_is_not_utf8_comes_back(path: Path) -> None:
     assert recall(path).job.saved == Saved(file=file, bytes=1)
 
 
-def test_nobody_else_may_read_it_whatever_the_umask(path: Path, tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_history_with_umask_0(path: Path, tmp_path: Path) -> None:
     umask = os.umask(0)
     try:
         record(path, Job(ref=REF, status="queued"))
@@ -460,9 +460,9 @@ def test_nobody_else_may_read_it_whatever_the_umask(path: Path, tmp_path: Path) 
     assert modes == {"state": "0o700", "state/videostat": "0o700", "state/videostat/history.db": "0o600"}
 
 
-def test_without_a_path_nothing_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_history_without_a_path_records_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    history = History(None, warn=no_warning)
+    history = History(None, warn=fail_on_warning)
 
     history.add([REF], NOW)
     history.update(Job(ref=REF, state=State.RUNNING, status="processing"), NOW)
@@ -472,38 +472,38 @@ def test_without_a_path_nothing_is_remembered(tmp_path: Path, monkeypatch: pytes
     assert list(tmp_path.iterdir()) == []
 
 
-def test_reading_where_nothing_was_recorded_leaves_no_trace(path: Path, history: History, tmp_path: Path) -> None:
+def test_reading_a_history_that_does_not_exist_creates_no_file(path: Path, history: History, tmp_path: Path) -> None:
     assert list(history.find_jobs()) == []
     assert list(tmp_path.iterdir()) == []
 
 
-def test_its_place_is_the_users_state_folder() -> None:
+def test_history_path_is_absolute_and_ends_in_videostat_history_db() -> None:
     assert locate_history().is_absolute()
     assert locate_history().parts[-2:] == ("videostat", "history.db")
 
 
-def test_sqlite_is_loaded_only_when_it_is_used() -> None:
+def test_import_of_the_history_does_not_load_sqlite() -> None:
     output, _ = run_python("print({'sqlite3', 'platformdirs'} & {*sys.modules})", "unused").communicate()
 
     assert output == "set()\n"
 
 
-def not_a_database(path: Path) -> None:
+def overwrite_file(path: Path) -> None:
     path.write_bytes(b"\x00videos\xff" * 4096)
 
 
-def a_page_overwritten(path: Path) -> None:
+def overwrite_pages(path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xff" * (path.stat().st_size - 4096))
 
 
-def written_by_a_newer_version(path: Path) -> None:
+def set_newer_version(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
 
 
-def of_something_else(path: Path) -> None:
+def replace_table_by_view(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         db.execute("DROP TABLE job")
         db.execute("CREATE VIEW job AS SELECT 1")
@@ -512,13 +512,13 @@ def of_something_else(path: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [
-        (not_a_database, "it is damaged"),
-        (a_page_overwritten, "it is damaged"),
-        (written_by_a_newer_version, "a newer videostat wrote it"),
-        (of_something_else, "cannot modify job because it is a view"),
+        (overwrite_file, "it is damaged"),
+        (overwrite_pages, "it is damaged"),
+        (set_newer_version, "a newer videostat wrote it"),
+        (replace_table_by_view, "cannot modify job because it is a view"),
     ],
 )
-def test_a_file_it_cannot_use_is_said_once_and_left_as_it_is(path: Path, harm: Any, reason: str) -> None:
+def test_unusable_file_is_reported_once_and_not_changed(path: Path, harm: Any, reason: str) -> None:
     record(path, Job(ref=REF, status="queued"))
     harm(path)
     before = path.read_bytes()
@@ -536,12 +536,12 @@ def test_a_file_it_cannot_use_is_said_once_and_left_as_it_is(path: Path, harm: A
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("harm", [not_a_database, a_page_overwritten, written_by_a_newer_version, of_something_else])
-def test_a_listing_of_a_file_it_cannot_use_is_an_error_and_not_an_empty_answer(path: Path, harm: Any) -> None:
+@pytest.mark.parametrize("harm", [overwrite_file, overwrite_pages, set_newer_version, replace_table_by_view])
+def test_listing_of_an_unusable_file_raises_usage_error(path: Path, harm: Any) -> None:
     record(path, Job(ref=REF, status="queued"))
     harm(path)
 
-    with closing(History(path, warn=no_warning)) as history, pytest.raises(UsageError, match="cannot be used"):
+    with closing(History(path, warn=fail_on_warning)) as history, pytest.raises(UsageError, match="cannot be used"):
         list(history.find_jobs())
 
 
@@ -553,7 +553,7 @@ def test_a_listing_of_a_file_it_cannot_use_is_an_error_and_not_an_empty_answer(p
         ("/dev/null/history.db", "/dev/null: File exists"),
     ],
 )
-def test_a_place_that_cannot_be_written_is_said_once(tmp_path: Path, place: str, reason: str) -> None:
+def test_unwritable_path_is_reported_once(tmp_path: Path, place: str, reason: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     warnings: list[str] = []
@@ -567,11 +567,11 @@ def test_a_place_that_cannot_be_written_is_said_once(tmp_path: Path, place: str,
         f"the history {tmp_path / place} cannot be used: {reason}; videostat will try again",
         "the history could not be written: these jobs are not recorded: jogg proj_1",
     ]
-    with suppress(UsageError):  # where something is there that is no history
+    with suppress(UsageError):  # raised if another kind of file is there
         assert list(history.find_jobs()) == []
 
 
-def test_a_file_that_stays_locked_is_said_once_with_what_is_lost(path: Path) -> None:
+def test_file_that_stays_locked_is_reported_once_with_the_lost_jobs(path: Path) -> None:
     record(path, Job(ref=REF, status="queued"))
     warnings: list[str] = []
 
@@ -588,7 +588,7 @@ def test_a_file_that_stays_locked_is_said_once_with_what_is_lost(path: Path) -> 
     assert ids(path) == ["proj_1"]
 
 
-def test_a_file_that_was_locked_for_a_while_has_lost_nothing(path: Path) -> None:
+def test_file_that_is_locked_for_a_while_loses_nothing(path: Path) -> None:
     record(path, Job(ref=REF, status="queued"))
     warnings: list[str] = []
     done = Job(ref=JobRef("jogg", "a"), state=State.SUCCEEDED, status="success")
@@ -605,7 +605,7 @@ def test_a_file_that_was_locked_for_a_while_has_lost_nothing(path: Path) -> None
     assert recall(path).job.state is State.RUNNING
 
 
-def test_a_lock_is_waited_for_at_length_only_once(path: Path) -> None:
+def test_only_the_first_wait_for_a_lock_is_long(path: Path) -> None:
     record(path, Job(ref=REF, status="queued"))
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -616,7 +616,7 @@ def test_a_lock_is_waited_for_at_length_only_once(path: Path) -> None:
             assert 0.3 <= monotonic() - began < 0.9
 
 
-def test_a_full_disk_is_said_once_and_loses_nothing_that_was_kept(path: Path) -> None:
+def test_full_disk_is_reported_once_and_keeps_recorded_jobs(path: Path) -> None:
     record(path, Job(ref=REF, status="queued"))
     code = f"""
         import resource
@@ -655,7 +655,7 @@ def test_several_processes_writing_at_once_lose_nothing(path: Path) -> None:
     assert sorted(ids(path)) == sorted(f"{n}-{i}" for n in range(4) for i in range(50))
 
 
-def test_a_kill_in_the_middle_of_a_write_loses_nothing_that_was_kept(path: Path) -> None:
+def test_kill_during_a_write_keeps_recorded_jobs(path: Path) -> None:
     record(path, Job(ref=REF, status="queued"))
     code = """
         import os, signal
@@ -680,7 +680,7 @@ def test_a_kill_in_the_middle_of_a_write_loses_nothing_that_was_kept(path: Path)
 
 
 @pytest.mark.parametrize("version", range(len(MIGRATIONS)))
-def test_an_older_file_is_brought_up_to_date_with_all_it_knows(path: Path, version: int) -> None:
+def test_file_of_an_older_version_is_migrated_with_its_jobs(path: Path, version: int) -> None:
     path.parent.mkdir(parents=True)
     with closing(sqlite3.connect(path)) as db:
         for step in MIGRATIONS[:version]:
@@ -701,49 +701,47 @@ def test_an_older_file_is_brought_up_to_date_with_all_it_knows(path: Path, versi
 
 
 @pytest.mark.parametrize("file", ["x'610062'", "42"])
-def test_a_damaged_file_name_is_passed_over_among_the_missing(path: Path, file: str) -> None:
+def test_damaged_file_name_does_not_break_the_missing_listing(path: Path, file: str) -> None:
     record(path, Job(ref=REF, state=State.SUCCEEDED, status="ok"), Job(ref=OTHER, state=State.SUCCEEDED, status="ok"))
     with closing(sqlite3.connect(path)) as db, db:
         db.execute(f"UPDATE job SET file = {file} WHERE id = 'proj_1'")
-    told: list[str] = []
-    with closing(History(path, warn=told.append)) as history:
+    warnings: list[str] = []
+    with closing(History(path, warn=warnings.append)) as history:
         assert OTHER in [seen.job.ref for seen in history.find_jobs(which=Which.MISSING)]
-    assert len(told) <= 1
+    assert len(warnings) <= 1
 
 
 @pytest.mark.parametrize("damage", ["state = 'weird'", "id = '../x'", "last_seen = 1e300"])
-def test_a_damaged_record_is_passed_over_and_told(path: Path, damage: str) -> None:
-    with closing(History(path, warn=no_warning)) as history:
+def test_damaged_record_is_skipped_with_a_warning(path: Path, damage: str) -> None:
+    with closing(History(path, warn=fail_on_warning)) as history:
         history.add([REF, JobRef("jogg", "proj_2")], NOW)
     with closing(sqlite3.connect(path)) as db, db:
         db.execute(f"UPDATE job SET {damage} WHERE id = 'proj_1'")
-    told: list[str] = []
-    with closing(History(path, warn=told.append)) as history:
+    warnings: list[str] = []
+    with closing(History(path, warn=warnings.append)) as history:
         assert [seen.job.ref.id for seen in history.find_jobs()] == ["proj_2"]
-    assert told == ["skipped 1 damaged record of the history"]
+    assert warnings == ["skipped 1 damaged record of the history"]
 
 
-# --- two facts: that a job has ended at the service, and where its video was saved
+# --- two separate facts: a job has ended at the service, and its video was saved
 
 
 SUCCEEDED = Job(ref=REF, state=State.SUCCEEDED, status="success")
 
 
-def test_what_was_wanted_and_never_saved_is_found_whatever_killed_the_run(path: Path, history: History) -> None:
+def test_wanted_job_that_was_never_saved_is_listed_as_unsaved(path: Path, history: History) -> None:
     history.add([REF], NOW, wanted=True)
     record(path, SUCCEEDED)
     assert (ids(path, which=Which.UNFINISHED), ids(path, which=Which.UNSAVED)) == ([], ["proj_1"])
 
 
-def test_what_nobody_wanted_is_not_brought_home_unasked(path: Path, history: History) -> None:
+def test_unwanted_job_is_listed_as_missing_but_not_as_unsaved(path: Path, history: History) -> None:
     history.add([REF], NOW)
     record(path, SUCCEEDED)
     assert (ids(path, which=Which.UNSAVED), ids(path, which=Which.MISSING)) == ([], ["proj_1"])
 
 
-def test_what_was_saved_and_then_moved_away_is_missing_and_not_unsaved(
-    path: Path, history: History, tmp_path: Path
-) -> None:
+def test_moved_video_is_listed_as_missing_but_not_as_unsaved(path: Path, history: History, tmp_path: Path) -> None:
     history.add([REF], NOW, wanted=True)
     record(path, replace(SUCCEEDED, saved=Saved(file=tmp_path / "moved.mp4", bytes=1)))
     assert (ids(path, which=Which.UNSAVED), ids(path, which=Which.MISSING)) == ([], ["proj_1"])
@@ -758,14 +756,14 @@ def test_what_was_saved_and_then_moved_away_is_missing_and_not_unsaved(
         Job(ref=REF, problem=Gone("HTTP 410")),
     ],
 )
-def test_what_is_not_sure_is_not_recorded(path: Path, unsure: Job) -> None:
+def test_unsure_answer_is_not_recorded(path: Path, unsure: Job) -> None:
     record(path, Job(ref=REF, state=State.RUNNING, status="processing"))
     before = recall(path)
     record(path, unsure, at=LATER)
     assert recall(path) == before
 
 
-def test_the_whole_last_answer_is_kept_but_for_signed_addresses(path: Path) -> None:
+def test_last_answer_is_recorded_without_signed_urls(path: Path) -> None:
     plain = "https://cdn.example/cover.jpg"
     job = Job(
         ref=REF,
@@ -789,7 +787,7 @@ def test_the_whole_last_answer_is_kept_but_for_signed_addresses(path: Path) -> N
     assert b"canary" not in path.read_bytes()
 
 
-def test_a_job_that_is_gone_is_shown_with_that_problem(path: Path) -> None:
+def test_job_missing_for_an_hour_is_read_back_as_gone(path: Path) -> None:
     record(path, SUCCEEDED)
     for at in (NOW, LATER):
         record(path, Job(ref=REF, problem=NotFound("no such job", sure=True)), at=at)
@@ -798,7 +796,7 @@ def test_a_job_that_is_gone_is_shown_with_that_problem(path: Path) -> None:
     assert (str(problem), recall(path).job.exit_code) == ("no such job", 7)
 
 
-def test_who_answered_and_when_is_known(path: Path, history: History) -> None:
+def test_time_and_address_of_the_last_answer_are_recorded(path: Path, history: History) -> None:
     history.update(replace(SUCCEEDED, seen_at=NOW), NOW, base_url="https://one.example")
     history.close()
     assert history.find_answered("https://one.example", NOW) == {REF}
@@ -810,7 +808,7 @@ def test_who_answered_and_when_is_known(path: Path, history: History) -> None:
     assert history.find_job(OTHER) is None
 
 
-def test_a_job_that_was_not_answered_for_long_is_left_out_on_demand(path: Path, history: History) -> None:
+def test_heard_since_leaves_out_jobs_without_a_recent_answer(path: Path, history: History) -> None:
     day = timedelta(days=1)
     history.add([REF, OTHER], NOW - 40 * day)
     record(path, Job(ref=OTHER, state=State.RUNNING, status="processing", seen_at=NOW - day))
@@ -818,19 +816,19 @@ def test_a_job_that_was_not_answered_for_long_is_left_out_on_demand(path: Path, 
     assert ids(path, which=Which.UNFINISHED) == ["proj_2", "proj_1"]
 
 
-def test_whose_video_a_file_is(path: Path, history: History, tmp_path: Path) -> None:
+def test_find_owner_returns_the_job_of_a_saved_file(path: Path, history: History, tmp_path: Path) -> None:
     file = tmp_path / "7.mp4"
     record(path, replace(SUCCEEDED, saved=Saved(file=file, bytes=1)))
     assert (history.find_owner(file), history.find_owner(tmp_path / "8.mp4")) == (REF, None)
 
 
-def test_what_is_forgotten_is_in_no_listing(path: Path, history: History) -> None:
+def test_forgotten_job_is_not_listed(path: Path, history: History) -> None:
     history.add([REF, OTHER], NOW)
     history.forget([REF, JobRef("jogg", "never-seen")])
     assert ids(path) == ["proj_2"]
 
 
-def test_a_job_is_called_recorded_only_when_it_is_on_disk(path: Path) -> None:
+def test_add_returns_true_only_if_the_jobs_are_on_disk(path: Path) -> None:
     with closing(History(path, warn=lambda _: None, lock_timeout=0.05)) as history:
         assert history.add([REF], NOW)
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -842,7 +840,7 @@ def test_a_job_is_called_recorded_only_when_it_is_on_disk(path: Path) -> None:
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_what_has_ended_takes_no_memory(path: Path, times: int) -> None:
+def test_ended_jobs_use_no_memory(path: Path, times: int) -> None:
     with closing(History(path, warn=pytest.fail)) as history:
         for number in range(5):
             job = Job(ref=JobRef("jogg", f"proj_{number}"), state=State.SUCCEEDED, status="success", sure=True)

@@ -1,4 +1,4 @@
-"""Where to listen, as one types it, and where the world sees it."""
+"""The address to listen on, and its public URL."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ SECRET = "/k3JxT0p9QwEr7yUi"
         (f"videos.example.com:8080{SECRET}", Address("videos.example.com", 8080, SECRET)),
     ],
 )
-def test_an_address_is_read_as_typed(text: str, address: Address) -> None:
+def test_valid_address_is_parsed(text: str, address: Address) -> None:
     assert parse_address(text) == address
 
 
-def test_a_path_is_made_where_there_is_none() -> None:
-    made = [parse_address(text) for text in ("8080", "8080", "0.0.0.0:8080")]
-    assert len({each.path for each in made}) == 3
-    assert all(re.fullmatch(r"/[\w-]{22}", each.path) and each.is_path_made for each in made)
+def test_missing_path_is_generated() -> None:
+    addresses = [parse_address(text) for text in ("8080", "8080", "0.0.0.0:8080")]
+    assert len({each.path for each in addresses}) == 3
+    assert all(re.fullmatch(r"/[\w-]{22}", each.path) and each.is_path_made for each in addresses)
     assert not parse_address("8080/x").is_path_made
 
 
@@ -44,7 +44,7 @@ def test_a_path_is_made_where_there_is_none() -> None:
         *("http://127.0.0.1:8080/x", "::1:8080", "[::1]", "a/b:1", "u@h:1", "1:2:3"),
     ],
 )
-def test_anything_else_is_one_sentence(text: str) -> None:
+def test_invalid_address_gives_one_sentence(text: str) -> None:
     with pytest.raises(UsageError, match=r"is not \[HOST:\]PORT\[/PATH\]$") as caught:
         parse_address(text)
     assert caught.value.hint
@@ -52,23 +52,23 @@ def test_anything_else_is_one_sentence(text: str) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "192.168.1.2", "videos.example.com", "8.8.8.8"])
 @pytest.mark.parametrize("path", ["/", "/hooks", "/" + "x" * 15])
-def test_beyond_loopback_a_path_must_be_hard_to_guess(host: str, path: str) -> None:
+def test_address_beyond_loopback_needs_a_path_of_16_characters(host: str, path: str) -> None:
     with pytest.raises(UsageError, match="its path needs at least 16 characters") as caught:
         parse_address(f"{host}:8080{path}")
     assert re.search(r"--listen \S+:8080/[\w-]{22}$", str(caught.value.hint))
     assert parse_address(f"{host}:8080/{'x' * 16}")
 
 
-def test_the_path_is_not_in_a_repr() -> None:
+def test_repr_does_not_contain_the_path() -> None:
     assert SECRET not in repr(parse_address(f"8080{SECRET}"))
 
 
-def test_the_address_is_shown_as_one_would_type_it() -> None:
+def test_url_of_an_address_has_host_port_and_path() -> None:
     assert parse_address("8080/x").url == "http://127.0.0.1:8080/x"
     assert parse_address("[::1]:8080/x").url == "http://[::1]:8080/x"
 
 
-def test_the_public_address_has_the_path_once() -> None:
+def test_public_url_contains_the_path_once() -> None:
     path = make_path()
     for base in ("https://a.example", "https://a.example/", f"https://a.example{path}", f"https://a.example{path}/"):
         assert join_url(base, path) == f"https://a.example{path}"

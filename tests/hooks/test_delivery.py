@@ -1,4 +1,4 @@
-"""What a delivery says: the documented ones of several services, and what anybody could send instead."""
+"""Ids and signatures of deliveries: documented ones of several services, and anything else that can be sent."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ OTHERS = {"proj_other1", "video_other1", "completed", "success"}
 every_fixture = pytest.mark.parametrize("fixture", FIXTURES.values(), ids=FIXTURES)
 
 
-def delivery(content: object = None, *, query: str = "", headers: dict[str, str] | None = None) -> Delivery:
+def make_delivery(content: object = None, *, query: str = "", headers: dict[str, str] | None = None) -> Delivery:
     return Delivery(headers or {}, json.dumps(content).encode(), query)
 
 
-# --- which jobs it may be about
+# --- the ids in a delivery
 
 
 @every_fixture
-def test_the_ids_of_every_documented_delivery_are_found(fixture: dict[str, Any]) -> None:
-    assert find_ids(delivery(fixture["body"]), {*fixture["ids"], *OTHERS} - {"completed"}) == fixture["ids"]
-    assert find_ids(delivery(fixture["body"]), OTHERS - {"completed"}) == []
+def test_ids_of_each_documented_delivery_are_found(fixture: dict[str, Any]) -> None:
+    assert find_ids(make_delivery(fixture["body"]), {*fixture["ids"], *OTHERS} - {"completed"}) == fixture["ids"]
+    assert find_ids(make_delivery(fixture["body"]), OTHERS - {"completed"}) == []
 
 
 @every_fixture
-def test_which_kind_of_job_is_announced_is_read_where_the_service_documents_it(fixture: dict[str, Any]) -> None:
+def test_announced_job_is_read_by_the_providers_that_document_it(fixture: dict[str, Any]) -> None:
     read = {name: provider.webhook.read(fixture["body"]) for name, provider in PROVIDERS.items() if provider.webhook}
     assert {name: found for name, found in read.items() if found} == fixture["announces"]
 
@@ -53,42 +53,44 @@ def test_each_documented_delivery_names_its_source_and_the_day(fixture: dict[str
     assert date.fromisoformat(fixture["seen"])
 
 
-def test_an_id_in_the_query_is_found_too() -> None:
-    assert find_ids(delivery(query="job=proj_abc123&x=1&y"), {"proj_abc123"}) == ["proj_abc123"]
-    assert find_ids(delivery(query="job=proj%5Fabc123"), {"proj_abc123"}) == ["proj_abc123"]
+def test_id_in_the_query_is_found() -> None:
+    assert find_ids(make_delivery(query="job=proj_abc123&x=1&y"), {"proj_abc123"}) == ["proj_abc123"]
+    assert find_ids(make_delivery(query="job=proj%5Fabc123"), {"proj_abc123"}) == ["proj_abc123"]
 
 
-def test_an_id_is_found_only_where_it_is_the_whole_string() -> None:
+def test_id_is_found_only_if_it_is_the_whole_string() -> None:
     content = {"url": "https://cdn.example/proj_abc123.mp4", "proj_abc123": 1, "a": ["proj_abc1234", " proj_abc123"]}
-    assert find_ids(delivery(content), {"proj_abc123"}) == []
+    assert find_ids(make_delivery(content), {"proj_abc123"}) == []
 
 
-def test_a_short_id_is_not_found_by_its_mere_presence() -> None:
-    assert find_ids(delivery(["1234567", "12345678"]), {"1234567", "12345678"}) == ["12345678"]
+def test_id_shorter_than_8_characters_is_not_found() -> None:
+    assert find_ids(make_delivery(["1234567", "12345678"]), {"1234567", "12345678"}) == ["12345678"]
 
 
 def test_each_id_is_found_once() -> None:
-    assert find_ids(delivery(["proj_abc123"] * 9), {"proj_abc123"}) == ["proj_abc123"]
+    assert find_ids(make_delivery(["proj_abc123"] * 9), {"proj_abc123"}) == ["proj_abc123"]
 
 
-def test_of_a_huge_delivery_only_the_beginning_counts() -> None:
+def test_only_the_first_strings_of_a_huge_delivery_are_read() -> None:
     strings = [f"job-{number:07}" for number in range(MOST_STRINGS * 2)]
-    assert find_ids(delivery([*strings]), set(strings)) == strings[:MOST_STRINGS]
-    assert find_ids(delivery(query="&".join(f"a={each}" for each in strings)), set(strings)) == strings[:MOST_STRINGS]
-    # What is deep in a delivery is behind what is near its root.
-    assert find_ids(delivery([[*strings], "proj_abc123"]), {"proj_abc123"}) == ["proj_abc123"]
+    assert find_ids(make_delivery([*strings]), set(strings)) == strings[:MOST_STRINGS]
+    assert (
+        find_ids(make_delivery(query="&".join(f"a={each}" for each in strings)), set(strings)) == strings[:MOST_STRINGS]
+    )
+    # Outer strings come before inner ones.
+    assert find_ids(make_delivery([[*strings], "proj_abc123"]), {"proj_abc123"}) == ["proj_abc123"]
 
 
 @pytest.mark.parametrize(
     "body",
     [b"", b"{", b"[" * 65536, b"9" * 5000, b"\xff\xfe\x00", b"null", b'"\\ud800"', b"NaN", b"\x00" * 100, b"[1e999]"],
 )
-def test_a_body_that_is_no_json_mentions_nothing(body: bytes) -> None:
+def test_unusual_body_contains_no_ids(body: bytes) -> None:
     assert find_ids(Delivery({}, body), {"proj_abc123"}) == []
 
 
 @given(st.binary(max_size=200), st.text(max_size=50))
-def test_no_bytes_and_no_query_are_too_strange(body: bytes, query: str) -> None:
+def test_any_body_and_any_query_are_read_without_an_error(body: bytes, query: str) -> None:
     found = Delivery({HEADER: query}, body, query)
     assert find_ids(found, {"proj_abc123"}) in ([], ["proj_abc123"])
     assert find_senders(found, {"jogg": (HEADER, SECRET)}) == set()
@@ -101,22 +103,22 @@ json_values = st.recursive(
 
 
 @given(json_values, st.sampled_from(["generated_video_success", "generated_avatar_video_failed", "", 1, None]))
-def test_a_providers_reading_takes_anything(data: object, event: object) -> None:
+def test_providers_read_a_valid_id_or_nothing_from_any_json(data: object, event: object) -> None:
     for content in (data, {"event": event, "data": data}, {"event": data, "data": {"video_id": data}}):
         for provider in PROVIDERS.values():
             found = provider.webhook and provider.webhook.read(content)
             assert not found or JobRef.is_id(found)
 
 
-# --- who can have sent it
+# --- the possible senders of a delivery
 
 
-def test_a_signature_is_that_of_the_services_own_program() -> None:
+def test_signature_is_hmac_sha256_in_hexadecimal() -> None:
     payload = b'{"event": "generated_avatar_video_success"}'
     assert sign(SECRET, payload) == hmac.new(SECRET.encode("utf-8"), payload, hashlib.sha256).hexdigest()
 
 
-def test_a_secret_lets_in_only_what_it_has_signed() -> None:
+def test_account_with_a_secret_accepts_only_its_signature() -> None:
     locks = {"jogg": (HEADER, SECRET)}
     body = b'{"data": {"project_id": "proj_abc123"}}'
     right = sign(SECRET, body)
@@ -136,7 +138,7 @@ def test_a_secret_lets_in_only_what_it_has_signed() -> None:
     assert find_senders(Delivery({HEADER: right}, body + b" "), locks) == set()
 
 
-def test_without_a_secret_anybody_can_have_sent_it() -> None:
+def test_account_without_a_secret_accepts_any_sender() -> None:
     locks = {"jogg": (HEADER, SECRET), "doubao": ("", None), "second": (HEADER, "other")}
     assert find_senders(Delivery({}, b"{}"), locks) == {"doubao"}
     assert find_senders(Delivery({HEADER: sign("other", b"{}")}, b"{}"), locks) == {"doubao", "second"}

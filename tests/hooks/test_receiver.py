@@ -1,4 +1,4 @@
-"""The receiver on real sockets: what an honest sender is told, and what everybody else can do to it."""
+"""The receiver on real sockets: how it answers honest senders and hostile requests."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 PATH = "/hooks/k3JxT0p9QwEr7yUi"
 
 
-class Got(NamedTuple):
+class Response(NamedTuple):
     status: int
     body: bytes
 
 
 @pytest.fixture
-def heard() -> list[Delivery]:
+def deliveries() -> list[Delivery]:
     return []
 
 
 @pytest.fixture
-def receiver(heard: list[Delivery], monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+def receiver(deliveries: list[Delivery], monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     monkeypatch.setattr(module, "_STOP_SECONDS", 0.01)
 
     def hear(delivery: Delivery) -> bool:
-        heard.append(delivery)
+        deliveries.append(delivery)
         return delivery.headers.get("x-forged") is None
 
     with Receiver(Address("127.0.0.1", 0, PATH), hear) as running:
@@ -50,12 +50,12 @@ def receiver(heard: list[Delivery], monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 def ask(
     receiver: Receiver, path: str = PATH, body: bytes | None = b"{}", *, method: str = "POST", **headers: str
-) -> Got:
+) -> Response:
     connection = http.client.HTTPConnection("127.0.0.1", receiver.address.port, timeout=5)
     try:
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
         answer = connection.getresponse()
-        return Got(answer.status, answer.read())
+        return Response(answer.status, answer.read())
     finally:
         connection.close()
 
@@ -65,13 +65,13 @@ def connect(receiver: Receiver) -> socket.socket:
 
 
 def send(receiver: Receiver, raw: bytes) -> bytes:
-    """Send bytes and nothing more; return all that is said before the connection ends."""
+    """Send bytes and nothing more; return everything received until the connection ends."""
     with connect(receiver) as connection:
         try:
             connection.sendall(raw)
             connection.shutdown(socket.SHUT_WR)
         except OSError:
-            pass  # it has had enough, and said so
+            pass  # the receiver has already answered and closed the connection
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
@@ -79,27 +79,27 @@ def post(*headers: str, path: str = PATH, body: bytes = b"") -> bytes:
     return "\r\n".join([f"POST {path} HTTP/1.1", "Host: h", *headers, "", ""]).encode() + body
 
 
-def test_a_delivery_is_answered_204_and_heard_as_it_was_sent(receiver: Receiver, heard: list[Delivery]) -> None:
+def test_delivery_is_answered_204_and_passed_on_unchanged(receiver: Receiver, deliveries: list[Delivery]) -> None:
     body = b'{"data": {"project_id": "proj_abc123"}}'
-    got = ask(receiver, f"{PATH}?job=proj_1", body, X_Webhook_Signature="ab")
-    assert got == Got(204, b"")
-    assert [(each.body, each.query, each.headers["x-webhook-signature"]) for each in heard] == [
+    response = ask(receiver, f"{PATH}?job=proj_1", body, X_Webhook_Signature="ab")
+    assert response == Response(204, b"")
+    assert [(each.body, each.query, each.headers["x-webhook-signature"]) for each in deliveries] == [
         (body, "job=proj_1", "ab")
     ]
 
 
-def test_one_that_nobody_can_have_signed_is_answered_401(receiver: Receiver) -> None:
-    assert ask(receiver, X_Forged="1") == Got(401, b"")
+def test_rejected_delivery_is_answered_401(receiver: Receiver) -> None:
+    assert ask(receiver, X_Forged="1") == Response(401, b"")
 
 
-def test_who_tries_the_address_first_is_told_that_it_is_there(receiver: Receiver, heard: list[Delivery]) -> None:
+def test_options_get_and_head_are_answered_204_on_the_path_only(receiver: Receiver, deliveries: list[Delivery]) -> None:
     for method in ("OPTIONS", "GET", "HEAD"):
-        assert ask(receiver, body=None, method=method) == Got(204, b"")
-        assert ask(receiver, "/", None, method=method) == Got(404, b"")
-    assert heard == []
+        assert ask(receiver, body=None, method=method) == Response(204, b"")
+        assert ask(receiver, "/", None, method=method) == Response(404, b"")
+    assert deliveries == []
 
 
-# What is sent, and the status line's number; none where the connection is closed without a word.
+# The request, and the status of the answer; None if the connection is closed without an answer.
 HOSTILE = {
     "no length": (post(), 411),
     "in chunks": (post("Transfer-Encoding: chunked", body=b"2\r\n{}\r\n0\r\n\r\n"), 411),
@@ -145,16 +145,16 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_a_hostile_request_is_refused_at_once_and_never_heard(
-    receiver: Receiver, heard: list[Delivery], what: str
+def test_hostile_request_is_refused_at_once_and_not_passed_on(
+    receiver: Receiver, deliveries: list[Delivery], what: str
 ) -> None:
     raw, status = HOSTILE[what]
     began = time.monotonic()
-    said = send(receiver, raw)
+    response = send(receiver, raw)
     assert time.monotonic() - began < 2
-    assert (int(said.split(b" ", 2)[1]) if said else None) == status
-    assert b"\r\n\r\n" not in said[:-4], "no page that repeats what was sent"
-    assert heard == []
+    assert (int(response.split(b" ", 2)[1]) if response else None) == status
+    assert b"\r\n\r\n" not in response[:-4], "no page that repeats what was sent"
+    assert deliveries == []
     assert ask(receiver).status == 204
 
 
@@ -162,12 +162,14 @@ def test_a_hostile_request_is_refused_at_once_and_never_heard(
     "body",
     [b"", b"{", b"[" * BODY_BYTES, b"9" * 5000, b"\xff\xfe", b"null", b'{"a": "\xed\xa0\x80"}', b"x" * BODY_BYTES],
 )
-def test_a_body_that_is_no_json_is_taken_in_too(receiver: Receiver, heard: list[Delivery], body: bytes) -> None:
+def test_any_body_is_accepted_even_if_it_is_not_json(
+    receiver: Receiver, deliveries: list[Delivery], body: bytes
+) -> None:
     assert ask(receiver, body=body).status == 204
-    assert [each.body for each in heard] == [body]
+    assert [each.body for each in deliveries] == [body]
 
 
-def test_a_sender_that_asks_first_is_told_to_go_on_or_not_to(receiver: Receiver, heard: list[Delivery]) -> None:
+def test_expect_100_continue_is_answered_100_or_413(receiver: Receiver, deliveries: list[Delivery]) -> None:
     expect = "Expect: 100-continue"
     with connect(receiver) as connection:
         connection.sendall(post("Content-Length: 2", expect))
@@ -175,73 +177,73 @@ def test_a_sender_that_asks_first_is_told_to_go_on_or_not_to(receiver: Receiver,
         connection.sendall(b"{}")
         assert connection.recv(1000).startswith(b"HTTP/1.1 204 ")
     assert send(receiver, post("Content-Length: 1000000", expect)).startswith(b"HTTP/1.1 413 ")
-    assert len(heard) == 1
+    assert len(deliveries) == 1
 
 
-def test_the_answer_names_neither_python_nor_the_path(receiver: Receiver) -> None:
-    said = send(receiver, post("Content-Length: 2", body=b"{}")) + send(receiver, post("Content-Length: x"))
-    assert b"ython" not in said
-    assert PATH.encode() not in said
+def test_answer_contains_neither_python_nor_the_path(receiver: Receiver) -> None:
+    response = send(receiver, post("Content-Length: 2", body=b"{}")) + send(receiver, post("Content-Length: x"))
+    assert b"ython" not in response
+    assert PATH.encode() not in response
 
 
-def _drip_on(connection: socket.socket) -> None:
+def _send_slowly(connection: socket.socket) -> None:
     for _ in range(100):
         connection.sendall(b"x")
         time.sleep(0.05)
 
 
-def test_a_request_has_five_seconds_however_it_drips(
-    receiver: Receiver, heard: list[Delivery], monkeypatch: pytest.MonkeyPatch
+def test_slow_request_is_closed_when_its_time_is_over(
+    receiver: Receiver, deliveries: list[Delivery], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "REQUEST_SECONDS", 0.5)
-    drips = {
+    starts = {
         "silence": b"",
         "a line": b"POST ",
         "headers": post()[:-2],
         "a body": post("Content-Length: 60000"),
         "after the answer": post("Content-Length: x"),
     }
-    for what, start in drips.items():
+    for what, start in starts.items():
         with connect(receiver) as connection:
             began = time.monotonic()
             connection.sendall(start)
             with pytest.raises(ConnectionError):
-                _drip_on(connection)
+                _send_slowly(connection)
             assert 0.3 < time.monotonic() - began < 1.5, what
-    assert heard == []
+    assert deliveries == []
 
 
-def drip(receiver: Receiver, number: int) -> list[socket.socket]:
+def open_slow_connections(receiver: Receiver, number: int) -> list[socket.socket]:
     connections = [connect(receiver) for _ in range(number)]
     for each in connections:
         each.sendall(b"POST /")
     return connections
 
 
-def test_two_hundred_dripping_connections_keep_no_honest_delivery_out(
-    receiver: Receiver, heard: list[Delivery]
-) -> None:
+def test_200_slow_connections_do_not_delay_deliveries(receiver: Receiver, deliveries: list[Delivery]) -> None:
     with ExitStack() as stack:
-        for each in drip(receiver, 200):
+        for each in open_slow_connections(receiver, 200):
             stack.enter_context(each)
-        took = []
+        durations = []
         for _ in range(50):
             began = time.monotonic()
             assert ask(receiver).status == 204
-            took.append(time.monotonic() - began)
-    assert len(heard) == 50
-    assert sorted(took)[25] < 0.1
+            durations.append(time.monotonic() - began)
+    assert len(deliveries) == 50
+    assert sorted(durations)[25] < 0.1
 
 
-def test_where_all_places_are_taken_the_oldest_gives_way(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Not because its time is over.
+def test_oldest_connection_is_closed_when_there_are_too_many(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So long that no connection is closed because its time is over.
     monkeypatch.setattr(module, "REQUEST_SECONDS", 60)
     before = threading.active_count()
     with ExitStack() as stack:
-        first, *_ = [stack.enter_context(each) for each in drip(receiver, CONNECTIONS)]
+        first, *_ = [stack.enter_context(each) for each in open_slow_connections(receiver, CONNECTIONS)]
         assert ask(receiver).status == 204
         assert first.recv(1) == b""
-        for each in drip(receiver, 100):
+        for each in open_slow_connections(receiver, 100):
             stack.enter_context(each)
         assert ask(receiver).status == 204
         ends = time.monotonic() + 4
@@ -250,7 +252,7 @@ def test_where_all_places_are_taken_the_oldest_gives_way(receiver: Receiver, mon
         assert threading.active_count() - before <= CONNECTIONS + 1
 
 
-def test_many_honest_ones_at_once_are_all_heard(receiver: Receiver, heard: list[Delivery]) -> None:
+def test_200_deliveries_at_once_are_all_accepted(receiver: Receiver, deliveries: list[Delivery]) -> None:
     statuses: list[int] = []
 
     def deliver(number: int) -> None:
@@ -262,10 +264,10 @@ def test_many_honest_ones_at_once_are_all_heard(receiver: Receiver, heard: list[
     for each in threads:
         each.join()
     assert statuses == [204] * 200
-    assert len({each.body for each in heard}) == 200
+    assert len({each.body for each in deliveries}) == 200
 
 
-def test_without_a_thread_to_be_had_the_server_goes_on(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_continues_after_a_thread_could_not_start(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     def start(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -277,7 +279,7 @@ def test_without_a_thread_to_be_had_the_server_goes_on(receiver: Receiver, monke
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_bug_of_ours_is_seen_and_the_server_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exception_in_hear_is_shown_and_the_server_continues(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: SimpleQueue[object] = SimpleQueue()
     monkeypatch.setattr(threading, "excepthook", lambda args: seen.put(args.exc_type))
 
@@ -294,16 +296,16 @@ def test_a_bug_of_ours_is_seen_and_the_server_goes_on(monkeypatch: pytest.Monkey
     assert seen.empty()
 
 
-def test_the_health_is_told_only_where_it_is_known(receiver: Receiver) -> None:
+def test_healthz_is_answered_only_if_a_health_check_is_given(receiver: Receiver) -> None:
     assert ask(receiver, "/healthz", None, method="GET").status == 404
-    is_well = [True, False]
-    with Receiver(Address("127.0.0.1", 0, PATH), lambda _: True, lambda: is_well.pop(0)) as other:
+    health_results = [True, False]
+    with Receiver(Address("127.0.0.1", 0, PATH), lambda _: True, lambda: health_results.pop(0)) as other:
         assert ask(other, "/healthz", None, method="GET").status == 200
         assert ask(other, "/healthz", None, method="GET").status == 503
         assert ask(other, "/healthz").status == 404
 
 
-def test_an_address_that_cannot_be_had_is_one_sentence(receiver: Receiver) -> None:
+def test_unusable_address_gives_one_sentence(receiver: Receiver) -> None:
     taken = parse_address(f"{receiver.address.port}")
     with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1, port {taken.port}: .*in use"):
         Receiver(taken, lambda _: True)
@@ -312,7 +314,7 @@ def test_an_address_that_cannot_be_had_is_one_sentence(receiver: Receiver) -> No
             Receiver(Address(host, 0, PATH), lambda _: True)
 
 
-def test_it_listens_on_ipv6_too() -> None:
+def test_receiver_listens_on_ipv6() -> None:
     with Receiver(parse_address(f"[::1]:0{PATH}"), lambda _: True) as receiver:
         connection = http.client.HTTPConnection("::1", receiver.address.port, timeout=5)
         connection.request("POST", PATH, b"{}")

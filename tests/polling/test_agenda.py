@@ -1,4 +1,4 @@
-"""Keep what is due when."""
+"""The agenda: entries and their due times."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from videostat.polling.agenda import Agenda
 
 
-def test_what_is_due_comes_in_the_order_of_its_time() -> None:
+def test_due_entries_are_taken_in_order_of_time() -> None:
     agenda = Agenda[str]()
     for entry, due in [("b", 2), ("a", 1), ("c", 3)]:
         agenda.put(entry, due)
@@ -28,7 +28,7 @@ def test_a_new_time_replaces_the_old_one() -> None:
     assert (agenda.get_next_due(), [*agenda.take_due(4)], [*agenda.take_due(5)]) == (5, [], ["a"])
 
 
-def test_an_entry_is_brought_forward_and_never_put_off() -> None:
+def test_bring_forward_only_moves_known_entries_earlier() -> None:
     agenda = Agenda[str]()
     agenda.put("a", 10)
     agenda.bring_forward("a", 4)
@@ -37,7 +37,7 @@ def test_an_entry_is_brought_forward_and_never_put_off() -> None:
     assert (agenda.get_due("a"), "b" in agenda) == (4, False)
 
 
-def test_what_was_removed_is_not_due() -> None:
+def test_removed_entry_is_not_due() -> None:
     agenda = Agenda[str]()
     agenda.put("a", 1)
     agenda.remove("a")

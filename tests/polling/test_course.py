@@ -1,4 +1,4 @@
-"""Walk the tables of the course."""
+"""The tables of the course: what an answer means, and what to do next."""
 
 from __future__ import annotations
 
@@ -63,45 +63,45 @@ def read(name: str, status: int, body: object, *, video: bool = False) -> tuple[
     return found.meaning, found.sure
 
 
-def task(**known: object) -> dict[str, object]:
+def make_task(**known: object) -> dict[str, object]:
     return {"code": "success", "data": {"task_id": "a", **known}}
 
 
-def coded(code: object) -> dict[str, object]:
+def make_body(code: object) -> dict[str, object]:
     return {"code": code, "msg": "words", "data": None}
 
 
-# What an answer means: the table of the design, row by row.
+# What an answer means.
 
 
 @pytest.mark.parametrize(
     ("name", "status", "body", "meaning", "sure"),
     [
         # a status word
-        ("doubao", 200, task(status="IN_PROGRESS"), Meaning.RUNNING, True),
-        ("doubao", 201, task(status="SUCCESS", result_url="https://x/v"), Meaning.SUCCESS, True),
-        ("doubao", 200, task(status="SUCCESS"), Meaning.SUCCESS, True),
-        ("doubao", 200, task(status="FAILURE"), Meaning.FAILED, True),
-        ("doubao", 200, task(status="dreaming"), Meaning.RUNNING, True),
-        ("doubao", 200, task(status="Fail"), Meaning.FAILED, False),
-        ("doubao", 200, task(status="canceled"), Meaning.FAILED, False),
-        ("doubao", 200, task(status="succeed"), Meaning.SUCCESS, False),
-        ("doubao", 200, task(status="succeed", result_url="https://x/v"), Meaning.SUCCESS, True),
+        ("doubao", 200, make_task(status="IN_PROGRESS"), Meaning.RUNNING, True),
+        ("doubao", 201, make_task(status="SUCCESS", result_url="https://x/v"), Meaning.SUCCESS, True),
+        ("doubao", 200, make_task(status="SUCCESS"), Meaning.SUCCESS, True),
+        ("doubao", 200, make_task(status="FAILURE"), Meaning.FAILED, True),
+        ("doubao", 200, make_task(status="dreaming"), Meaning.RUNNING, True),
+        ("doubao", 200, make_task(status="Fail"), Meaning.FAILED, False),
+        ("doubao", 200, make_task(status="canceled"), Meaning.FAILED, False),
+        ("doubao", 200, make_task(status="succeed"), Meaning.SUCCESS, False),
+        ("doubao", 200, make_task(status="succeed", result_url="https://x/v"), Meaning.SUCCESS, True),
         ("reelbot", 200, {"status": "done"}, Meaning.SUCCESS, False),
         ("jogg", 200, {"code": 0, "data": {"status": "cancelled"}}, Meaning.FAILED, False),
-        ("doubao", 500, task(status="FAILURE"), Meaning.BUSY, False),
-        ("doubao", 302, task(status="FAILURE"), Meaning.FOREIGN, False),
+        ("doubao", 500, make_task(status="FAILURE"), Meaning.BUSY, False),
+        ("doubao", 302, make_task(status="FAILURE"), Meaning.FOREIGN, False),
         # documented codes
-        ("jogg", 200, coded(5001), Meaning.MISSING, True),
-        ("jogg", 404, coded("10104"), Meaning.MISSING, True),
-        ("jogg", 200, coded(5002), Meaning.GONE, True),
-        ("jogg", 200, coded(5003), Meaning.KEY, True),
-        ("jogg", 401, coded(10105), Meaning.KEY, True),
-        ("jogg", 200, coded(18025), Meaning.KEY, True),
-        ("jogg", 200, coded(18020), Meaning.CREDIT, True),
-        ("jogg", 302, coded(18020), Meaning.FOREIGN, False),
-        ("jogg", 400, coded(40000), Meaning.MISSING, True),
-        ("doubao", 400, coded("task_not_exist"), Meaning.MISSING, True),
+        ("jogg", 200, make_body(5001), Meaning.MISSING, True),
+        ("jogg", 404, make_body("10104"), Meaning.MISSING, True),
+        ("jogg", 200, make_body(5002), Meaning.GONE, True),
+        ("jogg", 200, make_body(5003), Meaning.KEY, True),
+        ("jogg", 401, make_body(10105), Meaning.KEY, True),
+        ("jogg", 200, make_body(18025), Meaning.KEY, True),
+        ("jogg", 200, make_body(18020), Meaning.CREDIT, True),
+        ("jogg", 302, make_body(18020), Meaning.FOREIGN, False),
+        ("jogg", 400, make_body(40000), Meaning.MISSING, True),
+        ("doubao", 400, make_body("task_not_exist"), Meaning.MISSING, True),
         ("doubao", 401, {"error": {"type": "new_api_error", "code": "", "message": "x"}}, Meaning.KEY, True),
         ("doubao", 500, {"error": {"type": "new_api_error", "code": "", "message": "x"}}, Meaning.BUSY, False),
         ("reelbot", 500, {"code": "CONFIG_ERROR"}, Meaning.BROKEN, True),
@@ -110,21 +110,21 @@ def coded(code: object) -> dict[str, object]:
         ("reelbot", 403, {"code": "FORBIDDEN"}, Meaning.KEY, True),
         # limits
         ("doubao", 429, None, Meaning.LIMIT, False),
-        ("jogg", 200, coded(429), Meaning.LIMIT, False),
-        ("doubao", 200, coded(429), Meaning.LIMIT, False),
-        ("doubao", 400, coded("upstream_rate_limit_exceeded"), Meaning.LIMIT, False),
+        ("jogg", 200, make_body(429), Meaning.LIMIT, False),
+        ("doubao", 200, make_body(429), Meaning.LIMIT, False),
+        ("doubao", 400, make_body("upstream_rate_limit_exceeded"), Meaning.LIMIT, False),
         ("reelbot", 200, {"success": False, "code": "RATE_LIMITED", "status": "error"}, Meaning.LIMIT, False),
         # busy
         *(("doubao", status, None, Meaning.BUSY, False) for status in (408, 409, 423, 425, 444, 499, 500, 503, 524)),
-        ("jogg", 200, coded(50000), Meaning.BUSY, False),
-        ("doubao", 200, coded("get_task_failed"), Meaning.BUSY, False),
-        ("doubao", 200, coded(502), Meaning.BUSY, False),
-        ("doubao", 400, coded("upstream_timeout"), Meaning.BUSY, False),
+        ("jogg", 200, make_body(50000), Meaning.BUSY, False),
+        ("doubao", 200, make_body("get_task_failed"), Meaning.BUSY, False),
+        ("doubao", 200, make_body(502), Meaning.BUSY, False),
+        ("doubao", 400, make_body("upstream_timeout"), Meaning.BUSY, False),
         ("doubao", 400, {"error": {"code": "service_unavailable"}}, Meaning.BUSY, False),
         # any other JSON object
         ("doubao", 401, {"message": "no"}, Meaning.KEY, False),
         ("doubao", 403, {"message": "no"}, Meaning.KEY, False),
-        ("jogg", 200, coded(403), Meaning.KEY, False),
+        ("jogg", 200, make_body(403), Meaning.KEY, False),
         ("jogg", 402, {}, Meaning.CREDIT, False),
         ("jogg", 404, {"status": "error"}, Meaning.MISSING, False),
         ("reelbot", 410, {}, Meaning.MISSING, False),
@@ -132,16 +132,16 @@ def coded(code: object) -> dict[str, object]:
         *(("doubao", status, None, Meaning.FOREIGN, False) for status in (200, 202, 204, 301, 400, 401, 403, 404, 410)),
         ("doubao", 404, [], Meaning.FOREIGN, False),
         ("doubao", 200, {"code": "success", "data": None}, Meaning.FOREIGN, False),
-        ("doubao", 200, task(status=""), Meaning.FOREIGN, False),
+        ("doubao", 200, make_task(status=""), Meaning.FOREIGN, False),
         ("doubao", 400, {"error": {"type": "upstream_error"}}, Meaning.FOREIGN, False),
-        ("jogg", 200, coded(99999), Meaning.FOREIGN, False),
-        ("jogg", 200, coded(0), Meaning.FOREIGN, False),
+        ("jogg", 200, make_body(99999), Meaning.FOREIGN, False),
+        ("jogg", 200, make_body(0), Meaning.FOREIGN, False),
         ("jogg", 200, {"code": 0, "data": {"project_id": "b", "status": "success"}}, Meaning.FOREIGN, False),
         ("jogg-avatar", 200, {"code": 0, "data": {"video_id": "b", "status": "success"}}, Meaning.FOREIGN, False),
         ("doubao", 200, {"task_id": "upstream", "status": "success"}, Meaning.SUCCESS, True),
     ],
 )
-def test_an_answer_means_what_the_first_row_that_fits_says(
+def test_answer_gets_the_meaning_of_the_first_matching_row(
     name: str, status: int, body: object, meaning: Meaning, *, sure: bool
 ) -> None:
     assert read(name, status, body) == (meaning, sure)
@@ -153,15 +153,15 @@ def test_an_answer_means_what_the_first_row_that_fits_says(
         ({"status": "success", "data": {"id": "x", "status": "processing"}}, "processing"),
         ({"code": 0, "status": "SUCCESS", "data": {"task_status": "running"}}, "running"),
         ({"code": "success", "data": {"code": "success", "data": {"task_id": "t", "status": "QUEUED"}}}, "QUEUED"),
-        (task(status="SUCCESS", data={"status": "running"}), "running"),
-        (task(status="FAILURE", data={"status": "running"}), "FAILURE"),
-        (task(status="SUCCESS", data={"status": "succeeded"}), "SUCCESS"),
+        (make_task(status="SUCCESS", data={"status": "running"}), "running"),
+        (make_task(status="FAILURE", data={"status": "running"}), "FAILURE"),
+        (make_task(status="SUCCESS", data={"status": "succeeded"}), "SUCCESS"),
         ({"data": [{"task_id": "t", "state": "running"}]}, "running"),
         ({"data": '{"task_id": "t", "status": "running"}'}, "running"),
         ('{"status": "running"}', "running"),
     ],
 )
-def test_the_innermost_task_decides(body: object, word: str) -> None:
+def test_find_task_finds_the_task_inside_envelopes(body: object, word: str) -> None:
     from videostat.providers import reading
 
     assert reading.read_word(reading.find_task(body)) == word
@@ -178,7 +178,7 @@ def test_the_innermost_task_decides(body: object, word: str) -> None:
         (404, {"code": "OUTPUT_NOT_FOUND"}, Meaning.GONE),
     ],
 )
-def test_the_download_step_needs_no_word(status: int, body: object, meaning: Meaning) -> None:
+def test_video_endpoint_needs_no_status_word(status: int, body: object, meaning: Meaning) -> None:
     assert read("reelbot", status, body, video=True)[0] is meaning
 
 
@@ -188,15 +188,13 @@ BODIES: list[object] = [
     {},
     "words",
     {"status": "processing"},
-    task(status="SUCCESS"),
-    *map(coded, (0, 5001, 429, 502, 7)),
+    make_task(status="SUCCESS"),
+    *map(make_body, (0, 5001, 429, 502, 7)),
 ]
 
 
 @given(st.sampled_from([*PROVIDERS]), st.integers(200, 599), st.sampled_from(BODIES))
-def test_every_answer_has_one_meaning_and_only_a_word_or_a_documented_code_is_sure(
-    name: str, status: int, body: object
-) -> None:
+def test_sure_needs_a_json_object_and_success_or_failure_needs_2xx(name: str, status: int, body: object) -> None:
     meaning, sure = read(name, status, body)
     if sure:
         assert isinstance(body, dict)
@@ -236,18 +234,20 @@ def test_every_answer_has_one_meaning_and_only_a_word_or_a_documented_code_is_su
         (Meaning.FOREIGN, False, Past(final=True), Step.END_ALL),
     ],
 )
-def test_a_meaning_and_the_past_have_one_step(meaning: Meaning, past: Past, step: Step, *, sure: bool) -> None:
+def test_decide_returns_the_step_for_a_meaning_and_a_past(
+    meaning: Meaning, past: Past, step: Step, *, sure: bool
+) -> None:
     assert decide(meaning, past, sure=sure) is step
 
 
-def test_there_is_a_step_for_everything() -> None:
+def test_every_meaning_and_past_has_a_step() -> None:
     for meaning in Meaning:
         for sure, worked, confirmed, final in product((True, False), repeat=4):
             assert isinstance(decide(meaning, Past(worked, confirmed, final), sure=sure), Step)
 
 
-def test_where_several_rows_fit_the_end_of_more_jobs_comes_first() -> None:
-    """CONTRIBUTING says so above the picture of the table, in which the rows have no order."""
+def test_end_of_more_jobs_wins_when_several_rows_match() -> None:
+    """Check the rule that CONTRIBUTING states above its diagram, which shows the rows without an order."""
     for meaning, past in product(Meaning, map(Past._make, product((True, False), repeat=3))):
         for sure in (True, False):
             rows = [row for row in course.COURSE if row[0] is meaning]
@@ -272,7 +272,7 @@ def _fits(columns: list[bool | None], facts: tuple[bool, ...]) -> bool:
         (Meaning.BUSY, False, True, True, Meaning.BUSY),
     ],
 )
-def test_what_is_unsure_is_foreign_once_this_key_or_job_was_answered(
+def test_unsure_refusal_becomes_foreign_after_an_earlier_answer(
     meaning: Meaning, settled: Meaning, *, sure: bool, key: bool, job: bool
 ) -> None:
     assert settle(meaning, sure=sure, key_answered=key, job_answered=job) is settled
@@ -292,11 +292,11 @@ def test_what_is_unsure_is_foreign_once_this_key_or_job_was_answered(
         (ServiceError, Meaning.BROKEN),
     ],
 )
-def test_each_error_has_a_meaning(kind: type[VideostatError], meaning: Meaning) -> None:
+def test_each_error_is_classified_by_its_meaning(kind: type[VideostatError], meaning: Meaning) -> None:
     assert classify_outcome(kind("oh", sure=True) if kind is not Redirected else kind("oh"))[0] is meaning
 
 
-def test_no_class_of_the_error_tree_is_without_a_meaning() -> None:
+def test_every_error_class_has_a_meaning() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, VideostatError)]
     for kind in kinds:
         error = kind(2) if kind is errors.Interrupted else kind("oh")
@@ -312,11 +312,11 @@ def test_no_class_of_the_error_tree_is_without_a_meaning() -> None:
         ({"state": State.SUCCEEDED, "video_url": "https://x/v"}, Phase.SAVE),
     ],
 )
-def test_what_is_known_of_a_job_says_where_it_goes(known: dict[str, Any], phase: Phase | None) -> None:
+def test_next_phase_depends_on_the_state_and_the_video_url(known: dict[str, Any], phase: Phase | None) -> None:
     assert choose_next_phase(replace(JOB, **known), Phase.LOOK, (Phase.SAVE, Phase.EXEC)) is phase
 
 
-def test_a_job_with_a_video_walks_through_the_steps() -> None:
+def test_job_with_a_video_goes_through_the_steps_in_order() -> None:
     job, steps = replace(JOB, state=State.SUCCEEDED, video_url="https://x/v"), (Phase.SAVE, Phase.EXEC)
     assert choose_next_phase(job, Phase.URL, steps) is Phase.SAVE
     assert choose_next_phase(job, Phase.SAVE, steps) is Phase.EXEC
@@ -344,20 +344,20 @@ KEY, BUSY, LIMIT = KeyRefused("no", sure=True), ServerError("oh"), RateLimited("
         (Ending(JOB), 6),
     ],
 )
-def test_at_the_deadline_the_first_row_that_fits_is_told_and_nothing_is_sure(end: Ending, code: int) -> None:
+def test_end_at_the_deadline_is_the_first_matching_row_and_unsure(end: Ending, code: int) -> None:
     job = describe_end_at_deadline(end)
     assert code in {int(job.exit_code), 9 if job.state is State.SUCCEEDED else None}
     assert job.problem is None or not job.problem.sure
 
 
-def test_a_job_that_was_answered_tells_its_trouble_at_the_deadline() -> None:
+def test_timeout_of_an_answered_job_names_its_last_error() -> None:
     job = describe_end_at_deadline(Ending(JOB, answered=True, trouble=BUSY))
     assert job.exit_code is ExitCode.TIMEOUT
     assert "the last look: oh" in str(job.problem)
 
 
-def test_no_other_place_compares_the_status_of_an_answer() -> None:
-    """Reads the syntax trees: `.status` of an Answer is compared in polling/course alone.
+def test_only_course_compares_the_http_status_of_an_answer() -> None:
+    """Read the syntax trees: only polling/course compares `.status` of an Answer.
 
     The transport, the saving of media and the simulated services speak HTTP themselves.
     """

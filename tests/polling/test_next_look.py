@@ -1,4 +1,4 @@
-"""What a job says of the next look, for every row of the course: `hint`, `retryable` and `poll_after`."""
+"""The fields of a job about its next look, for every row of the course: `hint`, `retryable` and `poll_after`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OUTCOMES: dict[Meaning, State | type[errors.VideostatError]] = {
 assert {*OUTCOMES} == {*Meaning}
 
 
-def answer(meaning: Meaning, *, sure: bool) -> Answer:
+def make_answer(meaning: Meaning, *, sure: bool) -> Answer:
     kind = OUTCOMES[meaning]
     if isinstance(kind, State):
         url = VIDEO if sure else None
@@ -37,7 +37,7 @@ def answer(meaning: Meaning, *, sure: bool) -> Answer:
 
 
 def can_help(meaning: Meaning, *, sure: bool) -> bool | None:
-    """Whether asking again can help, by design; None where the video is there."""
+    """Tell whether asking again can help; None if the video is there."""
     if meaning is Meaning.SUCCESS and sure:
         return None
     if meaning in {Meaning.FAILED, Meaning.MISSING, Meaning.KEY, Meaning.CREDIT, Meaning.GONE}:
@@ -47,12 +47,12 @@ def can_help(meaning: Meaning, *, sure: bool) -> bool | None:
 
 @pytest.mark.parametrize("row", COURSE, ids=lambda row: "-".join(map(str, row)))
 @pytest.mark.parametrize("looks", [3, None], ids=["status", "wait"])
-def test_each_row_says_what_is_true_of_the_next_look(row: tuple[object, ...], looks: int | None) -> None:
+def test_hint_retryable_and_poll_after_fit_each_row_of_the_course(row: tuple[object, ...], looks: int | None) -> None:
     meaning, sure, worked, *_ = row
     assert isinstance(meaning, Meaning)
     for is_sure in {True, False} if sure is None else {bool(sure)}:
         past = {"worked": bool(worked), "account_worked": bool(worked)}
-        scene = Scene({"a": [answer(meaning, sure=is_sure), ...]}, JOGG, PollOptions(attempts=looks, timeout=100))
+        scene = Scene({"a": [make_answer(meaning, sure=is_sure), ...]}, JOGG, PollOptions(attempts=looks, timeout=100))
         scene.past = past
         for job in scene.play().told:
             if not job.ended:
@@ -60,12 +60,12 @@ def test_each_row_says_what_is_true_of_the_next_look(row: tuple[object, ...], lo
                 assert job.poll_after is not None
                 assert job.poll_after >= JOGG.floor
             elif not isinstance(job.problem, errors.Stopped | errors.Unreachable):
-                told = add_next_look(job, JOGG)
-                assert told.retryable is can_help(meaning, sure=getattr(job.problem, "sure", job.sure))
-                assert (told.poll_after is not None) == bool(told.retryable)
-                assert (told.poll_after or JOGG.floor) >= JOGG.floor
-                assert told.hint or not told.retryable
-                assert not told.retryable or not told.terminal or told.state.is_terminal
+                result = add_next_look(job, JOGG)
+                assert result.retryable is can_help(meaning, sure=getattr(job.problem, "sure", job.sure))
+                assert (result.poll_after is not None) == bool(result.retryable)
+                assert (result.poll_after or JOGG.floor) >= JOGG.floor
+                assert result.hint or not result.retryable
+                assert not result.retryable or not result.terminal or result.state.is_terminal
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_each_row_says_what_is_true_of_the_next_look(row: tuple[object, ...], lo
         (errors.NotFound("gone", sure=True), None),
     ],
 )
-def test_the_next_look_is_welcome_after_the_pause_that_the_service_asks_for(
+def test_poll_after_is_retry_after_but_at_least_the_interval(
     problem: errors.VideostatError, seconds: float | None
 ) -> None:
     job = Job(ref=ref("a"), state=State.RUNNING, problem=problem, ended=True)

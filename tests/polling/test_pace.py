@@ -27,13 +27,13 @@ REF = JobRef("one", "a")
         (GATEWAY, 900, (900, 900)),
     ],
 )
-def test_a_wish_replaces_the_advice_but_not_the_floor(
+def test_users_interval_replaces_the_service_interval_but_not_the_floor(
     polling: Polling, interval: float | None, span: tuple[float, float]
 ) -> None:
     assert find_interval_range(polling, interval) == span
 
 
-def test_advice_below_the_floor_is_raised_to_it() -> None:
+def test_service_interval_below_the_floor_is_raised_to_it() -> None:
     assert find_interval_range(Polling(every=(1, 8), floor=4, usual=60), None) == (4, 8)
 
 
@@ -44,7 +44,7 @@ def test_advice_below_the_floor_is_raised_to_it() -> None:
     estimate=st.none() | st.floats(-1e9, 1e9),
     jitter=st.floats(0, 1),
 )
-def test_the_next_look_is_never_under_the_floor_and_in_the_range_or_at_the_advised_age(
+def test_next_look_keeps_the_floor_and_its_range_or_the_first_age(
     polling: Polling, interval: float | None, age: float | None, estimate: float | None, jitter: float
 ) -> None:
     born = None if age is None else EPOCH - timedelta(seconds=age)
@@ -56,38 +56,36 @@ def test_the_next_look_is_never_under_the_floor_and_in_the_range_or_at_the_advis
     )
 
 
-EARLY_BIRD = Polling(first=30, every=(10, 15), floor=10, usual=210, quickest=180)
+SLOW_START = Polling(first=30, every=(10, 15), floor=10, usual=210, quickest=180)
 
 
 @pytest.mark.parametrize(
     ("age", "wait"),
     [(0, 30), (30, 30), (60, 30), (100, 30), (160, 20), (175, 12.5), (180, 12.5), (1000, 12.5), (None, 12.5)],
 )
-def test_a_job_younger_than_the_quickest_is_looked_at_when_its_age_has_doubled_or_half_a_minute_later(
-    age: float | None, wait: float
-) -> None:
+def test_wait_before_the_quickest_time_depends_on_the_age(age: float | None, wait: float) -> None:
     born = None if age is None else EPOCH - timedelta(seconds=age)
-    assert choose_next_look(Job(ref=REF, created_at=born), EARLY_BIRD, None, EPOCH, 0.5) == wait
+    assert choose_next_look(Job(ref=REF, created_at=born), SLOW_START, None, EPOCH, 0.5) == wait
 
 
 @pytest.mark.parametrize(("estimate", "wait"), [(3, 10), (20, 20), (500, 30)])
-def test_an_early_look_too_is_brought_forward_or_back_by_an_estimate(estimate: float, wait: float) -> None:
+def test_early_wait_follows_the_estimate_within_its_limits(estimate: float, wait: float) -> None:
     job = Job(ref=REF, created_at=EPOCH - timedelta(seconds=100), estimated_time=estimate)
-    assert choose_next_look(job, EARLY_BIRD, None, EPOCH, 0.5) == wait
+    assert choose_next_look(job, SLOW_START, None, EPOCH, 0.5) == wait
 
 
-def test_who_wishes_an_interval_has_it_from_the_start() -> None:
+def test_users_interval_holds_from_the_start() -> None:
     job = Job(ref=REF, created_at=EPOCH - timedelta(seconds=100))
-    assert choose_next_look(job, EARLY_BIRD, 20, EPOCH, 0.5) == 20
+    assert choose_next_look(job, SLOW_START, 20, EPOCH, 0.5) == 20
 
 
 @pytest.mark.parametrize(("is_watched", "wait"), [(True, 12.5), (False, 30)])
-def test_a_job_that_somebody_watches_is_looked_at_as_often_as_its_documents_say(
+def test_watched_job_has_no_longer_early_waits(
     is_watched: bool,  # noqa: FBT001 - a parameter
     wait: float,
 ) -> None:
     young = Job(ref=REF, created_at=EPOCH - timedelta(seconds=40))
-    assert choose_next_look(young, EARLY_BIRD, None, EPOCH, 0.5, is_watched=is_watched) == wait
+    assert choose_next_look(young, SLOW_START, None, EPOCH, 0.5, is_watched=is_watched) == wait
 
 
 def test_an_empty_lane_never_opens() -> None:
@@ -126,79 +124,81 @@ def test_a_pause_is_never_made_shorter() -> None:
     assert gate.paused_until == 21
 
 
-def hear(group: Group, name: str, meaning: Meaning, now: float, *, sure: bool = False, answer: bool = False) -> None:
+def receive_answer(
+    group: Group, name: str, meaning: Meaning, now: float, *, sure: bool = False, answer: bool = False
+) -> None:
     group.on_answer(JobRef("one", name), meaning, now, sure=sure, is_answer=answer, floor=10, least=10)
 
 
-def test_until_the_first_answer_one_request_is_in_flight_and_a_second_after_5_s() -> None:
+def test_second_request_before_the_first_answer_waits_5_s() -> None:
     group = Group(left=9)
     assert group.opens_at == -math.inf
     group.on_sent(JobRef("one", "a"), 100)
     assert group.opens_at == 105
     group.on_sent(JobRef("one", "b"), 105)
     assert group.opens_at == math.inf
-    hear(group, "b", Meaning.RUNNING, 106, sure=True, answer=True)
+    receive_answer(group, "b", Meaning.RUNNING, 106, sure=True, answer=True)
     assert group.opens_at == -math.inf
 
 
-def test_three_jobs_in_a_row_speak_of_the_group_and_one_job_does_not() -> None:
+def test_group_is_in_trouble_after_three_jobs_fail_but_not_after_one() -> None:
     group = Group(left=9)
     for now in range(5):
-        hear(group, "a", Meaning.BUSY, now)
+        receive_answer(group, "a", Meaning.BUSY, now)
     assert group.turn_at == math.inf
-    hear(group, "b", Meaning.FOREIGN, 6)
-    hear(group, "c", Meaning.BUSY, 7)
+    receive_answer(group, "b", Meaning.FOREIGN, 6)
+    receive_answer(group, "c", Meaning.BUSY, 7)
     assert (group.mode, group.turn_at) == (Mode.TROUBLE, 17)
 
 
-def test_of_a_group_in_trouble_the_next_job_asks_when_the_one_before_is_answered_or_given_up() -> None:
+def test_next_turn_in_trouble_waits_until_the_asked_job_is_done() -> None:
     group = Group(left=9)
     for name in "abc":
-        hear(group, name, Meaning.BUSY, 0)
+        receive_answer(group, name, Meaning.BUSY, 0)
     first, second = JobRef("one", "a"), JobRef("one", "b")
     for is_answered in (True, False):
         group.on_sent(first, 40)
         group.on_given_up(second, 45)
         assert group.turn_at == math.inf
         if is_answered:
-            hear(group, "a", Meaning.BUSY, 50)
+            receive_answer(group, "a", Meaning.BUSY, 50)
         else:
             group.on_given_up(first, 50)
         assert group.turn_at < math.inf
 
 
-def test_an_answer_breaks_the_row_and_ends_the_trouble() -> None:
+def test_answer_restarts_the_count_of_refusals() -> None:
     group = Group(left=9)
     for name in "ab":
-        hear(group, name, Meaning.KEY, 1)
-    hear(group, "c", Meaning.RUNNING, 2, sure=True, answer=True)
-    hear(group, "d", Meaning.KEY, 3)
+        receive_answer(group, name, Meaning.KEY, 1)
+    receive_answer(group, "c", Meaning.RUNNING, 2, sure=True, answer=True)
+    receive_answer(group, "d", Meaning.KEY, 3)
     assert group.mode is Mode.OPEN
 
 
-def test_the_trouble_of_a_group_that_was_just_answered_waits_for_a_floor() -> None:
+def test_answered_group_is_not_in_trouble_within_the_floor() -> None:
     group = Group(left=9)
-    hear(group, "d", Meaning.RUNNING, 0, sure=True, answer=True)
+    receive_answer(group, "d", Meaning.RUNNING, 0, sure=True, answer=True)
     for name in "abc":
-        hear(group, name, Meaning.BUSY, 9)
+        receive_answer(group, name, Meaning.BUSY, 9)
     assert group.turn_at == math.inf
-    hear(group, "d", Meaning.BUSY, 10)
+    receive_answer(group, "d", Meaning.BUSY, 10)
     assert group.mode is Mode.TROUBLE
 
 
-def test_an_address_that_has_never_worked_is_given_up_two_minutes_after_the_first_foreign_answer() -> None:
+def test_new_address_is_given_up_120_s_after_the_first_foreign_answer() -> None:
     group = Group(left=9)
-    hear(group, "a", Meaning.BUSY, 5)
+    receive_answer(group, "a", Meaning.BUSY, 5)
     assert group.gives_up_at == math.inf
-    hear(group, "a", Meaning.FOREIGN, 10)
-    hear(group, "b", Meaning.FOREIGN, 20)
+    receive_answer(group, "a", Meaning.FOREIGN, 10)
+    receive_answer(group, "b", Meaning.FOREIGN, 20)
     assert group.gives_up_at == 130
     group.ever = True
     assert group.gives_up_at == math.inf
 
 
-def test_the_floors_of_ten_thousand_jobs_are_not_all_remembered() -> None:
+def test_group_forgets_old_answer_times_of_many_jobs() -> None:
     group = Group(left=9)
     for number in range(10_000):
-        hear(group, str(number), Meaning.RUNNING, number, sure=True, answer=True)
+        receive_answer(group, str(number), Meaning.RUNNING, number, sure=True, answer=True)
     assert len(group.heard_at) < 3000

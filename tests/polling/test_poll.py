@@ -70,8 +70,8 @@ if TYPE_CHECKING:
 LOOK, URL, SAVE, EXEC = Phase
 
 
-def aged(seconds: float) -> dict[str, Any]:
-    """Known of a job that was this old when the scene began."""
+def set_age(seconds: float) -> dict[str, Any]:
+    """Give the fields of a job that was this many seconds old when the scene began."""
     return {"created_at": EPOCH - timedelta(seconds=seconds)}
 
 
@@ -86,10 +86,10 @@ def broken(retry_after: float | None = None) -> ServerError:
 MISSING = NotFound("no such job", sure=True)
 GONE = Gone("expired", sure=True)
 REFUSED = KeyRefused("the key was refused", sure=True)
-UNCONNECTED = NoConnection("nobody listens")
+NO_CONNECTION = NoConnection("nobody listens")
 
 
-# When a job is looked at
+# The times of looks
 
 
 @pytest.mark.parametrize(
@@ -97,31 +97,35 @@ UNCONNECTED = NoConnection("nobody listens")
     [
         pytest.param(JOGG, [succeeded()], [0], id="finished: once"),
         pytest.param(JOGG, [running(), running(), succeeded()], [0, 10, 20], id="running: at the interval"),
-        pytest.param(GATEWAY, [running(), running(), succeeded()], [0, 5, 10], id="of another service"),
-        pytest.param(JOGG, [running(**aged(0)), running(**aged(0)), succeeded()], [0, 30, 40], id="new: when 30 s old"),
-        pytest.param(JOGG, [running(**aged(18)), running(), succeeded()], [0, 12, 22], id="18 s old: when 30 s old"),
-        pytest.param(JOGG, [running(**aged(25)), succeeded()], [0, 10], id="25 s old: at the floor"),
-        pytest.param(JOGG, [running(**aged(30)), succeeded()], [0, 10], id="old enough"),
-        pytest.param(JOGG, [running(**aged(-5)), running(**aged(-5)), succeeded()], [0, 35, 45], id="a clock differs"),
+        pytest.param(GATEWAY, [running(), running(), succeeded()], [0, 5, 10], id="interval of another service"),
+        pytest.param(
+            JOGG, [running(**set_age(0)), running(**set_age(0)), succeeded()], [0, 30, 40], id="new: when 30 s old"
+        ),
+        pytest.param(JOGG, [running(**set_age(18)), running(), succeeded()], [0, 12, 22], id="18 s old: when 30 s old"),
+        pytest.param(JOGG, [running(**set_age(25)), succeeded()], [0, 10], id="25 s old: at the floor"),
+        pytest.param(JOGG, [running(**set_age(30)), succeeded()], [0, 10], id="old enough"),
+        pytest.param(
+            JOGG, [running(**set_age(-5)), running(**set_age(-5)), succeeded()], [0, 35, 45], id="clock differs by 5 s"
+        ),
         pytest.param(
             JOGG,
-            [running(**aged(-28_800)), running(**aged(-28_800)), succeeded()],
+            [running(**set_age(-28_800)), running(**set_age(-28_800)), succeeded()],
             [0, 10, 20],
-            id="a time zone differs",
+            id="time zone differs",
         ),
-        pytest.param(JOGG, [broken(), running(**aged(0)), succeeded()], [0, 10, 30], id="new, first answer an error"),
-        pytest.param(GATEWAY, [running(**aged(0)), succeeded()], [0, 5], id="new, no age advised"),
+        pytest.param(
+            JOGG, [broken(), running(**set_age(0)), succeeded()], [0, 10, 30], id="new, first answer an error"
+        ),
+        pytest.param(GATEWAY, [running(**set_age(0)), succeeded()], [0, 5], id="new, no first age advised"),
         pytest.param(JOGG, [After(4, running()), After(5, running()), succeeded()], [0, 14, 29], id="slow answers"),
         pytest.param(JOGG, [running(estimated_time=12), succeeded()], [0, 12], id="estimate within the range"),
         pytest.param(JOGG, [running(estimated_time=3), succeeded()], [0, 10], id="estimate before the range"),
         pytest.param(JOGG, [running(estimated_time=99), succeeded()], [0, 15], id="estimate after the range"),
-        pytest.param(JOGG, [running(estimated_time=-1), succeeded()], [0, 10], id="estimate that is over"),
+        pytest.param(JOGG, [running(estimated_time=-1), succeeded()], [0, 10], id="negative estimate"),
         pytest.param(JOGG, [lambda job: Job(ref=job.ref, status="new word"), succeeded()], [0, 10], id="unknown state"),
     ],
 )
-def test_a_job_is_looked_at_when_its_service_advises(
-    polling: Polling, answers: list[Answer], times: list[float]
-) -> None:
+def test_looks_follow_the_advice_of_the_service(polling: Polling, answers: list[Answer], times: list[float]) -> None:
     scene = Scene({"a": answers}, polling).play()
     assert scene.times() == times
     assert scene.codes == {"a": ExitCode.OK}
@@ -135,29 +139,29 @@ def test_the_interval_varies_within_its_range(jitter: float, times: list[float])
 @pytest.mark.parametrize(
     ("interval", "known", "second"),
     [
-        pytest.param(12, {}, 12, id="as asked"),
+        pytest.param(12, {}, 12, id="within the range"),
         pytest.param(600, {}, 600, id="longer than advised"),
         pytest.param(10, {}, 10, id="the floor"),
         pytest.param(4, {}, 10, id="below the floor"),
-        pytest.param(0, {}, 10, id="none at all"),
+        pytest.param(0, {}, 10, id="zero"),
         pytest.param(12, {"estimated_time": 15}, 12, id="an estimate does not change it"),
-        pytest.param(12, aged(0), 30, id="a new job still has its time"),
+        pytest.param(12, set_age(0), 30, id="a new job still waits until it is 30 s old"),
     ],
 )
-def test_a_persons_own_interval_replaces_the_services(interval: float, known: dict[str, Any], second: float) -> None:
+def test_users_interval_replaces_the_service_interval(interval: float, known: dict[str, Any], second: float) -> None:
     scene = Scene({"a": [running(**known), succeeded()]}, options=PollOptions(interval=interval), jitter=lambda: 0.9)
     assert scene.play().times() == [0, second]
 
 
-# Errors that pass
+# Temporary errors
 
 
 WORKED = {"worked": True, "account_worked": True}
 
 
-@pytest.mark.parametrize("error", [broken(), Unreachable("x"), Unreadable("x"), UNCONNECTED])
+@pytest.mark.parametrize("error", [broken(), Unreachable("x"), Unreadable("x"), NO_CONNECTION])
 @pytest.mark.parametrize(("polling", "pauses"), [(JOGG, [10, 20, 40, 60, 60]), (REELBOT, [3, 6, 12, 24, 48, 60, 60])])
-def test_trouble_of_all_that_are_left_is_followed_by_growing_pauses_of_the_group(
+def test_pauses_of_the_group_grow_while_all_its_jobs_meet_errors(
     polling: Polling, pauses: list[float], error: Retryable
 ) -> None:
     scene = Scene({"a": [*[error] * len(pauses), succeeded()]}, polling, past=WORKED).play()
@@ -166,7 +170,7 @@ def test_trouble_of_all_that_are_left_is_followed_by_growing_pauses_of_the_group
 
 
 @pytest.mark.parametrize(("jitter", "pauses"), [(1, [10, 20, 40, 60, 60]), (0, [10, 10, 20, 30, 30])])
-def test_the_trouble_of_one_job_is_followed_by_growing_pauses_of_its_own(jitter: float, pauses: list[float]) -> None:
+def test_pauses_of_one_job_grow_while_it_meets_errors(jitter: float, pauses: list[float]) -> None:
     others: dict[str, Script] = {name: [running(), ...] for name in ("b", "c", "d")}
     scene = Scene(
         {"a": [running(), *[broken()] * len(pauses), succeeded()], **others},
@@ -177,7 +181,7 @@ def test_the_trouble_of_one_job_is_followed_by_growing_pauses_of_its_own(jitter:
     assert scene.codes["a"] == ExitCode.OK
 
 
-def test_a_video_that_is_not_ready_is_asked_for_at_the_normal_pace() -> None:
+def test_not_ready_answer_keeps_the_normal_pace() -> None:
     scene = Scene({"a": [running(), NotReady("x"), NotReady("x"), NotReady("x"), succeeded()]})
     assert scene.play().times() == [0, 10, 20, 30, 40]
 
@@ -186,7 +190,7 @@ def gaps(times: list[float]) -> list[float]:
     return [after - before for before, after in pairwise(times)]
 
 
-def test_a_good_answer_makes_the_pauses_short_again() -> None:
+def test_good_answer_resets_the_pauses() -> None:
     answers = [broken(), broken(), running(), broken(), broken(), succeeded()]
     scene = Scene({"a": answers}, REELBOT, jitter=lambda: 1)
     assert gaps(scene.play().times()) == [3, 6, 5, 3, 6]
@@ -198,18 +202,16 @@ def test_rate_limits_do_not_make_the_pauses_after_errors_longer() -> None:
 
 
 @pytest.mark.parametrize(("retry_after", "second"), [(45, 45), (2, 10), (0, 10)])
-def test_a_server_error_that_says_how_long_is_believed_but_never_below_the_pause(
-    retry_after: float, second: float
-) -> None:
+def test_retry_after_of_a_server_error_is_kept_but_not_below_the_pause(retry_after: float, second: float) -> None:
     assert Scene({"a": [broken(retry_after), succeeded()]}).play().times() == [0, second]
 
 
-def test_a_service_that_is_down_for_days_is_still_asked() -> None:
+def test_service_that_stays_down_is_still_asked() -> None:
     scene = Scene({"a": [*[broken()] * 1_100, succeeded()]}, jitter=lambda: 1).play()
     assert len(scene.times()) == 1_101
 
 
-def test_a_passing_error_is_told_and_gone_with_the_next_answer() -> None:
+def test_temporary_error_is_reported_until_the_next_answer() -> None:
     scene = Scene({"a": [running(), broken(), running(), succeeded()]}).play()
     assert [(job.state, type(job.problem), job.ended) for job in scene.told] == [
         (State.RUNNING, type(None), False),
@@ -233,7 +235,7 @@ def test_a_passing_error_is_told_and_gone_with_the_next_answer() -> None:
         (OutOfCredit("x", sure=True), ExitCode.CREDIT),
     ],
 )
-def test_an_end_is_final_at_the_first_look_and_ends_no_other_job(answer: Answer, code: ExitCode) -> None:
+def test_final_answer_ends_only_its_job_at_the_first_look(answer: Answer, code: ExitCode) -> None:
     scene = Scene({"a": [answer], "b": [running(), succeeded()], "two:c": [running(), succeeded()]})
     scene.play()
     assert scene.times() == [0]
@@ -242,13 +244,13 @@ def test_an_end_is_final_at_the_first_look_and_ends_no_other_job(answer: Answer,
 
 
 @pytest.mark.parametrize("answer", [Untrusted("x"), KeyMissing("x")])
-def test_what_no_other_job_can_escape_ends_the_account(answer: Answer) -> None:
+def test_untrusted_address_or_missing_key_ends_the_account(answer: Answer) -> None:
     scene = Scene({"a": [answer], "b": [running(), succeeded()], "two:c": [running(), succeeded()]}).play()
     assert scene.codes["b"] == scene.codes["a"] != 0
     assert (scene.codes["two:c"], scene.times("b")) == (0, [])
 
 
-def test_a_success_without_a_video_is_looked_at_three_more_times_at_the_normal_pace() -> None:
+def test_success_without_a_video_is_looked_at_three_more_times() -> None:
     scene = Scene({"a": [succeeded(None)] * 4}).play()
     assert (scene.times(), scene.codes) == ([0, 10, 20, 30], {"a": 9})
     assert Scene({"a": [succeeded(None), succeeded(None), succeeded()]}).play().codes == {"a": 0}
@@ -257,15 +259,22 @@ def test_a_success_without_a_video_is_looked_at_three_more_times_at_the_normal_p
 @pytest.mark.parametrize(
     ("answers", "timeout", "times", "code", "end"),
     [
-        pytest.param([MISSING] * 3, 0, [0, 10, 20], ExitCode.GONE, 20, id="believed after 20 s"),
-        pytest.param([MISSING, succeeded()], 0, [0, 10], ExitCode.OK, 10, id="a moment late"),
-        pytest.param([MISSING, MISSING, running(), succeeded()], 0, [0, 10, 20, 30], ExitCode.OK, 30, id="at last"),
-        pytest.param([MISSING, broken(), MISSING], 0, [0, 10, 20], ExitCode.GONE, 20, id="an error between"),
-        pytest.param([MISSING], 8, [0], ExitCode.GONE, 8, id="believed at the deadline"),
-        pytest.param([MISSING, MISSING], 15, [0, 10], ExitCode.GONE, 15, id="at the last look"),
+        pytest.param([MISSING] * 3, 0, [0, 10, 20], ExitCode.GONE, 20, id="final after 20 s"),
+        pytest.param([MISSING, succeeded()], 0, [0, 10], ExitCode.OK, 10, id="found at the second look"),
+        pytest.param(
+            [MISSING, MISSING, running(), succeeded()],
+            0,
+            [0, 10, 20, 30],
+            ExitCode.OK,
+            30,
+            id="found at the third look",
+        ),
+        pytest.param([MISSING, broken(), MISSING], 0, [0, 10, 20], ExitCode.GONE, 20, id="an error in between"),
+        pytest.param([MISSING], 8, [0], ExitCode.GONE, 8, id="final at the deadline"),
+        pytest.param([MISSING, MISSING], 15, [0, 10], ExitCode.GONE, 15, id="final at the deadline after two looks"),
     ],
 )
-def test_a_missing_job_is_believed_after_twenty_seconds_or_at_the_deadline(
+def test_missing_is_final_after_20_s_or_at_the_deadline(
     answers: list[Answer], timeout: float, times: list[float], code: ExitCode, end: float
 ) -> None:
     scene = Scene({"a": answers}, options=PollOptions(timeout=timeout)).play()
@@ -274,7 +283,7 @@ def test_a_missing_job_is_believed_after_twenty_seconds_or_at_the_deadline(
     assert scene.ended_at == {"a": end}
 
 
-def test_a_refused_key_ends_what_its_account_asks_but_not_what_it_saves_or_runs() -> None:
+def test_refused_key_ends_looks_but_not_saves_or_commands() -> None:
     refused: Script = [running(), REFUSED, ...]
     scripts: dict[str, Script] = {
         "saving": [succeeded(), After(50, saved()), executed()],
@@ -287,17 +296,17 @@ def test_a_refused_key_ends_what_its_account_asks_but_not_what_it_saves_or_runs(
     assert {scene.ended_at[name] for name in "abcde"} == {20}
 
 
-def test_a_refusal_while_saving_ends_that_job_alone() -> None:
+def test_refusal_while_saving_ends_only_that_job() -> None:
     scripts: dict[str, Script] = {"a": [succeeded(), REFUSED], "b": [running(), succeeded(), saved()]}
     assert Scene(scripts, options=PollOptions(steps=(SAVE,))).play().codes == {"a": 3, "b": 0}
 
 
-def test_what_is_no_error_of_ours_is_raised_again() -> None:
+def test_unexpected_exception_is_raised_again() -> None:
     with pytest.raises(ZeroDivisionError):
         Scene({"a": [running(), ZeroDivisionError()], "b": [running(), ...]}).play()
 
 
-def test_no_jobs_are_no_wait() -> None:
+def test_poll_without_jobs_yields_nothing() -> None:
     assert Scene({}).play().told == []
 
 
@@ -307,17 +316,19 @@ def test_no_jobs_are_no_wait() -> None:
 @pytest.mark.parametrize(
     ("polling", "answers", "jitter", "pauses"),
     [
-        pytest.param(JOGG, [limited(30)], 0, [30], id="as long as it says"),
-        pytest.param(JOGG, [limited(30)], 0.5, [30.5], id="and up to a second"),
-        pytest.param(JOGG, [limited(2)], 0, [10], id="but not below the floor"),
-        pytest.param(JOGG, [limited(0)], 0, [10], id="nor at once"),
-        pytest.param(JOGG, [limited()] * 5, 0, [10, 20, 40, 60, 60], id="doubling where it does not say"),
-        pytest.param(REELBOT, [limited()] * 6, 0, [3, 6, 12, 24, 48, 60], id="from the interval"),
-        pytest.param(REELBOT, [limited(), limited(), running(), limited()], 0, [3, 6, 3, 3], id="until an answer"),
-        pytest.param(REELBOT, [limited(), limited(20), limited()], 0, [3, 20, 6], id="a hint is no doubling"),
+        pytest.param(JOGG, [limited(30)], 0, [30], id="as long as Retry-After"),
+        pytest.param(JOGG, [limited(30)], 0.5, [30.5], id="plus up to a second of jitter"),
+        pytest.param(JOGG, [limited(2)], 0, [10], id="not below the floor"),
+        pytest.param(JOGG, [limited(0)], 0, [10], id="Retry-After 0: the floor"),
+        pytest.param(JOGG, [limited()] * 5, 0, [10, 20, 40, 60, 60], id="doubles without Retry-After"),
+        pytest.param(REELBOT, [limited()] * 6, 0, [3, 6, 12, 24, 48, 60], id="starts at the interval"),
+        pytest.param(REELBOT, [limited(), limited(), running(), limited()], 0, [3, 6, 3, 3], id="an answer resets it"),
+        pytest.param(
+            REELBOT, [limited(), limited(20), limited()], 0, [3, 20, 6], id="Retry-After does not count as doubling"
+        ),
     ],
 )
-def test_a_rate_limit_is_a_pause(polling: Polling, answers: list[Answer], jitter: float, pauses: list[float]) -> None:
+def test_rate_limit_causes_a_pause(polling: Polling, answers: list[Answer], jitter: float, pauses: list[float]) -> None:
     scene = Scene({"a": [*answers, succeeded()]}, polling, jitter=lambda: jitter).play()
     assert gaps(scene.times()) == pauses
     assert scene.codes == {"a": ExitCode.OK}
@@ -326,12 +337,12 @@ def test_a_rate_limit_is_a_pause(polling: Polling, answers: list[Answer], jitter
 @pytest.mark.parametrize(
     ("interval", "pauses"), [(4, [4, 8, 16]), (1, [3, 6, 12]), (0, [3, 6, 12]), (90, [90, 90, 90])]
 )
-def test_a_pause_without_a_hint_begins_with_the_interval_in_force(interval: float, pauses: list[float]) -> None:
+def test_pause_without_retry_after_starts_at_the_interval(interval: float, pauses: list[float]) -> None:
     scene = Scene({"a": [*[limited()] * 3, succeeded()]}, REELBOT, PollOptions(interval=interval))
     assert gaps(scene.play().times()) == pauses
 
 
-def test_a_rate_limit_pauses_its_account_and_no_other() -> None:
+def test_rate_limit_pauses_only_its_account() -> None:
     scripts: dict[str, Script] = {
         "a": [running(), limited(100), succeeded()],
         "b": [running(), After(1, running()), succeeded()],
@@ -343,12 +354,12 @@ def test_a_rate_limit_pauses_its_account_and_no_other() -> None:
     assert scene.times("two:c") == [0, 10, 20, 30]
 
 
-def test_a_rate_limit_holds_back_jobs_that_were_not_asked_yet() -> None:
+def test_rate_limit_delays_jobs_that_were_not_asked_yet() -> None:
     scene = Scene({"a": [limited(30), succeeded()], "b": [succeeded()], "c": [succeeded()]}, REELBOT, rate=1).play()
     assert scene.requests == [(0, LOOK, "a"), (30, LOOK, "b"), (31, LOOK, "c"), (32, LOOK, "a")]
 
 
-def test_a_rate_limit_on_urls_does_not_pause_looks_nor_one_on_looks_urls() -> None:
+def test_rate_limits_of_urls_and_of_looks_are_separate() -> None:
     scripts: dict[str, Script] = {
         "a": [url_elsewhere(), limited(1800), url_given()],
         "b": [running(), running(), limited(100), running(), succeeded()],
@@ -362,7 +373,7 @@ def test_a_rate_limit_on_urls_does_not_pause_looks_nor_one_on_looks_urls() -> No
     assert scene.times("d", URL) == [1800]
 
 
-def test_a_job_that_asked_for_all_of_its_group_keeps_to_the_rate_of_its_next_endpoint() -> None:
+def test_urls_keep_their_rate_after_a_group_was_in_trouble() -> None:
     scripts: dict[str, Script] = {
         "c": [url_elsewhere(), broken(), broken(), broken(), url_given()],
         "a": [broken(), After(0.5, url_elsewhere()), url_given()],
@@ -373,7 +384,7 @@ def test_a_job_that_asked_for_all_of_its_group_keeps_to_the_rate_of_its_next_end
     assert all(after - before >= 1 for before, after in pairwise(times)), times
 
 
-def test_requests_that_were_under_way_neither_double_a_pause_nor_prolong_it() -> None:
+def test_rate_limits_of_earlier_requests_do_not_lengthen_a_pause() -> None:
     scripts: dict[str, Script] = {
         "a": [running(), limited(), limited(), succeeded()],
         "b": [running(), After(2, limited()), succeeded()],
@@ -385,7 +396,7 @@ def test_requests_that_were_under_way_neither_double_a_pause_nor_prolong_it() ->
     assert scene.times("c") == [0, 3, 12]
 
 
-def test_a_request_that_was_under_way_may_still_say_that_the_pause_is_longer() -> None:
+def test_retry_after_of_an_earlier_request_can_lengthen_a_pause() -> None:
     scripts: dict[str, Script] = {
         "a": [running(), limited(20), succeeded()],
         "b": [running(), After(5, limited(40)), succeeded()],
@@ -395,7 +406,7 @@ def test_a_request_that_was_under_way_may_still_say_that_the_pause_is_longer() -
     assert [scene.times(name) for name in "abc"] == [[0, 3, 48], [0, 3, 48], [0, 3, 48]]
 
 
-def test_an_answer_from_before_a_pause_does_not_make_the_next_one_short() -> None:
+def test_answer_to_an_earlier_request_does_not_reset_the_pause() -> None:
     scripts: dict[str, Script] = {
         "a": [running(), limited(), limited(), succeeded()],
         "b": [running(), After(1, running()), succeeded()],
@@ -406,7 +417,7 @@ def test_an_answer_from_before_a_pause_does_not_make_the_next_one_short() -> Non
 # The gate
 
 
-def test_an_account_is_not_asked_faster_than_it_allows() -> None:
+def test_account_is_not_asked_faster_than_its_rate() -> None:
     names = ["a", "b", "c", "two:d", "two:e"]
     scene = Scene({name: [running(), succeeded()] for name in names}, rate=2).play()
     assert [(request.at, request.name) for request in scene.requests] == [
@@ -415,7 +426,7 @@ def test_an_account_is_not_asked_faster_than_it_allows() -> None:
     ]  # fmt: skip
 
 
-def test_urls_have_a_gate_of_their_own() -> None:
+def test_url_requests_have_their_own_gate() -> None:
     scene = Scene({name: [url_elsewhere(), url_given()] for name in "ab"}, REELBOT, rate=1).play()
     assert scene.requests == [(0, LOOK, "a"), (0, URL, "a"), (1, LOOK, "b"), (1, URL, "b")]
 
@@ -426,13 +437,13 @@ def test_jobs_behind_a_narrow_gate_take_turns() -> None:
     assert gaps([request.at for request in scene.requests]) == [1] * 17
 
 
-def test_the_gate_holds_also_when_whoever_takes_the_jobs_is_slow() -> None:
+def test_gate_keeps_its_rate_when_the_caller_is_slow() -> None:
     scene = Scene({"a": [After(1, succeeded())], "b": [After(0.1, succeeded())], "c": [succeeded()]}, rate=1)
     scene.play(lambda job: scene.clock.sleep(0.9) if job and job.ref.id == "a" else None)
     assert [request.at for request in scene.requests] == [0, 1.9, 2.9]
 
 
-def test_a_job_that_never_answers_delays_no_other() -> None:
+def test_job_without_an_answer_delays_no_other_job() -> None:
     scene = Scene(
         {"a": [NEVER], "b": [running(), succeeded()], "c": [succeeded()]}, options=PollOptions(timeout=60)
     ).play()
@@ -450,7 +461,7 @@ def test_a_job_that_never_answers_delays_no_other() -> None:
         pytest.param(65, [running(), ...], [0, 10, 20, 30, 40, 50, 60], id="nothing due before the deadline"),
         pytest.param(59, [running(estimated_time=15), ...], [0, 15, 30, 45, 57], id="last look, 2 s before"),
         pytest.param(61, [running(estimated_time=15), ...], [0, 15, 30, 45, 59], id="last look brought forward"),
-        pytest.param(25, [running(**aged(0)), ...], [0, 23], id="last look before its advised age"),
+        pytest.param(25, [running(**set_age(0)), ...], [0, 23], id="last look before its advised age"),
         pytest.param(25, [broken(), ...], [0, 10, 23], id="last look of a group in trouble"),
         pytest.param(25, [broken(100), ...], [0], id="no last look where the service asked for a pause"),
         pytest.param(5, [running(), ...], [0], id="shorter than the floor"),
@@ -462,7 +473,7 @@ def test_a_job_that_never_answers_delays_no_other() -> None:
         ),
     ],
 )
-def test_the_last_look_is_2_s_before_the_deadline_if_floor_and_pauses_allow(
+def test_last_look_is_2_s_before_the_deadline_if_floor_and_pause_allow(
     timeout: float, answers: list[Answer], times: list[float]
 ) -> None:
     scene = Scene({"a": answers}, options=PollOptions(timeout=timeout)).play()
@@ -470,12 +481,12 @@ def test_the_last_look_is_2_s_before_the_deadline_if_floor_and_pauses_allow(
     assert scene.ended_at == {"a": timeout}
 
 
-def test_the_last_look_keeps_to_the_pause_of_its_own_job_where_others_are_answered() -> None:
+def test_last_look_keeps_the_pause_of_its_job_while_others_answer() -> None:
     scene = Scene({"a": [broken(100), running()], "b": [running(), ...]}, options=PollOptions(timeout=25)).play()
     assert scene.times("a") == [0]
 
 
-def test_the_last_looks_keep_to_the_gate() -> None:
+def test_last_looks_keep_the_rate_of_the_gate() -> None:
     names = [f"a{number}" for number in range(9)]
     answers = [running(estimated_time=10), ...]
     scene = Scene(dict.fromkeys(names, answers), GATEWAY, PollOptions(timeout=31), rate=2).play()
@@ -483,7 +494,7 @@ def test_the_last_looks_keep_to_the_gate() -> None:
     assert set(scene.codes.values()) == {ExitCode.TIMEOUT}
 
 
-def test_without_a_timeout_the_wait_goes_on() -> None:
+def test_wait_without_a_timeout_continues_until_the_job_ends() -> None:
     scene = Scene({"a": [*[running()] * 10_000, succeeded()]}, options=PollOptions(timeout=0)).play()
     assert scene.times()[-1] == 100_000
 
@@ -492,38 +503,42 @@ def test_without_a_timeout_the_wait_goes_on() -> None:
     ("answers", "code", "problem"),
     [
         pytest.param([running(), ...], ExitCode.TIMEOUT, TimedOut, id="running"),
-        pytest.param([NEVER], ExitCode.UNKNOWN, Unreachable, id="silent"),
+        pytest.param([NEVER], ExitCode.UNKNOWN, Unreachable, id="no answer"),
         pytest.param([broken(), ...], ExitCode.UNKNOWN, ServerError, id="broken to the end"),
         pytest.param([running(), Unreachable("x"), ...], ExitCode.TIMEOUT, TimedOut, id="unreachable in the end"),
-        pytest.param([broken(), running(), ...], ExitCode.TIMEOUT, TimedOut, id="an error that has passed"),
+        pytest.param([broken(), running(), ...], ExitCode.TIMEOUT, TimedOut, id="an error that is over"),
         pytest.param([limited(3600)], ExitCode.CREDIT, RateLimited, id="rate limited"),
         pytest.param([url_elsewhere(), limited(3600)], ExitCode.NOT_SAVED, NotSaved, id="URL rate limited"),
         pytest.param([url_elsewhere(), broken(), ...], ExitCode.NOT_SAVED, NotSaved, id="URL broken"),
-        pytest.param([url_elsewhere(), NEVER], ExitCode.NOT_SAVED, NotSaved, id="URL silent"),
-        pytest.param([url_elsewhere(), Untrusted("x"), ...], ExitCode.NOT_SAVED, NotSaved, id="URL behind a portal"),
+        pytest.param([url_elsewhere(), NEVER], ExitCode.NOT_SAVED, NotSaved, id="URL without an answer"),
+        pytest.param(
+            [url_elsewhere(), Untrusted("x"), ...], ExitCode.NOT_SAVED, NotSaved, id="URL from an untrusted address"
+        ),
         pytest.param([url_elsewhere(), *[broken()] * 6, REFUSED], ExitCode.NOT_SAVED, NotSaved, id="URL refused once"),
         pytest.param([url_elsewhere(), NotReady("x"), ...], ExitCode.NOT_SAVED, NotSaved, id="URL not ready"),
-        pytest.param([url_elsewhere(), MISSING, ...], ExitCode.GONE, NotFound, id="URL gone"),
+        pytest.param([url_elsewhere(), MISSING, ...], ExitCode.GONE, NotFound, id="URL of a missing job"),
     ],
 )
-def test_what_the_deadline_finds_is_told(answers: list[Answer], code: ExitCode, problem: type[Exception]) -> None:
+def test_last_answers_before_the_deadline_decide_the_exit_code(
+    answers: list[Answer], code: ExitCode, problem: type[Exception]
+) -> None:
     scene = Scene({"a": answers}, REELBOT, PollOptions(timeout=60)).play()
     assert scene.codes == {"a": code}
     assert type(scene.ended["a"].problem) is problem
 
 
-def test_jobs_of_a_limited_account_that_were_never_asked_are_rate_limited_too() -> None:
+def test_unasked_jobs_of_a_rate_limited_account_end_as_rate_limited() -> None:
     scripts: dict[str, Script] = {"a": [limited(3600)], "b": [], "c": [], "two:d": [NEVER]}
     scene = Scene(scripts, REELBOT, PollOptions(timeout=60), rate=1).play()
     assert scene.codes == {"a": 4, "b": 4, "c": 4, "two:d": 6}
 
 
-def test_a_limit_that_is_over_is_not_told() -> None:
+def test_rate_limit_that_is_over_is_not_reported() -> None:
     scene = Scene({"a": [limited(10), running(), ...], "b": [NEVER]}, options=PollOptions(timeout=60)).play()
     assert scene.codes == {"a": 124, "b": 6}
 
 
-def test_a_url_that_could_not_be_had_says_what_to_type_and_why() -> None:
+def test_failed_url_request_reports_the_reason_and_what_to_do() -> None:
     limit = RateLimited("30 an hour", code="RATE_LIMITED", retry_after=3600)
     problem = Scene({"a": [url_elsewhere(), limit]}, REELBOT, PollOptions(timeout=60)).play().ended["a"].problem
     assert isinstance(problem, NotSaved)
@@ -534,7 +549,7 @@ def test_a_url_that_could_not_be_had_says_what_to_type_and_why() -> None:
     )
 
 
-def test_nothing_is_sent_after_the_deadline_also_when_whoever_takes_the_jobs_is_slow() -> None:
+def test_nothing_is_sent_after_the_deadline_when_the_caller_is_slow() -> None:
     scene = Scene({"a": [After(19, running())], "b": [After(9, running())]}, options=PollOptions(timeout=20))
     scene.play(lambda job: scene.clock.sleep(7) if job and scene.clock.time >= 19 else None)
     assert scene.requests == [(0, LOOK, "a"), (5, LOOK, "b")]
@@ -543,11 +558,9 @@ def test_nothing_is_sent_after_the_deadline_also_when_whoever_takes_the_jobs_is_
 
 @pytest.mark.parametrize(("found", "code"), [(succeeded(), ExitCode.OK), (running(), ExitCode.TIMEOUT)])
 @pytest.mark.parametrize("polling", [JOGG, GATEWAY, REELBOT])
-def test_a_process_that_was_stopped_past_its_deadline_looks_once_more(
-    found: Answer, code: ExitCode, polling: Polling
-) -> None:
+def test_process_stopped_past_its_deadline_looks_once_more(found: Answer, code: ExitCode, polling: Polling) -> None:
     scene = Scene({"a": [running(), After(0.3, found), ...]}, polling, PollOptions(timeout=60))
-    # As after Ctrl-Z: nothing runs until somebody types fg.
+    # As after Ctrl-Z: nothing runs until the user types fg.
     scene.clock.deliver(1, lambda: scene.clock.sleep(99))
     scene.play()
     assert scene.times() == [0, 100]
@@ -555,13 +568,13 @@ def test_a_process_that_was_stopped_past_its_deadline_looks_once_more(
     assert scene.ended_at["a"] <= 103
 
 
-def test_a_process_that_was_stopped_past_its_deadline_hears_what_has_come_meanwhile() -> None:
+def test_process_stopped_past_its_deadline_uses_the_answer_that_came() -> None:
     scene = Scene({"a": [After(2, succeeded())]}, options=PollOptions(timeout=60))
     scene.clock.deliver(1, lambda: scene.clock.sleep(99))
     assert scene.play().codes == {"a": ExitCode.OK}
 
 
-def test_answers_that_were_in_time_count_although_their_turn_comes_later() -> None:
+def test_answers_before_the_deadline_count_when_the_caller_is_slow() -> None:
     scripts: dict[str, Script] = {name: [running(), After(4, succeeded())] for name in "abc"}
     scene = Scene(scripts, options=PollOptions(timeout=15))
     scene.play(lambda job: scene.clock.sleep(3) if job and job.ended else None)
@@ -571,7 +584,7 @@ def test_answers_that_were_in_time_count_although_their_turn_comes_later() -> No
 # After a success
 
 
-def test_a_url_that_is_had_elsewhere_is_asked_for_at_once() -> None:
+def test_url_of_another_endpoint_is_requested_at_once() -> None:
     scene = Scene({"a": [running(), url_elsewhere(), url_given()]}, REELBOT).play()
     assert scene.requests == [(0, LOOK, "a"), (3, LOOK, "a"), (3, URL, "a")]
     assert [job.video_url for job in scene.told] == [None, None, VIDEO]
@@ -597,7 +610,7 @@ def test_a_url_that_is_had_elsewhere_is_asked_for_at_once() -> None:
         ([succeeded(), saved(), ExecFailed("exit 1")], (SAVE, EXEC), [LOOK, SAVE, EXEC], 10),
     ],
 )
-def test_a_success_goes_through_what_follows_in_order(
+def test_success_goes_through_its_phases_in_order(
     answers: list[Answer], then: tuple[Phase, ...], phases: list[Phase], code: int
 ) -> None:
     scene = Scene({"a": answers}, options=PollOptions(steps=then)).play()
@@ -605,7 +618,7 @@ def test_a_success_goes_through_what_follows_in_order(
     assert scene.codes == {"a": code}
 
 
-def test_a_step_is_handed_the_job_as_it_is_now_without_troubles_that_have_passed() -> None:
+def test_steps_receive_the_current_job_without_past_errors() -> None:
     scene = Scene(
         {"a": [url_elsewhere(), broken(), url_given(), saved(), executed()]}, options=PollOptions(steps=(SAVE, EXEC))
     )
@@ -615,7 +628,7 @@ def test_a_step_is_handed_the_job_as_it_is_now_without_troubles_that_have_passed
     assert [job.problem for job in scene.told[-3:]] == [None] * 3
 
 
-def test_so_many_videos_are_saved_at_once_and_commands_run_one_at_a_time() -> None:
+def test_saves_run_in_parallel_and_commands_one_at_a_time() -> None:
     answers = [succeeded(), After(10, saved()), After(4, executed())]
     scene = Scene(dict.fromkeys("abcde", answers), options=PollOptions(steps=(SAVE, EXEC), parallel=2), rate=9).play()
     times = {phase: [request.at for request in scene.requests if request.phase is phase] for phase in (SAVE, EXEC)}
@@ -626,12 +639,12 @@ def test_so_many_videos_are_saved_at_once_and_commands_run_one_at_a_time() -> No
     assert scene.codes == dict.fromkeys("abcde", ExitCode.OK)
 
 
-def test_saving_is_shared_by_all_accounts() -> None:
+def test_all_accounts_share_the_limit_of_parallel_saves() -> None:
     scripts: dict[str, Script] = {name: [succeeded(), After(10, saved())] for name in ("a", "b", "two:c", "two:d")}
     assert Scene(scripts, options=PollOptions(steps=(SAVE,), parallel=3)).play().most_at_once[SAVE] == 3
 
 
-def test_the_deadline_ends_saving_but_not_the_commands_that_are_due() -> None:
+def test_deadline_ends_saves_but_not_due_commands() -> None:
     scripts: dict[str, Script] = {
         "a": [succeeded(), saved(), After(40, executed())],
         "b": [succeeded(), saved(), After(40, ExecFailed("exit 1"))],
@@ -646,10 +659,10 @@ def test_the_deadline_ends_saving_but_not_the_commands_that_are_due() -> None:
     assert scene.ended_at == {"a": 40, "b": 80, "c": 80} | dict.fromkeys(["saving", "queued", "late", "d"], 20)
 
 
-# A look or two: status and download
+# Commands that do not wait: status and download
 
 
-ONCE = PollOptions(attempts=3)
+NO_WAIT = PollOptions(attempts=3)
 
 
 @pytest.mark.parametrize(
@@ -659,17 +672,19 @@ ONCE = PollOptions(attempts=3)
         pytest.param([succeeded()], [0], ExitCode.OK, 0, id="one look at a finished one"),
         pytest.param([broken(), broken(), broken()], [0, 3, 9], ExitCode.UNKNOWN, 9, id="three attempts"),
         pytest.param([NotReady("x"), ...], [0, 3, 6], ExitCode.RUNNING, 6, id="never ready"),
-        pytest.param([broken(), running()], [0, 3], ExitCode.RUNNING, 3, id="the second may help"),
-        pytest.param([MISSING], [0], ExitCode.GONE, 0, id="not found is believed at once"),
+        pytest.param([broken(), running()], [0, 3], ExitCode.RUNNING, 3, id="second attempt succeeds"),
+        pytest.param([MISSING], [0], ExitCode.GONE, 0, id="not found is final at once"),
         pytest.param([limited(5), running()], [0, 5], ExitCode.RUNNING, 5, id="a short limit"),
-        pytest.param([limited(15)], [0], ExitCode.CREDIT, 0, id="a limit longer than the patience"),
-        pytest.param([limited(), limited(), running()], [0, 3, 9], ExitCode.RUNNING, 9, id="limits without a hint"),
+        pytest.param([limited(15)], [0], ExitCode.CREDIT, 0, id="a limit longer than the time limit"),
+        pytest.param(
+            [limited(), limited(), running()], [0, 3, 9], ExitCode.RUNNING, 9, id="limits without Retry-After"
+        ),
         pytest.param([After(9, broken()), broken()], [0, 12], ExitCode.UNKNOWN, 12, id="slow and broken"),
         pytest.param([After(13, broken())], [0], ExitCode.UNKNOWN, 13, id="no time for a second attempt"),
         pytest.param([NEVER], [0], ExitCode.UNKNOWN, 15, id="no answer"),
         pytest.param([broken(), NEVER], [0, 3], ExitCode.UNKNOWN, 15, id="an error, then no answer"),
         pytest.param([limited(4), NEVER], [0, 4], ExitCode.CREDIT, 15, id="a limit, then no answer"),
-        pytest.param([url_elsewhere(), url_given()], [0], ExitCode.OK, 0, id="URL elsewhere"),
+        pytest.param([url_elsewhere(), url_given()], [0], ExitCode.OK, 0, id="URL from another endpoint"),
         pytest.param([After(10, url_elsewhere()), NEVER], [0], ExitCode.NOT_SAVED, 15, id="15 s in all, URL included"),
         pytest.param([url_elsewhere(), limited(1800)], [0], ExitCode.NOT_SAVED, 0, id="URL limited"),
         pytest.param([url_elsewhere(), broken(), broken(), broken()], [0], ExitCode.NOT_SAVED, 6, id="URL broken"),
@@ -678,13 +693,13 @@ ONCE = PollOptions(attempts=3)
 def test_status_looks_three_times_at_most_and_within_15_s(
     answers: list[Answer], times: list[float], code: ExitCode, end: float
 ) -> None:
-    scene = Scene({"a": answers}, REELBOT, ONCE).play()
+    scene = Scene({"a": answers}, REELBOT, NO_WAIT).play()
     assert scene.times() == times
     assert scene.codes == {"a": code}
     assert scene.ended_at == {"a": end}
 
 
-def test_a_limit_longer_than_the_patience_ends_all_that_wait_behind_it() -> None:
+def test_pause_over_the_time_limit_ends_all_jobs_that_wait_for_it() -> None:
     scripts: dict[str, Script] = {
         "slow": [After(8, running())],
         "again": [broken()],
@@ -692,34 +707,34 @@ def test_a_limit_longer_than_the_patience_ends_all_that_wait_behind_it() -> None
         "behind": [],
         "two:other": [After(9, running())],
     }
-    scene = Scene(scripts, REELBOT, ONCE, rate=1).play()
+    scene = Scene(scripts, REELBOT, NO_WAIT, rate=1).play()
     assert scene.codes == {"slow": 8, "again": 4, "limited": 4, "behind": 4, "two:other": 8}
 
 
-def test_limits_without_a_hint_end_at_the_patience_too_and_not_at_one_jobs_last_attempt() -> None:
-    # The pauses are 3, 6 and 12 s, and would then be 24: nobody waits for that.
+def test_pauses_without_retry_after_also_end_jobs_at_the_time_limit() -> None:
+    # The pauses are 3, 6 and 12 s. The next would be 24 s, which is over the time limit.
     scripts: dict[str, Script] = {name: [limited(), ...] for name in "abcdef"}
-    scene = Scene(scripts, REELBOT, ONCE, rate=1).play()
+    scene = Scene(scripts, REELBOT, NO_WAIT, rate=1).play()
     assert [(request.at, request.name) for request in scene.requests] == [(0, "a"), (3, "b"), (9, "c"), (21, "d")]
     assert set(scene.codes.values()) == {ExitCode.CREDIT}
 
 
-def test_a_url_behind_a_limit_longer_than_the_patience_is_not_waited_for() -> None:
+def test_status_waits_for_no_url_in_a_pause_over_the_time_limit() -> None:
     scripts: dict[str, Script] = {"a": [url_elsewhere(), limited(1800)], "b": [url_elsewhere()]}
-    scene = Scene(scripts, REELBOT, ONCE, rate=1).play()
+    scene = Scene(scripts, REELBOT, NO_WAIT, rate=1).play()
     assert scene.codes == {"a": 9, "b": 9}
     assert scene.ended_at == {"a": 0, "b": 1}
 
 
-def test_three_jobs_that_never_answer_speak_for_all() -> None:
+def test_three_jobs_without_an_answer_end_all_jobs_of_the_group() -> None:
     silent = {f"silent{number}": [NEVER] for number in range(70)}
-    scene = Scene(silent, options=ONCE).play()
+    scene = Scene(silent, options=NO_WAIT).play()
     assert scene.codes == dict.fromkeys(silent, 6)
     assert len(scene.requests) <= 6
     assert max(scene.ended_at.values()) < 100
 
 
-def test_the_patience_is_for_the_service_not_for_saving() -> None:
+def test_time_limit_does_not_apply_to_saving() -> None:
     scene = Scene(
         {"a": [After(14, succeeded()), After(60, saved())]}, options=PollOptions(attempts=3, steps=(SAVE,))
     ).play()
@@ -727,7 +742,7 @@ def test_the_patience_is_for_the_service_not_for_saving() -> None:
     assert scene.ended_at == {"a": 74}
 
 
-# Everything ends at once
+# Signals and stop_when
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -755,7 +770,7 @@ def test_a_signal_ends_every_open_job(signum: int, code: int) -> None:
         pytest.param(lambda job: False, {"a": 0, "b": 5, "c": 0, "d": 7}, id="all"),
     ],
 )
-def test_a_job_that_is_enough_ends_the_wait_for_all(enough: Callable[[Job], bool], codes: dict[str, int]) -> None:
+def test_job_that_meets_stop_when_ends_the_wait(enough: Callable[[Job], bool], codes: dict[str, int]) -> None:
     scripts: dict[str, Script] = {
         "a": [running(), After(1, succeeded())],
         "b": [running(), After(2, failed())],
@@ -767,34 +782,34 @@ def test_a_job_that_is_enough_ends_the_wait_for_all(enough: Callable[[Job], bool
     assert {type(job.problem) for job in scene.ended.values() if job.exit_code == 8} <= {Stopped}
 
 
-def test_a_job_that_is_not_through_yet_is_not_enough() -> None:
+def test_stop_when_applies_only_after_a_job_is_saved() -> None:
     scripts: dict[str, Script] = {"a": [succeeded(), After(5, saved())], "b": [running(), succeeded(), saved()]}
-    terms = PollOptions(steps=(SAVE,), stop_when=lambda job: job.exit_code is ExitCode.OK)
-    assert Scene(scripts, options=terms).play().ended_at == {"a": 5, "b": 5}
+    options = PollOptions(steps=(SAVE,), stop_when=lambda job: job.exit_code is ExitCode.OK)
+    assert Scene(scripts, options=options).play().ended_at == {"a": 5, "b": 5}
 
 
-def test_a_job_that_is_enough_leaves_the_commands_of_those_that_are_saved() -> None:
+def test_stop_when_lets_commands_of_saved_jobs_finish() -> None:
     scripts: dict[str, Script] = {
         "a": [succeeded(), saved(), After(5, executed())],
         "b": [succeeded(), saved(), After(5, executed())],
         "c": [running(), running(), running()],
     }
-    terms = PollOptions(steps=(SAVE, EXEC), stop_when=lambda job: job.exit_code is ExitCode.OK)
-    scene = Scene(scripts, options=terms).play()
+    options = PollOptions(steps=(SAVE, EXEC), stop_when=lambda job: job.exit_code is ExitCode.OK)
+    scene = Scene(scripts, options=options).play()
     assert scene.codes == {"a": 0, "b": 0, "c": 8}
     assert scene.ended_at == {"a": 5, "c": 5, "b": 10}
 
 
-# Whatever happens
+# Other promises
 
 
-def test_time_that_only_passes_is_told_as_nothing() -> None:
+def test_poll_yields_none_when_only_time_passes() -> None:
     seen: list[Job | None] = []
     Scene({"a": [After(0.3, running()), succeeded()]}).play(seen.append)
     assert [job and job.state for job in seen] == [State.RUNNING, None, State.SUCCEEDED]
 
 
-def test_a_job_that_is_named_twice_is_asked_once() -> None:
+def test_job_given_twice_is_asked_once() -> None:
     clock, asked = Timeline(), []
 
     def submit(phase: Phase, job: Job) -> None:
@@ -805,7 +820,7 @@ def test_a_job_that_is_named_twice_is_asked_once() -> None:
     assert [job.ref for job in jobs if job] == asked == [ref("a"), ref("b")]
 
 
-def test_ten_thousand_waiting_jobs_are_cheap() -> None:
+def test_ten_thousand_jobs_need_few_waits_and_little_memory() -> None:
     number = 10_000
     names = [f"proj_{at:05}" for at in range(number)]
     clock, codes = Timeline(), Counter[int]()
@@ -827,10 +842,10 @@ def test_ten_thousand_waiting_jobs_are_cheap() -> None:
     assert peak < 25e6
 
 
-# So many times as likely each; the URL's endpoint gives a URL in place of any state.
+# Each number is a weight: how often the answer is drawn.
 OUTCOMES: list[tuple[int, Answer]] = [
     (12, running()),
-    (3, running(**aged(0))),
+    (3, running(**set_age(0))),
     (3, running(estimated_time=7)),
     (3, succeeded()),
     (1, succeeded(None)),
@@ -846,12 +861,13 @@ OUTCOMES: list[tuple[int, Answer]] = [
     (1, limited(500)),
     (3, broken()),
     (1, broken(20)),
-    (3, UNCONNECTED),
+    (3, NO_CONNECTION),
     (1, NotReady("x")),
 ]
 
 
-def at_either_endpoint(answer: Answer) -> Answer:
+def answer_either_endpoint(answer: Answer) -> Answer:
+    """Make an answer fit both endpoints: the one for URLs gives a URL instead of a state."""
     if isinstance(answer, Exception):
         return answer
     return lambda job: url_given()(job) if job.needs_url else answer(job)
@@ -860,7 +876,7 @@ def at_either_endpoint(answer: Answer) -> Answer:
 ANSWERS = st.builds(
     After,
     st.sampled_from([0, 0, 0.3, 0.3, 4, 31, math.inf]),
-    st.sampled_from([at_either_endpoint(answer) for weight, answer in OUTCOMES for _ in range(weight)]),
+    st.sampled_from([answer_either_endpoint(answer) for weight, answer in OUTCOMES for _ in range(weight)]),
 )
 SCENES = {
     "scripts": st.dictionaries(
@@ -876,27 +892,27 @@ SCENES = {
 
 @given(timeout=st.sampled_from([1, 7, 30, 100, 600]), interval=st.sampled_from([None, 0, 8, 60]), **SCENES)
 @settings(max_examples=300, deadline=None)
-def test_whatever_the_answers_the_manners_are_kept_and_the_outcome_is_told(
+def test_random_answers_break_no_rule_and_give_a_right_exit_code(
     *, scripts: dict[str, Script], polling: Polling, rate: float, seed: int, timeout: float, interval: float | None
 ) -> None:
-    terms = PollOptions(timeout=timeout, interval=interval, steps=(SAVE, EXEC), parallel=2)
+    options = PollOptions(timeout=timeout, interval=interval, steps=(SAVE, EXEC), parallel=2)
     steps: dict[Phase, Answer | After] = {SAVE: After(5, saved()), EXEC: After(8, executed())}
-    scene = Scene(scripts, polling, terms, rate, Random(seed).random, steps).play()
-    assert_mannered(scene)
+    scene = Scene(scripts, polling, options, rate, Random(seed).random, steps).play()
+    assert_rules_kept(scene)
     assert all(request.at <= timeout for request in scene.requests if request.phase is not EXEC)
     assert scene.most_at_once[SAVE] <= 2
     assert scene.most_at_once[EXEC] <= 1
     for asked, code in scene.codes.items():
-        assert code in expected(scene, asked)
+        assert code in find_right_codes(scene, asked)
 
 
 @given(**SCENES)
 @settings(max_examples=200, deadline=None)
-def test_whatever_the_answers_a_status_is_told_within_three_looks_and_15_s(
+def test_random_answers_end_a_status_within_three_looks_and_15_s(
     scripts: dict[str, Script], polling: Polling, rate: float, seed: int
 ) -> None:
-    scene = Scene(scripts, polling, ONCE, rate, Random(seed).random).play()
-    assert_mannered(scene)
+    scene = Scene(scripts, polling, NO_WAIT, rate, Random(seed).random).play()
+    assert_rules_kept(scene)
     first = {request.name: request.at for request in reversed(scene.requests)}
     for asked, at in scene.ended_at.items():
         assert len(scene.times(asked)) <= 3
@@ -904,8 +920,8 @@ def test_whatever_the_answers_a_status_is_told_within_three_looks_and_15_s(
         assert at <= first.get(asked, math.inf) + 15 + 1e-5
 
 
-def assert_mannered(scene: Scene) -> None:
-    """Never under the floor, never through a gate or a pause that the service has named."""
+def assert_rules_kept(scene: Scene) -> None:
+    """Check that no request broke the floor, the gate, or a pause that the service has asked for."""
     lanes: dict[tuple[str, Phase], list[float]] = {}
     for request in scene.requests:
         lanes.setdefault((ref(request.name).provider, request.phase), []).append(request.at)
@@ -926,29 +942,29 @@ def assert_mannered(scene: Scene) -> None:
             assert not [at for at in lanes[ref(it.name).provider, it.phase] if it.at < at < until - 1e-5]
 
 
-def expected(scene: Scene, asked: str) -> set[int]:
-    """The exit codes that fit to what was heard of the job and its account until its end."""
+def find_right_codes(scene: Scene, asked: str) -> set[int]:
+    """Find the exit codes that fit the answers about the job and its account until its end."""
     own = [it.outcome for it in scene.heard if it.name == asked]
     others = [it.outcome for it in scene.heard if ref(it.name).provider == ref(asked).provider]
     last = own[-1] if own else None
     if isinstance(last, Job) and last.state is State.FAILED:
         return {5}
-    said = {int(it.exit_code) for it in own if isinstance(it, NotFound | Gone | RateLimited)}
-    said |= {int(it.exit_code) for it in others if isinstance(it, KeyRefused | OutOfCredit | RateLimited)}
+    codes = {int(it.exit_code) for it in own if isinstance(it, NotFound | Gone | RateLimited)}
+    codes |= {int(it.exit_code) for it in others if isinstance(it, KeyRefused | OutOfCredit | RateLimited)}
     if any(isinstance(it, Job) and it.state is State.SUCCEEDED for it in own):
-        return said | {0, 9, 124}
-    # A job that was not asked is told by the answers to the others; "no such job" answers for the key.
+        return codes | {0, 9, 124}
+    # The answers to other jobs decide the code of a job that was not asked. "No such job" shows that the key works.
     is_answered = any(isinstance(it, Job | NotReady | NotFound | Gone) for it in others)
-    return said | ({124} if is_answered else set()) | {6, 7}
+    return codes | ({124} if is_answered else set()) | {6, 7}
 
 
-def test_a_job_that_goes_on_says_when_it_is_asked_again() -> None:
+def test_unfinished_job_says_when_it_is_asked_again() -> None:
     seen = Scene({"a": [running(), RateLimited("slow down", retry_after=100), succeeded()]}).play()
     due = [job.asked_again_at for job in seen.told[:2]]
     assert [(at - EPOCH).total_seconds() for at in due if at] == seen.times()[1:]
 
 
-def test_a_watched_job_is_asked_at_the_pace_of_the_documents_from_the_start() -> None:
+def test_looks_at_a_watched_job_keep_the_normal_pace_from_the_start() -> None:
     quick = replace(JOGG, first=0, quickest=180)
     born = EPOCH - timedelta(seconds=40)
     script = [running(created_at=born), running(created_at=born), succeeded()]
@@ -957,14 +973,14 @@ def test_a_watched_job_is_asked_at_the_pace_of_the_documents_from_the_start() ->
     assert Scene({"a": script}, polling=quick).play().times() == [0, 30, 60]
 
 
-def test_a_pause_beyond_the_deadline_is_told_with_its_own_end() -> None:
+def test_pause_beyond_the_deadline_is_reported_with_its_own_end() -> None:
     limited = Scene({"a": [RateLimited("slow down", retry_after=240), ...]}, options=PollOptions(timeout=100)).play()
     again = limited.told[0].asked_again_at
     assert again
     assert (again - EPOCH).total_seconds() >= 240
 
 
-def test_an_address_that_was_given_up_keeps_nobody_awake() -> None:
+def test_given_up_address_does_not_wake_the_loop() -> None:
     scripts: dict[str, Script] = {"a": [*[running()] * 40, succeeded()], "two:b": [Unreadable("a page"), ...]}
     scene = Scene(scripts, options=PollOptions(timeout=600)).play()
     assert scene.codes == {"a": 0, "two:b": 6}

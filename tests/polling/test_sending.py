@@ -1,4 +1,4 @@
-"""Jobs that end and are announced again, waits that share a key, and machines that stop."""
+"""Jobs that end and are added again, waits that share a key, and machines that stop."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def listen(
         yield from (job for job in polled if job and job.ended)
 
 
-def test_a_job_that_ended_in_the_queue_is_sent_once_when_it_is_announced_again() -> None:
+def test_job_that_ended_in_the_queue_is_sent_once_when_added_again() -> None:
     clock, groups = Timeline(), dict[str, Group]()
     looks: list[float] = []
 
@@ -51,7 +51,7 @@ def test_a_job_that_ended_in_the_queue_is_sent_once_when_it_is_announced_again()
         looks.append(clock.time)
         return 1, Job(ref=job.ref, state=State.RUNNING)
 
-    # One look every two seconds: b stands in the queue when the key of both is missing.
+    # One look every two seconds: b is in the queue when the key of both is missing.
     (_, again) = both = targets(["a", "b"], rate=1 / 2)
     clock.deliver(1.5, again)
     clock.deliver(30, SIGTERM)
@@ -61,7 +61,7 @@ def test_a_job_that_ended_in_the_queue_is_sent_once_when_it_is_announced_again()
     assert groups["one"].gates[Phase.LOOK].in_flight == 0
 
 
-def test_a_late_answer_is_no_outcome_of_a_later_step() -> None:
+def test_late_answer_is_not_the_outcome_of_a_later_step() -> None:
     clock, looks = Timeline(), 0
     (a, b) = targets(["a", "b"])
 
@@ -83,7 +83,7 @@ def test_a_late_answer_is_no_outcome_of_a_later_step() -> None:
     assert (last.ref, bool(last.saved), looks) == (a.ref, True, 2)
 
 
-class Shared(Timeline):
+class SharedClock(Timeline):
     """A clock that moves only when the test sets it."""
 
     def wait(self, inbox: SimpleQueue[Any], seconds: float) -> Any:
@@ -91,7 +91,7 @@ class Shared(Timeline):
 
 
 def test_two_waits_of_one_client_keep_the_floor_of_a_job() -> None:
-    clock, groups, looks = Shared(), dict[str, Group](), list[float]()
+    clock, groups, looks = SharedClock(), dict[str, Group](), list[float]()
 
     def begin() -> Iterator[Job | None]:
         inbox = SimpleQueue[Message]()
@@ -112,7 +112,7 @@ def test_two_waits_of_one_client_keep_the_floor_of_a_job() -> None:
     assert all(later - earlier >= JOGG.floor for earlier, later in pairwise(looks))
 
 
-def test_the_first_contact_of_two_threads_never_fails() -> None:
+def test_one_thread_can_read_a_group_while_another_changes_it() -> None:
     group, is_over = Group(), threading.Event()
     broken: list[Exception] = []
 
@@ -139,7 +139,7 @@ def test_the_first_contact_of_two_threads_never_fails() -> None:
     assert broken == []
 
 
-class Stopping(Timeline):
+class StoppingClock(Timeline):
     """A machine that stops for ten seconds in each wait."""
 
     def wait(self, inbox: SimpleQueue[Any], seconds: float) -> Any:
@@ -149,8 +149,8 @@ class Stopping(Timeline):
         return item
 
 
-def test_a_machine_that_stops_again_and_again_extends_the_deadline_once() -> None:
-    scene = Scene({"a": [After(1, running()), ...]}, options=PollOptions(timeout=60), clock=Stopping())
+def test_deadline_is_extended_only_once_if_the_machine_stops_often() -> None:
+    scene = Scene({"a": [After(1, running()), ...]}, options=PollOptions(timeout=60), clock=StoppingClock())
     assert scene.play().ended_at["a"] <= 60 + 10 + 3 + 10
 
 

@@ -1,6 +1,7 @@
-"""Stories of belief: wrong keys, mistyped ids and addresses, firewalls, outages, poison jobs and rotated keys.
+"""When to believe an error: wrong keys, mistyped ids and addresses, firewalls, outages, bad jobs, new keys.
 
-One key group at JoggAI's pace, answers after 0.3 s, jobs that finish at 120 s. "Never": nothing has ever worked.
+One key group at JoggAI's pace, answers after 0.3 s, jobs that finish at 120 s. In the ids, "never" means that the
+account has never worked, and "history" that it has worked on an earlier day.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from videostat.models import Job, State
 from videostat.polling.options import PollOptions
 
 HISTORY = {"worked": True, "account_worked": True}
-Says = Callable[[float], Callable[[Job], Job] | Exception]
+Behaviour = Callable[[float], Callable[[Job], Job] | Exception]
 
 
 def sure(kind: type[VideostatError]) -> VideostatError:
@@ -48,19 +49,19 @@ def good(at: float) -> Any:
     return succeeded() if at >= 120 else running()
 
 
-def always(error: Exception) -> Says:
+def always(error: Exception) -> Behaviour:
     return lambda at: error
 
 
-def between(start: float, end: float, error: Exception) -> Says:
+def between(start: float, end: float, error: Exception) -> Behaviour:
     return lambda at: error if start <= at < end else good(at)
 
 
-def until(end: float, error: Exception) -> Says:
+def until(end: float, error: Exception) -> Behaviour:
     return between(0, end, error)
 
 
-def since(start: float, error: Exception) -> Says:
+def since(start: float, error: Exception) -> Behaviour:
     return between(start, math.inf, error)
 
 
@@ -72,24 +73,24 @@ UNKNOWN_CODE = page()
 BROKEN, REDIRECT, REFUSED = ServerError("502"), Redirected("elsewhere"), NoConnection("refused")
 
 
-def tell(
-    says: Says,
+def play(
+    says: Behaviour,
     jobs: int = 1,
     *,
     past: dict[str, bool] | None = None,
     timeout: float = 600,
-    special: dict[int, Says] | None = None,
+    special: dict[int, Behaviour] | None = None,
     delay: float = 0.3,
 ) -> Scene:
     random = Random(1)
     scene = Scene({}, JOGG, PollOptions(timeout=timeout), rate=10, jitter=random.random, past=past or {})
 
     def script(number: int) -> list[Any]:
-        how = (special or {}).get(number, says)
+        behave = (special or {}).get(number, says)
 
         def answer(job: Job) -> Any:
-            said = how(scene.clock.time)
-            return said if isinstance(said, Exception) else said(job)
+            outcome = behave(scene.clock.time)
+            return outcome if isinstance(outcome, Exception) else outcome(job)
 
         return [After(delay, answer), ...]
 
@@ -97,7 +98,7 @@ def tell(
     return scene.play()
 
 
-def told(scene: Scene) -> tuple[dict[int, int], int, float]:
+def summarize(scene: Scene) -> tuple[dict[int, int], int, float]:
     return dict(Counter(scene.codes.values())), len(scene.requests), max(scene.ended_at.values())
 
 
@@ -107,118 +108,118 @@ FEW = 1.12  # the counts depend on jitter
 @pytest.mark.parametrize(
     ("scene", "codes", "requests", "end"),
     [
-        pytest.param(lambda: tell(always(KEY)), {3: 1}, 1, 0.3, id="wrong key 10105, never"),
-        pytest.param(lambda: tell(always(KEY), 2), {3: 2}, 2, 0.6, id="wrong key 10105, 2, never"),
-        pytest.param(lambda: tell(always(KEY), 3), {3: 3}, 3, 0.9, id="wrong key 10105, 3, never"),
-        pytest.param(lambda: tell(always(KEY), 120), {3: 120}, 4, 11.2, id="wrong key 10105, 120, never"),
-        pytest.param(lambda: tell(always(KEY), past=HISTORY), {3: 1}, 2, 10.6, id="wrong key 10105, history"),
-        pytest.param(lambda: tell(always(KEY), 2, past=HISTORY), {3: 2}, 4, 10.9, id="wrong key 10105, 2, history"),
-        pytest.param(lambda: tell(always(KEY), 3, past=HISTORY), {3: 3}, 4, 11.2, id="wrong key 10105, 3, history"),
-        pytest.param(lambda: tell(always(KEY), 120, past=HISTORY), {3: 120}, 4, 11.2, id="wrong key, 120, history"),
-        pytest.param(lambda: tell(always(JSON_KEY)), {3: 1}, 2, 10.6, id="wrong key, other JSON"),
-        pytest.param(lambda: tell(always(JSON_KEY), 2), {3: 2}, 4, 10.9, id="wrong key, other JSON, 2"),
-        pytest.param(lambda: tell(always(JSON_KEY), 120), {3: 120}, 4, 11.2, id="wrong key, other JSON, 120"),
-        pytest.param(lambda: tell(always(PAGE_403)), {6: 1}, 4, 120.3, id="wrong key, a page"),
-        pytest.param(lambda: tell(always(PAGE_403), 120), {6: 120}, 6, 120.3, id="wrong key, a page, 120"),
-        pytest.param(lambda: tell(always(UNKNOWN_CODE)), {6: 1}, 4, 120.3, id="wrong key, 200 + unknown code"),
-        pytest.param(lambda: tell(always(UNKNOWN_CODE), 40), {6: 40}, 6, 120.3, id="wrong key, unknown code, 40"),
-        pytest.param(lambda: tell(since(60, KEY), 40), {3: 40}, 208, 73.2, id="key revoked at 60 s"),
-        pytest.param(lambda: tell(since(60, JSON_KEY), 40), {124: 40}, 247, 600, id="key revoked, other JSON"),
+        pytest.param(lambda: play(always(KEY)), {3: 1}, 1, 0.3, id="wrong key 10105, never"),
+        pytest.param(lambda: play(always(KEY), 2), {3: 2}, 2, 0.6, id="wrong key 10105, 2, never"),
+        pytest.param(lambda: play(always(KEY), 3), {3: 3}, 3, 0.9, id="wrong key 10105, 3, never"),
+        pytest.param(lambda: play(always(KEY), 120), {3: 120}, 4, 11.2, id="wrong key 10105, 120, never"),
+        pytest.param(lambda: play(always(KEY), past=HISTORY), {3: 1}, 2, 10.6, id="wrong key 10105, history"),
+        pytest.param(lambda: play(always(KEY), 2, past=HISTORY), {3: 2}, 4, 10.9, id="wrong key 10105, 2, history"),
+        pytest.param(lambda: play(always(KEY), 3, past=HISTORY), {3: 3}, 4, 11.2, id="wrong key 10105, 3, history"),
+        pytest.param(lambda: play(always(KEY), 120, past=HISTORY), {3: 120}, 4, 11.2, id="wrong key, 120, history"),
+        pytest.param(lambda: play(always(JSON_KEY)), {3: 1}, 2, 10.6, id="wrong key, other JSON"),
+        pytest.param(lambda: play(always(JSON_KEY), 2), {3: 2}, 4, 10.9, id="wrong key, other JSON, 2"),
+        pytest.param(lambda: play(always(JSON_KEY), 120), {3: 120}, 4, 11.2, id="wrong key, other JSON, 120"),
+        pytest.param(lambda: play(always(PAGE_403)), {6: 1}, 4, 120.3, id="wrong key, a page"),
+        pytest.param(lambda: play(always(PAGE_403), 120), {6: 120}, 6, 120.3, id="wrong key, a page, 120"),
+        pytest.param(lambda: play(always(UNKNOWN_CODE)), {6: 1}, 4, 120.3, id="wrong key, 200 + unknown code"),
+        pytest.param(lambda: play(always(UNKNOWN_CODE), 40), {6: 40}, 6, 120.3, id="wrong key, unknown code, 40"),
+        pytest.param(lambda: play(since(60, KEY), 40), {3: 40}, 208, 73.2, id="key revoked at 60 s"),
+        pytest.param(lambda: play(since(60, JSON_KEY), 40), {124: 40}, 247, 600, id="key revoked, other JSON"),
         pytest.param(
-            lambda: tell(good, 40, special={7: always(KEY)}), {3: 1, 0: 39}, 430, 132.9, id="one 5003 among 40"
+            lambda: play(good, 40, special={7: always(KEY)}), {3: 1, 0: 39}, 430, 132.9, id="one 5003 among 40"
         ),
         pytest.param(
-            lambda: tell(good, 40, special={0: always(KEY)}), {3: 1, 0: 39}, 428, 133.1, id="a first 5003 among 40"
+            lambda: play(good, 40, special={0: always(KEY)}), {3: 1, 0: 39}, 428, 133.1, id="a first 5003 among 40"
         ),
         pytest.param(
-            lambda: tell(good, 40, special=dict.fromkeys(range(3), always(KEY))),
+            lambda: play(good, 40, special=dict.fromkeys(range(3), always(KEY))),
             {3: 3, 0: 37}, 376, 134.8, id="three 5003 first of 40",
         ),
-        pytest.param(lambda: tell(always(sure(OutOfCredit)), 40), {4: 40}, 4, 11.2, id="18020 for all, never"),
-        pytest.param(lambda: tell(always(sure(OutOfCredit)), 40, past=HISTORY), {4: 40}, 4, 11.2, id="18020, history"),
-        pytest.param(lambda: tell(since(60, sure(OutOfCredit)), 40), {4: 40}, 208, 73.2, id="18020 from 60 s"),
-        pytest.param(lambda: tell(until(14, MISSING)), {0: 1}, 11, 120.7, id="fresh id unknown for 14 s"),
-        pytest.param(lambda: tell(until(14, JSON_404)), {0: 1}, 11, 120.7, id="fresh id, 404 in JSON"),
-        pytest.param(lambda: tell(always(MISSING)), {7: 1}, 3, 20.9, id="mistyped id 10104"),
-        pytest.param(lambda: tell(always(JSON_404)), {7: 1}, 3, 20.9, id="mistyped id, 404 in JSON"),
-        pytest.param(lambda: tell(always(MISSING), 40), {7: 40}, 120, 25.0, id="40 mistyped ids"),
+        pytest.param(lambda: play(always(sure(OutOfCredit)), 40), {4: 40}, 4, 11.2, id="18020 for all, never"),
+        pytest.param(lambda: play(always(sure(OutOfCredit)), 40, past=HISTORY), {4: 40}, 4, 11.2, id="18020, history"),
+        pytest.param(lambda: play(since(60, sure(OutOfCredit)), 40), {4: 40}, 208, 73.2, id="18020 from 60 s"),
+        pytest.param(lambda: play(until(14, MISSING)), {0: 1}, 11, 120.7, id="fresh id unknown for 14 s"),
+        pytest.param(lambda: play(until(14, JSON_404)), {0: 1}, 11, 120.7, id="fresh id, 404 in JSON"),
+        pytest.param(lambda: play(always(MISSING)), {7: 1}, 3, 20.9, id="mistyped id 10104"),
+        pytest.param(lambda: play(always(JSON_404)), {7: 1}, 3, 20.9, id="mistyped id, 404 in JSON"),
+        pytest.param(lambda: play(always(MISSING), 40), {7: 40}, 120, 25.0, id="40 mistyped ids"),
         pytest.param(
-            lambda: tell(good, 40, special={0: always(MISSING)}), {7: 1, 0: 39}, 431, 132.9, id="a first mistyped id"
+            lambda: play(good, 40, special={0: always(MISSING)}), {7: 1, 0: 39}, 431, 132.9, id="a first mistyped id"
         ),
-        pytest.param(lambda: tell(always(PAGE_200)), {6: 1}, 4, 120.3, id="mistyped base_url: page"),
-        pytest.param(lambda: tell(always(REDIRECT)), {6: 1}, 1, 0.3, id="mistyped base_url: redirect"),
-        pytest.param(lambda: tell(always(REFUSED)), {6: 1}, 4, 120.3, id="mistyped base_url: refuses"),
+        pytest.param(lambda: play(always(PAGE_200)), {6: 1}, 4, 120.3, id="mistyped base_url: page"),
+        pytest.param(lambda: play(always(REDIRECT)), {6: 1}, 1, 0.3, id="mistyped base_url: redirect"),
+        pytest.param(lambda: play(always(REFUSED)), {6: 1}, 4, 120.3, id="mistyped base_url: refuses"),
         pytest.param(
-            lambda: tell(always(REFUSED), delay=60), {6: 1}, 3, 180.0, id="mistyped base_url: drops packets"
+            lambda: play(always(REFUSED), delay=60), {6: 1}, 3, 180.0, id="mistyped base_url: drops packets"
         ),
-        pytest.param(lambda: tell(always(PAGE_200), 120), {6: 120}, 6, 120.3, id="mistyped base_url: page, 120"),
-        pytest.param(lambda: tell(always(JSON_404), 120), {7: 120}, 4, 11.2, id="mistyped base_url: 404 JSON, 120"),
-        pytest.param(lambda: tell(always(REDIRECT), 120), {6: 120}, 1, 0.3, id="mistyped base_url: redirect, 120"),
-        pytest.param(lambda: tell(always(REFUSED), 120), {6: 120}, 6, 120.3, id="mistyped base_url: refuses, 120"),
-        pytest.param(lambda: tell(until(60, REFUSED), 3), {0: 3}, 21, 133.1, id="offline at the start 60 s"),
-        pytest.param(lambda: tell(until(180, REFUSED), 3), {6: 3}, 6, 120.1, id="offline at the start 180 s, never"),
+        pytest.param(lambda: play(always(PAGE_200), 120), {6: 120}, 6, 120.3, id="mistyped base_url: page, 120"),
+        pytest.param(lambda: play(always(JSON_404), 120), {7: 120}, 4, 11.2, id="mistyped base_url: 404 JSON, 120"),
+        pytest.param(lambda: play(always(REDIRECT), 120), {6: 120}, 1, 0.3, id="mistyped base_url: redirect, 120"),
+        pytest.param(lambda: play(always(REFUSED), 120), {6: 120}, 6, 120.3, id="mistyped base_url: refuses, 120"),
+        pytest.param(lambda: play(until(60, REFUSED), 3), {0: 3}, 21, 133.1, id="offline at the start 60 s"),
+        pytest.param(lambda: play(until(180, REFUSED), 3), {6: 3}, 6, 120.1, id="offline at the start 180 s, never"),
         pytest.param(
-            lambda: tell(until(180, REFUSED), 3, past=HISTORY), {0: 3}, 10, 191.4, id="offline 180 s, history"
-        ),
-        pytest.param(
-            lambda: tell(between(60, 660, REFUSED), 3, timeout=1200), {0: 3}, 39, 713.7, id="offline in the middle"
+            lambda: play(until(180, REFUSED), 3, past=HISTORY), {0: 3}, 10, 191.4, id="offline 180 s, history"
         ),
         pytest.param(
-            lambda: tell(between(60, 660, REFUSED), 3), {124: 3}, 28, 600, id="offline in the middle, timeout 10m"
+            lambda: play(between(60, 660, REFUSED), 3, timeout=1200), {0: 3}, 39, 713.7, id="offline in the middle"
         ),
         pytest.param(
-            lambda: tell(between(60, 660, REFUSED), 40, timeout=1200), {0: 40}, 368, 713.6, id="offline, 40 jobs"
-        ),
-        pytest.param(lambda: tell(between(60, 150, BROKEN), 40), {0: 40}, 280, 195.4, id="502 for 90 s mid-run"),
-        pytest.param(lambda: tell(until(90, BROKEN), 40), {0: 40}, 209, 191.9, id="502 for 90 s at start"),
-        pytest.param(lambda: tell(until(60, PAGE_403), 200), {0: 200}, 1288, 200.2, id="firewall page at start"),
-        pytest.param(lambda: tell(between(60, 120, PAGE_403), 200), {0: 200}, 992, 200.2, id="firewall page mid-run"),
-        pytest.param(lambda: tell(between(60, 120, JSON_KEY), 200), {0: 200}, 992, 200.2, id="firewall JSON mid-run"),
-        pytest.param(lambda: tell(until(60, JSON_KEY), 200), {3: 200}, 4, 11.2, id="firewall JSON at start, never"),
-        pytest.param(
-            lambda: tell(until(60, JSON_KEY), 200, past=HISTORY), {3: 200}, 4, 11.2, id="firewall JSON, history"
+            lambda: play(between(60, 660, REFUSED), 3), {124: 3}, 28, 600, id="offline in the middle, timeout 10m"
         ),
         pytest.param(
-            lambda: tell(good, 20, special={0: always(PAGE_200)}), {6: 1, 0: 19}, 208, 133.0, id="poison page, never"
+            lambda: play(between(60, 660, REFUSED), 40, timeout=1200), {0: 40}, 368, 713.6, id="offline, 40 jobs"
+        ),
+        pytest.param(lambda: play(between(60, 150, BROKEN), 40), {0: 40}, 280, 195.4, id="502 for 90 s mid-run"),
+        pytest.param(lambda: play(until(90, BROKEN), 40), {0: 40}, 209, 191.9, id="502 for 90 s at start"),
+        pytest.param(lambda: play(until(60, PAGE_403), 200), {0: 200}, 1288, 200.2, id="firewall page at start"),
+        pytest.param(lambda: play(between(60, 120, PAGE_403), 200), {0: 200}, 992, 200.2, id="firewall page mid-run"),
+        pytest.param(lambda: play(between(60, 120, JSON_KEY), 200), {0: 200}, 992, 200.2, id="firewall JSON mid-run"),
+        pytest.param(lambda: play(until(60, JSON_KEY), 200), {3: 200}, 4, 11.2, id="firewall JSON at start, never"),
+        pytest.param(
+            lambda: play(until(60, JSON_KEY), 200, past=HISTORY), {3: 200}, 4, 11.2, id="firewall JSON, history"
         ),
         pytest.param(
-            lambda: tell(good, 20, special={0: always(PAGE_200)}, past=HISTORY),
+            lambda: play(good, 20, special={0: always(PAGE_200)}), {6: 1, 0: 19}, 208, 133.0, id="poison page, never"
+        ),
+        pytest.param(
+            lambda: play(good, 20, special={0: always(PAGE_200)}, past=HISTORY),
             {6: 1, 0: 19}, 216, 600, id="poison page, history",
         ),
         pytest.param(
-            lambda: tell(good, 20, special={0: always(BROKEN)}), {6: 1, 0: 19}, 216, 600, id="poison 500 among 20"
+            lambda: play(good, 20, special={0: always(BROKEN)}), {6: 1, 0: 19}, 216, 600, id="poison 500 among 20"
         ),
         pytest.param(
-            lambda: tell(good, 20, special=dict.fromkeys(range(3), always(PAGE_200))),
+            lambda: play(good, 20, special=dict.fromkeys(range(3), always(PAGE_200))),
             {6: 3, 0: 17}, 183, 132.2, id="3 poison pages first",
         ),
-        pytest.param(lambda: tell(always(MISSING), past=HISTORY), {7: 1}, 3, 20.9, id="yesterday's job dropped"),
-        pytest.param(lambda: tell(always(JSON_404), past=HISTORY), {7: 1}, 3, 20.9, id="yesterday's, 404 JSON"),
+        pytest.param(lambda: play(always(MISSING), past=HISTORY), {7: 1}, 3, 20.9, id="yesterday's job dropped"),
+        pytest.param(lambda: play(always(JSON_404), past=HISTORY), {7: 1}, 3, 20.9, id="yesterday's, 404 JSON"),
         pytest.param(
-            lambda: tell(good, 6, special={0: always(JSON_404)}, past=HISTORY),
+            lambda: play(good, 6, special={0: always(JSON_404)}, past=HISTORY),
             {7: 1, 0: 5}, 58, 130.5, id="yesterday's, 404 JSON, beside 5 good",
         ),
         pytest.param(
-            lambda: tell(always(MISSING), 40, special={39: good}), {7: 39, 0: 1}, 128, 130.0, id="all missing but last"
+            lambda: play(always(MISSING), 40, special={39: good}), {7: 39, 0: 1}, 128, 130.0, id="all missing but last"
         ),
         pytest.param(
-            lambda: tell(good, 40, special=dict.fromkeys(range(3), always(JSON_404))),
+            lambda: play(good, 40, special=dict.fromkeys(range(3), always(JSON_404))),
             {7: 3, 0: 37}, 381, 134.9, id="3 JSON-404 first of 40",
         ),
     ],
 )  # fmt: skip
-def test_a_story_ends_as_it_should(
+def test_story_has_its_exit_codes_requests_and_end_time(
     scene: Callable[[], Scene], codes: dict[int, int], requests: int, end: float
 ) -> None:
     played = scene()
-    found, asked, ended = told(played)
+    found, asked, ended = summarize(played)
     assert found == codes
     assert asked <= requests * FEW + 1
     assert end * 0.65 - 1 <= ended <= end + 16
 
 
-def test_a_firewalls_page_is_met_by_few_requests() -> None:
-    scene = tell(until(60, PAGE_403), 200)
+def test_firewall_page_causes_few_requests_in_20_s() -> None:
+    scene = play(until(60, PAGE_403), 200)
     assert len([each for each in scene.requests if each.at <= 20]) < 60
 
 
@@ -247,30 +248,32 @@ def test_a_firewalls_page_is_met_by_few_requests() -> None:
         (between(30, 31, KEY), {}, 65, 1, 124),
     ],
 )
-def test_the_deadline_has_one_code(says: Says, past: dict[str, bool], timeout: float, jobs: int, code: int) -> None:
-    assert told(tell(says, jobs, past=past, timeout=timeout))[0] == {code: jobs}
+def test_all_jobs_of_a_story_end_with_one_code_by_the_deadline(
+    says: Behaviour, past: dict[str, bool], timeout: float, jobs: int, code: int
+) -> None:
+    assert summarize(play(says, jobs, past=past, timeout=timeout))[0] == {code: jobs}
 
 
 @pytest.mark.parametrize(("timeout", "sure"), [(8, False), (65, True)])
-def test_a_failure_word_of_the_shared_table_is_sure_when_it_was_seen_twice(timeout: float, *, sure: bool) -> None:
-    ended = tell(lambda at: WORD_OF_SHARED_TABLE, timeout=timeout).ended["j0"]
+def test_failure_word_of_the_shared_table_is_sure_after_two_looks(timeout: float, *, sure: bool) -> None:
+    ended = play(lambda at: WORD_OF_SHARED_TABLE, timeout=timeout).ended["j0"]
     assert (ended.state, ended.sure) == (State.FAILED, sure)
 
 
-class Minting:
-    """A key command that mints a token that lives `life` seconds; always another one."""
+class TokenMint:
+    """A key command that makes a new token each time, which is valid for `life` seconds."""
 
     def __init__(self, life: float) -> None:
         self.life, self.born, self.was_renewed = life, [0.0], False
 
-    def says(self, scene: Scene, error: Exception) -> Callable[[Job], Any]:
+    def make_answer(self, scene: Scene, error: Exception) -> Callable[[Job], Any]:
         def answer(job: Job) -> Any:
             at = scene.clock.time
-            bore = max(each for each in self.born if each <= at - 0.3 + 1e-6)
-            if at - bore < self.life:
+            born_at = max(each for each in self.born if each <= at - 0.3 + 1e-6)
+            if at - born_at < self.life:
                 self.was_renewed = False
                 return good(at)(job)
-            if bore != self.born[-1]:
+            if born_at != self.born[-1]:
                 return KeyChanged("there is another key now")
             if self.was_renewed:
                 return error
@@ -285,26 +288,26 @@ class Minting:
     ("life", "jobs", "codes", "requests", "end"),
     [(0, 1, {3: 1}, 2, 10.6), (0, 3, {3: 3}, 4, 10.6), (0, 40, {3: 40}, 5, 11.5), (50, 40, {0: 40}, 450, 133)],
 )
-@pytest.mark.parametrize("error", [KEY, JSON_KEY], ids=["own", "JSON"])
-def test_a_token_is_minted_anew_and_never_twice_in_vain(
+@pytest.mark.parametrize("error", [KEY, JSON_KEY], ids=["documented code", "other JSON"])
+def test_expired_token_is_renewed_with_few_requests(
     life: float, jobs: int, *, codes: dict[int, int], requests: int, end: float, error: Exception
 ) -> None:
-    minting = Minting(life)
+    mint = TokenMint(life)
     scene = Scene({}, JOGG, PollOptions(timeout=600), rate=10, jitter=Random(1).random)
-    answer = minting.says(scene, error)
+    answer = mint.make_answer(scene, error)
     scene.scripts = {f"j{number}": [After(0.3, answer), ...] for number in range(jobs)}
-    found, asked, ended = told(scene.play())
+    found, asked, ended = summarize(scene.play())
     assert found == codes
     assert asked <= requests * FEW + 3
     assert ended <= end + 16
 
 
-def test_a_job_that_never_answers_does_not_hold_up_the_others() -> None:
-    scene = tell(good, 20, special={0: always(Unreachable("timed out"))})
-    assert told(scene)[0] == {6: 1, 0: 19}
+def test_unreachable_job_does_not_end_the_other_jobs() -> None:
+    scene = play(good, 20, special={0: always(Unreachable("timed out"))})
+    assert summarize(scene)[0] == {6: 1, 0: 19}
 
 
-def test_a_retry_after_within_trouble_holds_back_one_job_alone() -> None:
-    scene = tell(between(60, 150, ServerError("502", retry_after=45)), 40)
-    assert told(scene)[0] == {0: 40}
-    assert told(scene)[1] < 400
+def test_retry_after_during_an_outage_costs_few_requests() -> None:
+    scene = play(between(60, 150, ServerError("502", retry_after=45)), 40)
+    assert summarize(scene)[0] == {0: 40}
+    assert summarize(scene)[1] < 400

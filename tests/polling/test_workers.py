@@ -28,7 +28,7 @@ TIMEOUT = 20  # seconds: only a broken test waits so long
 
 
 def poll_on_threads(count: int, step: Callable[[Job], Job], speed: float = 1) -> Iterator[Job]:
-    """Poll with real threads; `step` is what each job's look is."""
+    """Poll with real threads; `step` is called for each look."""
     inbox = SimpleQueue[Message]()
     workers = Workers(inbox.put)
 
@@ -41,18 +41,18 @@ def poll_on_threads(count: int, step: Callable[[Job], Job], speed: float = 1) ->
         yield from (job for job in poll(jobs, submit, inbox, Clock(speed), options) if job and job.ended)
 
 
-def eventually(is_so: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + TIMEOUT
-    while not is_so():
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.001)
 
 
-def failed(job: Job) -> Job:
+def mark_failed(job: Job) -> Job:
     return replace(job, state=State.FAILED)
 
 
-def test_steps_are_taken_at_the_same_time() -> None:
+def test_steps_run_at_the_same_time() -> None:
     together, done = threading.Barrier(5), SimpleQueue[int]()
     workers = Workers(done.put)
 
@@ -65,7 +65,7 @@ def test_steps_are_taken_at_the_same_time() -> None:
     assert sorted(done.get(timeout=TIMEOUT) for _ in range(5)) == [0, 1, 2, 3, 4]
 
 
-def test_an_idle_thread_is_used_again() -> None:
+def test_idle_thread_is_used_again() -> None:
     names = SimpleQueue[str]()
     workers = Workers(names.put)
     seen = set()
@@ -75,28 +75,28 @@ def test_an_idle_thread_is_used_again() -> None:
     assert len(seen) == 1
 
 
-def test_three_hundred_jobs_are_looked_at_side_by_side() -> None:
-    # Thirty must come together before any goes on: whoever asks fewer at once never ends.
+def test_three_hundred_jobs_are_looked_at_in_parallel() -> None:
+    # Thirty looks must meet before any of them continues: with fewer at once the barrier breaks.
     together, threads = threading.Barrier(30), set[str]()
 
     def step(job: Job) -> Job:
         if job.ref.id == "a0":  # the first contact is made alone
-            return failed(job)
+            return mark_failed(job)
         together.wait(TIMEOUT)
         threads.add(threading.current_thread().name)
-        return failed(job)
+        return mark_failed(job)
 
     assert len([*poll_on_threads(301, step)]) == 301
     assert 30 <= len(threads) <= IN_FLIGHT
 
 
-def test_a_job_that_does_not_answer_delays_no_other() -> None:
+def test_job_without_an_answer_delays_no_other_job() -> None:
     others_ended, ended = threading.Event(), []
 
     def step(job: Job) -> Job:
         if job.ref.id == "a0":
             assert others_ended.wait(TIMEOUT)
-        return failed(job)
+        return mark_failed(job)
 
     for job in poll_on_threads(100, step, speed=50):
         ended.append(job.ref.id)
@@ -105,7 +105,7 @@ def test_a_job_that_does_not_answer_delays_no_other() -> None:
     assert ended[-1] == "a0"
 
 
-def test_a_step_that_never_ends_does_not_keep_the_process() -> None:
+def test_endless_step_does_not_keep_the_process_alive() -> None:
     program = """if True:
         import threading
         from videostat.polling.workers import Workers
@@ -121,7 +121,7 @@ def test_a_step_that_never_ends_does_not_keep_the_process() -> None:
     assert (done.stdout, done.stderr) == ("out\n", "")
 
 
-def test_the_threads_end_with_the_pool_and_what_is_queued_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_close_ends_the_threads_and_drops_queued_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     before, begun, go_on, done = threading.active_count(), SimpleQueue[int](), threading.Event(), SimpleQueue[int]()
     workers = Workers(done.put)
 
@@ -133,23 +133,23 @@ def test_the_threads_end_with_the_pool_and_what_is_queued_is_dropped(monkeypatch
     for number in range(3):
         workers.submit(partial(step, number))
     assert sorted(begun.get(timeout=TIMEOUT) for _ in range(3)) == [0, 1, 2]
-    no_more_threads(monkeypatch)
+    refuse_new_threads(monkeypatch)
     workers.submit(partial(step, 4))
     workers.close()
     go_on.set()
-    eventually(lambda: threading.active_count() == before)
+    wait_until(lambda: threading.active_count() == before)
     assert sorted(done.get(timeout=TIMEOUT) for _ in range(3)) == [0, 1, 2]
     assert begun.empty()
 
 
-def no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def refuse_new_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     def start(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", start)
 
 
-def test_steps_queue_for_the_threads_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_wait_for_the_running_thread_if_no_other_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on, done = threading.Event(), threading.Event(), SimpleQueue[int]()
     workers = Workers(done.put)
 
@@ -161,19 +161,19 @@ def test_steps_queue_for_the_threads_there_are(monkeypatch: pytest.MonkeyPatch) 
     workers.submit(first)
     assert begun.wait(TIMEOUT)
     with monkeypatch.context() as patched:
-        no_more_threads(patched)
+        refuse_new_threads(patched)
         for number in range(5):
             workers.submit(partial(int, number))
         go_on.set()
         assert [done.get(timeout=TIMEOUT) for _ in range(6)] == [-1, 0, 1, 2, 3, 4]
-    # The one thread is idle again; no other is taken for idle.
+    # Only one thread is idle again, so two steps need a second one.
     together = threading.Barrier(2)
     for _ in range(2):
         workers.submit(lambda: together.wait(TIMEOUT))
     assert sorted(done.get(timeout=TIMEOUT) for _ in range(2)) == [0, 1]
 
 
-def test_without_any_thread_nothing_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    no_more_threads(monkeypatch)
+def test_submit_raises_unreachable_if_no_thread_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_new_threads(monkeypatch)
     with pytest.raises(Unreachable, match="no further thread"):
         Workers(print).submit(lambda: None)
