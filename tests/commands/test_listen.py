@@ -111,9 +111,11 @@ def test_announced_jobs_are_looked_at_saved_and_passed_to_exec(
     with listen("--json", "--exec", f"{sys.executable} -c \"open('{{id}}.txt', 'w')\"") as listener:
         assert listener.post(make_event("proj_done_one")) == 204
         assert listener.post(make_event("avatar_done_two", "avatar_video")) == 204
-        wait_until(lambda: (tmp_path / "proj_done_one.txt").exists() and (tmp_path / "avatar_done_two.txt").exists())
-        out, err = listener.end()
-    answers = {each["id"]: each for each in map(json.loads, out.splitlines())}
+        # A job is printed after its command, which a signal would end.
+        answers = {each["id"]: each for each in (json.loads(listener.process.stdout.readline()) for _ in range(2))}
+        _, err = listener.end()
+    assert (tmp_path / "proj_done_one.txt").exists()
+    assert (tmp_path / "avatar_done_two.txt").exists()
     assert {name: each["exit_code"] for name, each in answers.items()} == {"proj_done_one": 0, "avatar_done_two": 0}
     assert listener.saved() == {"jogg-proj_done_one.mp4", "jogg-avatar-avatar_done_two.mp4"}
     assert len(find_looks(sandbox)) == 2
