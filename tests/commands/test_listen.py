@@ -206,6 +206,7 @@ def test_unknown_id_costs_one_look_and_other_events_cost_none(listen: Callable[.
     assert SECRET not in out + err
 
 
+@pytest.mark.usefixtures("sandbox")
 def test_health_address_answers_200(listen: Callable[..., Any]) -> None:
     with listen() as listener:
         assert requests.get(f"{listener.url}/healthz", timeout=5).status_code == 200
@@ -285,6 +286,14 @@ def test_wrong_listen_arguments_are_refused_before_any_request(
     got = videostat("listen", *argv)
     assert (got.code, got.stdout, list(sandbox.requests)) == (2, "", [])
     assert message in got.stderr
+
+
+def test_listen_without_a_key_exits_3_before_it_listens(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VIDEOSTAT_JOGG_API_KEY")
+    got = videostat("listen", "jogg", "--listen", "0")
+    assert got.code == 3
+    assert "no key is configured" in got.stderr
+    assert "Listening" not in got.stderr
 
 
 def test_listen_requires_a_webhook_secret_or_a_long_path(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:

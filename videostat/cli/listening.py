@@ -44,6 +44,8 @@ class Listening(Hearing):
                 f"{is_open[0]} has no webhook_secret: the path needs at least {MADE_PATH} characters",
                 hint="Leave the path out: a secret one is made.",
             )
+        for account in accounts.values():
+            account.find_key()  # without a key, no announcement could be checked
         super().__init__(session, address, is_healthy=self._is_healthy)
         self._accounts = accounts
         for account in accounts.values():

@@ -20,8 +20,6 @@ from videostat.models import Job, State
 from videostat.polling.options import Hint, Message, Phase, PollOptions
 from videostat.render.answers import Answers
 from videostat.render.ending import format_summary
-from videostat.render.jsonlines import JsonLines
-from videostat.render.log import ErrorsOnly
 from videostat.render.messages import say
 from videostat.render.notices import Notices
 from videostat.render.text import clean_text, format_job_count
@@ -156,8 +154,7 @@ class Run:
         ended = {**recalled, **refused}
         asked = [ref for ref in self.refs if ref not in ended]
         if not asked and not self.options.stays:
-            # Nothing to wait for: no live screen.
-            yield from self._show_ended(ended, view if isinstance(view, JsonLines) else ErrorsOnly())
+            yield from self._show_ended(ended, view.drop_progress())
             return
         self._waited.update(asked)
         notices = Notices(clock, self._get_usual_time, waits=self.options.attempts is None)

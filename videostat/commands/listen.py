@@ -53,7 +53,7 @@ def listen(
       videostat listen jogg jogg-avatar jogg-product --output-dir videos
       videostat listen jogg --listen 8080/hooks/k3JxT0p9QwEr7yUiOpAsDf --download
 
-    Exit code: that of the signal that ends it, 2 if it cannot listen.
+    Exit code: that of the signal that ends it, 2 if it cannot listen, 3 if a key is missing.
     """
     from videostat.cli.display import Display
     from videostat.cli.exec import parse_execution

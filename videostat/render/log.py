@@ -108,6 +108,10 @@ class ErrorsOnly:
         """Return False, because this is not a live screen."""
         return False
 
+    def drop_progress(self) -> ErrorsOnly:
+        """Return a view that writes only errors, if stdout does not show them on the same screen."""
+        return ErrorsOnly(reports_ends=self._reports_ends)
+
 
 class Log(ErrorsOnly):
     """A log with a line per change and a report each minute."""

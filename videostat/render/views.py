@@ -43,6 +43,9 @@ class View(Protocol):
     def is_watched(self) -> bool:
         """Return whether a person can see a live screen now."""
 
+    def drop_progress(self) -> Self | ErrorsOnly:
+        """Return the view for jobs that have ended before the wait began."""
+
 
 class ProgressMode(StrEnum):
     """How stderr shows progress; AUTO: bars on a terminal in the foreground, else a log."""
