@@ -188,7 +188,8 @@ class Interrupted(Stopped):
     name, exit_code = "interrupted", ExitCode.INTERRUPTED
 
     def __init__(self, signum: int) -> None:
-        super().__init__(f"interrupted by {signal.Signals(signum).name}")
+        name = "Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name
+        super().__init__(f"interrupted by {name}")
         self.exit_code = ExitCode(128 + signum)
 
 

@@ -215,7 +215,7 @@ def test_a_table_names_what_is_known_and_leaves_out_empty_columns(monkeypatch: p
         (FAILED, "the prompt was refused (code 7)"),
         (replace(JOB, message="done", problem=NotSaved("the disk is full")), "the disk is full"),
         (replace(RUNNING, problem=TimedOut("not finished at the deadline")), "Rendering"),
-        (replace(JOB, problem=Interrupted(2)), "not saved: interrupted by SIGINT"),
+        (replace(JOB, problem=Interrupted(2)), "not saved: interrupted by Ctrl-C"),
         (replace(JOB, video_url=None), "the service returned no video URL"),
         (Job(ref=REF, problem=NotFound("no such job")), "no such job"),
     ],

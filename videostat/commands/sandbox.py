@@ -91,6 +91,6 @@ def _print_instructions(server: "Sandbox") -> None:
     say(f"Serving on {server.get_base_url()} until you press Ctrl-C.")
     say("Paste the lines above into another shell, and then try there (the history is off in it):")
     say("  videostat wait jogg demo-1")
-    say("Words in a job's id change what happens to it, as in demo-fail-late:")
+    say("A job exists if its id begins with demo-. Words after that change what happens to it, as in demo-fail-late:")
     for word, effect in WORDS.items():
         say(f"  {word:9} {effect}")
