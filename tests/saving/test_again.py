@@ -1,4 +1,4 @@
-"""Downloads that go on: fresh files, several addresses, new addresses, dates, and other runs."""
+"""Downloads that need more than one request: fresh files, several URLs, new URLs, dates, and other runs."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def serves(body: bytes) -> Fault:
 @pytest.mark.parametrize(
     "fault", [answers(404), answers(400), answers(202), answers(204), page, answers(200), serves(HALF)]
 )
-def test_a_fresh_file_is_looked_for_at_the_same_address_for_three_minutes(tmp_path: Path, fault: Fault) -> None:
+def test_fresh_file_is_retried_at_the_same_url_for_three_minutes(tmp_path: Path, fault: Fault) -> None:
     clock = FakeClock()
     with FaultServer(VIDEO, *[fault] * len(FRESH_PAUSES)) as server:
         saved = save(server.url, in_folder(tmp_path), clock=clock, resolve=pytest.fail, is_fresh=True)
@@ -64,7 +64,7 @@ def test_a_fresh_file_is_looked_for_at_the_same_address_for_three_minutes(tmp_pa
 @pytest.mark.parametrize(
     ("is_fresh", "requests", "hint"), [(True, 11, "in a few minutes"), (False, 2, "may have expired")]
 )
-def test_one_that_does_not_come_has_one_new_address(tmp_path: Path, is_fresh: bool, requests: int, hint: str) -> None:  # noqa: FBT001  a case
+def test_one_new_url_is_requested_for_a_missing_file(tmp_path: Path, is_fresh: bool, requests: int, hint: str) -> None:  # noqa: FBT001  a case
     with FaultServer(VIDEO, *[answers(404)] * 99) as server:
         service = Service(server.url)
         with pytest.raises(NotSaved, match="404") as caught:
@@ -73,60 +73,60 @@ def test_one_that_does_not_come_has_one_new_address(tmp_path: Path, is_fresh: bo
     assert hint in str(caught.value.hint)
 
 
-def test_nobody_looks_for_a_fresh_file_after_the_deadline(tmp_path: Path) -> None:
+def test_fresh_file_is_not_retried_after_the_deadline(tmp_path: Path) -> None:
     clock = FakeClock()
     with FaultServer(VIDEO, *[answers(404)] * 99) as server, pytest.raises(NotSaved, match="no time is left"):
         save(server.url, in_folder(tmp_path), clock=clock, is_fresh=True, deadline=clock.time + 30)
     assert clock.pauses == [2, 5, 10]
 
 
-# Several addresses in one answer.
+# Several URLs in one answer.
 
 
-def test_all_addresses_are_tried_in_order_before_anything_is_renewed(tmp_path: Path) -> None:
+def test_all_urls_are_tried_in_order_before_a_new_one_is_requested(tmp_path: Path) -> None:
     with FaultServer(VIDEO, page) as share, FaultServer(VIDEO, answers(403)) as old, FaultServer(VIDEO) as film:
         save(share.url, in_folder(tmp_path), resolve=pytest.fail, others=(old.url, film.url))
     assert [len(each.requests) for each in (share, old, film)] == [1, 1, 1]
 
 
-def test_a_server_that_is_not_there_gives_way_too(tmp_path: Path) -> None:
+def test_next_url_is_tried_at_once_if_the_server_is_unreachable(tmp_path: Path) -> None:
     clock = FakeClock()
     with FaultServer(VIDEO) as film:
         save("http://127.0.0.1:9/", in_folder(tmp_path), clock=clock, resolve=pytest.fail, others=(film.url,))
     assert clock.pauses == []
 
 
-def test_bytes_that_have_come_bind_to_their_address(tmp_path: Path) -> None:
+def test_partial_download_continues_only_at_the_same_url(tmp_path: Path) -> None:
     with FaultServer(VIDEO, cut(10_000), answers(503)) as film, FaultServer(VIDEO) as other:
         save(film.url, in_folder(tmp_path), resolve=pytest.fail, others=(other.url,))
     assert (film.offsets, other.offsets) == ([None, 10_000, 10_000], [])
 
 
-def test_what_can_never_become_a_video_is_not_loaded_again(tmp_path: Path) -> None:
+def test_url_that_serves_a_gif_is_not_requested_again(tmp_path: Path) -> None:
     with FaultServer(Video(b"GIF89a" + bytes(99))) as preview, FaultServer(VIDEO, answers(404)) as film:
         saved = save(preview.url, in_folder(tmp_path), resolve=pytest.fail, others=(film.url,), is_fresh=True)
     assert (len(preview.requests), len(film.requests)) == (1, 2)
     assert saved.file.read_bytes() == VIDEO.body
 
 
-def test_of_several_that_fail_the_most_telling_is_told(tmp_path: Path) -> None:
+def test_error_of_the_new_link_is_reported_and_not_the_earlier_gif(tmp_path: Path) -> None:
     with FaultServer(Video(b"GIF89a" + bytes(99))) as gif, FaultServer(VIDEO, *[page] * 9) as share:
         with pytest.raises(NotSaved, match="web page"):
             save(gif.url, in_folder(tmp_path), resolve=Service(share.url), others=(share.url,))
         assert (len(gif.requests), len(share.requests)) == (1, 2)
 
 
-# New addresses.
+# New URLs.
 
 
-def test_a_new_address_is_not_asked_for_within_the_floor(tmp_path: Path) -> None:
+def test_new_url_is_not_requested_sooner_than_the_floor(tmp_path: Path) -> None:
     clock = FakeClock()
     with FaultServer(VIDEO, answers(403), answers(403)) as server:
         save(server.url, in_folder(tmp_path), clock=clock, floor=10)
     assert clock.pauses == [10, 10]
 
 
-def test_a_rate_limit_on_new_addresses_is_waited_for(tmp_path: Path) -> None:
+def test_rate_limit_on_a_new_url_pauses_for_its_retry_after(tmp_path: Path) -> None:
     clock = FakeClock()
     with FaultServer(VIDEO, answers(403)) as server:
         service = Service(RateLimited("slow down", retry_after=1800), server.url)
@@ -134,14 +134,14 @@ def test_a_rate_limit_on_new_addresses_is_waited_for(tmp_path: Path) -> None:
     assert (service.asked, clock.pauses) == (2, [1800])
 
 
-def test_a_job_that_runs_again_is_waited_for(tmp_path: Path) -> None:
+def test_new_url_is_requested_again_while_the_job_is_not_ready(tmp_path: Path) -> None:
     with FaultServer(VIDEO, answers(403)) as server:
         service = Service(NotReady("not ready"), NotReady("not ready"), server.url)
         save(server.url, in_folder(tmp_path), resolve=service)
     assert service.asked == 3
 
 
-def test_an_address_past_its_time_is_one_of_those_that_may_be_used(tmp_path: Path) -> None:
+def test_expired_url_counts_towards_the_limit_of_links(tmp_path: Path) -> None:
     clock = FakeClock()
     with FaultServer(VIDEO) as server, pytest.raises(NotSaved, match="has expired"):
         save(server.url, in_folder(tmp_path), clock=clock, expires_at=clock.now(), resolve=pytest.fail, most_links=1)
@@ -149,7 +149,7 @@ def test_an_address_past_its_time_is_one_of_those_that_may_be_used(tmp_path: Pat
 
 
 @pytest.mark.parametrize("worked", [True, False])
-def test_a_bad_certificate_is_final_unless_the_host_has_worked(tmp_path: Path, worked: bool) -> None:  # noqa: FBT001  a case
+def test_bad_certificate_is_final_unless_the_host_answered_before(tmp_path: Path, worked: bool) -> None:  # noqa: FBT001  a case
     calls: list[str] = []
     with FaultServer(VIDEO, cut(100 if worked else 0)) as server:
 
@@ -167,25 +167,25 @@ def test_a_bad_certificate_is_final_unless_the_host_has_worked(tmp_path: Path, w
     assert len(calls) == (3 if worked else 1)
 
 
-# Dates.
+# Dates of the last modification.
 
 OLD = {"last_modified": "Tue, 31 Dec 2024 00:00:00 GMT", "date": "Wed, 01 Jan 2025 00:00:00 GMT", "etag": None}
 
 
-def by_date(request: Request, video: Video) -> Answer:
+def answer_by_date(request: Request, video: Video) -> Answer:
     headers = {**request.headers}
     if headers.get("if-range") == OLD["last_modified"]:
         headers["if-range"] = '"one"'
     return honest(replace(request, headers=headers), video).saying(**OLD)
 
 
-def without_date(request: Request, video: Video) -> Answer:
-    return by_date(request, video).saying(last_modified=None)
+def answer_without_date(request: Request, video: Video) -> Answer:
+    return answer_by_date(request, video).saying(last_modified=None)
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"one"', "one"])
-@pytest.mark.parametrize("answer", [by_date, without_date])
-def test_a_strong_date_lets_a_video_go_on(tmp_path: Path, etag: str | None, answer: Fault) -> None:
+@pytest.mark.parametrize("answer", [answer_by_date, answer_without_date])
+def test_download_resumes_with_a_strong_last_modified_date(tmp_path: Path, etag: str | None, answer: Fault) -> None:
     def begin(request: Request, video: Video) -> Answer:
         return cut(20_000)(request, video).saying(**{**OLD, "etag": etag})
 
@@ -208,7 +208,7 @@ def test_a_strong_date_lets_a_video_go_on(tmp_path: Path, etag: str | None, answ
         {"last_modified": "Tue, 31 Dec 2024 00:00:00"},
     ],
 )
-def test_a_date_that_is_not_strong_does_not(tmp_path: Path, changes: dict[str, str | None]) -> None:
+def test_download_restarts_without_a_strong_last_modified_date(tmp_path: Path, changes: dict[str, str | None]) -> None:
     def begin(request: Request, video: Video) -> Answer:
         return cut(20_000)(request, video).saying(**{**OLD, **changes})
 
@@ -217,12 +217,12 @@ def test_a_date_that_is_not_strong_does_not(tmp_path: Path, changes: dict[str, s
     assert server.offsets == [None, None]
 
 
-def test_a_part_of_another_date_is_thrown_away(tmp_path: Path) -> None:
+def test_part_with_another_last_modified_date_is_discarded(tmp_path: Path) -> None:
     def begin(request: Request, video: Video) -> Answer:
         return cut(20_000)(request, video).saying(**OLD)
 
     def changed(request: Request, video: Video) -> Answer:
-        return by_date(request, video).saying(last_modified="Wed, 01 Jan 2025 00:00:00 GMT")
+        return answer_by_date(request, video).saying(last_modified="Wed, 01 Jan 2025 00:00:00 GMT")
 
     with FaultServer(VIDEO, begin, changed) as server:
         save(server.url, in_folder(tmp_path))
@@ -262,7 +262,7 @@ def test_a_second_run_waits_for_the_first_and_finds_the_video(tmp_path: Path) ->
     assert getattr(found, "file", None) == first.file
 
 
-def test_a_run_that_makes_no_progress_is_not_waited_for(tmp_path: Path) -> None:
+def test_waiting_for_another_run_ends_two_minutes_after_its_last_byte(tmp_path: Path) -> None:
     clock = FakeClock()
     began = clock.time
     grown: list[int] = []
@@ -282,7 +282,7 @@ def test_a_run_that_makes_no_progress_is_not_waited_for(tmp_path: Path) -> None:
     assert 60 + LOCK_PATIENCE - 5 < clock.time - began < 60 + LOCK_PATIENCE + 5
 
 
-def test_a_run_waits_for_another_until_its_deadline(tmp_path: Path) -> None:
+def test_waiting_for_another_run_ends_before_the_deadline(tmp_path: Path) -> None:
     clock = FakeClock()
     with Part(in_folder(tmp_path)), pytest.raises(Busy):
         save("http://127.0.0.1:9/", in_folder(tmp_path), clock=clock, deadline=clock.time + 10)

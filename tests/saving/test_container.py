@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 FIXTURES = Path(os.environ.get("VIDEOSTAT_TEST_FILMS", Path(__file__).parents[1] / "fixtures" / "films"))
 FILMS = sorted((FIXTURES / "films").iterdir())
 OTHERS = sorted((FIXTURES / "others").iterdir())
-# What stands behind a whole film: a cut before it leaves the film whole.
-LABELS = {"label-last.mp4": 28, "line-end-last.mp4": 2, "zeros-last.mp4": 64, "tag-last.webm": 128}
-# Those of which no byte says that they end there.
-ENDLESS = {
+# The number of bytes after the end of the video: without them, the video is still whole.
+TRAILING_BYTES = {"label-last.mp4": 28, "line-end-last.mp4": 2, "zeros-last.mp4": 64, "tag-last.webm": 128}
+# Videos whose content does not prove where they end.
+WITHOUT_PROVEN_END = {
     "ffmpeg-dash.mp4",
     "ffmpeg-fragmented-without-mfra.mp4",
     "ffmpeg-global-sidx.mp4",
@@ -52,8 +52,8 @@ def track(handler: bytes, *tables: bytes) -> bytes:
     return box(b"trak", box(b"mdia", box(b"hdlr", bytes(8) + handler + bytes(12)) + minf))
 
 
-def inspected(tmp_path: Path, content: bytes) -> VideoFile | str:
-    """Return what it is, or why it is no film."""
+def inspect_content(tmp_path: Path, content: bytes) -> VideoFile | str:
+    """Return the format of the content, or the message that says why it is not a whole video."""
     path = tmp_path / "video"
     path.write_bytes(content)
     with path.open("rb") as file:
@@ -64,18 +64,18 @@ def inspected(tmp_path: Path, content: bytes) -> VideoFile | str:
 
 
 @pytest.mark.parametrize("film", FILMS, ids=lambda path: path.name)
-def test_a_film_of_a_real_muxer_is_accepted_whole(tmp_path: Path, film: Path) -> None:
+def test_whole_video_of_a_real_muxer_is_accepted(tmp_path: Path, film: Path) -> None:
     extension = {".m4v": "mp4", ".3gp": "mp4"}.get(film.suffix, film.suffix[1:])
-    expected = VideoFile(extension, end_is_proven=film.name not in ENDLESS)
+    expected = VideoFile(extension, end_is_proven=film.name not in WITHOUT_PROVEN_END)
     assert is_video_start(film.read_bytes()[:12])
-    assert inspected(tmp_path, film.read_bytes()) == expected
+    assert inspect_content(tmp_path, film.read_bytes()) == expected
 
 
 @pytest.mark.parametrize("film", FILMS, ids=lambda path: path.name)
-def test_a_film_of_a_real_muxer_is_never_accepted_cut(tmp_path: Path, film: Path) -> None:
+def test_cut_video_of_a_real_muxer_has_no_proven_end(tmp_path: Path, film: Path) -> None:
     path = tmp_path / "video"
     path.write_bytes(content := film.read_bytes())
-    whole = len(content) - LABELS.get(film.name, 0)
+    whole = len(content) - TRAILING_BYTES.get(film.name, 0)
     accepted = []
     with path.open("rb+") as file:
         for at in range(len(content) - 1, -1, -1):
@@ -87,14 +87,14 @@ def test_a_film_of_a_real_muxer_is_never_accepted_cut(tmp_path: Path, film: Path
     assert set(accepted) <= {whole}
 
 
-def test_there_are_films_of_every_writer() -> None:
+def test_fixtures_have_videos_of_every_muxer_and_extension() -> None:
     assert {"ffmpeg", "mkvmerge", "gstreamer"} <= {path.name.partition(".")[0].partition("-")[0] for path in FILMS}
     assert {path.suffix for path in FILMS} == {".mp4", ".mov", ".m4v", ".3gp", ".webm", ".mkv"}
     assert len((FIXTURES / "VERSIONS").read_text().splitlines()) == 3
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=lambda path: path.name)
-def test_what_is_no_film_is_named(tmp_path: Path, other: Path) -> None:
+def test_kind_of_a_file_that_is_not_a_video_is_recognised(tmp_path: Path, other: Path) -> None:
     content = other.read_bytes()
     said = {
         "clip.avi": "AVI file",
@@ -122,13 +122,13 @@ def test_what_is_no_film_is_named(tmp_path: Path, other: Path) -> None:
         "sound.wav": "WAV audio",
         "zeros-behind-ebml.webm": "the start of a video, followed by other data",
     }
-    assert inspected(tmp_path, content) == said[other.name]
+    assert inspect_content(tmp_path, content) == said[other.name]
     if not is_video_start(content[:12]):
         assert name_content(content[:NAMING_BYTES]).name == said[other.name]
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=lambda path: path.name)
-def test_what_somebody_may_have_paid_for_is_told_from_a_page(other: Path) -> None:
+def test_only_pages_covers_documents_and_playlists_are_not_results(other: Path) -> None:
     content = other.read_bytes()
     is_result = is_video_start(content[:12]) or name_content(content[:NAMING_BYTES]).is_result
     assert is_result == (other.suffix not in {".jpg", ".png", ".html", ".xml", ".json", ".m3u8", ".mpd"})
@@ -161,8 +161,8 @@ def test_what_somebody_may_have_paid_for_is_told_from_a_page(other: Path) -> Non
         (webm(is_live=True), VideoFile("webm", end_is_proven=False)),
     ],
 )
-def test_a_whole_film_is_told_by_its_content(tmp_path: Path, content: bytes, expected: VideoFile) -> None:
-    assert inspected(tmp_path, content) == expected
+def test_format_and_proven_end_are_read_from_the_content(tmp_path: Path, content: bytes, expected: VideoFile) -> None:
+    assert inspect_content(tmp_path, content) == expected
 
 
 @pytest.mark.parametrize(
@@ -197,23 +197,25 @@ def test_a_whole_film_is_told_by_its_content(tmp_path: Path, content: bytes, exp
         b"\x1aE\xdf\xa3\x86\x42\x82\x83abc\x18S\x80g\x84\x1fC\xb6u",
     ],
 )
-def test_what_is_no_whole_film_is_not_taken_for_one(tmp_path: Path, content: bytes) -> None:
-    assert isinstance(inspected(tmp_path, content), str)
+def test_content_that_is_not_a_whole_video_is_rejected(tmp_path: Path, content: bytes) -> None:
+    assert isinstance(inspect_content(tmp_path, content), str)
 
 
 @settings(max_examples=50, deadline=None)
 @given(cut=st.integers(0, 4_999))
-def test_a_cut_anywhere_is_never_proof_of_the_end(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+def test_video_cut_at_any_offset_has_no_proven_end(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
     for content in (mp4(5_000), webm()):
-        film = inspected(tmp_path_factory.getbasetemp(), content[:cut])
+        film = inspect_content(tmp_path_factory.getbasetemp(), content[:cut])
         assert isinstance(film, str) or not film.end_is_proven
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=64))
-def test_any_bytes_are_judged_without_an_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+def test_inspection_of_any_bytes_raises_no_unexpected_error(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
     for head in (b"", FTYP, FTYP + MOOV, b"\x1aE\xdf\xa3", webm()[:15], webm(is_live=True)[:40]):
-        inspected(tmp_path_factory.getbasetemp(), head + content)
+        inspect_content(tmp_path_factory.getbasetemp(), head + content)
         is_video_start(content)
         name_content(content)
 
@@ -225,9 +227,7 @@ def test_any_bytes_are_judged_without_an_error(tmp_path_factory: pytest.TempPath
         pytest.param(lambda: webm(is_live=True)[:24] + b"\xec\x80" * 32_000_000, id="elements"),
     ],
 )
-def test_a_file_of_nothing_but_headers_takes_bounded_time_and_memory(
-    tmp_path: Path, content: Callable[[], bytes]
-) -> None:
+def test_file_of_only_headers_takes_bounded_time_and_memory(tmp_path: Path, content: Callable[[], bytes]) -> None:
     (tmp_path / "video").write_bytes(content())
     tracemalloc.start()
     began = time.process_time()

@@ -54,7 +54,7 @@ def test_a_template_names_the_file_inside_the_folder(template: str, expected: st
         ("aux.{id}.{ext}", "reserved name on Windows"),
     ],
 )
-def test_a_bad_template_is_wrong_usage_and_says_why(template: str, why: str) -> None:
+def test_invalid_template_raises_usage_error_with_the_reason(template: str, why: str) -> None:
     with pytest.raises(UsageError, match="name") as caught:
         Destination.from_template(REF, Path("videos"), template)
     assert why in str(caught.value)
@@ -62,18 +62,18 @@ def test_a_bad_template_is_wrong_usage_and_says_why(template: str, why: str) -> 
 
 
 @pytest.mark.parametrize("name", ["con", "NUL", "com1", "Lpt9.x", "aux.", "prn"])
-def test_a_device_of_windows_is_refused_as_a_name(name: str) -> None:
+def test_windows_device_name_is_refused_as_a_file_name(name: str) -> None:
     with pytest.raises(UsageError, match="Windows"):
         Destination.from_template(JobRef("jogg", name), Path("videos"), "{id}.{ext}")
     assert Destination.from_template(JobRef("jogg", name), Path("videos")).name_file("mp4").name == f"jogg-{name}.mp4"
 
 
-def test_a_provider_cannot_lead_out_of_the_folder() -> None:
+def test_provider_with_a_path_cannot_leave_the_folder() -> None:
     with pytest.raises(UsageError):
         Destination.from_template(JobRef("../../etc", "a1"), Path("videos"))
 
 
-def test_long_ids_get_names_that_fit_and_differ() -> None:
+def test_long_ids_give_distinct_names_of_at_most_255_bytes() -> None:
     names = {
         Destination.from_template(JobRef("jogg", "x" * 255 + last), Path("v")).name_file("webm").name for last in "ab"
     }
@@ -91,30 +91,30 @@ def test_long_ids_get_names_that_fit_and_differ() -> None:
         ([JobRef("jogg-avatar", "1"), JobRef("jogg", "avatar-1")], "{provider}-{id}.{ext}"),
     ],
 )
-def test_jobs_that_would_share_a_file_are_wrong_usage(refs: list[JobRef], template: str) -> None:
+def test_jobs_with_the_same_file_name_raise_usage_error(refs: list[JobRef], template: str) -> None:
     with pytest.raises(UsageError, match="same file") as caught:
         ensure_distinct(Destination.from_template(ref, Path("v"), template) for ref in refs)
     assert all(str(ref) in str(caught.value) for ref in refs)
 
 
-def test_unicode_forms_of_one_name_are_one_file() -> None:
+def test_unicode_and_case_forms_of_a_name_count_as_one_file() -> None:
     with pytest.raises(UsageError, match="same file"):
         ensure_distinct(
             [Destination.from_path(REF, Path("E\u0301")), Destination.from_path(JobRef("jogg", "b"), Path("\u00e9"))]
         )
 
 
-def test_jobs_with_files_of_their_own_may_be_saved_together() -> None:
+def test_different_files_and_a_repeated_job_are_accepted() -> None:
     ensure_distinct(Destination.from_template(JobRef("jogg", name), Path("v")) for name in ("a", "b", "a"))
 
 
 @pytest.mark.parametrize("extension", ["mp4", "webm", "mov"])
-def test_a_typed_name_is_kept_whatever_the_content(extension: str) -> None:
+def test_given_file_name_is_kept_for_any_extension(extension: str) -> None:
     assert Destination.from_path(REF, Path("clip.mp4")).name_file(extension) == Path("clip.mp4")
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])
-def test_a_folder_is_no_file_to_save_to(tmp_path: Path, name: str) -> None:
+def test_folder_as_output_file_raises_usage_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="is a folder"):
         Destination.from_path(REF, Path(name))
     with pytest.raises(UsageError, match="is a folder"):
@@ -122,7 +122,7 @@ def test_a_folder_is_no_file_to_save_to(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("extension", ["mp4", "webm", "mov"])
-def test_a_video_under_any_of_its_names_counts_as_saved(tmp_path: Path, extension: str) -> None:
+def test_existing_video_with_any_extension_counts_as_saved(tmp_path: Path, extension: str) -> None:
     where = in_folder(tmp_path)
     assert where.find_saved() is None
     where.name_file(extension).write_bytes(mp4(500))
@@ -133,7 +133,7 @@ def test_a_video_under_any_of_its_names_counts_as_saved(tmp_path: Path, extensio
 
 
 @pytest.mark.parametrize("content", [b"hi\n", mp4(500)[:-1], b"<!doctype html>"])
-def test_what_has_the_name_and_is_no_whole_video_is_not_taken_for_one(tmp_path: Path, content: bytes) -> None:
+def test_existing_file_that_is_not_a_whole_video_raises_not_saved(tmp_path: Path, content: bytes) -> None:
     where = in_folder(tmp_path)
     where.name_file("webm").write_bytes(content)
     with pytest.raises(NotSaved, match=r"jogg-a1\.webm already exists and is not a whole video") as caught:
@@ -143,7 +143,7 @@ def test_what_has_the_name_and_is_no_whole_video_is_not_taken_for_one(tmp_path: 
 
 
 @pytest.mark.parametrize("content", [b"hi\n", mp4(500)])
-def test_a_typed_name_that_is_taken_is_nobodys_video(tmp_path: Path, content: bytes) -> None:
+def test_existing_file_at_a_given_path_raises_not_saved(tmp_path: Path, content: bytes) -> None:
     where = Destination.from_path(REF, tmp_path / "clip.mp4")
     where.path.write_bytes(content)
     with pytest.raises(NotSaved, match=r"clip\.mp4 already exists\Z") as caught:

@@ -1,4 +1,4 @@
-"""Disks as they are: some cannot lock, or flush, or rename at once, and any call may fail."""
+"""Save on imperfect disks: without locks, without flushes, with busy renames, and with any call that fails."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 VIDEO = Video(mp4())
-CANNOT = [errno.EINVAL, errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EACCES]
-LOSES = [errno.EIO, errno.ENOSPC, errno.EDQUOT]
+UNSUPPORTED = [errno.EINVAL, errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EACCES]
+DATA_LOSS = [errno.EIO, errno.ENOSPC, errno.EDQUOT]
 
 
 def names(folder: Path) -> list[str]:
@@ -45,24 +45,26 @@ def fail(number: int) -> Callable[..., Any]:
     return failing
 
 
-@pytest.mark.parametrize("number", CANNOT + LOSES)
-def test_a_disk_without_locks_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+@pytest.mark.parametrize("number", UNSUPPORTED + DATA_LOSS)
+def test_video_is_saved_if_locking_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(fcntl, "flock", fail(number))
     with FaultServer(VIDEO) as server:
         save(server.url, in_folder(tmp_path))
     assert names(tmp_path) == ["jogg-a1.mp4"]
 
 
-@pytest.mark.parametrize("number", CANNOT)
-def test_a_disk_that_cannot_flush_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+@pytest.mark.parametrize("number", UNSUPPORTED)
+def test_video_is_saved_on_a_disk_that_does_not_support_fsync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     monkeypatch.setattr(os, "fsync", fail(number))
     with FaultServer(VIDEO) as server:
         assert save(server.url, in_folder(tmp_path)).bytes == 50_000
     assert names(tmp_path) == ["jogg-a1.mp4"]
 
 
-@pytest.mark.parametrize("number", LOSES)
-def test_what_a_flush_says_is_lost_has_no_final_name(
+@pytest.mark.parametrize("number", DATA_LOSS)
+def test_failed_fsync_leaves_no_file_with_the_final_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     with FaultServer(VIDEO) as server:
@@ -77,7 +79,7 @@ def test_what_a_flush_says_is_lost_has_no_final_name(
     assert (tmp_path / "jogg-a1.mp4").read_bytes() == VIDEO.body
 
 
-def test_after_the_rename_it_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_after_the_final_rename_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     really_close, closed = os.close, Counter[str]()
 
     def close(fd: int) -> None:
@@ -94,7 +96,7 @@ def test_after_the_rename_it_is_saved(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("times", [1, 9, 10])
-def test_a_busy_rename_is_tried_again_for_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+def test_busy_rename_is_retried_for_one_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     clock, really_replace, left = FakeClock(), Path.replace, [times]
 
     def replace(old: Path, new: Path) -> Path:
@@ -109,7 +111,7 @@ def test_a_busy_rename_is_tried_again_for_a_second(tmp_path: Path, monkeypatch: 
     assert clock.pauses == [0.1] * times
 
 
-def test_a_rename_that_stays_busy_keeps_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rename_that_stays_busy_keeps_the_part_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with FaultServer(VIDEO) as server:
         with monkeypatch.context() as patch:
             patch.setattr(Path, "replace", fail(errno.EBUSY))
@@ -120,7 +122,9 @@ def test_a_rename_that_stays_busy_keeps_the_bytes(tmp_path: Path, monkeypatch: p
     assert server.offsets == [None, 50_000]
 
 
-def test_a_rename_whose_answer_is_lost_has_been_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rename_that_succeeds_but_reports_an_error_counts_as_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     really_replace = Path.replace
 
     def replace(old: Path, new: Path) -> Path:
@@ -133,16 +137,16 @@ def test_a_rename_whose_answer_is_lost_has_been_done(tmp_path: Path, monkeypatch
     assert names(tmp_path) == ["jogg-a1.mp4"]
 
 
-def test_the_side_car_goes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kill_before_the_final_rename_keeps_part_and_side_car(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Killed(BaseException):
         pass
 
-    def killed(old: Path, new: Path) -> Path:
+    def kill(old: Path, new: Path) -> Path:
         raise Killed
 
     with FaultServer(VIDEO) as server:
         with monkeypatch.context() as patch:
-            patch.setattr(Path, "replace", killed)
+            patch.setattr(Path, "replace", kill)
             with pytest.raises(Killed):
                 save(server.url, in_folder(tmp_path))
         assert names(tmp_path) == ["jogg-a1.part", "jogg-a1.part.json"]
@@ -150,20 +154,22 @@ def test_the_side_car_goes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert server.offsets == [None, 50_000]
 
 
-def test_a_side_car_that_a_kill_left_beside_the_video_is_removed(tmp_path: Path) -> None:
+def test_side_car_left_beside_a_saved_video_is_removed(tmp_path: Path) -> None:
     (tmp_path / "jogg-a1.mp4").write_bytes(VIDEO.body)
     (tmp_path / "jogg-a1.part.json").write_text("{}")
     assert save("http://127.0.0.1:9/", in_folder(tmp_path)).skipped
     assert names(tmp_path) == ["jogg-a1.mp4"]
 
 
-def disk(monkeypatch: pytest.MonkeyPatch, free: int, blocks: int = 1_000_000) -> None:
+def set_free_space(monkeypatch: pytest.MonkeyPatch, free: int, blocks: int = 1_000_000) -> None:
     answer = os.statvfs_result((4096, 1, blocks, free, free, 9, 9, 9, 0, 255))
     monkeypatch.setattr(os, "fstatvfs", lambda fd: answer)
 
 
-def test_a_video_that_has_no_room_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    disk(monkeypatch, 49_999)
+def test_nothing_is_written_if_the_video_does_not_fit_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_free_space(monkeypatch, 49_999)
     with FaultServer(VIDEO) as server, pytest.raises(NotSaved) as caught:
         save(server.url, in_folder(tmp_path))
     assert str(caught.value) == f"not saved: the video needs 50.0 kB, but {tmp_path} has only 50.0 kB free"
@@ -171,28 +177,29 @@ def test_a_video_that_has_no_room_is_not_begun(tmp_path: Path, monkeypatch: pyte
     assert (len(server.requests), names(tmp_path)) == (1, [])
 
 
-def test_what_is_there_already_needs_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_missing_bytes_need_free_disk_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with FaultServer(VIDEO, cut(30_000)) as server:
         clock = FakeClock()
         with pytest.raises(NotSaved):
             save(server.url, in_folder(tmp_path), clock=clock, deadline=clock.time + 0.1)
-        disk(monkeypatch, 20_000)
+        set_free_space(monkeypatch, 20_000)
         save(server.url, in_folder(tmp_path))
     assert server.offsets == [None, 30_000]
 
 
 @pytest.mark.parametrize(
-    "uncounted", [lambda patch: disk(patch, 0, 0), lambda patch: patch.setattr(os, "fstatvfs", fail(38))]
+    "hide_free_space",
+    [lambda patch: set_free_space(patch, 0, 0), lambda patch: patch.setattr(os, "fstatvfs", fail(38))],
 )
-def test_a_disk_that_does_not_count_is_tried(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uncounted: Callable[[pytest.MonkeyPatch], None]
+def test_download_starts_if_the_free_space_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hide_free_space: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
-    uncounted(monkeypatch)
+    hide_free_space(monkeypatch)
     with FaultServer(VIDEO) as server:
         save(server.url, in_folder(tmp_path))
 
 
-# A short sweep: each call of each kind fails once.
+# Each call of each kind fails once.
 
 CALLS = {
     "open": os,
@@ -212,13 +219,13 @@ CALLS = {
 
 
 class Injected:
-    """Fail one call of those to a function or method, and count them all; what was to be closed is."""
+    """Make the `at`-th call of a function or method fail, and count all calls. `close` closes the file first."""
 
     def __init__(self, patch: pytest.MonkeyPatch, name: str, at: int, number: int) -> None:
         self.calls = 0
         really = getattr(CALLS[name], name)
 
-        # A function, which as a method is bound.
+        # A plain function, so that it is bound where it replaces a method.
         def call(*arguments: Any, **options: Any) -> Any:
             self.calls += 1
             if self.calls != at:
@@ -230,9 +237,11 @@ class Injected:
         patch.setattr(CALLS[name], name, call)
 
 
-@pytest.mark.parametrize("number", [*LOSES, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EBUSY])
+@pytest.mark.parametrize("number", [*DATA_LOSS, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EBUSY])
 @pytest.mark.parametrize("name", CALLS)
-def test_any_call_may_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> None:
+def test_next_run_completes_after_any_failed_disk_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, number: int
+) -> None:
     for at in range(1, 99):
         folder = tmp_path / str(at)
         with FaultServer(VIDEO, cut(30_000), says(etag='"two"')) as server:
@@ -246,7 +255,7 @@ def test_any_call_may_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name
             assert is_there == isinstance(outcome, Saved), (at, outcome, names(folder))
             if isinstance(outcome, NotSaved):
                 assert str(outcome).startswith("not saved")
-            # And the next run finishes.
+            # The next run saves the video.
             assert save(server.url, in_folder(folder)).bytes == 50_000
             assert (folder / "jogg-a1.mp4").read_bytes() == VIDEO.body
         if injected.calls < at:
@@ -254,7 +263,7 @@ def test_any_call_may_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name
     assert 1 < at < 98
 
 
-def test_a_typed_file_in_a_folder_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_error_at_a_given_path_raises_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "lstat", fail(errno.EIO))
     with pytest.raises(NotSaved, match="Input/output error"):
         save("http://127.0.0.1:9/", at_path(tmp_path / "clip.mp4"))

@@ -79,12 +79,12 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def part(folder: Path) -> bytes:
+def read_part(folder: Path) -> bytes:
     return (folder / "jogg-a1.part").read_bytes()
 
 
-def interrupted(folder: Path, at: int, video: Video = VIDEO) -> None:
-    """Leave behind what a run leaves that was stopped there."""
+def leave_part_file(folder: Path, at: int, video: Video = VIDEO) -> None:
+    """Leave the files of a run that was stopped after `at` bytes."""
     with FaultServer(video, cut(at)) as server, pytest.raises(NotSaved):
         save(
             server.url,
@@ -92,13 +92,13 @@ def interrupted(folder: Path, at: int, video: Video = VIDEO) -> None:
             clock=(clock := FakeClock()),
             deadline=clock.time + 0.001,
         )
-    assert len(part(folder)) == at
+    assert len(read_part(folder)) == at
 
 
 # 1. The final name means complete.
 
 
-def test_a_saved_folder_holds_the_video_and_nothing_else(tmp_path: Path) -> None:
+def test_only_the_video_is_in_the_folder_after_saving(tmp_path: Path) -> None:
     with FaultServer(VIDEO) as server:
         saved = save(server.url, in_folder(tmp_path))
     assert (saved.file, saved.bytes, saved.resumed, saved.retries) == (tmp_path / "jogg-a1.mp4", 50_000, 0, 0)
@@ -108,7 +108,7 @@ def test_a_saved_folder_holds_the_video_and_nothing_else(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("extension", ["mp4", "webm", "mov"])
-def test_a_video_that_is_there_is_skipped_without_a_request(tmp_path: Path, extension: str) -> None:
+def test_existing_video_is_skipped_without_a_request(tmp_path: Path, extension: str) -> None:
     (tmp_path / f"jogg-a1.{extension}").write_bytes(VIDEO.body)
     with FaultServer(VIDEO) as server:
         saved = save(server.url, in_folder(tmp_path))
@@ -118,7 +118,7 @@ def test_a_video_that_is_there_is_skipped_without_a_request(tmp_path: Path, exte
 
 
 @pytest.mark.parametrize("where", [at_path(Path("clip.mp4")), in_folder(Path())])
-def test_a_file_that_is_not_ours_is_left_alone_and_nothing_is_sent(tmp_path: Path, where: Destination) -> None:
+def test_existing_file_that_is_not_a_video_is_kept_without_a_request(tmp_path: Path, where: Destination) -> None:
     where = replace(where, path=tmp_path / where.path)
     where.name_file("mp4").write_bytes(b"hi\n")
     with FaultServer(VIDEO) as server, pytest.raises(NotSaved, match="already exists"):
@@ -128,14 +128,14 @@ def test_a_file_that_is_not_ours_is_left_alone_and_nothing_is_sent(tmp_path: Pat
     assert where.name_file("mp4").read_bytes() == b"hi\n"
 
 
-def test_overwrite_replaces_a_typed_name(tmp_path: Path) -> None:
+def test_overwrite_replaces_an_existing_file_at_a_given_path(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(b"hi\n")
     with FaultServer(VIDEO) as server:
         assert not save(server.url, at_path(tmp_path / "clip.mp4"), overwrite=True).skipped
     assert (tmp_path / "clip.mp4").read_bytes() == VIDEO.body
 
 
-def test_a_video_finished_by_another_before_the_lock_is_ours_is_skipped(
+def test_video_saved_by_another_process_before_the_lock_is_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fcntl, "flock", lambda fd, how: (tmp_path / "jogg-a1.mp4").write_bytes(VIDEO.body))
@@ -145,7 +145,7 @@ def test_a_video_finished_by_another_before_the_lock_is_ours_is_skipped(
     assert names(tmp_path) == ["jogg-a1.mp4"]
 
 
-def test_overwrite_replaces_it_only_by_a_whole_video(tmp_path: Path) -> None:
+def test_overwrite_replaces_a_file_only_with_a_whole_video(tmp_path: Path) -> None:
     (tmp_path / "jogg-a1.mp4").write_bytes(b"there")
     with FaultServer(VIDEO, *[cut(0)] * 99) as server:
         with pytest.raises(NotSaved):
@@ -158,7 +158,7 @@ def test_overwrite_replaces_it_only_by_a_whole_video(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, partial(Path.symlink_to, target="victim")])
 @pytest.mark.parametrize("overwrite", [True, False])
-def test_what_is_no_plain_file_is_never_overwritten(
+def test_only_regular_files_are_overwritten(
     tmp_path: Path,
     make: Callable[[Path], None],
     overwrite: bool,  # noqa: FBT001  a case
@@ -170,17 +170,17 @@ def test_what_is_no_plain_file_is_never_overwritten(
     assert names(tmp_path) == ["jogg-a1.webm"]
 
 
-def test_a_folder_laid_in_the_way_during_the_transfer_is_left_alone(tmp_path: Path) -> None:
+def test_folder_created_at_the_final_path_during_transfer_is_kept(tmp_path: Path) -> None:
     def mkdir_then(request: Request, video: Video) -> Answer:
         (tmp_path / "jogg-a1.mp4").mkdir()
         return honest(request, video)
 
     with FaultServer(VIDEO, mkdir_then) as server, pytest.raises(NotSaved, match="is not a regular file"):
         save(server.url, in_folder(tmp_path))
-    assert part(tmp_path) == VIDEO.body
+    assert read_part(tmp_path) == VIDEO.body
 
 
-def test_the_second_of_two_that_save_one_file_is_refused_and_the_first_is_whole(tmp_path: Path) -> None:
+def test_second_run_that_saves_the_same_file_is_refused(tmp_path: Path) -> None:
     refusals: list[str] = []
 
     def meanwhile(request: Request, video: Video) -> Answer:
@@ -195,10 +195,10 @@ def test_the_second_of_two_that_save_one_file_is_refused_and_the_first_is_whole(
     assert saved.file.read_bytes() == VIDEO.body
 
 
-# 2. Going on, and starting over.
+# 2. Resume and restart.
 
 
-def test_the_video_is_asked_for_as_it_is(tmp_path: Path) -> None:
+def test_video_is_requested_without_compression_or_range(tmp_path: Path) -> None:
     with FaultServer(VIDEO) as server:
         save(server.url, in_folder(tmp_path))
     (request,) = server.requests
@@ -206,7 +206,7 @@ def test_the_video_is_asked_for_as_it_is(tmp_path: Path) -> None:
     assert not {"range", "if-range"} & set(request.headers)
 
 
-def test_every_byte_that_came_before_a_cut_is_kept_and_not_asked_for_again(tmp_path: Path) -> None:
+def test_bytes_received_before_a_cut_are_not_requested_again(tmp_path: Path) -> None:
     with FaultServer(VIDEO, cut(12_345), cut(1), cut(20_000)) as server:
         saved = save(server.url, in_folder(tmp_path))
     assert server.offsets == [None, 12_345, 12_346, 32_346]
@@ -215,10 +215,10 @@ def test_every_byte_that_came_before_a_cut_is_kept_and_not_asked_for_again(tmp_p
     assert saved.file.read_bytes() == VIDEO.body
 
 
-def test_a_later_run_goes_on_where_the_first_stopped(tmp_path: Path) -> None:
-    interrupted(tmp_path, 30_000)
+def test_later_run_resumes_where_the_first_run_stopped(tmp_path: Path) -> None:
+    leave_part_file(tmp_path, 30_000)
     assert names(tmp_path) == ["jogg-a1.part", "jogg-a1.part.json"]
-    assert part(tmp_path) == VIDEO.body[:30_000]
+    assert read_part(tmp_path) == VIDEO.body[:30_000]
     with FaultServer(VIDEO) as server:
         saved = save(server.url, in_folder(tmp_path))
     assert server.offsets == [30_000]
@@ -227,7 +227,7 @@ def test_a_later_run_goes_on_where_the_first_stopped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("etag", ['W/"one"', "one", '"', None])
-def test_without_a_strong_etag_nothing_is_resumed_and_nothing_left(tmp_path: Path, etag: str | None) -> None:
+def test_part_without_a_strong_etag_is_not_resumed_or_kept(tmp_path: Path, etag: str | None) -> None:
     video = replace(VIDEO, etag=etag)
     with FaultServer(video, *[cut(100)] * 9, *[cut(0)] * 99) as server, pytest.raises(NotSaved):
         save(server.url, in_folder(tmp_path))
@@ -236,8 +236,8 @@ def test_without_a_strong_etag_nothing_is_resumed_and_nothing_left(tmp_path: Pat
 
 
 @pytest.mark.parametrize("answer", [whole, honest])
-def test_a_whole_answer_to_a_range_starts_over_with_that_same_answer(tmp_path: Path, answer: Fault) -> None:
-    interrupted(tmp_path, 30_000)
+def test_whole_answer_to_a_range_request_replaces_the_part(tmp_path: Path, answer: Fault) -> None:
+    leave_part_file(tmp_path, 30_000)
     with FaultServer(OTHER, answer) as server:
         saved = save(server.url, in_folder(tmp_path))
     assert server.offsets == [30_000]
@@ -264,49 +264,49 @@ def test_a_whole_answer_to_a_range_starts_over_with_that_same_answer(tmp_path: P
         answers(416),
     ],
 )
-def test_a_part_that_does_not_fit_exactly_is_thrown_away(tmp_path: Path, misfit: Fault) -> None:
-    interrupted(tmp_path, 30_000)
+def test_part_is_discarded_if_the_range_answer_does_not_match(tmp_path: Path, misfit: Fault) -> None:
+    leave_part_file(tmp_path, 30_000)
     with FaultServer(VIDEO, misfit) as server:
         saved = save(server.url, in_folder(tmp_path))
     assert server.offsets == [30_000, None]
     assert (saved.resumed, saved.file.read_bytes()) == (0, VIDEO.body)
 
 
-def as_part(**headers: str) -> Fault:
+def answer_206(**headers: str) -> Fault:
     answer = replace(whole(Request("GET", "/", {}), VIDEO), status=206).saying(**headers)
     return lambda request, video: answer
 
 
 @pytest.mark.parametrize("content_range", ["bytes 1-50000/50001", "bytes 0-49999/50001", "bytes 0-49999/*", "0-49999"])
-def test_a_part_that_nobody_asked_for_is_not_taken(tmp_path: Path, content_range: str) -> None:
-    with FaultServer(VIDEO, as_part(content_range=content_range)) as server:
+def test_unrequested_partial_answer_is_rejected(tmp_path: Path, content_range: str) -> None:
+    with FaultServer(VIDEO, answer_206(content_range=content_range)) as server:
         saved = save(server.url, in_folder(tmp_path))
     assert (server.offsets, saved.retries) == ([None, None], 1)
 
 
 @pytest.mark.parametrize("headers", [{"content_range": "bytes 0-49999/50000"}, {}])
-def test_a_part_that_is_the_whole_is_the_whole(tmp_path: Path, headers: dict[str, str]) -> None:
-    with FaultServer(VIDEO, as_part(**headers)) as server:
+def test_206_answer_with_the_whole_video_is_accepted(tmp_path: Path, headers: dict[str, str]) -> None:
+    with FaultServer(VIDEO, answer_206(**headers)) as server:
         saved = save(server.url, in_folder(tmp_path))
     assert (server.offsets, saved.retries) == ([None], 0)
     assert saved.file.read_bytes() == VIDEO.body
 
 
-def test_a_whole_that_is_called_a_part_starts_over(tmp_path: Path) -> None:
-    interrupted(tmp_path, 30_000)
+def test_203_answer_to_a_range_request_replaces_the_part(tmp_path: Path) -> None:
+    leave_part_file(tmp_path, 30_000)
     with FaultServer(OTHER, lambda request, video: replace(whole(request, video), status=203)) as server:
         assert save(server.url, in_folder(tmp_path)).file.read_bytes() == OTHER.body
     assert server.offsets == [30_000]
 
 
-def finished_but_unnamed(folder: Path, video: Video = VIDEO) -> None:
-    interrupted(folder, len(video.body) - 1, video)
+def leave_complete_part(folder: Path, video: Video = VIDEO) -> None:
+    leave_part_file(folder, len(video.body) - 1, video)
     with (folder / "jogg-a1.part").open("ab") as file:
         file.write(video.body[-1:])
 
 
-def test_nothing_left_to_send_is_complete_if_the_total_agrees(tmp_path: Path) -> None:
-    finished_but_unnamed(tmp_path)
+def test_416_answer_completes_the_part_if_the_total_agrees(tmp_path: Path) -> None:
+    leave_complete_part(tmp_path)
     with FaultServer(VIDEO) as server:
         saved = save(server.url, in_folder(tmp_path))
     assert server.offsets == [50_000]
@@ -314,8 +314,8 @@ def test_nothing_left_to_send_is_complete_if_the_total_agrees(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("content_range", ["bytes */50001", "bytes */*", "bytes 0-0/50000", ""])
-def test_nothing_left_to_send_is_not_complete_if_the_total_differs(tmp_path: Path, content_range: str) -> None:
-    finished_but_unnamed(tmp_path)
+def test_416_answer_restarts_the_download_if_the_total_differs(tmp_path: Path, content_range: str) -> None:
+    leave_complete_part(tmp_path)
     with FaultServer(VIDEO, answers(416, content_range=content_range)) as server:
         saved = save(server.url, in_folder(tmp_path))
     assert server.offsets == [50_000, None]
@@ -326,7 +326,7 @@ def test_nothing_left_to_send_is_not_complete_if_the_total_differs(tmp_path: Pat
 
 
 @pytest.mark.parametrize("length", ["-1", "+50000", "50000, 50001", "0x10", "5e4", "", "\u0665", "9" * 30])
-def test_a_length_that_is_none_says_nothing(tmp_path: Path, length: str) -> None:
+def test_invalid_content_length_is_ignored(tmp_path: Path, length: str) -> None:
     said = Answer(headers={"etag": '"one"', "content-length": length})
     for body, is_saved in ((VIDEO.body, True), (FRAGMENTED, False)):
         pieces = ScriptedBody([body], said)
@@ -338,28 +338,28 @@ def test_a_length_that_is_none_says_nothing(tmp_path: Path, length: str) -> None
         (tmp_path / "jogg-a1.mp4").unlink(missing_ok=True)
 
 
-def test_a_length_that_is_said_twice_is_that_length(tmp_path: Path) -> None:
+def test_repeated_equal_content_length_is_accepted(tmp_path: Path) -> None:
     with FaultServer(Video(FRAGMENTED), says(content_length=f"{len(FRAGMENTED)}, {len(FRAGMENTED)}")) as server:
         assert save(server.url, in_folder(tmp_path)).file.read_bytes() == FRAGMENTED
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip"])
-def test_a_compressed_answer_that_nobody_asked_for_is_a_failed_attempt(tmp_path: Path, encoding: str) -> None:
+def test_unrequested_compression_is_a_failed_attempt(tmp_path: Path, encoding: str) -> None:
     with FaultServer(VIDEO, says(content_encoding=encoding)) as server:
         saved = save(server.url, in_folder(tmp_path))
     assert (len(server.requests), saved.retries) == (2, 1)
 
 
 @pytest.mark.parametrize("encoding", ["identity", "", "binary", "UTF-8", "aws-chunked", "none"])
-def test_other_words_are_no_compression(tmp_path: Path, encoding: str) -> None:
+def test_other_content_encodings_are_not_compression(tmp_path: Path, encoding: str) -> None:
     with FaultServer(VIDEO, says(content_encoding=encoding)) as server:
         assert save(server.url, in_folder(tmp_path)).retries == 0
 
 
-def test_more_than_was_announced_is_thrown_away(tmp_path: Path) -> None:
-    # Nothing in this one tells where it ends.
+def test_part_longer_than_the_announced_total_is_discarded(tmp_path: Path) -> None:
+    # The content of this video does not prove where it ends.
     endless = Video(webm(50_000, is_live=True))
-    interrupted(tmp_path, 30_000, endless)
+    leave_part_file(tmp_path, 30_000, endless)
 
     def too_much(request: Request, video: Video) -> Answer:
         answer = honest(request, video).saying(content_length=None, transfer_encoding="chunked")
@@ -382,7 +382,7 @@ def test_the_extension_comes_from_the_content(tmp_path: Path, video: bytes, exte
 
 
 @pytest.mark.parametrize("flaw", [VIDEO.body[:-1], mp4()[:16] + box(b"mdat"), webm()[:-1]])
-def test_a_video_that_is_not_whole_has_no_final_name_though_its_length_is_right(tmp_path: Path, flaw: bytes) -> None:
+def test_incomplete_video_of_the_announced_length_is_not_saved(tmp_path: Path, flaw: bytes) -> None:
     with FaultServer(Video(flaw)) as server, pytest.raises(NotSaved, match="not a whole video"):
         save(server.url, in_folder(tmp_path))
     assert len(server.requests) == 2
@@ -391,7 +391,9 @@ def test_a_video_that_is_not_whole_has_no_final_name_though_its_length_is_right(
 
 @pytest.mark.parametrize("unsized", [chunked, unmeasured])
 @pytest.mark.parametrize("video", [mp4(), webm()])
-def test_without_a_length_a_video_that_proves_its_end_is_saved(tmp_path: Path, unsized: Fault, video: bytes) -> None:
+def test_video_with_a_proven_end_is_saved_without_a_content_length(
+    tmp_path: Path, unsized: Fault, video: bytes
+) -> None:
     transfer = Transfer("clip")
     with FaultServer(Video(video), unsized) as server:
         saved = save(server.url, in_folder(tmp_path), transfer=transfer)
@@ -400,13 +402,13 @@ def test_without_a_length_a_video_that_proves_its_end_is_saved(tmp_path: Path, u
 
 
 @pytest.mark.parametrize("video", [FRAGMENTED, webm(is_live=True)])
-def test_a_video_that_proves_nothing_is_saved_if_the_last_chunk_came(tmp_path: Path, video: bytes) -> None:
+def test_video_without_a_proven_end_is_saved_after_the_last_chunk(tmp_path: Path, video: bytes) -> None:
     with FaultServer(Video(video), chunked) as server:
         assert save(server.url, in_folder(tmp_path)).file.read_bytes() == video
 
 
 @pytest.mark.parametrize("video", [FRAGMENTED, webm(is_live=True)])
-def test_without_a_known_end_a_video_that_proves_nothing_is_kept_and_not_saved(tmp_path: Path, video: bytes) -> None:
+def test_video_without_proven_end_or_length_is_kept_but_not_saved(tmp_path: Path, video: bytes) -> None:
     with FaultServer(Video(video), unmeasured) as server, pytest.raises(NotSaved, match="so it may be incomplete"):
         save(server.url, in_folder(tmp_path))
     assert len(server.requests) == 1
@@ -415,7 +417,7 @@ def test_without_a_known_end_a_video_that_proves_nothing_is_kept_and_not_saved(t
 
 
 @pytest.mark.parametrize("unsized", [chunked, unmeasured])
-def test_without_a_length_a_cut_is_seen(tmp_path: Path, unsized: Fault) -> None:
+def test_cut_is_detected_without_a_content_length(tmp_path: Path, unsized: Fault) -> None:
     with FaultServer(VIDEO, then_cut(unsized, 40_000)) as server:
         saved = save(server.url, in_folder(tmp_path))
     assert (server.offsets, saved.retries) == ([None, None], 1)
@@ -423,14 +425,14 @@ def test_without_a_length_a_cut_is_seen(tmp_path: Path, unsized: Fault) -> None:
     assert names(tmp_path) == ["jogg-a1.mp4"]
 
 
-# 4. Trying again.
+# 4. Retries.
 
 
 TROUBLE = [cut(0), cut(5), cut(0, "reset"), *map(answers, (408, 409, 421, 423, 425, 429, 444, 499, 500, 502, 503, 504))]
 
 
 @pytest.mark.parametrize("fault", TROUBLE)
-def test_trouble_is_tried_again_until_the_deadline(tmp_path: Path, fault: Fault) -> None:
+def test_temporary_errors_are_retried_until_the_deadline(tmp_path: Path, fault: Fault) -> None:
     clock = FakeClock()
     with FaultServer(VIDEO, *[fault] * 99) as server, pytest.raises(NotSaved, match="no time is left") as caught:
         save(server.url, in_folder(tmp_path), clock=clock, resolve=pytest.fail, deadline=clock.time + 200)
@@ -444,7 +446,7 @@ def test_trouble_is_tried_again_until_the_deadline(tmp_path: Path, fault: Fault)
     assert names(tmp_path) == []
 
 
-def test_a_server_in_trouble_for_half_a_minute_costs_no_video(tmp_path: Path) -> None:
+def test_video_is_saved_after_half_a_minute_of_server_errors(tmp_path: Path) -> None:
     clock = FakeClock()
 
     def busy(request: Request, video: Video) -> Answer:
@@ -455,26 +457,26 @@ def test_a_server_in_trouble_for_half_a_minute_costs_no_video(tmp_path: Path) ->
     assert saved.file.read_bytes() == VIDEO.body
 
 
-def test_without_a_deadline_each_video_has_its_own(tmp_path: Path) -> None:
+def test_without_a_deadline_retries_end_after_the_patience(tmp_path: Path) -> None:
     clock = FakeClock()
     began = clock.time
-    stumbling = [cut(0)] * 12 + [cut(5)] + [cut(0)] * 99
-    with FaultServer(VIDEO, cut(10), *stumbling) as server, pytest.raises(NotSaved, match="no time is left"):
+    faults_in_turn = [cut(0)] * 12 + [cut(5)] + [cut(0)] * 99
+    with FaultServer(VIDEO, cut(10), *faults_in_turn) as server, pytest.raises(NotSaved, match="no time is left"):
         save(server.url, in_folder(tmp_path), clock=clock)
-    # It begins anew with each byte more: here after the fourteenth try, at about three minutes.
+    # The patience starts again with each new byte: here after the fourteenth try, at about three minutes.
     assert PATIENCE + 120 < clock.time - began < PATIENCE + 300
-    assert part(tmp_path) == VIDEO.body[:15]
+    assert read_part(tmp_path) == VIDEO.body[:15]
 
 
-@pytest.mark.parametrize("fault", [says(content_encoding="br"), as_part(content_range="bytes 5-49999/50000")])
-def test_an_answer_without_sense_is_asked_for_once_more(tmp_path: Path, fault: Fault) -> None:
+@pytest.mark.parametrize("fault", [says(content_encoding="br"), answer_206(content_range="bytes 5-49999/50000")])
+def test_unreadable_answer_is_requested_once_more(tmp_path: Path, fault: Fault) -> None:
     with FaultServer(VIDEO, *[fault] * 9) as server, pytest.raises(NotSaved):
         save(server.url, in_folder(tmp_path), resolve=pytest.fail)
     assert len(server.requests) == UNREADABLE_TRIES
     assert names(tmp_path) == []
 
 
-def test_a_server_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
+def test_unreachable_server_raises_not_saved(tmp_path: Path) -> None:
     with FaultServer(VIDEO) as server:
         pass
     with pytest.raises(NotSaved, match="connection failed"):
@@ -482,15 +484,15 @@ def test_a_server_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_each_progress_gives_more_attempts(tmp_path: Path) -> None:
-    stumbling = [cut(0), answers(503), cut(0), cut(0), cut(5_000)] * 9
-    with FaultServer(VIDEO, *stumbling) as server:
+def test_new_bytes_allow_more_attempts(tmp_path: Path) -> None:
+    faults_in_turn = [cut(0), answers(503), cut(0), cut(0), cut(5_000)] * 9
+    with FaultServer(VIDEO, *faults_in_turn) as server:
         saved = save(server.url, in_folder(tmp_path))
     assert (len(server.requests), saved.retries) == (46, 45)
     assert saved.file.read_bytes() == VIDEO.body
 
 
-def test_only_bytes_never_reached_before_are_progress(tmp_path: Path) -> None:
+def test_only_bytes_beyond_the_longest_part_count_as_progress(tmp_path: Path) -> None:
     clock = FakeClock()
     began, ends = clock.time, [20_000, *[15_000, 19_000, 20_000, 500] * 50]
     with FaultServer(VIDEO, *[then_cut(whole, end) for end in ends]) as server, pytest.raises(NotSaved):
@@ -499,7 +501,7 @@ def test_only_bytes_never_reached_before_are_progress(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_the_server_says_how_long_to_pause(tmp_path: Path, status: int) -> None:
+def test_retry_after_sets_the_pause(tmp_path: Path, status: int) -> None:
     clock = FakeClock()
     date = "Wed, 01 Jan 2025 00:13:20 GMT"
     with FaultServer(VIDEO, answers(status, retry_after="400"), answers(status, retry_after=date)) as server:
@@ -508,7 +510,7 @@ def test_the_server_says_how_long_to_pause(tmp_path: Path, status: int) -> None:
 
 
 @pytest.mark.parametrize("hint", ["soon", "-5", "1e9", "Wed, 99 Foo 2025", "0", *PAST, NEVER, "9" * 5000])
-def test_a_hint_that_means_nothing_leaves_our_own_pause(tmp_path: Path, hint: str) -> None:
+def test_unusable_retry_after_leaves_the_default_pause(tmp_path: Path, hint: str) -> None:
     clock = FakeClock()
     with FaultServer(VIDEO, answers(503, retry_after=hint)) as server:
         save(server.url, in_folder(tmp_path), clock=clock)
@@ -523,31 +525,32 @@ def test_no_pause_goes_past_the_deadline(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hint", "left", "told"),
+    ("hint", "left", "expected_pause"),
     [
         ("400", 399, "400 seconds"),
         (f"{LONGEST_RETRY_AFTER + 1}", inf, "601 seconds"),
         ("Wed, 01 Jan 2025 01:00:00 GMT", inf, "3,600 seconds"),
     ],
 )
-def test_a_server_that_wants_us_to_wait_too_long_ends_the_transfer(
-    tmp_path: Path, hint: str, left: float, told: str
-) -> None:
+def test_too_long_retry_after_ends_the_download(tmp_path: Path, hint: str, left: float, expected_pause: str) -> None:
     clock = FakeClock()
-    with FaultServer(VIDEO, answers(503, retry_after=hint)) as server, pytest.raises(NotSaved, match=told) as caught:
+    with (
+        FaultServer(VIDEO, answers(503, retry_after=hint)) as server,
+        pytest.raises(NotSaved, match=expected_pause) as caught,
+    ):
         save(server.url, in_folder(tmp_path), clock=clock, deadline=clock.time + left)
     assert (clock.pauses, len(server.requests)) == ([], 1)
     assert "the server answered 503" in str(caught.value)
 
 
-def test_a_pause_that_the_server_asked_for_is_no_silence(tmp_path: Path) -> None:
+def test_retry_after_pauses_do_not_count_as_silence(tmp_path: Path) -> None:
     clock = FakeClock()
     with FaultServer(VIDEO, *[answers(503, retry_after="500")] * 2) as server:
         save(server.url, in_folder(tmp_path), clock=clock)
     assert clock.pauses == [500, 500]
 
 
-def test_a_service_may_limit_us_by_the_hour_and_no_longer(tmp_path: Path) -> None:
+def test_rate_limit_of_more_than_an_hour_ends_the_download(tmp_path: Path) -> None:
     clock = FakeClock()
     with FaultServer(VIDEO, answers(403)) as server:
         service = Service(RateLimited("slow down", retry_after=LONGEST_LIMIT + 1))
@@ -557,8 +560,8 @@ def test_a_service_may_limit_us_by_the_hour_and_no_longer(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
-def test_a_refused_url_is_fetched_anew_and_the_part_kept(tmp_path: Path, status: int) -> None:
-    interrupted(tmp_path, 30_000)
+def test_refused_url_is_renewed_and_the_part_is_kept(tmp_path: Path, status: int) -> None:
+    leave_part_file(tmp_path, 30_000)
     clock = FakeClock()
     with FaultServer(VIDEO, answers(status)) as server, FaultServer(VIDEO) as renewed:
         saved = save(server.url, in_folder(tmp_path), resolve=Service(renewed.url), clock=clock)
@@ -571,8 +574,8 @@ def test_a_refused_url_is_fetched_anew_and_the_part_kept(tmp_path: Path, status:
     "body",
     [b'{"error": "expired"}', b"<?xml version='1.0'?><Error/>", b"<!doctype html>", b"\xff\xd8\xff\xe0 JPEG", b""],
 )
-def test_a_page_instead_of_a_video_is_a_refused_url(tmp_path: Path, body: bytes) -> None:
-    interrupted(tmp_path, 30_000)
+def test_answer_that_is_not_a_video_counts_as_a_refused_url(tmp_path: Path, body: bytes) -> None:
+    leave_part_file(tmp_path, 30_000)
     with FaultServer(VIDEO, answers(200, body, etag='"page"')) as server, FaultServer(VIDEO) as renewed:
         save(server.url, in_folder(tmp_path), resolve=Service(renewed.url))
     assert (server.offsets, renewed.offsets) == ([30_000], [30_000])
@@ -580,7 +583,7 @@ def test_a_page_instead_of_a_video_is_a_refused_url(tmp_path: Path, body: bytes)
 
 @pytest.mark.parametrize(("most", "asked", "requests"), [(2, 1, 4), (3, 2, 6)])
 @pytest.mark.parametrize("fault", [page, answers(403)])
-def test_a_url_is_renewed_so_often_and_no_more(
+def test_url_is_renewed_until_the_limit_of_links(
     tmp_path: Path, fault: Fault, most: int, asked: int, requests: int
 ) -> None:
     with FaultServer(VIDEO, cut(10), fault, cut(20), fault, cut(0), fault) as server:
@@ -589,22 +592,22 @@ def test_a_url_is_renewed_so_often_and_no_more(
             save(server.url, in_folder(tmp_path), resolve=service, most_links=most)
     assert service.asked == asked
     assert len(server.requests) == requests
-    assert part(tmp_path) == VIDEO.body[:30]
+    assert read_part(tmp_path) == VIDEO.body[:30]
     assert caught.value.exit_code is ExitCode.NOT_SAVED
     assert "may have expired" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("status", [302, 304, 402, 405, 418, 451])
-def test_other_answers_are_final_at_once(tmp_path: Path, status: int) -> None:
-    interrupted(tmp_path, 30_000)
+def test_other_status_codes_end_the_download_at_once(tmp_path: Path, status: int) -> None:
+    leave_part_file(tmp_path, 30_000)
     with FaultServer(VIDEO, answers(status, location="http://127.0.0.1:9/")) as server:
         with pytest.raises(NotSaved, match=str(status)):
             save(server.url, in_folder(tmp_path), resolve=pytest.fail)
         assert len(server.requests) == 1
-    assert len(part(tmp_path)) == 30_000
+    assert len(read_part(tmp_path)) == 30_000
 
 
-def test_a_bad_certificate_is_final_at_once(tmp_path: Path) -> None:
+def test_bad_certificate_ends_the_download_at_once(tmp_path: Path) -> None:
     calls = []
 
     def untrusted(url: str, headers: Mapping[str, str]) -> ScriptedBody:
@@ -617,14 +620,14 @@ def test_a_bad_certificate_is_final_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyRefused("no"), NotFound("no"), Gone("no")])
-def test_what_the_service_says_for_good_is_passed_on(tmp_path: Path, error: VideostatError) -> None:
+def test_final_error_of_the_service_is_passed_on(tmp_path: Path, error: VideostatError) -> None:
     transfer = Transfer("clip")
     with FaultServer(VIDEO, answers(403)) as server, pytest.raises(type(error)):
         save(server.url, in_folder(tmp_path), resolve=Service(error), transfer=transfer)
     assert transfer.state == "failed"
 
 
-def test_a_service_that_is_busy_is_asked_again_for_the_url(tmp_path: Path) -> None:
+def test_new_url_is_requested_again_if_the_service_is_busy(tmp_path: Path) -> None:
     clock = FakeClock()
     with FaultServer(VIDEO, answers(403)) as server:
         service = Service(Unreachable("no route"), RateLimited("slow down", retry_after=1800), server.url)
@@ -632,14 +635,14 @@ def test_a_service_that_is_busy_is_asked_again_for_the_url(tmp_path: Path) -> No
     assert clock.pauses[1:] == [1800]
 
 
-def test_a_url_that_cannot_be_had_is_not_saved(tmp_path: Path) -> None:
+def test_service_that_never_gives_a_new_url_ends_in_not_saved(tmp_path: Path) -> None:
     service = Service(Unreachable("no route"))
     with FaultServer(VIDEO, answers(403)) as server, pytest.raises(NotSaved, match="no route"):
         save(server.url, in_folder(tmp_path), resolve=service)
     assert service.asked > 9
 
 
-# 5. The URL and its life.
+# 5. The expiry of a URL.
 
 
 @pytest.mark.parametrize(("left", "asked"), [(61, 0), (60, 1), (0, 1), (-9, 1), (None, 0)])
@@ -652,7 +655,7 @@ def test_a_url_is_used_until_a_minute_before_it_expires(tmp_path: Path, left: in
     assert (service.asked, len(server.requests)) == (asked, 1)
 
 
-def test_a_url_that_expired_at_the_beginning_of_time_is_fetched_anew(tmp_path: Path) -> None:
+def test_url_with_the_earliest_possible_expiry_is_renewed(tmp_path: Path) -> None:
     with FaultServer(VIDEO) as server:
         service = Service(server.url)
         save(
@@ -664,7 +667,7 @@ def test_a_url_that_expired_at_the_beginning_of_time_is_fetched_anew(tmp_path: P
     assert service.asked == 1
 
 
-def test_a_url_that_expires_during_a_pause_is_renewed_before_the_next_attempt(tmp_path: Path) -> None:
+def test_url_that_expires_during_a_pause_is_renewed(tmp_path: Path) -> None:
     clock = FakeClock()
     with FaultServer(VIDEO, answers(503, retry_after="600")) as server, FaultServer(VIDEO) as renewed:
         save(
@@ -707,11 +710,11 @@ def test_nothing_is_sent_after_the_deadline(tmp_path: Path) -> None:
     assert server.requests == []
 
 
-# 6. Slow servers, and what a view sees.
+# 6. Slow servers, and the progress that is shown.
 
 
 class ScriptedBody:
-    """An answer whose pieces take a second each, at a clock that is given."""
+    """Return pieces that each take `pace` seconds of the clock."""
 
     def __init__(self, pieces: list[bytes], answer: Answer, clock: FakeClock | None = None, pace: float = 1) -> None:
         self.pieces = iter(pieces)
@@ -735,15 +738,15 @@ class ScriptedBody:
         pass
 
 
-def slow(size: int, rate: int, clock: FakeClock) -> tuple[bytes, ScriptedBody]:
+def make_slow_body(size: int, rate: int, clock: FakeClock) -> tuple[bytes, ScriptedBody]:
     video = mp4(size)
     pieces = [video[start : start + rate] for start in range(0, size, rate)]
     return video, ScriptedBody(pieces, honest(Request("GET", "/", {}), Video(video)), clock)
 
 
-def test_a_stall_ends_the_attempt_and_keeps_its_bytes(tmp_path: Path) -> None:
+def test_transfer_below_the_minimum_rate_is_interrupted_and_resumed(tmp_path: Path) -> None:
     clock, calls = FakeClock(), []
-    video, body = slow(50_000, 1000, clock)
+    video, body = make_slow_body(50_000, 1000, clock)
 
     def open_body(url: str, headers: Mapping[str, str]) -> ScriptedBody:
         calls.append((clock.time, headers.get("Range")))
@@ -756,14 +759,14 @@ def test_a_stall_ends_the_attempt_and_keeps_its_bytes(tmp_path: Path) -> None:
     assert 30 <= again - began < 32
 
 
-def test_a_slow_transfer_is_no_stall(tmp_path: Path) -> None:
+def test_transfer_at_the_minimum_rate_is_not_interrupted(tmp_path: Path) -> None:
     clock = FakeClock()
-    _, body = slow(200_000, 1024, clock)
+    _, body = make_slow_body(200_000, 1024, clock)
     saved = save("https://x", in_folder(tmp_path), open=lambda url, headers: body, clock=clock)
     assert saved.retries == 0
 
 
-def test_a_server_that_falls_silent_ends_the_attempt(tmp_path: Path) -> None:
+def test_download_resumes_after_the_server_stops_sending(tmp_path: Path) -> None:
     with FaultServer(VIDEO, cut(30_000, "hang")) as server:
         save(server.url, in_folder(tmp_path), open=partial(connect, timeout=0.3))
     assert server.offsets == [None, 30_000]
@@ -771,7 +774,7 @@ def test_a_server_that_falls_silent_ends_the_attempt(tmp_path: Path) -> None:
 
 def test_a_transfer_ends_at_the_deadline_and_keeps_its_bytes(tmp_path: Path) -> None:
     clock = FakeClock()
-    video, body = slow(50_000, 5_000, clock)
+    video, body = make_slow_body(50_000, 5_000, clock)
     with pytest.raises(NotSaved, match="timeout was reached"):
         save(
             "https://x",
@@ -780,18 +783,18 @@ def test_a_transfer_ends_at_the_deadline_and_keeps_its_bytes(tmp_path: Path) -> 
             clock=clock,
             deadline=clock.time + 4,
         )
-    assert part(tmp_path) == video[:20_000]
+    assert read_part(tmp_path) == video[:20_000]
 
 
-def test_memory_is_one_buffer_whatever_the_size(tmp_path: Path) -> None:
+def test_read_size_is_one_mebibyte_for_any_video_size(tmp_path: Path) -> None:
     clock = FakeClock()
-    _, body = slow(4 * PIECE, PIECE // 2, clock)
+    _, body = make_slow_body(4 * PIECE, PIECE // 2, clock)
     save("https://x", in_folder(tmp_path), open=lambda url, headers: body, clock=clock)
     assert set(body.asked) == {PIECE} == {1 << 20}
 
 
-class Watched(Transfer):
-    """Remembers every moment that another thread could see."""
+class RecordingTransfer(Transfer):
+    """Record every state that another thread could see."""
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
@@ -800,9 +803,9 @@ class Watched(Transfer):
             moments.append((self.done, self.total, self.state))
 
 
-def test_the_bytes_shown_are_rolled_back_and_never_above_the_total(tmp_path: Path) -> None:
-    interrupted(tmp_path, 55_000, OTHER)
-    transfer = Watched("clip")
+def test_shown_bytes_fall_after_a_restart_and_never_exceed_the_total(tmp_path: Path) -> None:
+    leave_part_file(tmp_path, 55_000, OTHER)
+    transfer = RecordingTransfer("clip")
     with FaultServer(VIDEO, cut(40_000), answers(416), cut(45_000)) as server:
         save(server.url, in_folder(tmp_path), transfer=transfer)
     moments = transfer.__dict__["moments"]
@@ -814,11 +817,11 @@ def test_the_bytes_shown_are_rolled_back_and_never_above_the_total(tmp_path: Pat
     assert {state for *_, state in moments} == {"waiting", "downloading", "retrying", "checking", "saved"}
 
 
-# 8. Whatever happens, the final file is absent or exact.
+# 7. The final file is absent or exact, whatever happens.
 
 
-def swapped(fault: Fault) -> Fault:
-    """The same fault, of another video at the same URL."""
+def swap_video(fault: Fault) -> Fault:
+    """Return the same fault with another video at the same URL."""
     return lambda request, video: fault(request, OTHER)
 
 
@@ -849,8 +852,8 @@ FAULTS = st.one_of(
 
 
 @settings(max_examples=80, deadline=None)
-@given(schedule=st.lists(st.one_of(FAULTS, FAULTS.map(swapped)), max_size=16), is_other=st.booleans())
-def test_the_final_file_is_one_served_version_or_is_not_there(schedule: list[Fault], is_other: bool) -> None:  # noqa: FBT001  drawn
+@given(schedule=st.lists(st.one_of(FAULTS, FAULTS.map(swap_video)), max_size=16), is_other=st.booleans())
+def test_final_file_is_exactly_one_served_version_or_absent(schedule: list[Fault], is_other: bool) -> None:  # noqa: FBT001  drawn
     with tempfile.TemporaryDirectory() as name, FaultServer(OTHER if is_other else VIDEO, *schedule) as server:
         folder = Path(name)
         while True:
@@ -867,13 +870,13 @@ def test_the_final_file_is_one_served_version_or_is_not_there(schedule: list[Fau
         assert len(server.requests) <= len(schedule) + 2
 
 
-def child(*arguments: str, **options: object) -> subprocess.Popen[str]:
+def start_child(*arguments: str, **options: object) -> subprocess.Popen[str]:
     command = [sys.executable, faults.__file__, *arguments]
     environment = {**os.environ, "PYTHONPATH": str(Path(faults.__file__).parents[1])}
     return subprocess.Popen(command, env=environment, stdout=-1, stderr=-1, text=True, **options)  # type: ignore[call-overload, no-any-return]
 
 
-def until(condition: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + 10
     while not condition():
         assert time.monotonic() < end
@@ -881,23 +884,23 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_run_killed_in_the_middle_is_finished_by_the_next(tmp_path: Path, seed: int) -> None:
+def test_next_run_resumes_a_killed_run(tmp_path: Path, seed: int) -> None:
     at = random.Random(seed).randrange(1, len(VIDEO.body))
     growing = tmp_path / "jogg-a1.part"
     with FaultServer(VIDEO, cut(at, "hang")) as server:
-        victim = child(server.url, str(tmp_path))
-        until(lambda: growing.exists() and growing.stat().st_size == at)
+        victim = start_child(server.url, str(tmp_path))
+        wait_until(lambda: growing.exists() and growing.stat().st_size == at)
         victim.kill()
         victim.communicate()
         assert names(tmp_path) == ["jogg-a1.part", "jogg-a1.part.json"]
-        assert part(tmp_path) == VIDEO.body[:at]
+        assert read_part(tmp_path) == VIDEO.body[:at]
         saved = save(server.url, in_folder(tmp_path))
     assert server.offsets == [None, at]
     assert saved.file.read_bytes() == VIDEO.body
     assert names(tmp_path) == ["jogg-a1.mp4"]
 
 
-def test_two_processes_on_one_file_leave_it_whole(tmp_path: Path) -> None:
+def test_two_processes_that_save_one_file_leave_it_whole(tmp_path: Path) -> None:
     release = threading.Event()
 
     def late(request: Request, video: Video) -> Answer:
@@ -905,23 +908,23 @@ def test_two_processes_on_one_file_leave_it_whole(tmp_path: Path) -> None:
         return honest(request, video)
 
     with FaultServer(VIDEO, late) as server:
-        first = child(server.url, str(tmp_path))
-        until(lambda: bool(server.requests))
-        second = child(server.url, str(tmp_path))
+        first = start_child(server.url, str(tmp_path))
+        wait_until(lambda: bool(server.requests))
+        second = start_child(server.url, str(tmp_path))
         assert "another videostat process is saving it" in second.communicate()[1]
         release.set()
         assert first.communicate()[0] == "50000 0 False\n"
-        assert child(server.url, str(tmp_path)).communicate()[0] == "50000 0 True\n"
+        assert start_child(server.url, str(tmp_path)).communicate()[0] == "50000 0 True\n"
     assert len(server.requests) == 1
     assert (tmp_path / "jogg-a1.mp4").read_bytes() == VIDEO.body
 
 
-def test_a_full_disk_is_told_and_the_part_kept_for_the_next_run(tmp_path: Path) -> None:
+def test_file_size_limit_is_reported_and_the_part_is_kept(tmp_path: Path) -> None:
     with FaultServer(VIDEO) as server:
-        out = child(server.url, str(tmp_path), "20000").communicate()[1]
+        out = start_child(server.url, str(tmp_path), "20000").communicate()[1]
         assert "NotSaved: not saved" in out
         assert "File too large" in out
-        assert part(tmp_path) == VIDEO.body[:20_000]
+        assert read_part(tmp_path) == VIDEO.body[:20_000]
         assert len(server.requests) == 1
         save(server.url, in_folder(tmp_path))
     assert server.offsets == [None, 20_000]
@@ -931,7 +934,7 @@ def test_a_full_disk_is_told_and_the_part_kept_for_the_next_run(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("number", "hint"), [(errno.ENOSPC, "Free some space"), (errno.EDQUOT, "Free some space"), (errno.EIO, None)]
 )
-def test_an_error_of_the_disk_is_final_and_has_a_hint(
+def test_write_error_is_final_and_a_full_disk_gives_a_hint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, hint: str | None
 ) -> None:
     def full(fd: int, piece: bytes) -> int:
@@ -952,7 +955,7 @@ def readonly_folder(*files: str) -> Iterator[Path]:
         for file in files:
             (Path(name) / file).write_bytes(VIDEO.body)
         Path(name).chmod(0o555)
-        # Root may write everywhere, so be nobody.
+        # Root may write everywhere, so become the user nobody.
         is_root = os.geteuid() == 0
         try:
             if is_root:
@@ -964,7 +967,7 @@ def readonly_folder(*files: str) -> Iterator[Path]:
             Path(name).chmod(0o755)
 
 
-def test_a_folder_one_may_not_write_to_is_told() -> None:
+def test_unwritable_folder_is_reported_with_a_hint() -> None:
     with readonly_folder() as folder, FaultServer(VIDEO) as server:
         with pytest.raises(NotSaved, match="Permission denied") as caught:
             save(server.url, in_folder(folder))
@@ -972,13 +975,13 @@ def test_a_folder_one_may_not_write_to_is_told() -> None:
         assert server.requests == []
 
 
-def test_a_video_that_is_there_needs_no_right_to_write() -> None:
+def test_existing_video_is_skipped_in_a_read_only_folder() -> None:
     with readonly_folder("jogg-a1.mp4") as folder:
         assert save("http://127.0.0.1:9/", in_folder(folder)).skipped
 
 
 @pytest.mark.parametrize("where", ["file/inside", "x" * 300])
-def test_a_place_that_cannot_be_is_told(tmp_path: Path, where: str) -> None:
+def test_impossible_output_path_raises_not_saved(tmp_path: Path, where: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NotSaved, match="not saved"):
         save("http://127.0.0.1:9/", at_path(tmp_path / where))

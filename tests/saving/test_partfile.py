@@ -16,13 +16,13 @@ from videostat.saving.version import Version, restore_version
 VERSION = Version('"one"', 100)
 
 
-def remember(where: Path, **changes: object) -> None:
+def write_part_and_side_car(where: Path, **changes: object) -> None:
     note = {"provider": "jogg", "id": "a1", "validator": '"one"', "total": 100, **changes}
     (where / "jogg-a1.part").write_bytes(b"12345")
     (where / "jogg-a1.part.json").write_text(json.dumps(note))
 
 
-def test_a_part_is_gone_on_with_by_a_later_run(tmp_path: Path) -> None:
+def test_later_run_resumes_the_part_file(tmp_path: Path) -> None:
     with Part(in_folder(tmp_path)) as part:
         part.restart(VERSION)
         part.append(b"12345")
@@ -30,7 +30,7 @@ def test_a_part_is_gone_on_with_by_a_later_run(tmp_path: Path) -> None:
         assert (part.size, part.version) == (5, VERSION)
 
 
-def test_the_side_car_says_whose_bytes_they_are_and_no_more(tmp_path: Path) -> None:
+def test_side_car_holds_only_the_job_and_the_version(tmp_path: Path) -> None:
     with Part(in_folder(tmp_path)) as part:
         part.restart(VERSION)
         note = json.loads((tmp_path / "jogg-a1.part.json").read_text())
@@ -50,66 +50,66 @@ def test_the_side_car_says_whose_bytes_they_are_and_no_more(tmp_path: Path) -> N
         {"total": None},
     ],
 )
-def test_a_side_car_that_does_not_fit_starts_over(tmp_path: Path, changes: dict[str, object]) -> None:
-    remember(tmp_path)
+def test_side_car_that_does_not_match_restarts_the_part(tmp_path: Path, changes: dict[str, object]) -> None:
+    write_part_and_side_car(tmp_path)
     with Part(in_folder(tmp_path)) as part:
         assert part.size == 5
-    remember(tmp_path, **changes)
+    write_part_and_side_car(tmp_path, **changes)
     with Part(in_folder(tmp_path)) as part:
         assert (part.size, part.version) == (0, Version())
         assert (tmp_path / "jogg-a1.part").stat().st_size == 0
 
 
 @pytest.mark.parametrize("text", ["", "[" * 60_000, '{"provider": ', "null", "\udcff"])
-def test_a_damaged_side_car_starts_over(tmp_path: Path, text: str) -> None:
-    remember(tmp_path)
+def test_damaged_side_car_restarts_the_part(tmp_path: Path, text: str) -> None:
+    write_part_and_side_car(tmp_path)
     (tmp_path / "jogg-a1.part.json").write_bytes(text.encode(errors="surrogateescape"))
     with Part(in_folder(tmp_path)) as part:
         assert (part.size, part.version) == (0, Version())
 
 
-def test_a_part_that_nobody_could_go_on_with_is_removed(tmp_path: Path) -> None:
+def test_part_that_cannot_be_resumed_is_removed(tmp_path: Path) -> None:
     with Part(in_folder(tmp_path)) as part:
         part.restart()
         part.append(b"12345")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_one_at_a_time_may_save_a_video(tmp_path: Path) -> None:
-    remember(tmp_path)
+def test_part_file_can_be_opened_only_once_at_a_time(tmp_path: Path) -> None:
+    write_part_and_side_car(tmp_path)
     with Part(in_folder(tmp_path)) as part:
         with pytest.raises(NotSaved, match="another videostat process is saving it"):
             Part(in_folder(tmp_path))
         assert part.size == (tmp_path / "jogg-a1.part").stat().st_size == 5
 
 
-def test_a_part_finished_by_another_between_open_and_lock_is_not_written_to(
+def test_part_renamed_by_another_process_before_the_lock_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remember(tmp_path)
+    write_part_and_side_car(tmp_path)
     video, really_open = tmp_path / "jogg-a1.mp4", os.open
 
-    def open_then_lose(path: os.PathLike[str], flags: int, mode: int = 0o777) -> int:
+    def open_then_rename(path: os.PathLike[str], flags: int, mode: int = 0o777) -> int:
         fd = really_open(path, flags, mode)
         if not video.exists():
             Path(path).rename(video)
         return fd
 
-    monkeypatch.setattr(os, "open", open_then_lose)
+    monkeypatch.setattr(os, "open", open_then_rename)
     with Part(in_folder(tmp_path)) as part:
         part.append(b"other")
     assert video.read_bytes() == b"12345"
 
 
-def test_a_link_laid_after_the_look_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_symlink_created_just_before_open_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "victim").write_bytes(b"precious")
     really_open = os.open
 
-    def lay_and_open(path: os.PathLike[str], flags: int, mode: int = 0o777) -> int:
+    def link_and_open(path: os.PathLike[str], flags: int, mode: int = 0o777) -> int:
         make_symlink(Path(path))
         return really_open(path, flags, mode)
 
-    monkeypatch.setattr(os, "open", lay_and_open)
+    monkeypatch.setattr(os, "open", link_and_open)
     with pytest.raises(OSError, match="symbolic"):
         Part(in_folder(tmp_path))
     assert (tmp_path / "victim").read_bytes() == b"precious"
@@ -125,7 +125,7 @@ def make_dangling_symlink(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["jogg-a1.part", "jogg-a1.mp4", "jogg-a1.mov"])
 @pytest.mark.parametrize("make", [make_symlink, make_dangling_symlink, Path.mkdir, os.mkfifo])
-def test_what_is_no_plain_file_is_refused_and_never_followed(tmp_path: Path, name: str, make: object) -> None:
+def test_only_regular_files_are_accepted_and_links_are_not_followed(tmp_path: Path, name: str, make: object) -> None:
     (tmp_path / "victim").write_bytes(b"precious")
     make(tmp_path / name)  # type: ignore[operator]
     before = sorted(tmp_path.iterdir())
@@ -137,8 +137,8 @@ def test_what_is_no_plain_file_is_refused_and_never_followed(tmp_path: Path, nam
 
 
 @pytest.mark.parametrize("make", [make_symlink, make_dangling_symlink, os.mkfifo])
-def test_a_side_car_that_is_no_plain_file_is_neither_read_nor_written_through(tmp_path: Path, make: object) -> None:
-    remember(tmp_path)
+def test_side_car_that_is_not_a_regular_file_is_not_read_or_written(tmp_path: Path, make: object) -> None:
+    write_part_and_side_car(tmp_path)
     (tmp_path / "jogg-a1.part.json").rename(tmp_path / "victim")
     before = (tmp_path / "victim").read_bytes()
     make(tmp_path / "jogg-a1.part.json")  # type: ignore[operator]
@@ -150,7 +150,9 @@ def test_a_side_car_that_is_no_plain_file_is_neither_read_nor_written_through(tm
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_final_name_means_complete_even_after_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_part_is_flushed_before_its_rename_and_the_folder_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done: list[str] = []
     sync, rename = os.fsync, Path.replace
 
@@ -172,10 +174,10 @@ def test_a_final_name_means_complete_even_after_a_power_cut(tmp_path: Path, monk
     assert [path.name for path in tmp_path.iterdir()] == ["jogg-a1.mp4"]
 
 
-def test_old_bytes_are_gone_from_the_disk_before_the_new_side_car_is_there(
+def test_truncation_is_flushed_before_the_new_side_car_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remember(tmp_path)
+    write_part_and_side_car(tmp_path)
     seen: list[tuple[int, bool]] = []
     monkeypatch.setattr(
         os, "fsync", lambda fd: seen.append((os.fstat(fd).st_size, (tmp_path / "jogg-a1.part.json").exists()))
@@ -185,11 +187,11 @@ def test_old_bytes_are_gone_from_the_disk_before_the_new_side_car_is_there(
     assert seen == [(0, False)]
 
 
-def test_a_part_begun_by_another_after_ours_was_named_is_left_alone(tmp_path: Path) -> None:
+def test_new_part_of_another_process_is_kept_after_publishing(tmp_path: Path) -> None:
     with Part(in_folder(tmp_path)) as part:
         part.append(b"12345")
         part.publish("mp4")
-        remember(tmp_path)
+        write_part_and_side_car(tmp_path)
     assert (tmp_path / "jogg-a1.part").read_bytes() == b"12345"
     assert (tmp_path / "jogg-a1.part.json").exists()
 
@@ -200,7 +202,7 @@ def test_a_missing_folder_is_made(tmp_path: Path) -> None:
         assert part.publish("mov").read_bytes() == b"12345"
 
 
-def test_a_side_car_gives_back_the_digest_of_the_video_and_no_other_text() -> None:
+def test_only_a_valid_digest_is_restored_from_the_side_car() -> None:
     note = {"validator": '"one"', "total": 100}
     digest = "sha256=" + "ab" * 32
     assert restore_version(note | {"digest": digest}).digest == digest

@@ -1,4 +1,4 @@
-"""What came, may have been paid for and cannot be proven whole is kept, within bounds."""
+"""Keep a result that cannot be proven to be a whole video, because it may have been paid for."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def serves(body: bytes) -> Fault:
 @pytest.mark.parametrize(
     "name", ["clip.gif", "clip.webp", "clip.avi", "clip.ts", "sound.mp3", "sound.m4a", "clip.avif", "sound-in.webm"]
 )
-def test_a_result_of_another_kind_is_named_and_kept_and_not_asked_for_again(tmp_path: Path, name: str) -> None:
+def test_result_of_another_kind_is_kept_and_not_requested_again(tmp_path: Path, name: str) -> None:
     body = (OTHERS / name).read_bytes()
     with FaultServer(Video(body)) as server, pytest.raises(NotSaved, match="not a whole video") as caught:
         save(server.url, in_folder(tmp_path), resolve=pytest.fail, is_fresh=True)
@@ -63,7 +63,7 @@ def test_a_result_of_another_kind_is_named_and_kept_and_not_asked_for_again(tmp_
 
 
 @pytest.mark.parametrize("name", ["playlist.m3u8", "playlist.mpd"])
-def test_a_playlist_is_named_and_not_kept(tmp_path: Path, name: str) -> None:
+def test_playlist_is_reported_and_not_kept(tmp_path: Path, name: str) -> None:
     with FaultServer(Video((OTHERS / name).read_bytes())) as server, pytest.raises(NotSaved, match="playlist"):
         save(server.url, in_folder(tmp_path), resolve=pytest.fail, is_fresh=True)
     assert (len(server.requests), names(tmp_path)) == (1, [])
@@ -79,7 +79,7 @@ def test_a_playlist_is_named_and_not_kept(tmp_path: Path, name: str) -> None:
         ("cover.png", "PNG"),
     ],
 )
-def test_what_nobody_pays_for_is_named_and_not_kept(tmp_path: Path, name: str, said: str) -> None:
+def test_page_document_or_cover_image_is_reported_and_not_kept(tmp_path: Path, name: str, said: str) -> None:
     with FaultServer(Video((OTHERS / name).read_bytes())) as server, pytest.raises(NotSaved, match=said):
         save(server.url, in_folder(tmp_path))
     assert (len(server.requests), names(tmp_path)) == (2, [])
@@ -87,7 +87,7 @@ def test_what_nobody_pays_for_is_named_and_not_kept(tmp_path: Path, name: str, s
 
 @pytest.mark.parametrize("name", ["init-segment.mp4", "header-alone.mp4", "segment.m4s", "zeros-behind-ebml.webm"])
 @pytest.mark.parametrize("sent", [honest, chunked, unmeasured])
-def test_what_only_begins_like_a_film_is_never_saved(tmp_path: Path, name: str, sent: Fault) -> None:
+def test_file_that_only_starts_like_a_video_is_not_saved(tmp_path: Path, name: str, sent: Fault) -> None:
     with FaultServer(Video((OTHERS / name).read_bytes()), *[sent] * 99) as server:
         with pytest.raises(NotSaved, match="not a whole video"):
             save(server.url, in_folder(tmp_path))
@@ -95,13 +95,13 @@ def test_what_only_begins_like_a_film_is_never_saved(tmp_path: Path, name: str, 
     assert names(tmp_path) == ["jogg-a1.unproven-1.part"]
 
 
-def test_a_typed_name_has_its_own(tmp_path: Path) -> None:
+def test_unproven_file_is_named_after_the_given_path(tmp_path: Path) -> None:
     with FaultServer(Video(FRAGMENT)) as server, pytest.raises(NotSaved):
         save(server.url, at_path(tmp_path / "clip.mp4"))
     assert names(tmp_path) == ["clip.mp4.unproven-1.part"]
 
 
-def test_at_most_two_are_kept_and_one_of_the_same_length_is_dropped(tmp_path: Path) -> None:
+def test_at_most_two_unproven_files_of_different_length_are_kept(tmp_path: Path) -> None:
     bodies = [FRAGMENT, FRAGMENT[:-1], FRAGMENT, FRAGMENT[:-2], FRAGMENT[:-3]]
     for run, body in enumerate(bodies, 1):
         with (
@@ -115,7 +115,7 @@ def test_at_most_two_are_kept_and_one_of_the_same_length_is_dropped(tmp_path: Pa
     assert sizes == [len(FRAGMENT), len(FRAGMENT) - 1]
 
 
-def test_no_later_run_opens_or_removes_them(tmp_path: Path) -> None:
+def test_later_run_does_not_remove_unproven_files(tmp_path: Path) -> None:
     for number in (1, 2):
         (tmp_path / f"jogg-a1.unproven-{number}.part").write_bytes(bytes(number))
         (tmp_path / f"jogg-a1.unproven-{number}.part").chmod(0)
@@ -124,13 +124,13 @@ def test_no_later_run_opens_or_removes_them(tmp_path: Path) -> None:
     assert names(tmp_path) == ["jogg-a1.mp4", "jogg-a1.unproven-1.part", "jogg-a1.unproven-2.part"]
 
 
-def test_those_of_the_run_that_saves_the_video_at_last_are_removed(tmp_path: Path) -> None:
+def test_unproven_files_of_the_same_run_are_removed_after_success(tmp_path: Path) -> None:
     with FaultServer(VIDEO, serves(VIDEO.body[:20_000]), serves(VIDEO.body[:30_000])) as server:
         assert save(server.url, in_folder(tmp_path), is_fresh=True).retries == 2
     assert names(tmp_path) == ["jogg-a1.mp4"]
 
 
-def test_a_kill_after_a_bad_load_loses_nothing(tmp_path: Path) -> None:
+def test_set_aside_keeps_the_bytes_and_empties_the_part(tmp_path: Path) -> None:
     with Part(in_folder(tmp_path)) as part:
         part.append(FRAGMENT)
         part.set_aside()
@@ -138,7 +138,7 @@ def test_a_kill_after_a_bad_load_loses_nothing(tmp_path: Path) -> None:
         assert part.size == 0
 
 
-def test_a_part_that_is_not_ours_is_kept(tmp_path: Path) -> None:
+def test_part_without_a_side_car_is_kept_as_unproven(tmp_path: Path) -> None:
     (tmp_path / "jogg-a1.part").write_bytes(webm())
     with FaultServer(VIDEO) as server:
         save(server.url, in_folder(tmp_path))
@@ -146,7 +146,7 @@ def test_a_part_that_is_not_ours_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "jogg-a1.unproven-1.part").read_bytes() == webm()
 
 
-def test_a_part_of_another_job_is_kept(tmp_path: Path) -> None:
+def test_part_of_another_job_is_kept_as_unproven(tmp_path: Path) -> None:
     (tmp_path / "jogg-a1.part").write_bytes(webm())
     (tmp_path / "jogg-a1.part.json").write_text(
         '{"provider": "doubao", "id": "a1", "validator": "\\"one\\"", "total": 9000}'
@@ -156,7 +156,7 @@ def test_a_part_of_another_job_is_kept(tmp_path: Path) -> None:
     assert (server.offsets, names(tmp_path)) == ([None], ["jogg-a1.mp4", "jogg-a1.unproven-1.part"])
 
 
-def test_a_part_that_is_no_video_is_left_alone(tmp_path: Path) -> None:
+def test_part_file_that_is_not_a_video_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "jogg-a1.part").write_bytes(b"my thesis")
     with FaultServer(VIDEO) as server, pytest.raises(NotSaved, match="not a partial download"):
         save(server.url, in_folder(tmp_path))
@@ -164,7 +164,7 @@ def test_a_part_that_is_no_video_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "jogg-a1.part").read_bytes() == b"my thesis"
 
 
-def test_what_a_kill_leaves_of_a_video_that_cannot_be_resumed_is_begun_anew(tmp_path: Path) -> None:
+def test_part_without_a_validator_is_discarded_after_a_kill(tmp_path: Path) -> None:
     with Part(in_folder(tmp_path)) as part:
         part.restart(part.version)
         part.append(VIDEO.body[:9_000])
@@ -176,23 +176,23 @@ def test_what_a_kill_leaves_of_a_video_that_cannot_be_resumed_is_begun_anew(tmp_
     assert (server.offsets, names(tmp_path)) == ([None], ["jogg-a1.mp4"])
 
 
-# A file that ends by closing: the same place twice is the file's end, and not the connection's.
+# The connection closes at the end of the file. Two ends at the same place are the end of the file.
 
 
-def test_a_connection_that_ends_elsewhere_each_time_is_trouble(tmp_path: Path) -> None:
+def test_connection_that_ends_at_different_places_is_retried(tmp_path: Path) -> None:
     with FaultServer(VIDEO, *[then_cut(unmeasured, end) for end in (20_000, 30_000, 10_000)]) as server:
         assert save(server.url, in_folder(tmp_path), resolve=pytest.fail).retries == 3
     assert names(tmp_path) == ["jogg-a1.mp4"]
 
 
-def test_a_file_that_ends_there_again_is_not_asked_for_five_times(tmp_path: Path) -> None:
+def test_answers_that_end_at_the_same_place_end_the_download(tmp_path: Path) -> None:
     with FaultServer(VIDEO, *[then_cut(unmeasured, 20_000)] * 9) as server, pytest.raises(NotSaved, match="kept as"):
         save(server.url, in_folder(tmp_path))
     assert len(server.requests) == 3
     assert names(tmp_path) == ["jogg-a1.unproven-1.part"]
 
 
-# Right, not only whole.
+# Digests.
 
 
 def digests(body: bytes) -> list[dict[str, str]]:
@@ -207,13 +207,13 @@ def digests(body: bytes) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("headers", digests(VIDEO.body))
-def test_a_digest_that_fits_is_no_obstacle(tmp_path: Path, headers: dict[str, str]) -> None:
+def test_matching_digest_is_accepted(tmp_path: Path, headers: dict[str, str]) -> None:
     with FaultServer(VIDEO, says(**headers)) as server:
         assert save(server.url, in_folder(tmp_path)).retries == 0
 
 
 @pytest.mark.parametrize("headers", digests(mp4(50_000, seed=2)))
-def test_other_bytes_than_those_of_the_digest_are_loaded_once_more(tmp_path: Path, headers: dict[str, str]) -> None:
+def test_bytes_that_do_not_match_the_digest_are_requested_once_more(tmp_path: Path, headers: dict[str, str]) -> None:
     with FaultServer(VIDEO, says(**headers)) as server:
         saved = save(server.url, in_folder(tmp_path))
     assert (server.offsets, saved.retries) == ([None, None], 1)
@@ -221,7 +221,7 @@ def test_other_bytes_than_those_of_the_digest_are_loaded_once_more(tmp_path: Pat
 
 
 @pytest.mark.parametrize("headers", digests(mp4(50_000, seed=2)))
-def test_wrong_bytes_twice_are_kept_as_unproven(tmp_path: Path, headers: dict[str, str]) -> None:
+def test_second_digest_mismatch_keeps_the_bytes_as_unproven(tmp_path: Path, headers: dict[str, str]) -> None:
     with FaultServer(VIDEO, *[says(**headers)] * 9) as server, pytest.raises(NotSaved, match="digest") as caught:
         save(server.url, in_folder(tmp_path), resolve=pytest.fail)
     assert server.offsets == [None, None]
@@ -239,12 +239,12 @@ def test_wrong_bytes_twice_are_kept_as_unproven(tmp_path: Path, headers: dict[st
         {"x_goog_hash": "crc32c=AAAAAA=="},
     ],
 )
-def test_a_digest_that_is_none_says_nothing(tmp_path: Path, headers: dict[str, str]) -> None:
+def test_invalid_or_unknown_digest_is_ignored(tmp_path: Path, headers: dict[str, str]) -> None:
     with FaultServer(VIDEO, says(**headers)) as server:
         assert save(server.url, in_folder(tmp_path)).retries == 0
 
 
-def test_a_digest_is_remembered_by_the_run_that_goes_on(tmp_path: Path) -> None:
+def test_digest_of_the_first_answer_is_checked_after_a_resume(tmp_path: Path) -> None:
     wrong = digests(mp4(50_000, seed=2))[0]
 
     def begin(request: Request, video: Video) -> Answer:
@@ -256,10 +256,10 @@ def test_a_digest_is_remembered_by_the_run_that_goes_on(tmp_path: Path) -> None:
     assert saved.file.read_bytes() == VIDEO.body
 
 
-# What a fresh address cannot help.
+# Problems that a new URL does not solve.
 
 
-def test_a_service_that_gives_the_same_bad_file_anew_is_asked_once(tmp_path: Path) -> None:
+def test_new_url_is_requested_once_if_the_file_stays_bad(tmp_path: Path) -> None:
     with FaultServer(Video(FRAGMENT)) as server:
         service = Service(server.url)
         with pytest.raises(NotSaved):
@@ -268,14 +268,14 @@ def test_a_service_that_gives_the_same_bad_file_anew_is_asked_once(tmp_path: Pat
 
 
 @pytest.mark.parametrize("url", ["data:video/mp4;base64,AAAA", "gs://bucket/clip.mp4", "", "ftp://x/clip.mp4"])
-def test_what_is_no_web_address_is_told(tmp_path: Path, url: str) -> None:
+def test_url_without_http_or_https_raises_not_saved(tmp_path: Path, url: str) -> None:
     with pytest.raises(NotSaved, match="not with http or https") as caught:
         save(url, in_folder(tmp_path), resolve=pytest.fail)
     assert "AAAA" not in str(caught.value)
     assert names(tmp_path) == []
 
 
-def test_a_page_costs_no_more_than_its_beginning(tmp_path: Path) -> None:
+def test_large_page_is_reported_and_not_kept(tmp_path: Path) -> None:
     huge = b"<!doctype html>" + bytes(10_000_000)
     with FaultServer(Video(huge), *[answers(200, huge)] * 2) as server, pytest.raises(NotSaved, match="web page"):
         save(server.url, in_folder(tmp_path))

@@ -1,4 +1,4 @@
-"""Whether HTTP itself says that nothing of a body is missing."""
+"""Detect from HTTP alone whether a body is complete."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 def read(server: Server) -> bool:
-    """Read a body to its end, and tell whether that is known."""
+    """Read a whole body, and return whether its end is known."""
     transport = Transport(lambda: datetime.now(UTC))
     with transport.open(f"{server.url}/v.mp4", {}, base_url=server.url, auth={}) as body:
         while body.read1(65536):
@@ -24,7 +24,7 @@ def read(server: Server) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("said", "is_known"),
+    ("response", "is_known"),
     [
         (HEAD + b"Content-Length: 5\r\n\r\nhello", True),
         (HEAD + b"Content-Length: 5, 5\r\n\r\nhello", True),
@@ -36,13 +36,13 @@ def read(server: Server) -> bool:
         (HEAD + b"Content-Length: -5\r\n\r\nhello", False),
     ],
 )
-def test_a_length_and_a_last_chunk_are_a_known_end(said: bytes, is_known: bool) -> None:  # noqa: FBT001  a case
-    with Server(lambda _: [said]) as server:
+def test_end_is_known_only_with_a_valid_length_or_last_chunk(response: bytes, is_known: bool) -> None:  # noqa: FBT001  a case
+    with Server(lambda _: [response]) as server:
         assert read(server) == is_known
 
 
 @pytest.mark.parametrize(
-    "said",
+    "response",
     [
         HEAD + b"Content-Length: 5\r\n\r\nhell",
         CHUNKED + b"5\r\nhello\r\n",
@@ -51,6 +51,6 @@ def test_a_length_and_a_last_chunk_are_a_known_end(said: bytes, is_known: bool) 
         CHUNKED,
     ],
 )
-def test_a_body_that_breaks_off_before_its_end_is_a_lost_connection(said: bytes) -> None:
-    with Server(lambda _: [said]) as server, pytest.raises(Unreachable, match="was lost"):
+def test_incomplete_body_raises_unreachable(response: bytes) -> None:
+    with Server(lambda _: [response]) as server, pytest.raises(Unreachable, match="was lost"):
         read(server)

@@ -1,4 +1,4 @@
-"""What requests, its processes, its proxies and its users' tests make of our requests."""
+"""Connections, processes, URLs, certificates, proxies, and the libraries with which users fake HTTP."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def fetch(asking: Transport, url: str, base_url: str = "https://api.example") ->
         return b"".join(iter(partial(body.read1, 65536), b""))
 
 
-# ---- connections that are kept
+# ---- kept connections
 
 
-class Forgetful(Server):
-    """Answers `count` requests on a connection; the next one it takes, and closes without a byte."""
+class ClosingServer(Server):
+    """Answer `count` requests on a connection, then read one more and send `last`: by default nothing."""
 
     def __init__(self, count: int, tls: ssl.SSLContext | None = None, last: Reply = b"") -> None:
         super().__init__(self.answer_some, tls=tls)
@@ -63,11 +63,11 @@ class Forgetful(Server):
 
 
 @pytest.mark.parametrize("way", ["http", "https", "CONNECT"])
-def test_a_look_on_a_kept_connection_that_dies_without_a_byte_goes_out_again(
+def test_look_is_repeated_if_a_kept_connection_closes_without_a_byte(
     authority: trustme.CA, bundle: str, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", bundle)
-    with Forgetful(1, tls=None if way == "http" else tls(authority, "127.0.0.1", "api.example")) as server:
+    with ClosingServer(1, tls=None if way == "http" else tls(authority, "127.0.0.1", "api.example")) as server:
         url, asking = server.url, make()
         with Proxy({"api.example:443": server}) as proxy:
             if way == "CONNECT":
@@ -78,14 +78,14 @@ def test_a_look_on_a_kept_connection_that_dies_without_a_byte_goes_out_again(
     assert [request.target for request in server.requests] == ["/a", "/b", "/b", "/c", "/c"]
 
 
-def test_a_fresh_connection_that_dies_is_told(serve: Callable[..., Server]) -> None:
-    with Forgetful(0) as server, pytest.raises(Unreachable, match="was lost"):
+def test_new_connection_that_closes_without_a_byte_raises_unreachable(serve: Callable[..., Server]) -> None:
+    with ClosingServer(0) as server, pytest.raises(Unreachable, match="was lost"):
         make().ask("GET", server.url, "/a", AUTH)
     assert len(server.requests) == 1
 
 
-def test_an_order_is_never_sent_twice() -> None:
-    with Forgetful(1) as server:
+def test_post_request_is_never_sent_twice() -> None:
+    with ClosingServer(1) as server:
         asking = make()
         asking.ask("GET", server.url, "/a", AUTH)
         with pytest.raises(Unreachable, match="was lost"):
@@ -93,8 +93,8 @@ def test_an_order_is_never_sent_twice() -> None:
     assert [request.method for request in server.requests] == ["GET", "POST"]
 
 
-def test_an_answer_that_has_begun_is_not_asked_for_again() -> None:
-    with Forgetful(1, last=[b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1"]) as server:
+def test_request_is_not_repeated_after_the_answer_has_started() -> None:
+    with ClosingServer(1, last=[b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1"]) as server:
         asking = make()
         asking.ask("GET", server.url, "/a", AUTH)
         with pytest.raises(Unreachable, match="was lost"):
@@ -105,7 +105,7 @@ def test_an_answer_that_has_begun_is_not_asked_for_again() -> None:
 # ---- processes and threads
 
 
-def in_a_child(step: Callable[[], bytes]) -> bytes:
+def run_in_child(step: Callable[[], bytes]) -> bytes:
     """Run the step in a forked process, and return what it returns."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -124,7 +124,7 @@ def in_a_child(step: Callable[[], bytes]) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_process_has_connections_of_its_own(serve: Callable[..., Server]) -> None:
+def test_forked_process_does_not_share_connections_with_its_parent(serve: Callable[..., Server]) -> None:
     server = serve(lambda request: reply({"target": request.target}))
     asking = make()
     asking.ask("GET", server.url, "/before", AUTH)
@@ -133,29 +133,29 @@ def test_a_forked_process_has_connections_of_its_own(serve: Callable[..., Server
         return json.dumps(asking.ask("GET", server.url, path, AUTH).body).encode()
 
     for number in range(3):
-        assert in_a_child(partial(look, f"/child{number}")) == b'{"target": "/child%d"}' % number
+        assert run_in_child(partial(look, f"/child{number}")) == b'{"target": "/child%d"}' % number
         assert look(f"/parent{number}") == b'{"target": "/parent%d"}' % number
     assert server.connections == 4
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_process_does_not_wait_for_the_locks_of_the_other(serve: Callable[..., Server]) -> None:
+def test_forked_process_does_not_wait_for_locks_of_its_parent(serve: Callable[..., Server]) -> None:
     server = serve(reply({"a": 1}))
     asking = make()
     asking.ask("GET", server.url, "/", AUTH)
     adapter: Any = asking._api.get_adapter(server.url)
     with adapter._lock, adapter.poolmanager.pools.lock, asking._api.cookies._cookies_lock:
-        assert in_a_child(lambda: str(asking.ask("GET", server.url, "/", AUTH).status).encode()) == b"200"
+        assert run_in_child(lambda: str(asking.ask("GET", server.url, "/", AUTH).status).encode()) == b"200"
 
 
-def client(server: Server, folder: Path) -> Client:
+def make_client(server: Server, folder: Path) -> Client:
     environment = {"VIDEOSTAT_DOUBAO_BASE_URL": server.url, "VIDEOSTAT_DOUBAO_API_KEY": "canary-key"}
     return Client(Settings(folder / "config.toml", environment), make())
 
 
-def test_the_threads_of_a_wait_end_with_it(serve: Callable[..., Server], tmp_path: Path) -> None:
+def test_threads_of_a_wait_end_when_it_is_closed(serve: Callable[..., Server], tmp_path: Path) -> None:
     server = serve(reply({"code": "success", "data": {"status": "FAILURE", "fail_reason": "no"}}))
-    asking, before = client(server, tmp_path), threading.active_count()
+    asking, before = make_client(server, tmp_path), threading.active_count()
     for number in range(40):
         jobs = wait(asking, [f"doubao:{number}", f"doubao:{number}b"], timeout=20)
         next(jobs)
@@ -163,16 +163,16 @@ def test_the_threads_of_a_wait_end_with_it(serve: Callable[..., Server], tmp_pat
             list(jobs)
         jobs.close()  # type: ignore[attr-defined]
     end = time.monotonic() + 10
-    # The server has one for the connection that is kept.
+    # The server has a thread for each kept connection.
     while threading.active_count() > before + server.connections and time.monotonic() < end:
         time.sleep(0.01)
     assert threading.active_count() <= before + server.connections
 
 
-def test_where_no_thread_can_be_started_each_job_is_told(
+def test_each_job_fails_if_no_thread_can_be_started(
     serve: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asking = client(serve(reply({})), tmp_path)
+    asking = make_client(serve(reply({})), tmp_path)
 
     def start(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -183,10 +183,10 @@ def test_where_no_thread_can_be_started_each_job_is_told(
     assert "the system starts no further thread" in str(jobs[0].problem)
 
 
-def test_a_hundred_jobs_at_a_server_that_drips_take_few_threads_and_end_in_time(
+def test_hundred_jobs_at_a_slow_server_use_few_threads_and_end_in_time(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:
-    server = serve(lambda _: dripped(b"HTTP/1.1 200 OK\r\n", b"a"))
+    server = serve(lambda _: drip(b"HTTP/1.1 200 OK\r\n", b"a"))
     program = """
         import threading, time
         from videostat import Client, wait
@@ -211,7 +211,7 @@ def test_a_hundred_jobs_at_a_server_that_drips_take_few_threads_and_end_in_time(
     assert codes.strip() in {"{6}", "{124}", "{6, 124}", "{124, 6}"}
 
 
-def dripped(start: bytes, then: bytes) -> Iterator[bytes]:
+def drip(start: bytes, then: bytes) -> Iterator[bytes]:
     yield start
     for _ in range(600):
         time.sleep(0.01)
@@ -228,7 +228,7 @@ def dripped(start: bytes, then: bytes) -> Iterator[bytes]:
     ],
     ids=["header", "chunk size", "gzip"],
 )
-def test_a_look_that_drips_over_tls_or_not_is_left_in_time(
+def test_look_ends_in_time_if_the_answer_arrives_slowly(
     *,
     serve: Callable[..., Server],
     authority: trustme.CA,
@@ -240,14 +240,14 @@ def test_a_look_that_drips_over_tls_or_not_is_left_in_time(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", bundle)
     monkeypatch.setattr(transport, "ANSWER_SECONDS", 0.3)
-    server = serve(lambda _: dripped(start, then), tls=tls(authority, "127.0.0.1") if secure else None)
+    server = serve(lambda _: drip(start, then), tls=tls(authority, "127.0.0.1") if secure else None)
     began = time.monotonic()
     with pytest.raises(Unreachable, match="did not answer in time"):
         make().ask("GET", server.url, "/", AUTH)
     assert time.monotonic() - began < 2
 
 
-def test_a_video_may_let_wait_for_its_first_byte_longer_than_for_the_next(
+def test_first_byte_of_a_video_may_take_longer_than_later_bytes(
     serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (transport.ANSWER_SECONDS, transport.FIRST_BYTE_SECONDS, transport.READ_SECONDS) == (60, 90, 30)
@@ -260,7 +260,7 @@ def test_a_video_may_let_wait_for_its_first_byte_longer_than_for_the_next(
 
     server = serve(slow)
     assert fetch(make(), server.url, server.url) == b"video"
-    server.answer = lambda _: dripped(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;", b"x")
+    server.answer = lambda _: drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;", b"x")
     with pytest.raises(Unreachable, match="did not answer in time"):
         fetch(make(), server.url, server.url)
 
@@ -281,7 +281,7 @@ SPELLINGS = [
 
 @pytest.mark.parametrize(("written", "sent"), SPELLINGS)
 @pytest.mark.parametrize("way", ["direct", "redirect", "proxy", "CONNECT"])
-def test_a_url_is_sent_byte_for_byte(
+def test_url_is_sent_without_normalisation(
     *,
     serve: Callable[..., Server],
     authority: trustme.CA,
@@ -319,7 +319,7 @@ def test_a_url_is_sent_byte_for_byte(
     assert not [name for name in request.headers if "target" in name]
 
 
-def test_the_cookies_of_a_download_are_its_own(serve: Callable[..., Server]) -> None:
+def test_cookies_of_a_download_are_not_sent_with_other_requests(serve: Callable[..., Server]) -> None:
     def answer(request: Request) -> bytes:
         if request.target == "/start":
             return b"HTTP/1.1 302 F\r\nContent-Length: 0\r\nSet-Cookie: pass=1; Path=/\r\nLocation: /v\r\n\r\n"
@@ -336,9 +336,7 @@ def test_the_cookies_of_a_download_are_its_own(serve: Callable[..., Server]) -> 
     ("query", "has_key"),
     [("", True), ("?id=1", True), ("?X-Amz-Signature=1", False), ("?a=1&sig=2", False), ("?design=1", True)],
 )
-def test_no_key_goes_with_an_address_that_bears_a_signature(
-    serve: Callable[..., Server], query: str, *, has_key: bool
-) -> None:
+def test_key_is_not_sent_to_a_signed_url(serve: Callable[..., Server], query: str, *, has_key: bool) -> None:
     server = serve(reply(b"video"))
     fetch(make(), f"{server.url}/v{query}", server.url)
     assert ("x-api-key" in server.requests[0].headers) is has_key
@@ -348,17 +346,17 @@ def test_no_key_goes_with_an_address_that_bears_a_signature(
 
 
 @pytest.fixture
-def stranger() -> trustme.CA:
-    """Somebody who is not the one we trust."""
+def unknown_authority() -> trustme.CA:
+    """Make a certificate authority that is not trusted."""
     return trustme.CA()
 
 
 @pytest.mark.parametrize("way", ["direct", "CONNECT", "https proxy"])
 @pytest.mark.parametrize("kind", ["API", "media"])
-def test_a_private_root_alone_is_trusted(
+def test_only_the_configured_certificate_bundle_is_trusted(
     *,
     serve: Callable[..., Server],
-    stranger: trustme.CA,
+    unknown_authority: trustme.CA,
     bundle: str,
     monkeypatch: pytest.MonkeyPatch,
     way: str,
@@ -367,11 +365,11 @@ def test_a_private_root_alone_is_trusted(
     tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
-    signer = authority if way == "https proxy" else stranger
+    signer = authority if way == "https proxy" else unknown_authority
     server = serve(reply(b"video"), tls=tls(signer, "api.example", "127.0.0.1"))
-    proxy_tls = tls(stranger, "127.0.0.1") if way == "https proxy" else None
-    # What the system trusts, or requests brings along, does not vouch for anybody.
-    pem = stranger.cert_pem.bytes().decode()
+    proxy_tls = tls(unknown_authority, "127.0.0.1") if way == "https proxy" else None
+    # The system and requests trust the unknown authority here. That must not count.
+    pem = unknown_authority.cert_pem.bytes().decode()
     (tmp_path / "stranger.pem").write_text(pem)
     monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "stranger.pem"))
     monkeypatch.setattr("ssl.SSLContext.load_default_certs", lambda self, *_: self.load_verify_locations(cadata=pem))
@@ -385,7 +383,7 @@ def test_a_private_root_alone_is_trusted(
     assert server.requests == []
 
 
-def test_a_folder_of_certificates_counts_too(
+def test_only_certificates_in_ssl_cert_dir_are_trusted(
     serve: Callable[..., Server], authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     folder, empty = tmp_path / "certificates", tmp_path / "empty"
@@ -413,7 +411,7 @@ def test_a_folder_of_certificates_counts_too(
 
 @pytest.mark.parametrize(("scheme", "host"), [("socks5", "127.0.0.1"), ("socks5h", "localhost")])
 @pytest.mark.parametrize("secure", [False, True])
-def test_a_socks_proxy_is_used_and_says_where_names_are_resolved(
+def test_socks_proxy_scheme_decides_where_names_are_resolved(
     *,
     serve: Callable[..., Server],
     authority: trustme.CA,
@@ -435,24 +433,24 @@ def test_a_socks_proxy_is_used_and_says_where_names_are_resolved(
     assert [request.target for request in server.requests] == ["/job", "/v~"]
 
 
-# ---- users' tests
+# ---- libraries for users' tests
 
 URL = "https://api.example/v1/video/generations/a1"
 
 
 def look_and_fetch() -> tuple[object, bytes]:
-    asking = make(resolve=unresolved)
+    asking = make(resolve=refuse_to_resolve)
     return asking.ask("GET", "https://api.example", "/v1/video/generations/a1", AUTH).body, fetch(
         asking, "https://media.example/v.mp4?a=%7e"
     )
 
 
-def unresolved(*_: object, **__: object) -> list[Any]:
+def refuse_to_resolve(*_: object, **__: object) -> list[Any]:
     pytest.fail("a replay needs no addresses")
 
 
 @responses.activate
-def test_responses_sees_and_answers_our_requests() -> None:
+def test_responses_library_intercepts_requests() -> None:
     responses.get(URL, json={"a": 1}, headers={"X-A": "b"})
     responses.get("https://media.example/v.mp4?a=~", body=b"video")
     assert look_and_fetch() == ({"a": 1}, b"video")
@@ -461,7 +459,7 @@ def test_responses_sees_and_answers_our_requests() -> None:
     assert "x-api-key" not in second.request.headers
 
 
-def test_requests_mock_sees_and_answers_our_requests() -> None:
+def test_requests_mock_library_intercepts_requests() -> None:
     with requests_mock.Mocker() as mocked:
         mocked.get(URL, json={"a": 1})
         mocked.get("https://media.example/v.mp4?a=~", content=b"video")
@@ -469,31 +467,31 @@ def test_requests_mock_sees_and_answers_our_requests() -> None:
         assert [call.url for call in mocked.request_history] == [URL, "https://media.example/v.mp4?a=~"]
 
 
-def test_vcrpy_records_and_replays_our_requests(serve: Callable[..., Server], tmp_path: Path) -> None:
+def test_vcrpy_records_and_replays_requests(serve: Callable[..., Server], tmp_path: Path) -> None:
     body = b'{"a": 1}'
     server = serve(reply(body))
     cassette = str(tmp_path / "cassette.yaml")
 
-    def replayed(asking: Transport) -> tuple[object, bytes]:
+    def look_and_fetch_from_server(asking: Transport) -> tuple[object, bytes]:
         return asking.ask("GET", server.url, "/job", AUTH).body, fetch(asking, f"{server.url}/v?b=%7e", server.url)
 
     asking = make()
-    # Connections that were kept before the cassette came must not be used in it, nor its own after it.
-    assert replayed(asking) == ({"a": 1}, body)
+    # Connections from before the cassette must not be used inside it, nor those of the cassette after it.
+    assert look_and_fetch_from_server(asking) == ({"a": 1}, body)
     with vcr.use_cassette(cassette) as recorded:
-        assert replayed(asking) == ({"a": 1}, body)
+        assert look_and_fetch_from_server(asking) == ({"a": 1}, body)
     assert [request.uri for request in recorded.requests] == [f"{server.url}/job", f"{server.url}/v?b=~"]
     count = len(server.requests)
     for again in (asking, make()):
         with vcr.use_cassette(cassette, record_mode="none") as playing:
-            assert replayed(again) == ({"a": 1}, body)
+            assert look_and_fetch_from_server(again) == ({"a": 1}, body)
             assert playing.all_played
     assert len(server.requests) == count
-    assert replayed(asking) == ({"a": 1}, body)
+    assert look_and_fetch_from_server(asking) == ({"a": 1}, body)
     assert server.requests[-1].target == "/v?b=%7e"
 
 
-def test_a_request_that_is_not_on_the_cassette_does_not_go_out(serve: Callable[..., Server], tmp_path: Path) -> None:
+def test_request_that_is_not_on_the_vcrpy_cassette_is_not_sent(serve: Callable[..., Server], tmp_path: Path) -> None:
     server = serve(reply({}))
     with (
         vcr.use_cassette(str(tmp_path / "none.yaml"), record_mode="none"),

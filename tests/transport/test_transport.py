@@ -55,21 +55,21 @@ def ask(server: Server, transport: Transport | None = None) -> Answer:
 
 def fetch(url: str, base_url: str, transport: Transport | None = None) -> bytes:
     with (transport or make()).open(url, {"accept-encoding": "identity"}, base_url=base_url, auth=AUTH) as body:
-        return b"".join(pieces(body))
+        return b"".join(read_pieces(body))
 
 
-def pieces(body: transport.Body, size: int = 65536) -> Iterator[bytes]:
+def read_pieces(body: transport.Body, size: int = 65536) -> Iterator[bytes]:
     while piece := body.read1(size):
         yield piece
 
 
-ways = pytest.mark.parametrize(
+for_api_and_media = pytest.mark.parametrize(
     "way", [ask, lambda server: fetch(server.url + "/v.mp4", server.url)], ids=["API", "media"]
 )
 
 
 @contextmanager
-def little_memory(limit: int) -> Iterator[None]:
+def limit_memory(limit: int) -> Iterator[None]:
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     tracemalloc.reset_peak()
@@ -80,10 +80,10 @@ def little_memory(limit: int) -> Iterator[None]:
         tracemalloc.stop()
 
 
-# ---- asking
+# ---- answers
 
 
-def test_an_answer_is_status_headers_in_lower_case_decoded_json_and_when_it_came(serve: Callable[..., Server]) -> None:
+def test_answer_has_status_headers_body_and_time_of_receipt(serve: Callable[..., Server]) -> None:
     server = serve(reply({"state": ["é", 1]}, 418, {"X-RateLimit-Reset": "soon"}))
     answer = ask(server)
     assert (answer.status, answer.body, answer.received_at) == (418, {"state": ["é", 1]}, NOW)
@@ -115,7 +115,7 @@ def test_a_body_is_posted_as_json(serve: Callable[..., Server]) -> None:
     assert {request.headers["content-type"] for request in server.requests} == {"application/json"}
 
 
-def test_looks_share_a_connection_and_not_their_paths_or_keys(serve: Callable[..., Server]) -> None:
+def test_looks_share_a_connection_but_not_paths_or_keys(serve: Callable[..., Server]) -> None:
     server = serve(lambda request: reply({"target": request.target, "key": request.headers.get("x-api-key")}))
     asking = make()
     for path, key in itertools.product(("/a", "/b"), ("one", "two")):
@@ -124,18 +124,18 @@ def test_looks_share_a_connection_and_not_their_paths_or_keys(serve: Callable[..
     assert server.connections == 1
 
 
-def test_many_threads_ask_at_once(serve: Callable[..., Server]) -> None:
+def test_concurrent_threads_each_get_the_right_answer(serve: Callable[..., Server]) -> None:
     server = serve(lambda request: reply({"target": request.target}))
     asking, found = make(), dict[str, object]()
 
     def look(path: str) -> None:
         found[path] = asking.ask("GET", server.url, path, AUTH).body
 
-    in_threads([partial(look, f"/{number}") for number in range(40)])
+    run_in_threads([partial(look, f"/{number}") for number in range(40)])
     assert found == {f"/{number}": {"target": f"/{number}"} for number in range(40)}
 
 
-def test_a_look_does_not_disturb_another_that_is_being_sent(serve: Callable[..., Server]) -> None:
+def test_look_during_another_look_does_not_disturb_it(serve: Callable[..., Server]) -> None:
     def ask_in_between(line: str) -> None:
         if line.startswith("> ") and "/first" in line:
             asking.ask("GET", server.url, "/second", AUTH)
@@ -146,7 +146,7 @@ def test_a_look_does_not_disturb_another_that_is_being_sent(serve: Callable[...,
     assert [request.target for request in server.requests] == ["/second", "/first"] * 2
 
 
-def in_threads(works: list[Callable[[], object]]) -> None:
+def run_in_threads(works: list[Callable[[], object]]) -> None:
     threads = [threading.Thread(target=work, daemon=True) for work in works]
     for thread in threads:
         thread.start()
@@ -179,12 +179,12 @@ def in_threads(works: list[Callable[[], object]]) -> None:
     ],
     ids=lambda value: repr(value)[:24],
 )
-def test_what_cannot_be_read_as_json_is_none(serve: Callable[..., Server], body: bytes, decoded: object) -> None:
+def test_body_is_decoded_as_json_or_is_none(serve: Callable[..., Server], body: bytes, decoded: object) -> None:
     assert ask(serve(reply(body))).body == decoded
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip", "deflate"])
-def test_an_answer_has_4_mib_at_most_after_decoding(serve: Callable[..., Server], encoding: str) -> None:
+def test_answer_above_4_mib_after_decompression_is_unreadable(serve: Callable[..., Server], encoding: str) -> None:
     wbits = {"gzip": 31, "deflate": 15}
 
     def packed(size: int) -> bytes:
@@ -199,25 +199,25 @@ def test_an_answer_has_4_mib_at_most_after_decoding(serve: Callable[..., Server]
         ask(server)
 
 
-def bomb(mib: int) -> bytes:
+def make_gzip_bomb(mib: int) -> bytes:
     packer = zlib.compressobj(wbits=31)
     return b"".join(packer.compress(bytes(A_MIB)) for _ in range(mib)) + packer.flush()
 
 
-def test_a_bomb_does_not_go_off(serve: Callable[..., Server]) -> None:
-    server = serve(reply(bomb(200), headers={"Content-Encoding": "gzip"}))
-    with little_memory(16 * A_MIB), pytest.raises(Unreadable):
+def test_gzip_bomb_is_refused_with_little_memory(serve: Callable[..., Server]) -> None:
+    server = serve(reply(make_gzip_bomb(200), headers={"Content-Encoding": "gzip"}))
+    with limit_memory(16 * A_MIB), pytest.raises(Unreadable):
         ask(server)
 
 
-def test_an_endless_body_is_left(serve: Callable[..., Server]) -> None:
+def test_endless_body_is_refused_with_little_memory(serve: Callable[..., Server]) -> None:
     server = serve(lambda _: itertools.chain([HEAD + b"\r\n"], itertools.repeat(b"1" * 65536)))
-    with little_memory(16 * A_MIB), pytest.raises(Unreadable, match="4 MiB"):
+    with limit_memory(16 * A_MIB), pytest.raises(Unreadable, match="4 MiB"):
         ask(server)
 
 
-def dripped(data: bytes, then: bytes) -> Iterator[bytes]:
-    """A start, and then a little every hundredth of a second, for two seconds."""
+def drip(data: bytes, then: bytes) -> Iterator[bytes]:
+    """Send `data`, and then `then` every hundredth of a second for two seconds."""
     yield data
     for _ in range(200):
         yield then
@@ -237,24 +237,24 @@ def dripped(data: bytes, then: bytes) -> Iterator[bytes]:
     ],
     ids=["status line", "header", "body", "chunks", "chunk extension", "trailer", "continue"],
 )
-def test_an_answer_that_drips_in_is_left_in_time(
+def test_slowly_arriving_answer_times_out(
     serve: Callable[..., Server], start: bytes, then: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transport, "ANSWER_SECONDS", 0.1)
-    server = serve(lambda _: dripped(start, then))
+    server = serve(lambda _: drip(start, then))
     began = time.monotonic()
     with pytest.raises(Unreachable, match=rf"127\.0\.0\.1:{server.port} did not answer in time"):
         ask(server)
     assert time.monotonic() - began < 1
 
 
-def test_a_silent_server_is_left_in_time(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silent_server_times_out(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "ANSWER_SECONDS", 0.05)
     with pytest.raises(Unreachable, match="did not answer in time"):
-        ask(serve(lambda _: dripped(b"", b"")))
+        ask(serve(lambda _: drip(b"", b"")))
 
 
-@ways
+@for_api_and_media
 @pytest.mark.parametrize(
     ("said", "kind", "sentence"),
     [
@@ -270,7 +270,7 @@ def test_a_silent_server_is_left_in_time(serve: Callable[..., Server], monkeypat
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_broken_http_is_told_in_a_sentence(
+def test_broken_http_gives_one_sentence(
     serve: Callable[..., Server],
     way: Callable[[Server], object],
     said: bytes,
@@ -278,10 +278,10 @@ def test_broken_http_is_told_in_a_sentence(
     sentence: str,
 ) -> None:
     server = serve(lambda _: [said])
-    # Not `as raised`, which would keep the frames, and in them the sockets.
+    # Not `as raised`, which would keep the frames with their sockets.
     with pytest.raises(kind, match=re.escape(sentence.format(f"127.0.0.1:{server.port}")) + "$"):
         way(server)
-    # A socket that nobody has closed is a warning here, not in some later test.
+    # A socket left open then warns in this test, and not in a later one.
     gc.collect()
 
 
@@ -293,7 +293,7 @@ def test_broken_http_is_told_in_a_sentence(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n",
     ],
 )
-def test_the_answer_that_follows_an_interim_answer_is_not_taken_for_another_jobs(
+def test_answer_after_an_interim_answer_is_not_given_to_another_job(
     serve: Callable[..., Server], interim: bytes
 ) -> None:
     server = serve(lambda request: (interim if request.target == "/a" else b"") + reply({"target": request.target}))
@@ -306,19 +306,19 @@ def test_the_answer_that_follows_an_interim_answer_is_not_taken_for_another_jobs
     assert fetch(f"{server.url}/v", server.url, asking) == b'{"target": "/v"}'
 
 
-def test_a_server_may_say_that_it_goes_on(serve: Callable[..., Server]) -> None:
+def test_100_continue_before_the_answer_is_accepted(serve: Callable[..., Server]) -> None:
     server = serve(b"HTTP/1.1 100 Continue\r\n\r\n" * 2 + reply({"a": 1}))
     assert ask(server).body == {"a": 1}
 
 
-def test_a_body_that_cannot_be_unpacked_is_unreadable(serve: Callable[..., Server]) -> None:
+def test_body_that_cannot_be_decompressed_is_unreadable(serve: Callable[..., Server]) -> None:
     server = serve(reply(b"no gzip", headers={"Content-Encoding": "gzip"}))
     with pytest.raises(Unreadable, match="cannot be decompressed"):
         ask(server)
 
 
-@ways
-def test_a_server_that_is_not_there_has_not_seen_the_request(way: Callable[[Server], object]) -> None:
+@for_api_and_media
+def test_refused_connection_raises_no_connection(way: Callable[[Server], object]) -> None:
     with Server() as server:
         pass
     with pytest.raises(NoConnection) as raised:
@@ -326,7 +326,7 @@ def test_a_server_that_is_not_there_has_not_seen_the_request(way: Callable[[Serv
     assert str(raised.value) == f"127.0.0.1:{server.port} cannot be reached: Connection refused"
 
 
-def test_a_name_that_is_not_known_has_not_seen_the_request() -> None:
+def test_unknown_host_name_raises_no_connection() -> None:
     def resolve(*args: object, **kwargs: object) -> list[Any]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -338,46 +338,46 @@ def test_a_name_that_is_not_known_has_not_seen_the_request() -> None:
 # ---- media
 
 
-def test_a_media_file_comes_as_it_is_on_the_wire(serve: Callable[..., Server]) -> None:
+def test_media_body_is_not_decompressed(serve: Callable[..., Server]) -> None:
     packed = gzip.compress(b"video" * 1000)
     server = serve(reply(packed, 206, {"Content-Encoding": "gzip", "ETag": '"1"'}))
     with make().open(f"{server.url}/v?a=b", {"Range": "bytes=1-"}, base_url=server.url, auth={}) as body:
         assert (body.status, body.headers["etag"]) == (206, '"1"')
-        assert b"".join(pieces(body, 100)) == packed
+        assert b"".join(read_pieces(body, 100)) == packed
     (request,) = server.requests
     assert (request.target, request.headers["range"]) == ("/v?a=b", "bytes=1-")
 
 
-def test_what_came_before_a_cut_is_handed_out(serve: Callable[..., Server]) -> None:
+def test_bytes_before_a_cut_are_returned(serve: Callable[..., Server]) -> None:
     server = serve(lambda _: [HEAD + b"Content-Length: 9999999\r\n\r\n", b"x" * 500_123])
     got: list[bytes] = []
     with (
         pytest.raises(Unreachable, match="was lost"),
         make().open(server.url, {}, base_url=server.url, auth={}) as body,
     ):
-        got.extend(pieces(body, A_MIB))
+        got.extend(read_pieces(body, A_MIB))
     assert b"".join(got) == b"x" * 500_123
 
 
-def test_a_media_file_may_take_longer_than_an_answer_but_no_piece_of_it(
+def test_time_limit_of_a_media_body_applies_to_each_read(
     serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transport, "READ_SECONDS", 0.1)
     head = HEAD + b"Content-Length: 15\r\n\r\n"
-    server = serve(lambda _: itertools.islice(dripped(head, b"x"), 16))
+    server = serve(lambda _: itertools.islice(drip(head, b"x"), 16))
     assert fetch(server.url, server.url) == b"x" * 15
-    server.answer = lambda _: dripped(HEAD + b"Content-Length: 15\r\n\r\n", b"")
+    server.answer = lambda _: drip(HEAD + b"Content-Length: 15\r\n\r\n", b"")
     with pytest.raises(Unreachable, match="did not answer in time"):
         fetch(server.url, server.url)
 
 
-def test_the_body_of_a_media_answer_may_end_with_its_connection(serve: Callable[..., Server]) -> None:
+def test_media_body_may_end_when_the_connection_closes(serve: Callable[..., Server]) -> None:
     assert fetch(serve(lambda _: [HEAD + b"\r\n", b"video"]).url, "https://api.example", make(allow_private=True)) == (
         b"video"
     )
 
 
-def test_a_redirect_may_be_spelt_in_utf8(serve: Callable[..., Server]) -> None:
+def test_redirect_location_in_utf8_is_followed(serve: Callable[..., Server]) -> None:
     def answer(request: Request) -> bytes:
         if request.target == "/v":
             return b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: /vid\xc3\xa9o\r\n\r\n"
@@ -390,9 +390,9 @@ def test_a_redirect_may_be_spelt_in_utf8(serve: Callable[..., Server]) -> None:
 # ---- TLS
 
 
-@ways
+@for_api_and_media
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
-def test_the_environment_names_the_certificates(
+def test_environment_variables_set_the_trusted_certificates(
     *,
     serve: Callable[..., Server],
     authority: trustme.CA,
@@ -408,7 +408,7 @@ def test_the_environment_names_the_certificates(
     way(server)
 
 
-@ways
+@for_api_and_media
 @pytest.mark.parametrize(
     ("is_known", "names", "options", "reason"),
     [
@@ -418,7 +418,7 @@ def test_the_environment_names_the_certificates(
     ],
     ids=["untrusted", "wrong host", "expired"],
 )
-def test_a_bad_certificate_is_fatal_at_once(
+def test_bad_certificate_raises_untrusted_after_one_connection(
     *,
     serve: Callable[..., Server],
     authority: trustme.CA,
@@ -438,9 +438,7 @@ def test_a_bad_certificate_is_fatal_at_once(
     assert (server.connections, server.requests) == (1, [])
 
 
-def test_certificates_that_cannot_be_read_are_a_matter_of_configuration(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_unreadable_certificate_file_raises_config_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "bundle.pem").write_text("no certificates")
     for name in ("bundle.pem", "missing.pem"):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / name))
@@ -448,7 +446,7 @@ def test_certificates_that_cannot_be_read_are_a_matter_of_configuration(
             make().ask("GET", "https://127.0.0.1:1", "/", {})
 
 
-def test_ten_connections_share_one_context_with_its_certificates_and_protocol(
+def test_ten_connections_load_the_certificates_once(
     serve: Callable[..., Server], authority: trustme.CA, bundle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", bundle)
@@ -467,11 +465,11 @@ def test_ten_connections_share_one_context_with_its_certificates_and_protocol(
         return answer
 
     server, asking = serve(all_at_once, tls=tls(authority, "127.0.0.1")), make()
-    in_threads([partial(ask, server, asking)] * 10)
+    run_in_threads([partial(ask, server, asking)] * 10)
     assert (server.connections, len(server.requests), loaded) == (10, 10, ["certificates"])
 
 
-def test_http_is_spoken_by_agreement(
+def test_http_1_1_is_negotiated_with_alpn(
     serve: Callable[..., Server], authority: trustme.CA, bundle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", bundle)
@@ -490,7 +488,7 @@ def test_http_is_spoken_by_agreement(
     assert agreed == ["http/1.1"]
 
 
-def test_a_server_without_tls_is_told_so() -> None:
+def test_https_to_a_server_without_tls_raises_unreachable() -> None:
     class Plain(Server):
         def serve(self, connection: socket.socket) -> None:
             connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -503,7 +501,7 @@ def test_a_server_without_tls_is_told_so() -> None:
 
 
 @pytest.mark.parametrize("proxy_tls", [False, True], ids=["http proxy", "https proxy"])
-def test_api_and_media_go_through_the_proxy_that_the_environment_names(
+def test_api_and_media_use_the_proxy_of_the_environment(
     serve: Callable[..., Server],
     authority: trustme.CA,
     bundle: str,
@@ -523,7 +521,9 @@ def test_api_and_media_go_through_the_proxy_that_the_environment_names(
     assert proxy.asked == ["CONNECT api.example:443", "CONNECT media.example:443"]
 
 
-def test_plain_http_is_handed_to_its_proxy_whole(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_http_request_is_sent_to_the_proxy_with_its_full_url(
+    serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
     proxy = serve(reply({"a": 1}))
     monkeypatch.setenv("HTTP_PROXY", "")
     monkeypatch.setenv("http_proxy", proxy.url)
@@ -532,8 +532,8 @@ def test_plain_http_is_handed_to_its_proxy_whole(serve: Callable[..., Server], m
     assert [request.target for request in proxy.requests] == ["http://api.example/job", "http://api.example/v"]
 
 
-@ways
-def test_no_proxy_names_those_who_need_none(
+@for_api_and_media
+def test_host_in_no_proxy_is_reached_without_the_proxy(
     serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, way: Callable[[Server], object]
 ) -> None:
     with Proxy({}) as proxy:
@@ -543,7 +543,7 @@ def test_no_proxy_names_those_who_need_none(
     assert proxy.asked == []
 
 
-def test_a_proxy_that_refuses_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_refusal_is_reported_without_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
     with Proxy({}) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         with pytest.raises(NoConnection) as raised:
@@ -552,9 +552,7 @@ def test_a_proxy_that_refuses_is_told_without_its_password(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("status", [401, 403, 407])
-def test_a_proxy_that_refuses_a_password_with_any_status_is_a_matter_of_configuration(
-    monkeypatch: pytest.MonkeyPatch, status: int
-) -> None:
+def test_proxy_that_refuses_the_password_raises_config_error(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     with Proxy({}, refusal=f"HTTP/1.1 {status} No\r\n\r\n".encode()) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         with pytest.raises(ConfigError, match=rf"the proxy requires .*\(HTTP {status}\)"):
@@ -564,7 +562,7 @@ def test_a_proxy_that_refuses_a_password_with_any_status_is_a_matter_of_configur
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("way", ["API", "media"])
-def test_a_proxy_that_wants_another_password_is_asked_once(
+def test_proxy_answer_407_is_not_retried_and_hides_the_password(
     monkeypatch: pytest.MonkeyPatch, scheme: str, way: str
 ) -> None:
     with Proxy({}, refusal=b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n") as proxy:
@@ -579,7 +577,7 @@ def test_a_proxy_that_wants_another_password_is_asked_once(
 @pytest.mark.parametrize(
     "address", ["localhost:{}", "user:proxypassword@127.0.0.1:{}", "127.0.0.1:{}", "http://127.0.0.1:{}/"]
 )
-def test_a_proxy_may_be_named_without_scheme(
+def test_proxy_address_may_omit_the_scheme(
     serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     proxy = serve(reply({"a": 1}))
@@ -587,7 +585,7 @@ def test_a_proxy_may_be_named_without_scheme(
     assert make().ask("GET", "http://api.example", "/job", {}).body == {"a": 1}
 
 
-def test_a_proxy_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_proxy_raises_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     with Proxy({}) as proxy:
         pass
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
@@ -607,9 +605,7 @@ def test_a_proxy_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> N
         "user:proxypassword@proxy..example:1",
     ],
 )
-def test_a_proxy_with_an_address_that_cannot_be_used_is_a_matter_of_configuration(
-    monkeypatch: pytest.MonkeyPatch, address: str
-) -> None:
+def test_invalid_proxy_address_raises_config_error(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("HTTPS_PROXY", address)
     for way in (make().ask, lambda _, url, *rest: fetch(url + "/v", url)):
         with pytest.raises(ConfigError, match=r"the address of the proxy for api\.example is not valid") as raised:
@@ -618,16 +614,16 @@ def test_a_proxy_with_an_address_that_cannot_be_used_is_a_matter_of_configuratio
         assert "proxypassword" not in f"{raised.value} {raised.value.hint}"
 
 
-def escaped_as_in_go(text: str) -> bytes:
+def escape_as_go_does(text: str) -> bytes:
     return json.dumps({text: text}).replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e").encode()
 
 
-# How a service may spell what it has been sent.
+# How a service may write the key that it repeats.
 BODIES: Mapping[str, Callable[[str], bytes]] = {
     "as it is": lambda key: json.dumps({"msg": f"token {key} is exhausted", "again": [key]}).encode(),
     "a name": lambda key: json.dumps({"data": [{key: 1}]}).encode(),
     "as in PHP": lambda key: json.dumps({"php": key}).replace("/", r"\/").encode(),
-    "as in Go": escaped_as_in_go,
+    "as in Go": escape_as_go_does,
     "as in UTF-16": lambda key: json.dumps({"msg": key}).encode("utf-16"),
     "as in a URL": lambda key: json.dumps({"url": "https://h.example/?key=" + quote(key, safe="")}).encode(),
     "as in a path": lambda key: json.dumps({"url": "https://h.example/" + quote(key)}).encode(),
@@ -640,7 +636,7 @@ BODIES: Mapping[str, Callable[[str], bytes]] = {
 @pytest.mark.parametrize("key", ["canary-key-0123456789", "Canary/Key-0123456789", "canary&<key>+0123456789=", "k&y0"])
 @pytest.mark.parametrize("prefix", ["", "Bearer "])
 @pytest.mark.parametrize("spelling", BODIES)
-def test_a_key_that_a_service_repeats_does_not_come_back(
+def test_key_repeated_by_a_service_is_masked(
     serve: Callable[..., Server], *, key: str, prefix: str, spelling: str
 ) -> None:
     lines: list[str] = []
@@ -652,30 +648,30 @@ def test_a_key_that_a_service_repeats_does_not_come_back(
     assert answer.headers["content-type"] == "a/***"
     assert answer.headers["x-echo"] == "***"
     for said in (decoded, lines[1].partition("[")[2]):
-        # Its longest word is the same however the rest is spelt.
+        # The longest word of the key is the same in every encoding.
         assert max(re.split(r"\W", key), key=len) not in said.lower().replace("\0", "")
 
 
-def test_an_answer_in_which_no_key_is_comes_as_it_is(serve: Callable[..., Server]) -> None:
+def test_answer_without_the_key_is_not_changed(serve: Callable[..., Server]) -> None:
     said = {"can": ["canary", "KEY", "***", {"0123456789": "\\ \u00e9 & %26"}], "": 0}
     for auth in (AUTH, {"authorization": "Bearer "}, {"x-api-key": "can"}, {}):
         assert make().ask("GET", serve(reply(said)).url, "/", auth).body == said
 
 
-def test_a_media_answer_does_not_repeat_the_key(serve: Callable[..., Server]) -> None:
+def test_key_in_a_media_header_is_masked(serve: Callable[..., Server]) -> None:
     server = serve(reply(b"video", content_type=f"video/{AUTH['x-api-key']}"))
     with make().open(server.url, {}, base_url=server.url, auth=AUTH) as body:
         assert body.headers["content-type"] == "video/***"
 
 
 @pytest.mark.parametrize("depth", [60, 900, 100_000])
-def test_an_answer_of_any_depth_is_traced(serve: Callable[..., Server], depth: int) -> None:
+def test_deeply_nested_answer_is_traced(serve: Callable[..., Server], depth: int) -> None:
     lines: list[str] = []
     ask(serve(reply(b"[" * depth + b"]" * depth)), make(trace=lines.append))
     assert "[[[[" in lines[1]
 
 
-def test_a_large_video_over_tls_is_handed_out_whole_and_its_connection_used_again(
+def test_large_video_over_tls_is_read_whole_and_in_large_pieces(
     serve: Callable[..., Server], authority: trustme.CA, bundle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", bundle)
@@ -684,6 +680,6 @@ def test_a_large_video_over_tls_is_handed_out_whole_and_its_connection_used_agai
     asking = make()
     for _ in range(2):
         with asking.open(f"{server.url}/v.mp4", {}, base_url=server.url, auth=AUTH) as body:
-            read = list(pieces(body, A_MIB))
+            read = list(read_pieces(body, A_MIB))
         assert b"".join(read) == video
     assert max(map(len, read)) > 16384, "a record at a time"

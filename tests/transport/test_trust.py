@@ -1,4 +1,4 @@
-"""Nothing a server says can lead a key astray, reach into a private network or end in a traceback."""
+"""No answer of a server may send a key elsewhere, reach a private network, or end in a traceback."""
 
 from __future__ import annotations
 
@@ -40,27 +40,27 @@ every_provider = pytest.mark.parametrize("name", PROVIDERS)
 
 @pytest.fixture
 def home_server() -> Iterator[Server]:
-    """The service itself, as it is configured."""
+    """Start the configured service."""
     with Server() as server:
         yield server
 
 
 @pytest.fixture
 def stranger(home_server: Server) -> Iterator[Server]:
-    """Another host, with the very same port."""
+    """Start a server on another host with the same port."""
     with Server(reply(b"video"), host="127.0.0.2", port=home_server.port) as server:
         yield server
 
 
 @pytest.fixture
 def neighbour() -> Iterator[Server]:
-    """The same host, with another port."""
+    """Start a server on the same host with another port."""
     with Server(reply(b"video")) as server:
         yield server
 
 
-def client(server: Server, folder: Path, transport: Transport | None = None) -> Client:
-    """One that has each provider at this server, with one key for all."""
+def make_client(server: Server, folder: Path, transport: Transport | None = None) -> Client:
+    """Make a client with every provider at this server, and one key for all."""
     environment = {
         f"VIDEOSTAT_{account.upper().replace('-', '_')}_{what}": value
         for account in {provider.key_group for provider in PROVIDERS.values()}
@@ -74,8 +74,8 @@ def save(asking: Client, name: str, url: str) -> bytes:
         return body.read1(65536)
 
 
-def keyed(server: Server) -> list[bool]:
-    """For each of its requests, whether it had the key in it anywhere."""
+def check_requests_for_key(server: Server) -> list[bool]:
+    """Return for each request whether the key was anywhere in it."""
     return [KEY.encode() in request.raw for request in server.requests]
 
 
@@ -84,7 +84,7 @@ def keyed(server: Server) -> list[bool]:
 
 @every_provider
 def test_the_key_goes_to_the_configured_origin(name: str, home_server: Server, tmp_path: Path) -> None:
-    asking, job = client(home_server, tmp_path), Job(ref=JobRef(name, "a1"))
+    asking, job = make_client(home_server, tmp_path), Job(ref=JobRef(name, "a1"))
     home_server.answer = reply(b"video")
     save(asking, name, f"{home_server.url}/v.mp4")
     for look in (job, replace(job, state=State.SUCCEEDED, needs_url=True)):
@@ -96,10 +96,10 @@ def test_the_key_goes_to_the_configured_origin(name: str, home_server: Server, t
 
 @every_provider
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_the_key_does_not_follow_the_redirect_of_an_api(
+def test_key_is_not_sent_after_an_api_redirect(
     *, name: str, status: int, home_server: Server, stranger: Server, neighbour: Server, tmp_path: Path
 ) -> None:
-    asking, job = client(home_server, tmp_path), Job(ref=JobRef(name, "a1"))
+    asking, job = make_client(home_server, tmp_path), Job(ref=JobRef(name, "a1"))
     for target in (stranger, neighbour, home_server):
         home_server.answer = redirect(f"{target.url}/elsewhere?signature=secret", status)
         with pytest.raises(Untrusted, match=rf"{home_server.url} redirects to {target.url}") as raised:
@@ -113,23 +113,25 @@ def test_the_key_does_not_follow_the_redirect_of_an_api(
 
 
 @every_provider
-def test_media_of_strangers_are_fetched_without_the_key(
+def test_media_of_other_origins_are_fetched_without_the_key(
     name: str, home_server: Server, stranger: Server, neighbour: Server, tmp_path: Path
 ) -> None:
-    asking = client(home_server, tmp_path)
+    asking = make_client(home_server, tmp_path)
     for server in (stranger, neighbour):
         assert save(asking, name, f"{server.url}/v.mp4") == b"video"
         home_server.answer = redirect(f"{server.url}/v.mp4")
         assert save(asking, name, f"{home_server.url}/v.mp4") == b"video"
-        assert keyed(server) == [False, False]
-    assert keyed(home_server) == [True, True]
+        assert check_requests_for_key(server) == [False, False]
+    assert check_requests_for_key(home_server) == [True, True]
 
 
-def test_the_key_is_back_when_a_stranger_redirects_home(home_server: Server, stranger: Server, tmp_path: Path) -> None:
+def test_key_is_sent_after_a_redirect_back_to_the_service(
+    home_server: Server, stranger: Server, tmp_path: Path
+) -> None:
     home_server.answer = reply(b"video")
     stranger.answer = redirect(f"{home_server.url}/v.mp4")
-    assert save(client(home_server, tmp_path), "doubao", stranger.url) == b"video"
-    assert (keyed(stranger), keyed(home_server)) == ([False], [True])
+    assert save(make_client(home_server, tmp_path), "doubao", stranger.url) == b"video"
+    assert (check_requests_for_key(stranger), check_requests_for_key(home_server)) == ([False], [True])
 
 
 @pytest.mark.parametrize(
@@ -152,26 +154,26 @@ def test_the_key_is_back_when_a_stranger_redirects_home(home_server: Server, str
         "http://{stranger}?{home}",
     ],
 )
-def test_no_spelling_of_a_url_leads_the_key_astray(
+def test_key_is_not_sent_to_another_host_by_any_url_spelling(
     spelling: str, home_server: Server, stranger: Server, tmp_path: Path
 ) -> None:
     url = spelling.format(home=home_server.url[7:], stranger=stranger.url[7:])
-    asking = client(home_server, tmp_path)
+    asking = make_client(home_server, tmp_path)
     home_server.answer = lambda request: redirect(url) if request.target == "/redirect" else reply(b"")
     for start in (url, f"{home_server.url}/redirect"):
         with suppress(VideostatError):
             save(asking, "reelbot", start)
-    assert not any(keyed(stranger))
+    assert not any(check_requests_for_key(stranger))
 
 
-def test_netrc_never_applies(
+def test_netrc_is_never_used(
     home: Path, monkeypatch: pytest.MonkeyPatch, home_server: Server, stranger: Server, tmp_path: Path
 ) -> None:
     for name in (".netrc", "_netrc", "other"):
         (home / name).write_text("default login user password netrcpassword\n")
         (home / name).chmod(0o600)
     monkeypatch.setenv("NETRC", str(home / "other"))
-    asking = client(home_server, tmp_path)
+    asking = make_client(home_server, tmp_path)
     with suppress(VideostatError):
         asking.look(Job(ref=JobRef("doubao", "a1")))
     for server in (home_server, stranger):
@@ -182,7 +184,7 @@ def test_netrc_never_applies(
 
 def test_cookies_are_not_kept(home_server: Server, tmp_path: Path) -> None:
     home_server.answer = reply({}, headers={"Set-Cookie": "a=b; Path=/"})
-    asking = client(home_server, tmp_path)
+    asking = make_client(home_server, tmp_path)
     for _ in range(2):
         with suppress(VideostatError):
             asking.look(Job(ref=JobRef("doubao", "a1")))
@@ -206,7 +208,7 @@ def test_cookies_are_not_kept(home_server: Server, tmp_path: Path) -> None:
         ("http://{}", f"https://{KEY}.example/login", None),
     ],
 )
-def test_a_redirected_api_names_the_address_to_configure(
+def test_api_redirect_gives_a_hint_with_the_base_url_to_configure(
     home_server: Server, base_url: str, location: str, hint: str | None
 ) -> None:
     site = home_server.url[7:]
@@ -218,8 +220,8 @@ def test_a_redirected_api_names_the_address_to_configure(
     assert not {"password", "a=b", "next"} & set(f"{raised.value} {raised.value.hint}".replace("?", " ").split())
 
 
-def test_no_address_without_encryption_is_proposed_in_place_of_one_with(trusted: ssl.SSLContext) -> None:
-    with Server(redirect("http://127.0.0.1/v2/job/1"), tls=trusted) as server, pytest.raises(Untrusted) as raised:
+def test_api_redirect_from_https_to_http_gives_no_hint(trusted_tls: ssl.SSLContext) -> None:
+    with Server(redirect("http://127.0.0.1/v2/job/1"), tls=trusted_tls) as server, pytest.raises(Untrusted) as raised:
         make().ask("GET", server.url, "/v2/job/1", {})
     assert raised.value.hint is None
 
@@ -251,7 +253,7 @@ LOCATIONS = [
 
 
 @pytest.mark.parametrize("location", LOCATIONS, ids=ascii)
-def test_any_location_gives_our_exception(home_server: Server, location: str) -> None:
+def test_unusual_location_raises_a_videostat_error(home_server: Server, location: str) -> None:
     home_server.answer = redirect(location)
     with pytest.raises(Untrusted):
         make().ask("GET", home_server.url, "/v2/job/1", {})
@@ -263,7 +265,7 @@ def test_any_location_gives_our_exception(home_server: Server, location: str) ->
 
 @given(location=st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), min_size=1))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_location_whatever_gives_our_exception(home_server: Server, location: str) -> None:
+def test_random_location_raises_a_videostat_error(home_server: Server, location: str) -> None:
     home_server.answer = redirect("http://" + location)
     with pytest.raises(Untrusted):
         make().ask("GET", home_server.url, "/v2/job/1", {})
@@ -287,16 +289,16 @@ def test_the_body_of_a_redirect_is_not_read(home_server: Server, way: Callable[[
     home_server.answer = endless
     with pytest.raises(Untrusted):
         way(home_server.url)
-    # What fits into the sockets' buffers, and no more.
+    # No more than fits into the buffers of the sockets.
     assert sent < 32 * A_MIB
 
 
-def test_media_are_followed_through_ten_redirects(home_server: Server, tmp_path: Path) -> None:
+def test_media_request_follows_at_most_ten_redirects(home_server: Server, tmp_path: Path) -> None:
     def step(request: Request) -> bytes:
         left = int(request.target[1:])
         return redirect(f"/{left - 1}") if left else reply(b"video")
 
-    home_server.answer, asking = step, client(home_server, tmp_path)
+    home_server.answer, asking = step, make_client(home_server, tmp_path)
     assert save(asking, "doubao", f"{home_server.url}/10") == b"video"
     with pytest.raises(Untrusted, match=r"more than 10 redirects, the last to 127\.0\.0\.1"):
         save(asking, "doubao", f"{home_server.url}/11")
@@ -318,7 +320,7 @@ def test_media_are_followed_through_ten_redirects(home_server: Server, tmp_path:
         *("2002:7f00:1::", "2002:c0a8:101::1", "2001:0:4136:e378:8000:63bf:3fff:fdd2"),
     ],
 )
-def test_an_address_is_private(address: str) -> None:
+def test_private_address_is_recognised(address: str) -> None:
     assert is_private(address)
 
 
@@ -329,7 +331,7 @@ def test_an_address_is_private(address: str) -> None:
         *("2606:4700::1111", "2a00:1450::1", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1"),
     ],
 )
-def test_an_address_is_the_public_internets(address: str) -> None:
+def test_public_address_is_recognised(address: str) -> None:
     assert not is_private(address)
 
 
@@ -357,23 +359,23 @@ def test_a_video_is_not_fetched_from_a_private_address(home_server: Server, neig
     assert neighbour.connections == 0
 
 
-def resolver(*addresses: str) -> Callable[..., list[Any]]:
-    """All names lead there."""
+def make_resolver(*addresses: str) -> Callable[..., list[Any]]:
+    """Make a resolver that gives these addresses for every name."""
     return lambda host, port, **_: [(2, 1, 6, "", (address, port)) for address in addresses]
 
 
 @pytest.mark.parametrize("addresses", [("127.0.0.1",), ("8.8.8.8", "127.0.0.1"), ("::ffff:127.0.0.1", "8.8.8.8")])
-def test_a_name_that_leads_to_a_private_address_is_refused(neighbour: Server, addresses: tuple[str, ...]) -> None:
+def test_host_name_that_resolves_to_a_private_address_is_refused(neighbour: Server, addresses: tuple[str, ...]) -> None:
     with pytest.raises(Untrusted, match=r"the video's address, video\.example, leads into a private network"):
-        make(resolve=resolver(*addresses)).open(
+        make(resolve=make_resolver(*addresses)).open(
             f"https://video.example:{neighbour.port}/", {}, base_url="https://api.example", auth={}
         )
     assert neighbour.connections == 0
 
 
 @pytest.fixture
-def trusted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ssl.SSLContext:
-    """What makes a server the one of video.example and of loopback, in whose signer we trust."""
+def trusted_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ssl.SSLContext:
+    """Make the TLS context of a server, with a trusted certificate for video.example and 127.0.0.1."""
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("video.example", "127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
@@ -381,40 +383,42 @@ def trusted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ssl.SSLContext:
     return context
 
 
-def test_the_address_that_was_checked_is_connected_to_and_the_name_not_asked_for_again(
-    monkeypatch: pytest.MonkeyPatch, trusted: ssl.SSLContext
+def test_checked_address_is_used_without_resolving_the_name_again(
+    monkeypatch: pytest.MonkeyPatch, trusted_tls: ssl.SSLContext
 ) -> None:
     resolved, checked = list[str](), list[str]()
 
-    def rebinding(host: str, port: int, **_: object) -> list[Any]:
+    def resolve_and_change(host: str, port: int, **_: object) -> list[Any]:
         resolved.append(host)
-        return resolver("127.0.0.1" if len(resolved) == 1 else "127.0.0.2")(host, port)
+        return make_resolver("127.0.0.1" if len(resolved) == 1 else "127.0.0.2")(host, port)
 
-    def is_seen(address: str) -> bool:
+    def record_check(address: str) -> bool:
         checked.append(address)
         return False
 
-    monkeypatch.setattr(addresses, "is_private", is_seen)
-    with Server(reply(b"video"), tls=trusted) as server:
+    monkeypatch.setattr(addresses, "is_private", record_check)
+    with Server(reply(b"video"), tls=trusted_tls) as server:
         url = f"https://video.example:{server.port}/v.mp4"
-        with make(resolve=rebinding).open(url, {}, base_url="https://api.example", auth={}) as body:
+        with make(resolve=resolve_and_change).open(url, {}, base_url="https://api.example", auth={}) as body:
             assert body.status == 200
         assert server.requests[0].headers["host"] == f"video.example:{server.port}"
     assert (resolved, checked) == (["video.example"], ["127.0.0.1"])
 
 
-def test_the_next_address_is_tried_where_one_does_not_answer(neighbour: Server) -> None:
-    reaching = make(resolve=resolver("127.0.0.3", "127.0.0.1"), allow_private=True)
+def test_next_address_is_tried_if_one_refuses_the_connection(neighbour: Server) -> None:
+    reaching = make(resolve=make_resolver("127.0.0.3", "127.0.0.1"), allow_private=True)
     with reaching.open(f"http://video.example:{neighbour.port}/", {}, base_url="https://api.example", auth={}) as body:
         assert body.status == 200
-    failing = make(resolve=resolver("127.0.0.3", "127.0.0.4"), allow_private=True)
+    failing = make(resolve=make_resolver("127.0.0.3", "127.0.0.4"), allow_private=True)
     with pytest.raises(NoConnection, match=r"video\.example.* cannot be reached: Connection refused"):
         failing.open(f"http://video.example:{neighbour.port}/", {}, base_url="https://api.example", auth={})
 
 
-def test_the_private_home_of_one_account_is_not_anothers(home_server: Server, trusted: ssl.SSLContext) -> None:
+def test_private_base_url_of_one_account_is_not_allowed_for_another(
+    home_server: Server, trusted_tls: ssl.SSLContext
+) -> None:
     asking = make()
-    with Server(reply({}), tls=trusted) as private:
+    with Server(reply({}), tls=trusted_tls) as private:
         asking.ask("GET", private.url, "/", {})
         with asking.open(private.url, {}, base_url=private.url, auth={}) as body:
             assert body.status == 200
@@ -423,9 +427,9 @@ def test_the_private_home_of_one_account_is_not_anothers(home_server: Server, tr
         assert private.connections == 1
 
 
-def test_private_addresses_are_allowed_where_they_are_meant(neighbour: Server, trusted: ssl.SSLContext) -> None:
+def test_allow_private_permits_private_addresses(neighbour: Server, trusted_tls: ssl.SSLContext) -> None:
     asking = make(allow_private=True)
-    with Server(reply(b"video"), tls=trusted) as private:
+    with Server(reply(b"video"), tls=trusted_tls) as private:
         for server in (private, neighbour):
             with asking.open(server.url, {}, base_url="https://api.example", auth={}) as body:
                 assert body.status == 200
@@ -435,9 +439,7 @@ def test_private_addresses_are_allowed_where_they_are_meant(neighbour: Server, t
     ("home", "other", "is_let_through"),
     [("198.18.0.7", "198.18.3.9", True), ("198.18.0.7", "10.0.0.1", False), ("93.184.216.34", "198.18.3.9", False)],
 )
-def test_a_made_up_address_is_believed_where_the_service_has_one_too(
-    home: str, other: str, *, is_let_through: bool
-) -> None:
+def test_made_up_address_is_allowed_only_if_the_service_has_one(home: str, other: str, *, is_let_through: bool) -> None:
     def resolve(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
         return [(None, None, None, None, (home if host == "api.example" else other, port))]
 
@@ -452,13 +454,13 @@ def test_a_made_up_address_is_believed_where_the_service_has_one_too(
 
 
 @pytest.mark.parametrize("allow_private", [False, True])
-def test_plain_http_is_never_spoken_to_the_public_internet(*, allow_private: bool) -> None:
-    asking = make(allow_private=allow_private, resolve=resolver("8.8.8.8"))
+def test_plain_http_to_a_public_address_is_refused(*, allow_private: bool) -> None:
+    asking = make(allow_private=allow_private, resolve=make_resolver("8.8.8.8"))
     with pytest.raises(Untrusted, match=r"the video is offered without encryption, at video\.example"):
         asking.open("http://video.example/v?signature=secret", {}, base_url="https://api.example", auth={})
 
 
-def test_plain_http_to_a_private_address_must_be_allowed(home_server: Server, neighbour: Server) -> None:
+def test_plain_http_to_a_private_address_is_refused_by_default(home_server: Server, neighbour: Server) -> None:
     home_server.answer = redirect(neighbour.url)
     for url in (neighbour.url, home_server.url):
         with pytest.raises(Untrusted, match=f"without encryption, at 127.0.0.1:{neighbour.port}"):
@@ -466,19 +468,24 @@ def test_plain_http_to_a_private_address_must_be_allowed(home_server: Server, ne
     assert neighbour.connections == 0
 
 
-def test_a_redirect_does_not_leave_encryption(home_server: Server, trusted: ssl.SSLContext) -> None:
-    with Server(redirect(home_server.url), tls=trusted) as server, pytest.raises(Untrusted, match="without encryption"):
+def test_media_redirect_from_https_to_http_is_refused(home_server: Server, trusted_tls: ssl.SSLContext) -> None:
+    with (
+        Server(redirect(home_server.url), tls=trusted_tls) as server,
+        pytest.raises(Untrusted, match="without encryption"),
+    ):
         make(allow_private=True).open(server.url, {}, base_url=home_server.url, auth={})
     assert home_server.connections == 0
 
 
-def test_behind_a_proxy_the_proxy_decides(monkeypatch: pytest.MonkeyPatch, trusted: ssl.SSLContext) -> None:
-    with Server(reply(b"video"), tls=trusted) as server, Proxy({"video.example:443": server}) as proxy:
+def test_proxy_replaces_the_address_check_but_http_is_still_refused(
+    monkeypatch: pytest.MonkeyPatch, trusted_tls: ssl.SSLContext
+) -> None:
+    with Server(reply(b"video"), tls=trusted_tls) as server, Proxy({"video.example:443": server}) as proxy:
         monkeypatch.setenv("ALL_PROXY", proxy.url)
-        asking = make(allow_private=True, resolve=resolver("10.0.0.1"))
+        asking = make(allow_private=True, resolve=make_resolver("10.0.0.1"))
         with asking.open("https://video.example/", {}, base_url="https://api.example", auth={}) as body:
             assert body.status == 200
-        # Nobody sees whether that would be a private address.
+        # Behind a proxy, nobody can check that the address is private.
         with pytest.raises(Untrusted, match="without encryption"):
             asking.open("http://video.example/", {}, base_url="https://api.example", auth={})
     assert proxy.asked == ["CONNECT video.example:443"]
@@ -518,8 +525,8 @@ documents = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words | st.text(max_size=5), inner, max_size=6),
     max_leaves=12,
 )
-# Near enough to what the services say that a parse function goes all its ways.
-near = st.fixed_dictionaries(
+# Similar enough to real answers to reach every branch of a parse function.
+likely_documents = st.fixed_dictionaries(
     {},
     optional={
         "code": st.sampled_from([0, "0", "success", 5001, "NOT_FOUND", "RATE_LIMITED"]) | scalars,
@@ -533,7 +540,7 @@ near = st.fixed_dictionaries(
 )
 
 
-def job_or_our_exception(asking: Client, name: str) -> None:
+def look_and_list(asking: Client, name: str) -> None:
     job = Job(ref=JobRef(name, "a1"))
     for look in (job, replace(job, state=State.SUCCEEDED, needs_url=True)):
         with suppress(VideostatError):
@@ -545,17 +552,17 @@ def job_or_our_exception(asking: Client, name: str) -> None:
 
 @every_provider
 @given(
-    document=near | documents,
+    document=likely_documents | documents,
     status=st.sampled_from([200, 200, 201, 302, 400, 401, 404, 429, 500, 599]),
     hint=st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=30),
 )
 @settings(max_examples=80, deadline=None, suppress_health_check=[*HealthCheck])
-def test_any_json_gives_a_job_or_our_exception(
+def test_any_json_gives_a_job_or_a_videostat_error(
     *, home_server: Server, tmp_path: Path, name: str, document: object, status: int, hint: str
 ) -> None:
     headers = dict.fromkeys(("Retry-After", "X-RateLimit-Reset", "Content-Encoding"), hint)
     home_server.answer = reply(document, status, headers)
-    job_or_our_exception(client(home_server, tmp_path), name)
+    look_and_list(make_client(home_server, tmp_path), name)
 
 
 @given(
@@ -569,10 +576,10 @@ def test_any_json_gives_a_job_or_our_exception(
     | st.binary(max_size=99).map(lambda rest: b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + rest),
 )
 @settings(max_examples=300, deadline=None, suppress_health_check=[*HealthCheck])
-def test_any_bytes_give_a_job_or_our_exception(home_server: Server, tmp_path: Path, name: str, said: bytes) -> None:
+def test_any_bytes_give_a_job_or_a_videostat_error(home_server: Server, tmp_path: Path, name: str, said: bytes) -> None:
     home_server.answer = lambda _: [said]
-    asking = client(home_server, tmp_path)
-    job_or_our_exception(asking, name)
+    asking = make_client(home_server, tmp_path)
+    look_and_list(asking, name)
     with suppress(VideostatError):
         save(asking, name, home_server.url)
 
@@ -580,14 +587,14 @@ def test_any_bytes_give_a_job_or_our_exception(home_server: Server, tmp_path: Pa
 # ---- the trace
 
 
-def traced(server: Server, **options: Any) -> tuple[Transport, list[str]]:
+def make_traced_transport(server: Server, **options: Any) -> tuple[Transport, list[str]]:
     lines: list[str] = []
     return make(trace=lines.append, **options), lines
 
 
-def test_requests_and_answers_are_traced_a_line_each(home_server: Server) -> None:
+def test_each_request_and_answer_is_traced_in_one_line(home_server: Server) -> None:
     home_server.answer = reply({"status": "queued"}, headers={"X-Request-Id": "r1"})
-    asking, lines = traced(home_server)
+    asking, lines = make_traced_transport(home_server)
     asking.ask("GET", home_server.url, "/job/1", {"x-api-key": KEY})
     asking.open(home_server.url, {"Range": "bytes=1-"}, base_url=home_server.url, auth={"x-api-key": KEY})
     assert [line.partition(" [")[0] for line in lines] == [
@@ -619,7 +626,7 @@ def test_a_trace_has_no_secrets(home_server: Server, body: bytes) -> None:
         "X-Next": "https://user:password@h.example/?X-Signature=secret",
     }
     home_server.answer = reply(body, headers=headers)
-    asking, lines = traced(home_server)
+    asking, lines = make_traced_transport(home_server)
     auth = {"Authorization": f"Bearer {KEY}"}
     asking.ask("POST", home_server.url, "/job/1", auth, body={"key": KEY})
     home_server.answer = redirect("https://user:password@127.0.0.1:1/?X-Signature=secret")
@@ -634,24 +641,24 @@ def test_a_trace_has_no_secrets(home_server: Server, body: bytes) -> None:
             assert secret not in line
 
 
-def test_a_long_body_is_traced_in_part(home_server: Server) -> None:
+def test_trace_of_a_long_body_is_shortened(home_server: Server) -> None:
     home_server.answer = reply(["x" * 3 * A_MIB])
-    asking, lines = traced(home_server)
+    asking, lines = make_traced_transport(home_server)
     asking.ask("GET", home_server.url, "/", {})
     assert 2000 < len(lines[1]) < 2500
 
 
-def test_a_hostile_body_does_not_slow_the_trace(home_server: Server) -> None:
-    asking, lines = traced(home_server)
+def test_hostile_bodies_are_traced_within_the_test_timeout(home_server: Server) -> None:
+    asking, lines = make_traced_transport(home_server)
     for hostile in (b"?", b"//", b"://a", b"@", b"//@", b"?="):
         home_server.answer = reply(hostile * (A_MIB // 4 // len(hostile)))
         asking.ask("GET", home_server.url, "/", {})
     assert len(lines) == 12
 
 
-def test_a_lost_answer_is_told_by_our_exception_alone(home_server: Server) -> None:
+def test_lost_answer_adds_no_line_to_the_trace(home_server: Server) -> None:
     home_server.answer = lambda _: [b""]
-    asking, lines = traced(home_server)
+    asking, lines = make_traced_transport(home_server)
     with pytest.raises(Unreachable):
         asking.ask("GET", home_server.url, "/", {})
     assert len(lines) == 1
