@@ -250,4 +250,4 @@ def test_file_of_only_headers_takes_bounded_time_and_memory(tmp_path: Path, cont
     ],
 )
 def test_video_followed_by_other_data_is_accepted_without_a_proven_end(tmp_path: Path, tail: bytes) -> None:
-    assert inspected(tmp_path, mp4() + tail) == VideoFile("mp4", end_is_proven=False)
+    assert inspect_content(tmp_path, mp4() + tail) == VideoFile("mp4", end_is_proven=False)
