@@ -66,7 +66,7 @@ PARTS = {
 }
 
 
-def renewed(page: Path) -> str:
+def renew_page(page: Path) -> str:
     """Return the text of a page with its generated part anew."""
     pattern, make = PARTS[page]
     return re.sub(pattern, lambda _: make(), page.read_text(encoding="utf-8"), count=1, flags=re.MULTILINE)
@@ -74,7 +74,7 @@ def renewed(page: Path) -> str:
 
 def main() -> None:
     for page in PARTS:
-        page.write_text(renewed(page), encoding="utf-8")
+        page.write_text(renew_page(page), encoding="utf-8")
     for shell, script in COMPLETIONS.items():
         script.write_bytes(subprocess.check_output([sys.executable, "-m", "videostat", "completion", shell]))
     PICTURE.write_text(run_path(str(PICTURE.with_name("make.py")))["draw_picture"](), encoding="utf-8")

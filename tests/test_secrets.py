@@ -73,7 +73,7 @@ def speed() -> float:
 
 @pytest.mark.parametrize("provider", ["jogg", "doubao"])
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_no_canary_is_left_anywhere(
+def test_no_command_leaves_a_secret_in_its_output_or_files(
     service: Server, videostat: Videostat, home: Path, monkeypatch: pytest.MonkeyPatch, *, provider: str, answer: str
 ) -> None:
     monkeypatch.setenv(f"VIDEOSTAT_{provider.upper()}_API_KEY", KEY)
@@ -92,7 +92,7 @@ def test_no_canary_is_left_anywhere(
     assert not [canary for canary in CANARIES if canary.encode() in left]
 
 
-def test_a_proxys_password_is_not_told(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_password_of_a_proxy_is_not_printed(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEOSTAT_JOGG_API_KEY", KEY)
     monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", "https://jogg.example")
     monkeypatch.setenv("HTTPS_PROXY", f"http://someone:{PASSWORD}@127.0.0.1:9")

@@ -70,7 +70,7 @@ class Record:
         return self.began + self.timeout
 
 
-class Blind:
+class SilentView:
     """A view that shows nothing."""
 
     def __enter__(self) -> Self:
@@ -199,7 +199,7 @@ class Play:
             session = Session(settings, self.time, client, history)
             saving = plan_saving(session, refs, output_dir=self._videos, timeout=timeout) if self.story.saves else None
             options = PollOptions(timeout=timeout, interval=self.story.interval, parallel=len(refs) or 1)
-            yield from Run(session=session, refs=refs, options=options, view=Blind(), saving=saving)
+            yield from Run(session=session, refs=refs, options=options, view=SilentView(), saving=saving)
 
     def _rows(self) -> dict[JobRef, dict[str, Any]]:
         with sqlite3.connect(self._history) as db:

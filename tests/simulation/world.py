@@ -52,7 +52,7 @@ class Heard(NamedTuple):
     wait: float | None = None
 
 
-class Meant(NamedTuple):
+class Response(NamedTuple):
     """An answer, and what it means by the design."""
 
     said: Said
@@ -144,7 +144,7 @@ class World:
             if each.kind == kind and each.at <= now < each.until and each.job in (None, number)
         ]
 
-    def _say(self, number: int, phase: Phase, key: str, chance: Random) -> Meant:
+    def _say(self, number: int, phase: Phase, key: str, chance: Random) -> Response:
         """Say what is answered now: what an event wants, else how the job stands."""
         plan, at = self.story.jobs[number], self.time.at(self.time.time + self.latency)
         kind, saying = PROVIDERS[plan.provider].key_group, None
@@ -161,14 +161,14 @@ class World:
         said = saying.write(plan.provider, plan.id, at)
         if isinstance(said, Redirected) and phase is Phase.URL:
             # ReelBot's download step may redirect to the file.
-            return Meant(said, Meaning.SUCCESS, sure=True, has_url=True)
-        return Meant(said, saying.meaning, saying.sure, wait=saying.wait)
+            return Response(said, Meaning.SUCCESS, sure=True, has_url=True)
+        return Response(said, saying.meaning, saying.sure, wait=saying.wait)
 
     def _refuses(self, key: str) -> bool:
         changes = [each for each in self.story.events if each.kind == "key" and each.at <= self.time.time]
         return bool(changes) and key != NEW_KEY
 
-    def _state(self, plan: Plan, kind: str, phase: Phase) -> Meant:
+    def _state(self, plan: Plan, kind: str, phase: Phase) -> Response:
         """Say how the job stands now."""
         now, url = self.time.time, None
         at = self.time.at(now + self.latency)
@@ -188,10 +188,10 @@ class World:
             meaning, word = Meaning.SUCCESS, SUCCESS[kind] if plan.end != "shared success" else "done"
         if phase is Phase.LOOK:
             answer = api_answer(200, {}, self._body(plan, kind, word, url), at)
-            return Meant(answer, meaning, sure, has_url=bool(url) and kind != "reelbot")
+            return Response(answer, meaning, sure, has_url=bool(url) and kind != "reelbot")
         if url is None:
-            return Meant(api_answer(200, {}, {"message": "later"}, at), Meaning.FOREIGN)
-        return Meant(api_answer(200, {}, {"downloadUrl": url}, at), Meaning.SUCCESS, sure=True, has_url=True)
+            return Response(api_answer(200, {}, {"message": "later"}, at), Meaning.FOREIGN)
+        return Response(api_answer(200, {}, {"downloadUrl": url}, at), Meaning.SUCCESS, sure=True, has_url=True)
 
     def _body(self, plan: Plan, kind: str, word: str, url: str | None) -> object:
         def moment(at: float) -> str:
