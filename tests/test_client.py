@@ -49,7 +49,7 @@ VIDEO = {"success": True, "downloadUrl": "https://cdn.example/v?a=b", "expiresAt
 
 @dataclass
 class FakeTransport:
-    """Answers as scripted, in order; an unscripted request fails."""
+    """A transport that gives the answers of a script in order; any further request fails."""
 
     script: list[tuple[int, object]]
     asked: list[tuple[str, str, str, Mapping[str, str], object]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""List a service's jobs, page by page."""
+"""Test how the jobs of a service are listed, page by page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from videostat.providers.base import Page
 
 
 class Service(Client):
-    """Its pages, or the errors it answers with first; an unscripted page is a failure."""
+    """A client that raises the given errors first and then returns the given pages; any other page fails."""
 
     def __init__(self, *pages: str, total: int | None = None, errors: tuple[VideostatError, ...] = ()) -> None:
         super().__init__()
@@ -42,10 +42,10 @@ class Service(Client):
         (["abc"], 3, "abc", [1]),
         ([""], 0, "", [1]),
         ([""], None, "", [1]),
-        # A total that claims too much, or too little.
+        # A total that is too large or too small.
         (["abc", ""], 99, "abc", [1, 2]),
         (["abc"], 1, "abc", [1]),
-        # Jobs that were made meanwhile shift the others to the next page.
+        # New jobs move the older ones to the next page.
         (["abc", "bcd", "e", ""], None, "abcde", [1, 2, 3, 4]),
         (["abc", "cde"], 5, "abcde", [1, 2]),
         # A service that answers every page with the first.

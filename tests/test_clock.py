@@ -15,7 +15,7 @@ from videostat.clock import Backoff, Clock, format_duration, parse_duration
 
 
 class EmptyQueue(SimpleQueue[Any]):
-    """Brings nothing, at once, and remembers how long it should have taken."""
+    """A queue that is always empty, never waits, and records the timeouts."""
 
     def __init__(self) -> None:
         self.timeouts: list[float | None] = []
@@ -111,7 +111,7 @@ def test_duration_is_parsed_into_seconds(text: str, seconds: float) -> None:
     ],
 )
 def test_invalid_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - it is told in other words
+    with pytest.raises(ValueError):  # noqa: PT011 - the callers write the message
         parse_duration(text)
 
 

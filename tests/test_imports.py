@@ -1,4 +1,4 @@
-"""The law of imports: they point one way, and each foreign library has one place."""
+"""Test the rules of imports: only from lower levels, and each foreign library only in its own rooms."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ LEVELS = (
 )
 HEIGHT = {name: height for height, level in enumerate(LEVELS) for name in level}
 
-# The front door hands out the library's names lazily, so it may know all of the library and no one may come in by it.
+# `__init__` imports the library's names lazily, so it may import all of the library, and no module may import it.
 FRONT = "__init__"
 HEIGHT[FRONT] = HEIGHT["waiting"] + 1
 HEIGHT["__main__"] = len(LEVELS)
 
-# Services are strangers to each other, and only the registry knows them.
+# Services do not import each other; only the registry and the sandbox import them.
 SHARED_BY_SERVICES = {"providers.base", "providers.reading", "providers.refusals"}
 
 HTTP = {"transport"}
@@ -80,7 +80,7 @@ def is_service(module: str) -> bool:
 
 
 def imports(module: str, source: str) -> Iterator[str]:
-    """Everything that is imported anywhere in it, with full names; type-only and local imports count."""
+    """Yield the full name of each import in a module, also type-only and local ones."""
     package = f"{ROOT.name}.{module}"
     if not (ROOT / module.replace(".", "/")).is_dir():
         package = package.rpartition(".")[0]
@@ -93,7 +93,7 @@ def imports(module: str, source: str) -> Iterator[str]:
 
 
 def find_own_module(name: str) -> str | None:
-    """Our module that this full name leads into, None for a foreign one."""
+    """Return the module of videostat that a full name belongs to, or None if it is foreign."""
     first, *rest = name.split(".")
     if first != ROOT.name or rest == ["__version__"]:
         return None
@@ -123,7 +123,7 @@ def find_forbidden_imports(module: str, source: str) -> list[str]:
 
 
 def find_circles(graph: dict[str, set[str]]) -> list[str]:
-    """Return the modules that lead back to themselves."""
+    """Return the modules that import themselves through others."""
 
     def reached(start: str) -> set[str]:
         found: set[str] = set()
@@ -145,7 +145,7 @@ def find_provider_names(module: str, source: str) -> list[str]:
 
 
 def find_impure_calls(source: str, *, catching: bool = False) -> list[str]:
-    """What a parse function must not do: printing, reading files, catching."""
+    """Return what a parse function must not do: print, open files, catch exceptions."""
     nodes = [*ast.walk(ast.parse(source))]
     called = [node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
     tried = [] if catching else ["try" for node in nodes if isinstance(node, ast.Try | ast.TryStar)]
@@ -164,7 +164,7 @@ def test_provider_names_occur_only_where_providers_are_known() -> None:
 
 @every_service
 def test_provider_module_does_not_print_open_files_or_catch(module: str) -> None:
-    # What they share catches, so that the services need not.
+    # The shared readers may catch exceptions, so that the services need not.
     assert find_impure_calls(SOURCES[module], catching=module in SHARED_BY_SERVICES - {"providers.base"}) == []
 
 

@@ -1,4 +1,4 @@
-"""videostat in a program of one's own."""
+"""Test the library: Client, wait and save in a Python program."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def speed() -> float:
     return 500
 
 
-# A command that only looks gives up after 15 seconds: they must be long enough for a busy machine.
+# A single look is given up after 15 seconds of the clock, which must be long enough on a busy machine.
 with_a_slower_clock = pytest.mark.parametrize("speed", [20])
 
 
@@ -128,12 +128,12 @@ def test_wait_accepts_one_job_without_a_list(job: Job | JobRef | str) -> None:
 
 @pytest.mark.usefixtures("sandbox")
 def test_on_change_is_called_only_for_changes() -> None:
-    told: list[Job] = []
-    (job,) = wait(Client(), "jogg:demo-1", on_change=told.append)
-    assert told[-1] == job
-    assert [each.state for each in told][-2:] == [State.RUNNING, State.SUCCEEDED]
-    assert all(before.news != after.news for before, after in pairwise(told))
-    assert len({each.progress for each in told}) > 2
+    changes: list[Job] = []
+    (job,) = wait(Client(), "jogg:demo-1", on_change=changes.append)
+    assert changes[-1] == job
+    assert [each.state for each in changes][-2:] == [State.RUNNING, State.SUCCEEDED]
+    assert all(before.news != after.news for before, after in pairwise(changes))
+    assert len({each.progress for each in changes}) > 2
 
 
 # ---- one job
@@ -329,7 +329,7 @@ def test_debug_log_contains_requests_but_no_secrets(
     assert any(line.startswith("< 200 GET ") for line in lines)
     query = (job.video_url or "").partition("?")[2]
     assert query
-    # Whoever logs: urllib3 does, too.
+    # Check the records of all loggers, because urllib3 logs too.
     assert not [record for record in caplog.records if sandbox.get_key("reelbot") in record.getMessage()]
     assert not [record for record in caplog.records if query in record.getMessage()]
 
@@ -345,20 +345,20 @@ def test_a_log_has_no_escape_sequences(caplog: pytest.LogCaptureFixture) -> None
 
 
 def test_library_is_silent_unless_logging_is_configured(home: Path) -> None:
-    # A key that others can read is warned of.
+    # There is a warning about a key that other users can read.
     folder = home / ".config" / "videostat"
     folder.mkdir(parents=True)
     (folder / "config.toml").write_text('[providers.jogg]\napi_key = "a-key-of-mine"\n')
     (folder / "config.toml").chmod(0o644)
     code = "from videostat import Client; Client(){}"
-    for more, told in (("", ""), ("; import logging; logging.basicConfig(); Client()", "chmod 600")):
+    for more, warning in (("", ""), ("; import logging; logging.basicConfig(); Client()", "chmod 600")):
         environ = {**os.environ, "XDG_CONFIG_HOME": str(folder.parent)}
         done = subprocess.run(
             [sys.executable, "-c", code.format(more)], env=environ, capture_output=True, text=True, check=True
         )
         assert done.stdout == ""
-        assert told in done.stderr
-        assert bool(done.stderr) is bool(told)
+        assert warning in done.stderr
+        assert bool(done.stderr) is bool(warning)
 
 
 # ---- values
@@ -438,7 +438,7 @@ def test_every_public_name_has_a_docstring() -> None:
     things = [getattr(videostat, name) for name in videostat.__all__]
     methods = [each for name, each in vars(Client).items() if inspect.isfunction(each) and not name.startswith("_")]
     kinds = [each for each in vars(errors).values() if inspect.isclass(each) and issubclass(each, VideostatError)]
-    # A dataclass without a docstring is given its signature.
+    # Python gives a dataclass without a docstring its signature as docstring.
     assert [
         thing.__name__
         for thing in (*things, *methods, *kinds)

@@ -1,4 +1,4 @@
-"""What the archives hold; `.ci/run` installs them where nothing else is."""
+"""Test the contents of the wheel and the sdist; `.ci/run` installs the wheel in an empty environment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COMPLETIONS = {
 
 @pytest.fixture(scope="session")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel and the sdist, as the build backend makes them."""
+    """Build the wheel and the sdist, and return their folder."""
     folder = tmp_path_factory.mktemp("dist")
     build = "import sys; from hatchling.build import *; build_wheel(sys.argv[1]); build_sdist(sys.argv[1])"
     subprocess.run([sys.executable, "-c", build, folder], cwd=ROOT, check=True, capture_output=True)

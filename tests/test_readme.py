@@ -1,4 +1,4 @@
-"""What README and guide promise about themselves: each command is run, and the tables are the program's."""
+"""Test the README and the guide: run each command, and compare the tables with the program."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "videostat" / "guide"
 CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"
-# What a person reads, by its path.
+# The text of each page, by its path.
 PAGES = {
     path: path.read_text(encoding="utf-8")
     for path in (ROOT / "README.md", *sorted(GUIDE.glob("*.md")), CONTRIBUTING, ROOT / "tests/benchmarks/README.md")
@@ -46,7 +46,7 @@ NEW = "write it anew: python tests/renew.py"
 
 Command = Any  # Typer's copy of click is private
 
-# As a person types them, and as a shell of CI does.
+# Run scripts in bash with the options that CI services set.
 SHELL = f'videostat() {{ {shlex.quote(sys.executable)} -m videostat "$@"; }}; set -eu -o pipefail; '
 
 JOBS = [
@@ -56,7 +56,7 @@ JOBS = [
 
 
 def blocks(language: str) -> list[Any]:
-    """Return the blocks of all pages, each as a parameter of a test, named after its page and first command."""
+    """Return the code blocks of all pages as test parameters, named after the page and the first command."""
     return [
         pytest.param(block, id=f"{path.stem}: {find_title(block)}")
         for path, text in PAGES.items()
@@ -65,7 +65,7 @@ def blocks(language: str) -> list[Any]:
 
 
 def tables(header: str, page: str = README) -> list[list[list[str]]]:
-    """Return the rows below each such header, cell by cell."""
+    """Return the cells of each row below each table header with this text."""
     return [
         [[cell.strip().strip("`") for cell in line.strip("|").split(" | ")] for line in text.splitlines()[1:]]
         for text in re.findall(rf"^\| {re.escape(header)} \|\n(.*?)(?:\n\n|\n?\Z)", page, re.DOTALL | re.MULTILINE)
@@ -77,7 +77,7 @@ def find_title(script: str) -> str:
 
 
 def commands(command: Command, path: str = "videostat") -> Iterator[tuple[str, Command]]:
-    """Those that do something, by what one types."""
+    """Yield each command that can be run, with the words that call it."""
     children = getattr(command, "commands", None)
     if children is None:
         yield path, command
@@ -91,7 +91,7 @@ COMMANDS = dict(commands(get_command(app)))
 
 
 class ShiftedClock(Clock):
-    """The sandbox's; the processes live in real time."""
+    """A clock of the sandbox that can be ahead of or behind real time."""
 
     ahead = timedelta(0)
 
@@ -106,7 +106,7 @@ def clock() -> ShiftedClock:
 
 @pytest.fixture
 def prepared_folder(videostat: Videostat, sandbox: Sandbox, clock: ShiftedClock, tmp_path: Path) -> Path:
-    """Where jobs were begun, seen and left an hour ago."""
+    """Prepare a folder with a job file, a key file, and a history whose jobs were seen an hour ago."""
     clock.ahead = timedelta(hours=-1)
     assert videostat("status", *JOBS).code == 0
     clock.ahead = timedelta(0)
@@ -186,7 +186,7 @@ def examples(command: Command) -> list[str]:
 
 def test_every_example_of_the_help_works(videostat: Videostat, prepared_folder: Path) -> None:
     for path, command in COMMANDS.items():
-        # These have tests of their own: one takes its time, the others go on until they are stopped.
+        # These have tests of their own: one takes long, the others run until they are stopped.
         has_its_own = path in {"videostat demo", "videostat sandbox", "videostat listen"}
         for example in () if has_its_own else examples(command):
             got = videostat(*shlex.split(example.partition(" > ")[0])[1:], stdin="a-key-that-is-typed\n")
@@ -205,15 +205,15 @@ def test_help_has_a_purpose_an_example_and_the_exit_codes(videostat: Videostat, 
 
 def test_readme_lists_exactly_the_existing_exit_codes() -> None:
     (rows,) = tables("exit code | meaning | errors")
-    told = [int(code) for row in rows for code in re.findall(r"\d+", row[0])]
-    assert sorted(told) == sorted(ExitCode)
+    listed = [int(code) for row in rows for code in re.findall(r"\d+", row[0])]
+    assert sorted(listed) == sorted(ExitCode)
 
 
 def test_readme_names_the_errors_of_each_exit_code() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, VideostatError)]
     for codes, _, names in tables("exit code | meaning | errors")[0]:
         expected = {kind.name for kind in kinds if str(int(kind.exit_code)) in codes.split(", ")}
-        # Nothing is only retryable: each such error is of a kind below it.
+        # `retryable` is only a base class; every error has a more specific name.
         assert {*re.findall(r"\w+", names)} == expected - {"retryable"}, codes
 
 
@@ -262,8 +262,8 @@ def test_every_option_named_in_the_pages_exists() -> None:
     for command in COMMANDS.values():
         for parameter in command.params:
             known |= {*parameter.opts, *parameter.secondary_opts}
-    told = "\n".join([*PAGES.values(), *(line for command in COMMANDS.values() for line in examples(command))])
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", told)) - known == {"--strict"}, "but for mypy's"
+    text = "\n".join([*PAGES.values(), *(line for command in COMMANDS.values() for line in examples(command))])
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - known == {"--strict"}, "but for mypy's"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -285,7 +285,7 @@ def test_every_page_of_the_guide_is_linked_from_the_readme() -> None:
 
 
 def texts(svg: str) -> list[str]:
-    """What it shows: another version of rich may place it otherwise."""
+    """Return the texts of a picture; their positions depend on the version of rich."""
     return re.findall(r"<text[^>]*>(.*?)</text>", svg)
 
 

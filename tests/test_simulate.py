@@ -1,4 +1,4 @@
-"""Some hundred stories of tests/simulate.py, and what it would do if there were something to find."""
+"""Test some hundred stories of tests/simulate.py, and that a broken invariant is found."""
 
 from __future__ import annotations
 

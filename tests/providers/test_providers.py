@@ -1,4 +1,4 @@
-"""The contract of a provider, over the registry and over the answers in fixtures/<provider>/."""
+"""Test the contract of a provider with the registry and the answers in fixtures/<provider>/."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def parse(
 
 @dataclass
 class OneAnswer:
-    """A transport that gives one answer, and notes what it was asked."""
+    """A transport that gives one answer and records the requests."""
 
     answer: Answer
     asked: list[str]
@@ -87,7 +87,7 @@ def parse_fixture(provider: Provider, fixture: dict[str, Any], asked: list[str] 
 
 
 def to_expected(parsed: Job | Page) -> dict[str, Any]:
-    """As fixtures write it: what is not empty, times in ISO 8601."""
+    """Convert a job or page to the form of `expect` in a fixture: no empty values, times in ISO 8601."""
     if isinstance(parsed, Page):
         return {"total": parsed.total, "jobs": [{"id": job.ref.id, **to_expected(job)} for job in parsed.jobs]}
     found = {f.name: getattr(parsed, f.name) for f in fields(parsed) if f.name not in {"ref", "seen_at"}}
@@ -170,7 +170,7 @@ def test_fixtures_cover_each_outcome_and_endpoint(provider: Provider) -> None:
 
 @every_provider
 def test_each_word_and_each_code_has_a_fixture(provider: Provider) -> None:
-    # The kinds of job of one service share what is recorded.
+    # The kinds of job of one service share their fixtures.
     alike = [each for each in PROVIDERS.values() if each.key_group == provider.key_group]
     recorded = [fixture for each in alike for fixture in fixtures(each).values()]
     words = {fixture["expect"]["status"].casefold() for fixture in recorded if "status" in fixture.get("expect", ())}
@@ -260,7 +260,7 @@ def test_providers_of_one_account_share_its_key_and_address() -> None:
     assert [account for account, values in shared.items() if len(values) > 1] == []
 
 
-# Any JSON: wrong types in every field, and what JSON in Python may be though no service means it.
+# Any JSON: wrong types in every field, and odd values that the JSON parser of Python accepts.
 
 NASTY: list[Any] = [
     *(

@@ -1,4 +1,4 @@
-"""Each reader takes any value and gives ours, or None."""
+"""Test the readers: each takes any JSON value and returns a value of the right type, or None."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GitHub Actions: a table in the step's summary, and annotations."""
+"""Test what is written for GitHub Actions: the table in the step's summary, and the annotations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from conftest import Videostat
 
 HOSTILE = "a|b\n::error::c <img src=x> [l](http://e) `d` \\| @me #1 \x1b[2J\u202e :x: %0A ![i](https://e/i)"
-# What GFM takes for the end of a cell.
+# The end of a table cell in GitHub Markdown.
 BORDER = re.compile(r"(?<!\\)(?:\\\\)*\|")
 
 

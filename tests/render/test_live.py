@@ -38,7 +38,7 @@ def jobs(count: int) -> list[Job]:
 
 @dataclass
 class Stage:
-    """A live screen, drawn at every tick, and the terminal it is drawn on."""
+    """A live view that draws at every tick, and its terminal."""
 
     monkeypatch: pytest.MonkeyPatch
     clock: FakeClock = field(default_factory=FakeClock)
@@ -66,7 +66,7 @@ class Stage:
         self.live.__enter__()
 
     def show(self, *these: Job, after: float = 0) -> list[str]:
-        """The lines of the screen, the spinner always the same."""
+        """Update jobs, draw, and return the lines of the screen with `*` for the spinner."""
         self.clock.time += after
         for one in these:
             self.live.update(one)
@@ -632,7 +632,7 @@ def test_saved_job_is_no_longer_shown_as_a_transfer(stage: Stage) -> None:
     assert "  succeeded " in stage.show(replace(one, saved=Saved(file=Path("x.mp4"), bytes=1000)))[1]
 
 
-# Ways out
+# Clearing and leaving the screen
 
 
 def test_rows_are_cleared_for_an_answer_on_the_same_screen(stage: Stage) -> None:

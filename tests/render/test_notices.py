@@ -1,4 +1,4 @@
-"""What is told once about a job that is waited for."""
+"""Test the notices that are given once about a waiting job."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def notices(clock: FakeClock) -> Notices:
 
 
 def test_undocumented_word_is_reported_once_per_provider(notices: Notices) -> None:
-    (told,) = notices.check(UNKNOWN)
-    assert "'DREAMING'" in told
-    assert "still waiting" in told
+    (sentence,) = notices.check(UNKNOWN)
+    assert "'DREAMING'" in sentence
+    assert "still waiting" in sentence
     assert list(notices.check(UNKNOWN)) == []
     assert list(notices.check(replace(UNKNOWN, ref=B))) == []
     assert len(list(notices.check(replace(UNKNOWN, status="SLEEPING")))) == 1
@@ -44,9 +44,9 @@ def test_undocumented_word_is_reported_again_for_another_provider(clock: FakeClo
 
 
 def test_undocumented_word_is_shown_in_printable_ascii(notices: Notices) -> None:
-    (told,) = notices.check(replace(UNKNOWN, status="\x1b[31m\u202eodd"))
-    assert told.isascii()
-    assert told.isprintable()
+    (sentence,) = notices.check(replace(UNKNOWN, status="\x1b[31m\u202eodd"))
+    assert sentence.isascii()
+    assert sentence.isprintable()
 
 
 @pytest.mark.parametrize(
@@ -73,17 +73,17 @@ def test_hint_of_an_error_gives_a_notice_except_for_a_rate_limit(notices: Notice
 def test_job_unchanged_for_four_times_its_usual_time_is_reported_once(
     notices: Notices, clock: FakeClock, times: tuple[float, ...], told_at: list[float]
 ) -> None:
-    told = []
+    found = []
     for clock.time in times:
-        told += [clock.time for _ in notices.check(RUNNING)]
-    assert told == told_at
+        found += [clock.time for _ in notices.check(RUNNING)]
+    assert found == told_at
 
 
 def test_stall_notice_shows_the_elapsed_and_the_usual_time(notices: Notices, clock: FakeClock) -> None:
     list(notices.check(RUNNING))
     clock.time = 15 * 60
-    (told,) = notices.check(RUNNING)
-    assert told == "doubao a: no change for 15 minutes; such a job usually takes 3 minutes"
+    (sentence,) = notices.check(RUNNING)
+    assert sentence == "doubao a: no change for 15 minutes; such a job usually takes 3 minutes"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The simulated services, asked over real HTTP: each answers as its service does, quirks included."""
+"""Test the simulated services over real HTTP: each answers like its service, also where that is odd."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
-# Not each service is simulated; the kinds of job of one have one address.
+# Only some services are simulated. All kinds of job of one service have the same base URL.
 SIMULATED = {name: provider for name, provider in PROVIDERS.items() if provider.key_group in DIALECTS}
 PATHS = {name: f"/{provider.key_group}{provider.job.path}" for name, provider in SIMULATED.items()}
 DOWNLOAD = "/reelbot/api/v1/video/download/{id}"
@@ -75,7 +75,7 @@ def sandbox(make: MakeSandbox) -> Sandbox:
 def request(
     sandbox: Sandbox, target: str, headers: Mapping[str, str] | None = None, *, method: str = "GET", body: Any = None
 ) -> Got:
-    """Raises IncompleteRead where the connection is cut."""
+    """Send one request. Raises IncompleteRead if the connection is cut."""
     connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=5)
     try:
         connection.request(method, target, body=body, headers=dict(headers or {}))
@@ -91,7 +91,7 @@ def make_auth_header(sandbox: Sandbox, service: str, key: str | None = None) -> 
 
 
 def ask(sandbox: Sandbox, path: str, *, method: str = "GET", body: Any = None) -> Got:
-    """With the right key of the service that the path begins with."""
+    """Send a request with the right key of the service whose name begins the path."""
     return request(sandbox, path, make_auth_header(sandbox, path.split("/")[1]), method=method, body=body)
 
 
@@ -110,7 +110,7 @@ def submit(sandbox: Sandbox, name: str, words: str = "") -> str:
 
 
 def read(sandbox: Sandbox, name: str, job_id: str, *, path: str | None = None) -> Any:
-    """What videostat itself makes of the answer."""
+    """Ask for a job and read the answer as videostat does."""
     got = ask(sandbox, (path or PATHS[name]).format(id=job_id))
     provider = PROVIDERS[name]
     answer = api_answer(got.status, got.headers, got.json if got.body else None, sandbox.clock.now())
@@ -213,9 +213,9 @@ def test_submitted_id_contains_only_words_of_the_table(sandbox: Sandbox) -> None
 
 
 def outline(sandbox: Sandbox, value: Any) -> Any:
-    """An answer without what differs between any two jobs."""
+    """Reduce an answer to the parts that are the same for any two jobs."""
     if isinstance(value, dict):
-        # Which of the two a gateway uses depends on its age.
+        # Old gateways use one of the two fields, new ones the other.
         texts = [value[name] for name in ("result_url", "fail_reason") if value.get(name)]
         value = {name: inner for name, inner in value.items() if name not in {"result_url", "fail_reason"}}
         value["text"] = texts[0] if texts else None
@@ -226,7 +226,7 @@ def outline(sandbox: Sandbox, value: Any) -> Any:
     return path.endswith("/content"), path.rpartition(".")[2], fetch(sandbox, value).headers["content-type"]
 
 
-# What changes a delivery and no answer: see test_webhooks.py.
+# Words that change a webhook but no answer: see test_webhooks.py.
 OF_DELIVERIES = {"twice", "late", "early", "lost"}
 
 
@@ -715,7 +715,7 @@ def test_head_sends_the_length_without_a_body(sandbox: Sandbox) -> None:
     parts = urlsplit(video_url(sandbox, "jogg", "demo-done"))
     connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=5)
     lengths = []
-    # On one connection: a body after HEAD would be taken for the next answer.
+    # Use one connection: if HEAD sent a body, it would be read as the next answer.
     for method in ("HEAD", "GET"):
         connection.request(method, f"{parts.path}?{parts.query}")
         answer = connection.getresponse()

@@ -1,4 +1,4 @@
-"""The webhooks of the simulated JoggAI: signed as its own, sent again as its own, and failing as words in an id say."""
+"""Test the webhooks of the simulated JoggAI: signatures, retries, and the words in an id that change them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def sandbox(clock: FakeClock, listener: Server) -> Iterator[Sandbox]:
 
 
 def wait_for_posts(number: int, sandbox: Sandbox) -> list[Posted]:
-    """Return what was posted as soon as there is so much of it; time stands still meanwhile."""
+    """Wait until `number` webhooks were posted, and return all; the clock of the sandbox stands still meanwhile."""
     ends = time.monotonic() + 10
     while len(sandbox.posted) < number and time.monotonic() < ends:
         time.sleep(0.01)
@@ -56,7 +56,7 @@ def wait_for_posts(number: int, sandbox: Sandbox) -> list[Posted]:
 
 
 def wait_until_settled(sandbox: Sandbox, number: int = 0) -> list[Posted]:
-    """Return what was posted once so much of it is there, and nothing more comes.
+    """Wait for `number` webhooks and then for any further ones, and return all.
 
     The sandbox looks at the time four times a second.
     """
@@ -98,7 +98,6 @@ def test_end_of_a_job_is_announced_as_joggai_does(
     assert NOW < datetime.fromtimestamp(content["timestamp"], UTC) < NOW + timedelta(seconds=120)
     data = content["data"]
     assert ("video_url" in data, "error" in data) == (not words, end == "failed")
-    # And videostat understands it.
     read = {other: each.webhook.read(content) for other, each in PROVIDERS.items() if each.webhook}
     assert {other: found for other, found in read.items() if found} == {name: job_id}
 

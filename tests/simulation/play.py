@@ -1,4 +1,4 @@
-"""Play a story: run `wait`, throw runs away, run `wait --unfinished`, and keep a record of each run."""
+"""Play a story: run `wait`, then `wait --unfinished` after each gap, and keep a record of each run."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ SILENCE = timedelta(days=30)
 
 @dataclass
 class Record:
-    """What one run did. `rows`: the history afterwards, by job; `films`: the files with a final name, and content.
+    """What one run did. `rows`: the history afterwards, by job; `films`: the content of files with a final name.
 
-    `stops`: when the process was stopped, and until when. `reads`: the same of whoever reads its answers.
+    `stops`: from when to when the process was stopped. `reads`: from when to when it waited for its reader.
     """
 
     number: int
@@ -99,7 +99,7 @@ class SilentView:
 
 
 class Steps:
-    """Stands for the worker threads: a look is answered when its answer arrives, saving takes turns."""
+    """A replacement of the worker threads: answers arrive after their latency, and saving takes turns."""
 
     def __init__(self, world: World, deliver: Callable[[object], object]) -> None:
         self._world = world
@@ -146,7 +146,7 @@ class Play:
         return self
 
     def _unfinished(self) -> list[JobRef]:
-        """Return what `wait --unfinished` would wait for, with --download as well what was to be saved."""
+        """Return the jobs of `wait --unfinished`; with saving, also those whose video is not saved yet."""
         history, heard = History(self._history, warn=lambda _: None), self.time.now() - SILENCE
         wanted = [Which.UNFINISHED, *([Which.UNSAVED] if self.story.saves else [])]
         found = [seen.job.ref for which in wanted for seen in history.find_jobs(which=which, heard_since=heard)]
@@ -208,7 +208,7 @@ class Play:
         db.close()
         return {JobRef(row["provider"], row["id"]): row for row in rows}
 
-    # A dead process leaves what is on the disk at that moment, whatever its threads would still have tidied up.
+    # A killed process leaves the disk as it is at that moment, even if its threads would still have tidied up.
 
     def _snapshot(self) -> None:
         shutil.copytree(self._videos, self.folder / "dead", dirs_exist_ok=True)
@@ -218,7 +218,7 @@ class Play:
             shutil.rmtree(self._videos)
             (self.folder / "dead").rename(self._videos)
 
-    # What happens meanwhile
+    # Events during a run
 
     def _deliver_events(self, record: Record) -> None:
         for event in self.story.events:
@@ -235,7 +235,7 @@ class Play:
                 happens(event, record)
 
     def _read_slowly(self, record: Record) -> None:
-        """Let whoever reads the answers take a while over one."""
+        """Let the reader of the output take its time with one job."""
         for event in self.story.events:
             if event.kind == "reader" and event.at <= self.time.time < event.until:
                 record.reads.append((self.time.time, event.until))
@@ -298,7 +298,7 @@ def _write_keys(folder: Path, key: str) -> None:
 
 @cache
 def _empty_history() -> bytes:
-    """Return the file of a history that knows no job: to make one takes longer than a whole story."""
+    """Return the file of an empty history; creating it takes longer than a whole story, so it is cached."""
     with TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
         database = Database(Path(folder) / "history.db", 0)
         database.write([])
@@ -308,7 +308,7 @@ def _empty_history() -> bytes:
 
 @contextmanager
 def in_process(play: Play) -> Iterator[None]:
-    """Put the story's world where the program would have threads, signals and disks."""
+    """Replace threads, signals and disks of the program by those of the story."""
     real_run, real_replace = Database._run, Path.replace
 
     def write(self: Database, statement: Any) -> Any:
