@@ -1,6 +1,6 @@
-"""Write anew what is generated: python tests/renew.py.
+"""Write all generated parts again: python tests/renew.py.
 
-The services in README.md, the picture of the course in .github/CONTRIBUTING.md, the completion scripts, and wait.svg.
+The services in README.md, the diagram of the course in .github/CONTRIBUTING.md, the completion scripts, and wait.svg.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FACTS = ("sure", *Past._fields)
 
 
 def services() -> str:
-    """Return the rows of the README's table, one a service."""
+    """Return the rows of the README's table, one per service."""
     rows = []
     for provider in PROVIDERS.values():
         polling, (low, high) = provider.polling, provider.polling.every
@@ -42,7 +42,7 @@ def services() -> str:
 
 
 def course() -> str:
-    """Return the picture: an arrow for each step, and on it what leads there, a line for each condition."""
+    """Return the diagram: an arrow for each step, with a line for each condition that leads to it."""
     lines: dict[Step, dict[tuple[bool | None, ...], list[str]]] = {step: {} for step in Step}
     for meaning, *columns, step in COURSE:
         lines[step].setdefault(tuple(columns), []).append(meaning.name)
@@ -59,22 +59,22 @@ def _words(columns: tuple[bool | None, ...]) -> str:
     return f" ({', '.join(words)})" if words else ""
 
 
-# Where a page has something that is generated: between a line before it and a line after it.
+# For each page, a pattern for its generated part, and the function that writes that part.
 PARTS = {
     ROOT / "README.md": (r"(?<=^\|---\|---\|---\|---\|---\|---\|\n)(?:\| `.*\n)+", services),
     ROOT / ".github" / "CONTRIBUTING.md": (r"(?<=^```mermaid\n)[^`]*", course),
 }
 
 
-def renewed(page: Path) -> str:
-    """Return the text of a page with its generated part anew."""
+def renew_page(page: Path) -> str:
+    """Return the text of a page with its generated part written again."""
     pattern, make = PARTS[page]
     return re.sub(pattern, lambda _: make(), page.read_text(encoding="utf-8"), count=1, flags=re.MULTILINE)
 
 
 def main() -> None:
     for page in PARTS:
-        page.write_text(renewed(page), encoding="utf-8")
+        page.write_text(renew_page(page), encoding="utf-8")
     for shell, script in COMPLETIONS.items():
         script.write_bytes(subprocess.check_output([sys.executable, "-m", "videostat", "completion", shell]))
     PICTURE.write_text(run_path(str(PICTURE.with_name("make.py")))["draw_picture"](), encoding="utf-8")

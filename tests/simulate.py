@@ -1,10 +1,10 @@
-"""Play stories drawn from a seed, with the real engine, history and saving, and check what must be so after each run.
+"""Play stories drawn from a seed with the real engine, history and saving, and check the invariants after each run.
 
     .venv/bin/python tests/simulate.py [--seeds N] [--seed S]
 
-A story is some jobs, and what befalls them: what their services say, trouble of networks, stores and disks, limits,
-webhooks, signals, kills, a machine that is stopped or asleep. `wait` is run, and then `wait --unfinished` until all
-trouble is over. Everything is in one process, on a clock of its own; tests/simulation has the parts.
+A story has some jobs and events: answers of their services, trouble of networks, stores and disks, limits, webhooks,
+signals, kills, a machine that is stopped or asleep. `wait` is run, and then `wait --unfinished` until all trouble is
+over. Everything is in one process, on a clock of its own; tests/simulation has the parts.
 
 Invariants:
 
@@ -56,7 +56,7 @@ def try_seeds(seeds: range) -> list[tuple[int, str, str]]:
 
 
 def shrink(story: Story, sentence: str) -> Story:
-    """Drop what can be dropped while the story breaks the same invariant."""
+    """Remove all that the story does not need to break the same invariant."""
     for shorter in story.shorter():
         broke = try_story(shorter)
         if broke and broke[0] == sentence:
@@ -65,7 +65,7 @@ def shrink(story: Story, sentence: str) -> Story:
 
 
 def report(seed: int) -> Iterator[str]:
-    """Yield the lines that tell a failure: the shortest story, and what it breaks."""
+    """Yield the lines that describe a failure: the broken invariant and the shortest story."""
     broke = try_story(draw(seed))
     if not broke:
         yield f"seed {seed}: nothing is broken"

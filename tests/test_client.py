@@ -49,7 +49,7 @@ VIDEO = {"success": True, "downloadUrl": "https://cdn.example/v?a=b", "expiresAt
 
 @dataclass
 class FakeTransport:
-    """Answers as scripted, in order; an unscripted request fails."""
+    """A transport that gives the answers of a script in order; any further request fails."""
 
     script: list[tuple[int, object]]
     asked: list[tuple[str, str, str, Mapping[str, str], object]] = field(default_factory=list)
@@ -83,7 +83,7 @@ def make(tmp_path: Path) -> Callable[..., tuple[Client, FakeTransport]]:
         ("doubao", "https://gateway.example/prefix", {"Authorization": "Bearer doubao-key"}),
     ],
 )
-def test_a_look_is_one_request_with_the_key_of_its_account(
+def test_look_sends_one_request_with_the_key_of_its_account(
     name: str, base_url: str, auth: dict[str, str], make: Callable[..., Any]
 ) -> None:
     client, transport = make((500, None))
@@ -93,13 +93,13 @@ def test_a_look_is_one_request_with_the_key_of_its_account(
     assert asked == ("GET", base_url, PROVIDERS[name].job.path.format(id="a-1~"), auth, None)
 
 
-def test_a_look_gives_the_job(make: Callable[..., Any]) -> None:
+def test_look_returns_the_job(make: Callable[..., Any]) -> None:
     client, _ = make({"status": "IN_PROGRESS", "progress": "45%"})
     job = client.look(Job(ref=JobRef("doubao", "a1")))
     assert (job.state, job.progress, job.ref) == (State.RUNNING, 45, JobRef("doubao", "a1"))
 
 
-def test_a_job_whose_url_is_elsewhere_is_asked_for_that_alone(make: Callable[..., Any]) -> None:
+def test_second_look_asks_only_for_the_missing_url(make: Callable[..., Any]) -> None:
     client, transport = make(DONE, VIDEO)
     seen = client.look(Job(ref=JobRef("reelbot", "a1")))
     assert (seen.needs_url, seen.video_url) == (True, None)
@@ -116,7 +116,7 @@ def test_a_job_whose_url_is_elsewhere_is_asked_for_that_alone(make: Callable[...
     ]
 
 
-def test_an_account_of_ones_own_has_its_own_address_and_key(make: Callable[..., Any], tmp_path: Path) -> None:
+def test_configured_account_has_its_own_address_and_key(make: Callable[..., Any], tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text('[providers.eu]\ntype = "doubao"\nbase_url = "https://eu.example"\napi_key = "eu-key"\n')
     config.chmod(0o600)
@@ -133,7 +133,7 @@ def test_an_account_of_ones_own_has_its_own_address_and_key(make: Callable[..., 
     ("name", "environment", "error"),
     [("jogg", {}, KeyMissing), ("doubao", {"DOUBAO_API_KEY": "key"}, ConfigError), ("nobody", {}, ConfigError)],
 )
-def test_nothing_is_asked_without_a_key_or_an_address(
+def test_no_request_is_sent_without_a_key_or_an_address(
     make: Callable[..., Any], name: str, environment: dict[str, str], error: type[Exception]
 ) -> None:
     client, transport = make(environment=environment)
@@ -142,7 +142,7 @@ def test_nothing_is_asked_without_a_key_or_an_address(
     assert transport.asked == []
 
 
-def test_an_order_is_posted_and_its_answer_given_as_it_is(make: Callable[..., Any]) -> None:
+def test_submit_posts_the_body_and_returns_the_answer_unchanged(make: Callable[..., Any]) -> None:
     client, transport = make({"task_id": "a1"})
     assert client.submit("doubao", "/v1/video/generations", {"prompt": "waves"}) == {"task_id": "a1"}
     assert transport.asked == [
@@ -163,26 +163,26 @@ def test_an_order_is_posted_and_its_answer_given_as_it_is(make: Callable[..., An
         ("doubao", {"status": "SUCCESS", "result_url": "https://cdn.example/d"}, "https://cdn.example/d"),
     ],
 )
-def test_an_address_is_asked_for_anew(make: Callable[..., Any], name: str, said: object, url: str) -> None:
+def test_fetch_link_asks_for_a_new_url(make: Callable[..., Any], name: str, said: object, url: str) -> None:
     client, transport = make(said)
     old = Job(ref=JobRef(name, "a1"), state=State.SUCCEEDED, video_url="https://cdn.example/old")
     assert client.fetch_link(old, timeout=60).url == url
     assert len(transport.asked) == 1
 
 
-def test_an_address_that_there_is_no_more_means_not_saved(make: Callable[..., Any]) -> None:
+def test_fetch_link_raises_not_saved_if_there_is_no_url(make: Callable[..., Any]) -> None:
     client, _ = make({"status": "SUCCESS"})
     with pytest.raises(NotSaved, match="returned no video URL"):
         client.fetch_link(Job(ref=JobRef("doubao", "a1"), state=State.SUCCEEDED))
 
 
-def test_a_refusal_is_told_where_a_fresh_address_was_wanted(make: Callable[..., Any]) -> None:
+def test_fetch_link_raises_the_refusal_of_the_service(make: Callable[..., Any]) -> None:
     client, _ = make((400, {"code": "task_not_exist"}))
     with pytest.raises(NotFound):
         client.fetch_link(Job(ref=JobRef("doubao", "a1"), state=State.SUCCEEDED))
 
 
-def test_a_fresh_address_is_not_asked_for_under_the_floor_nor_in_a_pause(make: Callable[..., Any]) -> None:
+def test_second_fetch_link_waits_for_the_floor(make: Callable[..., Any]) -> None:
     said = {"status": "SUCCESS", "result_url": "https://cdn.example/d"}
     client, transport = make(said, said)
     client.clock = clock = Clock(speed=50)
@@ -194,7 +194,7 @@ def test_a_fresh_address_is_not_asked_for_under_the_floor_nor_in_a_pause(make: C
     assert len(transport.asked) == 2
 
 
-def test_a_request_for_a_fresh_address_holds_up_no_other_job_of_its_account(make: Callable[..., Any]) -> None:
+def test_fetch_link_does_not_hold_the_lock_of_its_key_group(make: Callable[..., Any]) -> None:
     client, transport = make({"status": "SUCCESS", "result_url": "https://cdn.example/d"})
     ask, was_locked = transport.ask, []
 
@@ -219,20 +219,18 @@ def test_a_request_for_a_fresh_address_holds_up_no_other_job_of_its_account(make
         (" https://cdn.example/v.mp4\n", "https://cdn.example/v.mp4"),
     ],
 )
-def test_what_a_gateway_writes_about_itself_means_its_base_url(
-    make: Callable[..., Any], wrote: str, means: str
-) -> None:
+def test_local_or_relative_url_of_a_gateway_is_corrected(make: Callable[..., Any], wrote: str, means: str) -> None:
     client, _ = make({"status": "SUCCESS", "result_url": wrote})
     assert client.look(Job(ref=JobRef("doubao", "a1"))).video_url == means
 
 
-def test_a_public_address_comes_before_one_that_was_corrected(make: Callable[..., Any]) -> None:
+def test_public_url_comes_before_a_corrected_url(make: Callable[..., Any]) -> None:
     client, _ = make({"status": "SUCCESS", "result_url": "http://localhost:3000/v", "url": "https://cdn.example/v"})
     job = client.look(Job(ref=JobRef("doubao", "a1")))
     assert (job.video_url, job.alternative_urls) == ("https://cdn.example/v", ("https://gateway.example/v",))
 
 
-def test_the_download_step_may_redirect_to_the_file(make: Callable[..., Any]) -> None:
+def test_download_step_can_redirect_to_the_file(make: Callable[..., Any]) -> None:
     client, transport = make()
     elsewhere = Redirected("elsewhere")
     elsewhere.location = "https://cdn.example/v"
@@ -246,7 +244,7 @@ def test_the_download_step_may_redirect_to_the_file(make: Callable[..., Any]) ->
 REFUSED = (401, {"error": {"message": "expired", "type": "new_api_error", "code": ""}})
 
 
-def test_a_refused_key_that_came_from_a_command_is_read_once_more(make: Callable[..., Any], tmp_path: Path) -> None:
+def test_refused_key_from_a_command_is_read_once_more(make: Callable[..., Any], tmp_path: Path) -> None:
     counter, config = tmp_path / "counter", tmp_path / "config.toml"
     script = f"import pathlib; p = pathlib.Path({str(counter)!r}); n = len(p.read_text()) if p.exists() else 0; "
     script += "p.write_text('x' * (n + 1)); print('key', n, sep='')"
@@ -266,14 +264,14 @@ def test_a_refused_key_that_came_from_a_command_is_read_once_more(make: Callable
     ]
 
 
-def test_a_refused_key_of_the_environment_is_refused(make: Callable[..., Any]) -> None:
+def test_refused_key_from_the_environment_is_surely_refused(make: Callable[..., Any]) -> None:
     client, _ = make(REFUSED)
     with pytest.raises(KeyRefused) as raised:
         client.look(Job(ref=JobRef("doubao", "a1")))
     assert raised.value.sure
 
 
-def test_a_video_is_opened_with_the_key_for_its_own_origin(make: Callable[..., Any]) -> None:
+def test_open_gives_the_transport_the_base_url_and_the_key(make: Callable[..., Any]) -> None:
     client, transport = make()
     headers = {"Range": "bytes=5-"}
     assert client.open(JobRef("doubao", "a1"), "https://cdn.example/v", headers) == "body"
@@ -282,7 +280,7 @@ def test_a_video_is_opened_with_the_key_for_its_own_origin(make: Callable[..., A
     ]
 
 
-def test_a_page_is_asked_for_by_number_and_size(make: Callable[..., Any]) -> None:
+def test_fetch_page_asks_by_number_and_size(make: Callable[..., Any]) -> None:
     said = {"code": 0, "data": {"projects": [{"project_id": "p1", "status": "pending"}], "total": 41}}
     client, transport = make(said, said)
     page = client.fetch_page("jogg", 3)
@@ -294,7 +292,7 @@ def test_a_page_is_asked_for_by_number_and_size(make: Callable[..., Any]) -> Non
     ]
 
 
-def test_a_service_without_a_list_is_told_from_the_history(make: Callable[..., Any]) -> None:
+def test_service_without_a_list_suggests_the_history(make: Callable[..., Any]) -> None:
     client, transport = make()
     with pytest.raises(UsageError) as raised:
         client.fetch_page("reelbot", 1)
@@ -310,7 +308,7 @@ def test_a_service_without_a_list_is_told_from_the_history(make: Callable[..., A
         ("reelbot", (HTTPStatus.NOT_FOUND, {"success": False, "message": "no", "code": "NOT_FOUND"})),
     ],
 )
-def test_a_key_is_proven_by_one_cheap_request(make: Callable[..., Any], name: str, said: object) -> None:
+def test_check_proves_a_key_with_one_request(make: Callable[..., Any], name: str, said: object) -> None:
     client, transport = make(said)
     assert client.check(name) == f"environment variable {PROVIDERS[name].key_variable}"
     assert len(transport.asked) == 1
@@ -327,7 +325,7 @@ def test_a_key_is_proven_by_one_cheap_request(make: Callable[..., Any], name: st
         ("jogg", (400, {"code": 40000}), ServiceError),
     ],
 )
-def test_what_proves_no_key_is_raised(
+def test_check_raises_if_the_answer_does_not_prove_the_key(
     make: Callable[..., Any], name: str, said: object, error: type[Exception]
 ) -> None:
     client, _ = make(said)

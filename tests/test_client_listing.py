@@ -1,4 +1,4 @@
-"""List a service's jobs, page by page."""
+"""Test how the jobs of a service are listed, page by page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from videostat.providers.base import Page
 
 
 class Service(Client):
-    """Its pages, or the errors it answers with first; an unscripted page is a failure."""
+    """A client that raises the given errors first and then returns the given pages; any other page fails."""
 
     def __init__(self, *pages: str, total: int | None = None, errors: tuple[VideostatError, ...] = ()) -> None:
         super().__init__()
@@ -42,10 +42,10 @@ class Service(Client):
         (["abc"], 3, "abc", [1]),
         ([""], 0, "", [1]),
         ([""], None, "", [1]),
-        # A total that claims too much, or too little.
+        # A total that is too large or too small.
         (["abc", ""], 99, "abc", [1, 2]),
         (["abc"], 1, "abc", [1]),
-        # Jobs that were made meanwhile shift the others to the next page.
+        # New jobs move the older ones to the next page.
         (["abc", "bcd", "e", ""], None, "abcde", [1, 2, 3, 4]),
         (["abc", "cde"], 5, "abcde", [1, 2]),
         # A service that answers every page with the first.
@@ -53,7 +53,7 @@ class Service(Client):
         (["aab", ""], None, "ab", [1, 2]),
     ],
 )
-def test_each_job_comes_once_and_no_page_is_asked_for_in_vain(
+def test_each_job_is_listed_once_without_needless_requests(
     pages: list[str], total: int | None, found: str, asked: list[int]
 ) -> None:
     service = Service(*pages, total=total)
@@ -61,13 +61,13 @@ def test_each_job_comes_once_and_no_page_is_asked_for_in_vain(
 
 
 @pytest.mark.parametrize(("limit", "asked"), [(0, []), (1, [1]), (3, [1]), (4, [1, 2])])
-def test_pages_are_asked_for_as_they_are_needed(limit: int, asked: list[int]) -> None:
+def test_pages_are_requested_only_when_needed(limit: int, asked: list[int]) -> None:
     service = Service("abc", "def", "ghi", total=9)
     assert len(service.listed(limit)) == limit
     assert service.asked == asked
 
 
-def test_each_job_comes_with_the_total_that_the_service_claims() -> None:
+def test_each_job_is_listed_with_the_total_of_the_service() -> None:
     service = Service("ab", total=2)
     assert [total for _, total in service.list_jobs("jogg", service.slept.append)] == [2, 2]
 
@@ -82,7 +82,7 @@ def test_each_job_comes_with_the_total_that_the_service_claims() -> None:
         ([RateLimited("slow", retry_after=BETWEEN_PAGES.longest)], [BETWEEN_PAGES.longest]),
     ],
 )
-def test_trouble_that_may_pass_is_waited_out(errors: list[VideostatError], slept: list[float]) -> None:
+def test_page_is_requested_again_after_a_passing_error(errors: list[VideostatError], slept: list[float]) -> None:
     service = Service("ab", total=2, errors=tuple(errors))
     assert (service.listed(), service.slept) == ("ab", slept)
 
@@ -95,7 +95,7 @@ def test_trouble_that_may_pass_is_waited_out(errors: list[VideostatError], slept
         (KeyRefused("no"), 1),
     ],
 )
-def test_trouble_that_stays_or_that_asking_again_cannot_help_is_raised(error: VideostatError, asked: int) -> None:
+def test_lasting_or_final_error_is_raised(error: VideostatError, asked: int) -> None:
     service = Service("ab", errors=(error,) * PAGE_ATTEMPTS)
     with pytest.raises(type(error)):
         service.listed()
@@ -103,14 +103,14 @@ def test_trouble_that_stays_or_that_asking_again_cannot_help_is_raised(error: Vi
 
 
 @pytest.mark.parametrize(("wanted", "size"), [(None, 100), (500, 100), (7, 7), (100, 100)])
-def test_a_page_is_as_long_as_is_wanted_and_a_hundred_at_most(wanted: int | None, size: int) -> None:
+def test_page_size_is_the_wanted_number_but_at_most_100(wanted: int | None, size: int) -> None:
     service = Service("ab", total=2)
     service.listed(wanted=wanted)
     assert service.sizes == [size]
 
 
 @pytest.mark.parametrize("error", [ServiceError("too many"), NotFound("parameter error")])
-def test_a_service_that_refuses_long_pages_is_asked_for_the_documented_ones(error: VideostatError) -> None:
+def test_documented_page_size_is_used_once_if_the_longer_is_refused(error: VideostatError) -> None:
     service = Service("ab", total=2, errors=(error,))
     assert (service.listed(), service.sizes) == ("ab", [100, 20])
     service = Service("ab", total=2, errors=(error, error))
@@ -121,12 +121,12 @@ def test_a_service_that_refuses_long_pages_is_asked_for_the_documented_ones(erro
         service.listed(wanted=20)
 
 
-def test_a_total_that_claims_too_little_hides_nothing() -> None:
+def test_total_that_is_too_small_hides_no_jobs() -> None:
     service = Service("abc", "def", "g", total=3)
     assert (service.listed(wanted=3), service.asked) == ("abcdefg", [1, 2, 3])
 
 
-def test_a_page_with_rows_that_cannot_be_read_is_not_the_last() -> None:
+def test_page_with_only_unreadable_rows_is_not_the_last() -> None:
     class Odd(Service):
         def fetch_page(self, name: str, number: int, size: int | None = None) -> Page:
             found = super().fetch_page(name, number, size)

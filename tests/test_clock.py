@@ -14,8 +14,8 @@ from videostat import clock as module
 from videostat.clock import Backoff, Clock, format_duration, parse_duration
 
 
-class Deaf(SimpleQueue[Any]):
-    """Brings nothing, at once, and remembers how long it should have taken."""
+class EmptyQueue(SimpleQueue[Any]):
+    """A queue that is always empty, never waits, and records the timeouts."""
 
     def __init__(self) -> None:
         self.timeouts: list[float | None] = []
@@ -26,7 +26,7 @@ class Deaf(SimpleQueue[Any]):
 
 
 @pytest.mark.parametrize("speed", [1, 1_000])
-def test_time_passes_as_fast_as_the_clock_runs(speed: float) -> None:
+def test_monotonic_time_runs_at_the_speed_of_the_clock(speed: float) -> None:
     clock = Clock(speed)
     real, ours = time.monotonic(), clock.monotonic()
     clock.sleep(0.002 * speed)
@@ -34,7 +34,7 @@ def test_time_passes_as_fast_as_the_clock_runs(speed: float) -> None:
     assert 0.002 * speed <= passed <= (time.monotonic() - real) * speed + 1e-6 * speed < speed
 
 
-def test_the_wall_clock_runs_as_fast() -> None:
+def test_wall_time_runs_at_the_speed_of_the_clock() -> None:
     clock = Clock(1000)
     real, wall = time.monotonic(), clock.now()
     clock.sleep(20)
@@ -42,12 +42,12 @@ def test_the_wall_clock_runs_as_fast() -> None:
     assert 19 < passed < (time.monotonic() - real) * 1000 + 1
 
 
-def test_it_is_now_when_the_clock_begins() -> None:
+def test_clock_starts_at_the_current_utc_time() -> None:
     assert abs(Clock(10).now() - datetime.now(UTC)) < timedelta(seconds=1)
     assert Clock().now().tzinfo is UTC
 
 
-def test_a_computer_that_was_asleep_knows_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wall_time_is_right_after_the_computer_was_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
 
     class Later(datetime):
@@ -60,14 +60,14 @@ def test_a_computer_that_was_asleep_knows_the_time(monkeypatch: pytest.MonkeyPat
     assert clock.monotonic() < 3600
 
 
-def test_what_is_in_the_inbox_comes_at_once() -> None:
+def test_wait_returns_queued_messages_immediately() -> None:
     inbox = SimpleQueue[str]()
     inbox.put("first")
     inbox.put("second")
     assert [Clock().wait(inbox, 3_600), Clock().wait(inbox, 0)] == ["first", "second"]
 
 
-def test_nothing_comes_when_the_time_has_passed() -> None:
+def test_wait_returns_none_after_its_time() -> None:
     clock = Clock(1_000)
     began = clock.monotonic()
     assert clock.wait(SimpleQueue[str](), 2) is None
@@ -78,8 +78,8 @@ def test_nothing_comes_when_the_time_has_passed() -> None:
     ("speed", "seconds", "timeout"),
     [(1, 0.1, 0.1), (10, 1, 0.1), (1, 3_600, 0.25), (1, float("inf"), 0.25), (10, 100, 0.25), (1, 0, 0), (1, -5, 0)],
 )
-def test_a_wait_is_a_quarter_of_a_real_second_at_most(speed: float, seconds: float, timeout: float) -> None:
-    inbox = Deaf()
+def test_wait_takes_at_most_a_quarter_of_a_real_second(speed: float, seconds: float, timeout: float) -> None:
+    inbox = EmptyQueue()
     assert Clock(speed).wait(inbox, seconds) is None
     assert inbox.timeouts == [timeout]
 
@@ -98,7 +98,7 @@ def test_a_wait_is_a_quarter_of_a_real_second_at_most(speed: float, seconds: flo
         ("3650d", 315360000),
     ],
 )
-def test_a_duration_is_read_in_seconds(text: str, seconds: float) -> None:
+def test_duration_is_parsed_into_seconds(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
@@ -110,13 +110,13 @@ def test_a_duration_is_read_in_seconds(text: str, seconds: float) -> None:
         *("9" * 10, "9" * 10_000),
     ],
 )
-def test_anything_else_is_no_duration(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - it is told in other words
+def test_invalid_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - the callers write the message
         parse_duration(text)
 
 
 @given(st.text(alphabet="0123456789.dhms -+einfa", max_size=30))
-def test_a_duration_is_refused_or_within_ten_years(text: str) -> None:
+def test_parsed_duration_is_between_zero_and_ten_years(text: str) -> None:
     with contextlib.suppress(ValueError):
         assert 0 <= parse_duration(text) <= 3650 * 86400
 
@@ -140,11 +140,11 @@ def test_a_duration_is_refused_or_within_ten_years(text: str) -> None:
         (604_800, "7d"),
     ],
 )
-def test_a_duration_is_written_as_one_types_it(seconds: float, written: str) -> None:
+def test_duration_is_formatted_with_at_most_two_units(seconds: float, written: str) -> None:
     assert format_duration(seconds) == written
 
 
-def test_a_pause_doubles_from_the_first_to_the_longest() -> None:
+def test_backoff_doubles_from_the_first_to_the_longest_pause() -> None:
     backoff = Backoff(first=7, longest=60)
     pauses = [backoff.lengthen(0)]
     while pauses[-1] < backoff.longest:

@@ -1,4 +1,4 @@
-"""The law of imports: they point one way, and each foreign library has one place."""
+"""Test the rules of imports: only from lower levels, and each foreign library only in its own rooms."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ LEVELS = (
 )
 HEIGHT = {name: height for height, level in enumerate(LEVELS) for name in level}
 
-# The front door hands out the library's names lazily, so it may know all of the library and no one may come in by it.
+# `__init__` imports the library's names lazily, so it may import all of the library, and no module may import it.
 FRONT = "__init__"
 HEIGHT[FRONT] = HEIGHT["waiting"] + 1
 HEIGHT["__main__"] = len(LEVELS)
 
-# Services are strangers to each other, and only the registry knows them.
+# Services do not import each other; only the registry and the sandbox import them.
 SHARED_BY_SERVICES = {"providers.base", "providers.reading", "providers.refusals"}
 
 HTTP = {"transport"}
@@ -80,7 +80,7 @@ def is_service(module: str) -> bool:
 
 
 def imports(module: str, source: str) -> Iterator[str]:
-    """Everything that is imported anywhere in it, with full names; type-only and local imports count."""
+    """Yield the full name of each import in a module, also type-only and local ones."""
     package = f"{ROOT.name}.{module}"
     if not (ROOT / module.replace(".", "/")).is_dir():
         package = package.rpartition(".")[0]
@@ -92,8 +92,8 @@ def imports(module: str, source: str) -> Iterator[str]:
             yield from (f"{origin}.{alias.name}" for alias in node.names)
 
 
-def ours(name: str) -> str | None:
-    """Our module that this full name leads into, None for a foreign one."""
+def find_own_module(name: str) -> str | None:
+    """Return the module of videostat that a full name belongs to, or None if it is foreign."""
     first, *rest = name.split(".")
     if first != ROOT.name or rest == ["__version__"]:
         return None
@@ -102,11 +102,11 @@ def ours(name: str) -> str | None:
     return ".".join(rest) or FRONT
 
 
-def unlawful(module: str, source: str) -> list[str]:
+def find_forbidden_imports(module: str, source: str) -> list[str]:
     here = room(module)
     wrong = []
     for name in imports(module, source):
-        target = ours(name)
+        target = find_own_module(name)
         if target is not None:
             there = room(target)
             if is_service(module) and there == "providers":
@@ -122,8 +122,8 @@ def unlawful(module: str, source: str) -> list[str]:
     return wrong
 
 
-def circles(graph: dict[str, set[str]]) -> list[str]:
-    """Return the modules that lead back to themselves."""
+def find_circles(graph: dict[str, set[str]]) -> list[str]:
+    """Return the modules that import themselves through others."""
 
     def reached(start: str) -> set[str]:
         found: set[str] = set()
@@ -137,54 +137,56 @@ def circles(graph: dict[str, set[str]]) -> list[str]:
     return [module for module in graph if module in reached(module)]
 
 
-def providers_named(module: str, source: str) -> list[str]:
+def find_provider_names(module: str, source: str) -> list[str]:
     own = {provider.name for provider in PROVIDERS.values() if provider.job.parse.__module__ == f"{ROOT.name}.{module}"}
     allowed = set(PROVIDERS) if room(module) in KNOWS_PROVIDERS and not is_service(module) else own
     texts = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)]
     return [text for text in texts if isinstance(text, str) and text in PROVIDERS.keys() - allowed]
 
 
-def impure(source: str, *, catching: bool = False) -> list[str]:
-    """What a parse function must not do: printing, reading files, catching."""
+def find_impure_calls(source: str, *, catching: bool = False) -> list[str]:
+    """Return what a parse function must not do: print, open files, catch exceptions."""
     nodes = [*ast.walk(ast.parse(source))]
     called = [node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
     tried = [] if catching else ["try" for node in nodes if isinstance(node, ast.Try | ast.TryStar)]
     return [name for name in called if name in {"print", "open", "input"}] + tried
 
 
-def test_a_module_imports_only_what_it_may() -> None:
-    assert {module: wrong for module, source in SOURCES.items() if (wrong := unlawful(module, source))} == {}
+def test_modules_import_only_what_their_level_allows() -> None:
+    assert {
+        module: wrong for module, source in SOURCES.items() if (wrong := find_forbidden_imports(module, source))
+    } == {}
 
 
-def test_a_providers_name_stands_only_where_providers_are_known() -> None:
-    assert {module: named for module, source in SOURCES.items() if (named := providers_named(module, source))} == {}
+def test_provider_names_occur_only_where_providers_are_known() -> None:
+    assert {module: named for module, source in SOURCES.items() if (named := find_provider_names(module, source))} == {}
 
 
 @every_service
-def test_a_provider_module_neither_prints_nor_opens_nor_catches(module: str) -> None:
-    # What they share catches, so that the services need not.
-    assert impure(SOURCES[module], catching=module in SHARED_BY_SERVICES - {"providers.base"}) == []
+def test_provider_module_does_not_print_open_files_or_catch(module: str) -> None:
+    # The shared readers may catch exceptions, so that the services need not.
+    assert find_impure_calls(SOURCES[module], catching=module in SHARED_BY_SERVICES - {"providers.base"}) == []
 
 
-def test_each_level_still_has_its_rooms() -> None:
+def test_each_room_of_the_levels_exists() -> None:
     assert HEIGHT.keys() - SOURCES.keys() == set()
 
 
-def test_the_contributors_map_shows_the_levels() -> None:
+def test_map_in_contributing_matches_the_levels() -> None:
     text = (ROOT.parent / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    house = text[text.index("## The map") : text.index("`guide/`")]
-    lines = re.findall(r"^ {4}(\w+(?:, \w+)*) {2,}\S", house, re.MULTILINE)
+    section = text[text.index("## The map") : text.index("`guide/`")]
+    lines = re.findall(r"^ {4}(\w+(?:, \w+)*) {2,}\S", section, re.MULTILINE)
     assert [{*line.split(", ")} for line in reversed(lines)] == [*LEVELS]
 
 
-def test_no_module_leads_back_to_itself() -> None:
+def test_imports_have_no_circles() -> None:
     graph = {
-        module: {target for name in imports(module, source) if (target := ours(name))} - {module}
+        module: {target for name in imports(module, source) if (target := find_own_module(name))} - {module}
         for module, source in SOURCES.items()
         if module != FRONT
     }
-    assert circles(graph) == []
-    assert circles({"a": {"b"}, "b": {"a", "c"}, "c": set()}) == ["a", "b"]
+    assert find_circles(graph) == []
+    assert find_circles({"a": {"b"}, "b": {"a", "c"}, "c": set()}) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -226,8 +228,8 @@ def test_no_module_leads_back_to_itself() -> None:
         (FRONT, "from videostat.commands import main"),
     ],
 )
-def test_a_wrong_import_is_found(module: str, source: str) -> None:
-    assert len(unlawful(module, source)) == 1
+def test_forbidden_import_is_found(module: str, source: str) -> None:
+    assert len(find_forbidden_imports(module, source)) == 1
 
 
 @pytest.mark.parametrize(
@@ -245,24 +247,24 @@ def test_a_wrong_import_is_found(module: str, source: str) -> None:
         ("__main__", "from videostat.commands import main"),
     ],
 )
-def test_a_right_import_is_let_be(module: str, source: str) -> None:
-    assert unlawful(module, source) == []
+def test_allowed_import_is_accepted(module: str, source: str) -> None:
+    assert find_forbidden_imports(module, source) == []
 
 
-def test_a_providers_name_is_found_where_it_does_not_belong() -> None:
+def test_misplaced_provider_name_is_found() -> None:
     source = '"""Of reelbot."""\nif account == "reelbot" or account in {"jogg-avatar": 1}: say("jogg and reelbot")'
-    assert providers_named("commands.wait", source) == ["reelbot", "jogg-avatar"]
-    assert providers_named("providers.jogg", source) == ["reelbot"]
-    assert providers_named("sandbox.server", source) == []
+    assert find_provider_names("commands.wait", source) == ["reelbot", "jogg-avatar"]
+    assert find_provider_names("providers.jogg", source) == ["reelbot"]
+    assert find_provider_names("sandbox.server", source) == []
 
 
 def test_printing_opening_and_catching_are_found() -> None:
     source = "try:\n    print(open(path))\nexcept OSError:\n    pass"
-    assert impure(source) == ["print", "open", "try"]
-    assert impure(source, catching=True) == ["print", "open"]
+    assert find_impure_calls(source) == ["print", "open", "try"]
+    assert find_impure_calls(source, catching=True) == ["print", "open"]
 
 
-def test_a_new_module_is_asked_for_its_level() -> None:
+def test_new_module_without_a_level_fails() -> None:
     with pytest.raises(pytest.fail.Exception, match="newcomer has no level yet"):
-        unlawful("newcomer", "")
+        find_forbidden_imports("newcomer", "")
     assert room("render.newcomer") == "render"

@@ -1,4 +1,4 @@
-"""videostat in a program of one's own."""
+"""Test the library: Client, wait and save in a Python program."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ def speed() -> float:
     return 500
 
 
-# A command that only looks gives up after 15 seconds: they must be long enough for a busy machine.
-at_leisure = pytest.mark.parametrize("speed", [20])
+# A single look is given up after 15 seconds of the clock, which must be long enough on a busy machine.
+with_a_slower_clock = pytest.mark.parametrize("speed", [20])
 
 
 @pytest.fixture(autouse=True)
-def _time_of_the_sandbox(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def _use_the_clock_of_the_sandbox(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("videostat.client.Clock", lambda: clock)
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_wait_gives_each_job_once_it_has_ended() -> None:
+def test_wait_yields_each_job_when_it_has_ended() -> None:
     jobs = {job.ref: job for job in wait(Client(), ["jogg:demo-1", JobRef("reelbot", "demo-2"), "doubao:demo-fail"])}
     assert {ref: job.state for ref, job in jobs.items()} == {
         JobRef("jogg", "demo-1"): State.SUCCEEDED,
@@ -71,13 +71,13 @@ def test_wait_gives_each_job_once_it_has_ended() -> None:
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_job_that_outlasts_the_timeout_says_so() -> None:
+def test_unfinished_job_at_the_timeout_has_a_timed_out_problem() -> None:
     (job,) = wait(Client(), ["jogg:demo-stuck"], timeout=60)
     assert isinstance(job.problem, TimedOut)
     assert job.state in {State.QUEUED, State.RUNNING}
 
 
-def test_a_missing_key_is_the_problem_of_its_job() -> None:
+def test_missing_key_becomes_the_problem_of_its_job() -> None:
     (job,) = wait(Client(), ["jogg:proj_1"])
     assert isinstance(job.problem, KeyMissing)
 
@@ -94,7 +94,7 @@ def test_a_missing_key_is_the_problem_of_its_job() -> None:
         ([None], TypeError, "not NoneType"),
     ],
 )
-def test_what_is_no_job_is_refused_at_the_call(job: Any, error: type[Exception], sentence: str) -> None:
+def test_wait_refuses_an_invalid_job_when_called(job: Any, error: type[Exception], sentence: str) -> None:
     with pytest.raises(error, match=sentence):
         wait(Client(), job)
 
@@ -108,47 +108,49 @@ def test_what_is_no_job_is_refused_at_the_call(job: Any, error: type[Exception],
         ({"on_change": "print"}, TypeError, "on_change is a function of a job, not str"),
     ],
 )
-def test_a_wrong_option_is_refused_at_the_call(options: dict[str, Any], error: type[Exception], sentence: str) -> None:
+def test_wait_refuses_an_invalid_option_when_called(
+    options: dict[str, Any], error: type[Exception], sentence: str
+) -> None:
     with pytest.raises(error, match=sentence):
         wait(Client(), "jogg:proj_1", **options)
 
 
-def test_a_client_comes_first() -> None:
+def test_wait_takes_the_client_as_its_first_argument() -> None:
     with pytest.raises(TypeError, match="takes a Client and then the jobs, not list"):
         wait(["jogg:proj_1"], Client())  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize("job", ["jogg:demo-done", JobRef("jogg", "demo-done"), Job(ref=JobRef("jogg", "demo-done"))])
-def test_one_job_needs_no_list(job: Job | JobRef | str) -> None:
+def test_wait_accepts_one_job_without_a_list(job: Job | JobRef | str) -> None:
     assert [each.state for each in wait(Client(), job)] == [State.SUCCEEDED]
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_every_change_is_told_and_nothing_else() -> None:
-    told: list[Job] = []
-    (job,) = wait(Client(), "jogg:demo-1", on_change=told.append)
-    assert told[-1] == job
-    assert [each.state for each in told][-2:] == [State.RUNNING, State.SUCCEEDED]
-    assert all(before.news != after.news for before, after in pairwise(told))
-    assert len({each.progress for each in told}) > 2
+def test_on_change_is_called_only_for_changes() -> None:
+    changes: list[Job] = []
+    (job,) = wait(Client(), "jogg:demo-1", on_change=changes.append)
+    assert changes[-1] == job
+    assert [each.state for each in changes][-2:] == [State.RUNNING, State.SUCCEEDED]
+    assert all(before.news != after.news for before, after in pairwise(changes))
+    assert len({each.progress for each in changes}) > 2
 
 
 # ---- one job
 
 
-@at_leisure
+@with_a_slower_clock
 @pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize("job", ["reelbot:demo-done", "jogg:demo-done", "doubao:demo-done"])
-def test_a_job_is_fetched_whole_in_one_call(job: str) -> None:
+def test_client_job_returns_the_complete_job(job: str) -> None:
     found = Client().job(job)
     assert found.video_url
     assert found.exit_code is ExitCode.OK
 
 
-@at_leisure
+@with_a_slower_clock
 @pytest.mark.usefixtures("sandbox")
-def test_a_job_that_cannot_be_fetched_raises() -> None:
+def test_client_job_raises_if_the_job_cannot_be_fetched() -> None:
     with Client() as client:
         with pytest.raises(NotFound):
             client.job("jogg:demo-unknown")
@@ -161,7 +163,7 @@ def test_a_job_that_cannot_be_fetched_raises() -> None:
 # ---- keys
 
 
-def test_keys_that_are_given_come_before_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_given_keys_come_before_keys_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEOSTAT_JOGG_API_KEY", "of-the-environment")
     monkeypatch.setenv("REELBOT_API_KEY", "of-the-environment-too")
     client = Client(keys={"jogg-avatar": "of-the-program"})
@@ -187,20 +189,20 @@ def test_keys_that_are_given_come_before_all_others(monkeypatch: pytest.MonkeyPa
         ("jogg", TypeError, "keys are a mapping .*, not str"),
     ],
 )
-def test_keys_that_cannot_be_used_are_refused_at_once(keys: Any, error: type[Exception], sentence: str) -> None:
+def test_client_refuses_invalid_keys(keys: Any, error: type[Exception], sentence: str) -> None:
     with pytest.raises(error, match=sentence) as refused:
         Client(keys=keys)
     assert "two words" not in str(refused.value)
 
 
-def test_a_client_takes_settings_or_keys() -> None:
+def test_client_takes_either_settings_or_keys() -> None:
     with pytest.raises(TypeError, match="keys are given as keys="):
         Client({"jogg": "k"})  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="settings or keys"):
         Client(load(), keys={"jogg": "k"})
 
 
-def test_a_client_that_is_left_has_closed_its_connections() -> None:
+def test_client_closes_its_connections_at_the_end_of_a_with_block() -> None:
     with Server(lambda _: reply({"code": 0, "data": {"status": "pending"}})) as server:
         settings = load(environ={"VIDEOSTAT_JOGG_BASE_URL": server.url, "JOGG_API_KEY": "a-key"})
         with Client(settings) as client:
@@ -215,7 +217,7 @@ def test_a_client_that_is_left_has_closed_its_connections() -> None:
 # ---- saving
 
 
-@at_leisure
+@with_a_slower_clock
 @pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize(
     ("to", "file"),
@@ -241,9 +243,9 @@ def test_a_video_is_saved_to_a_file_or_a_folder(
     assert saved.bytes == Path(file).stat().st_size > 1000
 
 
-@at_leisure
+@with_a_slower_clock
 @pytest.mark.usefixtures("sandbox")
-def test_a_video_that_is_there_is_not_fetched_again(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_saved_video_is_not_fetched_again(sandbox: Sandbox, tmp_path: Path) -> None:
     first, asked = save("jogg:demo-done", tmp_path), len(sandbox.requests)
     again = save("jogg:demo-done", tmp_path)
     assert (again.file, again.skipped) == (first.file, True)
@@ -253,9 +255,9 @@ def test_a_video_that_is_there_is_not_fetched_again(sandbox: Sandbox, tmp_path: 
         save("jogg:demo-done", first.file)
 
 
-@at_leisure
+@with_a_slower_clock
 @pytest.mark.usefixtures("sandbox")
-def test_a_job_that_was_waited_for_is_saved_without_another_look(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_job_returned_by_wait_is_saved_without_another_look(sandbox: Sandbox, tmp_path: Path) -> None:
     with Client() as client:
         (job,) = wait(client, ["reelbot:demo-done"])
         asked = len(sandbox.requests)
@@ -263,7 +265,7 @@ def test_a_job_that_was_waited_for_is_saved_without_another_look(sandbox: Sandbo
     assert [request.path for request in [*sandbox.requests][asked:] if "/api/" in request.path] == []
 
 
-@at_leisure
+@with_a_slower_clock
 @pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize(
     ("job", "error", "code"),
@@ -274,16 +276,18 @@ def test_a_job_that_was_waited_for_is_saved_without_another_look(sandbox: Sandbo
         ("jogg:demo-unknown", NotFound, ExitCode.GONE),
     ],
 )
-def test_what_cannot_be_saved_says_why(job: str, error: type[VideostatError], code: ExitCode, tmp_path: Path) -> None:
+def test_save_raises_the_reason_if_the_job_has_no_video(
+    job: str, error: type[VideostatError], code: ExitCode, tmp_path: Path
+) -> None:
     with pytest.raises(error) as raised:
         save(job, tmp_path / "videos")
     assert raised.value.exit_code is code
     assert not (tmp_path / "videos").exists()
 
 
-@at_leisure
+@with_a_slower_clock
 @pytest.mark.usefixtures("sandbox")
-def test_a_job_that_is_known_to_have_failed_is_not_asked_for(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_save_sends_no_request_for_a_failed_job(sandbox: Sandbox, tmp_path: Path) -> None:
     (job,) = wait(Client(), "jogg:demo-done-fail")
     asked = len(sandbox.requests)
     with pytest.raises(JobFailed, match="jogg demo-done-fail failed: "):
@@ -304,7 +308,7 @@ def test_a_job_that_is_known_to_have_failed_is_not_asked_for(sandbox: Sandbox, t
         ("jogg:proj_1", "clip.mp4", KeyMissing, "no key"),
     ],
 )
-def test_wrong_names_and_places_are_refused(job: Any, to: Any, error: type[Exception], sentence: str) -> None:
+def test_save_refuses_invalid_jobs_and_places(job: Any, to: Any, error: type[Exception], sentence: str) -> None:
     with pytest.raises(error, match=sentence):
         save(job, to)
 
@@ -312,9 +316,9 @@ def test_wrong_names_and_places_are_refused(job: Any, to: Any, error: type[Excep
 # ---- logging
 
 
-@at_leisure
+@with_a_slower_clock
 @pytest.mark.usefixtures("sandbox")
-def test_requests_are_logged_where_the_application_asks(
+def test_debug_log_contains_requests_but_no_secrets(
     sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
@@ -325,7 +329,7 @@ def test_requests_are_logged_where_the_application_asks(
     assert any(line.startswith("< 200 GET ") for line in lines)
     query = (job.video_url or "").partition("?")[2]
     assert query
-    # Whoever logs: urllib3 does, too.
+    # Check the records of all loggers, because urllib3 logs too.
     assert not [record for record in caplog.records if sandbox.get_key("reelbot") in record.getMessage()]
     assert not [record for record in caplog.records if query in record.getMessage()]
 
@@ -340,21 +344,21 @@ def test_a_log_has_no_escape_sequences(caplog: pytest.LogCaptureFixture) -> None
     assert "\x1b" not in caplog.text
 
 
-def test_it_is_silent_unless_the_application_asks(home: Path) -> None:
-    # A key that others can read is warned of.
+def test_library_is_silent_unless_logging_is_configured(home: Path) -> None:
+    # There is a warning about a key that other users can read.
     folder = home / ".config" / "videostat"
     folder.mkdir(parents=True)
     (folder / "config.toml").write_text('[providers.jogg]\napi_key = "a-key-of-mine"\n')
     (folder / "config.toml").chmod(0o644)
     code = "from videostat import Client; Client(){}"
-    for more, told in (("", ""), ("; import logging; logging.basicConfig(); Client()", "chmod 600")):
+    for more, warning in (("", ""), ("; import logging; logging.basicConfig(); Client()", "chmod 600")):
         environ = {**os.environ, "XDG_CONFIG_HOME": str(folder.parent)}
         done = subprocess.run(
             [sys.executable, "-c", code.format(more)], env=environ, capture_output=True, text=True, check=True
         )
         assert done.stdout == ""
-        assert told in done.stderr
-        assert bool(done.stderr) is bool(told)
+        assert warning in done.stderr
+        assert bool(done.stderr) is bool(warning)
 
 
 # ---- values
@@ -375,7 +379,7 @@ def job_with_everything() -> Job:
     )
 
 
-def test_no_signed_url_is_in_a_repr() -> None:
+def test_repr_contains_no_signed_url() -> None:
     values = [
         job_with_everything(),
         Link(SIGNED),
@@ -393,7 +397,7 @@ def every_error(kind: type[VideostatError] = VideostatError) -> Iterator[type[Vi
 
 @pytest.mark.parametrize("again", [lambda value: pickle.loads(pickle.dumps(value)), copy.copy, copy.deepcopy])
 @pytest.mark.parametrize("kind", [*every_error()], ids=lambda kind: kind.__name__)
-def test_every_error_survives_pickling(kind: type[VideostatError], again: Callable[[Any], Any]) -> None:
+def test_every_error_survives_pickling_and_copying(kind: type[VideostatError], again: Callable[[Any], Any]) -> None:
     error = Interrupted(15) if issubclass(kind, Interrupted) else kind("a sentence", hint="a hint", code="a code")
     back = again(error)
     assert type(back) is kind
@@ -412,7 +416,7 @@ def test_every_public_value_survives_pickling() -> None:
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_link_is_asked_anew(sandbox: Sandbox) -> None:
+def test_fetch_link_asks_for_a_new_url(sandbox: Sandbox) -> None:
     client = Client()
     (job,) = wait(client, ["reelbot:demo-done"])
     before = len(sandbox.requests)
@@ -420,21 +424,21 @@ def test_a_link_is_asked_anew(sandbox: Sandbox) -> None:
     assert [request.path for request in sandbox.requests][before:] == ["/reelbot/api/v1/video/download/demo-done"]
 
 
-def test_no_jobs_end_at_once() -> None:
+def test_wait_for_no_jobs_ends_immediately() -> None:
     assert list(wait(Client(), [])) == []
 
 
-def test_every_public_name_is_there() -> None:
+def test_every_public_name_exists() -> None:
     assert {getattr(videostat, name).__name__ for name in videostat.__all__} == set(videostat.__all__)
     assert videostat._HOMES.keys() == set(videostat.__all__)
     assert dir(videostat) == sorted([*videostat.__all__, "__version__"])
 
 
-def test_every_public_thing_says_what_it_is() -> None:
+def test_every_public_name_has_a_docstring() -> None:
     things = [getattr(videostat, name) for name in videostat.__all__]
     methods = [each for name, each in vars(Client).items() if inspect.isfunction(each) and not name.startswith("_")]
     kinds = [each for each in vars(errors).values() if inspect.isclass(each) and issubclass(each, VideostatError)]
-    # A dataclass without a docstring is given its signature.
+    # Python gives a dataclass without a docstring its signature as docstring.
     assert [
         thing.__name__
         for thing in (*things, *methods, *kinds)
@@ -443,7 +447,7 @@ def test_every_public_thing_says_what_it_is() -> None:
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_the_example_of_help_works(
+def test_example_in_the_package_docstring_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -455,12 +459,12 @@ def test_the_example_of_help_works(
     ]
 
 
-def test_an_unknown_name_is_an_attribute_error() -> None:
+def test_unknown_name_raises_attribute_error() -> None:
     with pytest.raises(AttributeError, match="nothing_like_it"):
         _ = videostat.nothing_like_it
 
 
-def test_importing_videostat_imports_none_of_it() -> None:
+def test_importing_videostat_loads_none_of_its_modules() -> None:
     code = "import sys, videostat; print([name for name in sys.modules if name.startswith('videostat.')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

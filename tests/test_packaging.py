@@ -1,4 +1,4 @@
-"""What the archives hold; `.ci/run` installs them where nothing else is."""
+"""Test the contents of the wheel and the sdist; `.ci/run` installs the wheel in an empty environment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COMPLETIONS = {
 
 @pytest.fixture(scope="session")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel and the sdist, as the build backend makes them."""
+    """Build the wheel and the sdist, and return their folder."""
     folder = tmp_path_factory.mktemp("dist")
     build = "import sys; from hatchling.build import *; build_wheel(sys.argv[1]); build_sdist(sys.argv[1])"
     subprocess.run([sys.executable, "-c", build, folder], cwd=ROOT, check=True, capture_output=True)
@@ -37,7 +37,7 @@ def package() -> set[str]:
     return {str(path) for path in files if "__pycache__" not in path.parts}
 
 
-def test_the_wheel_holds_the_package_its_data_and_nothing_else(dist: Path) -> None:
+def test_wheel_contains_only_the_package_and_its_data(dist: Path) -> None:
     with zipfile.ZipFile(dist / f"videostat-{VERSION}-py3-none-any.whl") as wheel:
         names = set(wheel.namelist())
         completions = {wheel.read(f"videostat-{VERSION}.data/data/{there}") for there in COMPLETIONS.values()}
@@ -54,7 +54,7 @@ def test_the_wheel_holds_the_package_its_data_and_nothing_else(dist: Path) -> No
     assert completions == {(ROOT / here).read_bytes() for here in COMPLETIONS}
 
 
-def test_the_sdist_holds_what_its_tests_need_and_nothing_that_was_left_lying_about(dist: Path) -> None:
+def test_sdist_contains_what_the_tests_need_and_no_stray_files(dist: Path) -> None:
     with tarfile.open(dist / f"videostat-{VERSION}.tar.gz") as sdist:
         names = {name.removeprefix(f"videostat-{VERSION}/") for name in sdist.getnames()}
     beside = {name for name in names if not name.startswith(("videostat/", "tests/"))}
@@ -65,7 +65,7 @@ def test_the_sdist_holds_what_its_tests_need_and_nothing_that_was_left_lying_abo
     assert not any("__pycache__" in name for name in names)
 
 
-def test_the_metadata_say_what_it_is_and_what_it_runs_on(dist: Path) -> None:
+def test_metadata_has_version_python_license_and_dependencies(dist: Path) -> None:
     with zipfile.ZipFile(dist / f"videostat-{VERSION}-py3-none-any.whl") as wheel:
         metadata = BytesParser().parsebytes(wheel.read(f"videostat-{VERSION}.dist-info/METADATA"))
     always = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]

@@ -1,4 +1,4 @@
-"""What README and guide promise about themselves: each command is run, and the tables are the program's."""
+"""Test the README and the guide: run each command, and compare the tables with the program."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "videostat" / "guide"
 CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"
-# What a person reads, by its path.
+# The text of each page, by its path.
 PAGES = {
     path: path.read_text(encoding="utf-8")
     for path in (ROOT / "README.md", *sorted(GUIDE.glob("*.md")), CONTRIBUTING, ROOT / "tests/benchmarks/README.md")
@@ -46,7 +46,7 @@ NEW = "write it anew: python tests/renew.py"
 
 Command = Any  # Typer's copy of click is private
 
-# As a person types them, and as a shell of CI does.
+# Run scripts in bash with the options that CI services set.
 SHELL = f'videostat() {{ {shlex.quote(sys.executable)} -m videostat "$@"; }}; set -eu -o pipefail; '
 
 JOBS = [
@@ -56,28 +56,28 @@ JOBS = [
 
 
 def blocks(language: str) -> list[Any]:
-    """Return the blocks of all pages, each as a parameter of a test, named after its page and first command."""
+    """Return the code blocks of all pages as test parameters, named after the page and the first command."""
     return [
-        pytest.param(block, id=f"{path.stem}: {titled(block)}")
+        pytest.param(block, id=f"{path.stem}: {find_title(block)}")
         for path, text in PAGES.items()
         for block in re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     ]
 
 
 def tables(header: str, page: str = README) -> list[list[list[str]]]:
-    """Return the rows below each such header, cell by cell."""
+    """Return the cells of each row below each table header with this text."""
     return [
         [[cell.strip().strip("`") for cell in line.strip("|").split(" | ")] for line in text.splitlines()[1:]]
         for text in re.findall(rf"^\| {re.escape(header)} \|\n(.*?)(?:\n\n|\n?\Z)", page, re.DOTALL | re.MULTILINE)
     ]
 
 
-def titled(script: str) -> str:
+def find_title(script: str) -> str:
     return next((line for line in script.splitlines() if "videostat" in line), script)[:50].strip()
 
 
 def commands(command: Command, path: str = "videostat") -> Iterator[tuple[str, Command]]:
-    """Those that do something, by what one types."""
+    """Yield each command that can be run, with the words that call it."""
     children = getattr(command, "commands", None)
     if children is None:
         yield path, command
@@ -90,8 +90,8 @@ def commands(command: Command, path: str = "videostat") -> Iterator[tuple[str, C
 COMMANDS = dict(commands(get_command(app)))
 
 
-class Later(Clock):
-    """The sandbox's; the processes live in real time."""
+class ShiftedClock(Clock):
+    """A clock of the sandbox that can be ahead of or behind real time."""
 
     ahead = timedelta(0)
 
@@ -100,13 +100,13 @@ class Later(Clock):
 
 
 @pytest.fixture
-def clock() -> Later:
-    return Later()
+def clock() -> ShiftedClock:
+    return ShiftedClock()
 
 
 @pytest.fixture
-def desk(videostat: Videostat, sandbox: Sandbox, clock: Later, tmp_path: Path) -> Path:
-    """Where jobs were begun, seen and left an hour ago."""
+def prepared_folder(videostat: Videostat, sandbox: Sandbox, clock: ShiftedClock, tmp_path: Path) -> Path:
+    """Prepare a folder with a job file, a key file, and a history whose jobs were seen an hour ago."""
     clock.ahead = timedelta(hours=-1)
     assert videostat("status", *JOBS).code == 0
     clock.ahead = timedelta(0)
@@ -116,10 +116,10 @@ def desk(videostat: Videostat, sandbox: Sandbox, clock: Later, tmp_path: Path) -
     return tmp_path
 
 
-def run(script: str, desk: Path) -> subprocess.CompletedProcess[str]:
+def run(script: str, prepared_folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["bash", "-c", SHELL + script],
-        cwd=desk,
+        cwd=prepared_folder,
         input="a-key-that-is-typed\n",
         capture_output=True,
         text=True,
@@ -129,8 +129,8 @@ def run(script: str, desk: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("script", blocks("sh"))
-def test_every_command_of_the_pages_works(desk: Path, script: str) -> None:
-    done = run(script, desk)
+def test_every_command_of_the_pages_works(prepared_folder: Path, script: str) -> None:
+    done = run(script, prepared_folder)
     assert done.returncode == 0, done.stderr
     assert not re.search(r"^videostat: (?!this key is not used|skipped )", done.stderr, re.MULTILINE), done.stderr
     for branch in ("the job failed", "see the message above", "still running"):
@@ -140,36 +140,38 @@ def test_every_command_of_the_pages_works(desk: Path, script: str) -> None:
 @pytest.mark.parametrize(
     "step", dict.fromkeys(re.findall(r"^ *- (?:run: )?(videostat .*)", "".join(PAGES.values()), re.MULTILINE))
 )
-def test_the_steps_for_ci_leave_the_video_where_it_is_fetched(desk: Path, step: str) -> None:
-    done = run(f"PROJECT_ID=proj_abc123; {step}", desk)
+def test_ci_steps_save_the_video_in_the_folder_videos(prepared_folder: Path, step: str) -> None:
+    done = run(f"PROJECT_ID=proj_abc123; {step}", prepared_folder)
     assert done.returncode == 0, done.stderr
-    assert [file.name for file in (desk / "videos").iterdir()] == ["jogg-proj_abc123.mp4"]
+    assert [file.name for file in (prepared_folder / "videos").iterdir()] == ["jogg-proj_abc123.mp4"]
 
 
 @pytest.mark.parametrize("program", blocks("python"))
-def test_every_program_of_the_pages_works(desk: Path, program: str) -> None:
-    done = subprocess.run([sys.executable, "-c", program], cwd=desk, capture_output=True, text=True, check=False)
+def test_every_program_of_the_pages_works(prepared_folder: Path, program: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=prepared_folder, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     for branch in ("later", "never", "the key:", "again"):
         assert branch not in done.stdout
     if "videostat.log" in program:
-        assert "DEBUG:videostat:> GET " in (desk / "videostat.log").read_text()
+        assert "DEBUG:videostat:> GET " in (prepared_folder / "videostat.log").read_text()
     if "save(" in program:
-        assert [*(desk / "videos").glob("jogg-proj_abc123.mp4")]
+        assert [*(prepared_folder / "videos").glob("jogg-proj_abc123.mp4")]
 
 
-def test_every_example_is_of_a_language_that_is_tried() -> None:
+def test_code_blocks_use_only_known_languages() -> None:
     languages = {name: {*re.findall(r"^```(\w+)\n", text, re.MULTILINE)} for name, text in PAGES.items()}
     assert set().union(*languages.values()) == {"sh", "console", "yaml", "json", "python", "mermaid"}
 
 
-def test_the_example_of_an_error_is_what_is_written(videostat: Videostat) -> None:
+def test_example_of_a_json_error_matches_the_output(videostat: Videostat) -> None:
     (example,) = (block.values[0] for block in blocks("json"))
     got = videostat("status", "jogg", "proj_1", "--fields", "stat")
     assert got.stderr.splitlines()[-1] == example.strip()
 
 
-def test_ci_installs_videostat_and_nothing_of_the_readers() -> None:
+def test_ci_examples_install_only_videostat() -> None:
     installed = re.findall(r"^ *- (?:run: )?(?:pipx|pip|uv) .*?install (.*)$", "".join(PAGES.values()), re.MULTILINE)
     assert installed == ['"$VIDEOSTAT_PACKAGE"'] * 2
 
@@ -182,9 +184,9 @@ def examples(command: Command) -> list[str]:
     return [line.strip() for line in command.help.splitlines() if line.startswith("  videostat ")]
 
 
-def test_every_example_of_the_help_works(videostat: Videostat, desk: Path) -> None:
+def test_every_example_of_the_help_works(videostat: Videostat, prepared_folder: Path) -> None:
     for path, command in COMMANDS.items():
-        # These have tests of their own: one takes its time, the others go on until they are stopped.
+        # These have tests of their own: one takes long, the others run until they are stopped.
         has_its_own = path in {"videostat demo", "videostat sandbox", "videostat listen"}
         for example in () if has_its_own else examples(command):
             got = videostat(*shlex.split(example.partition(" > ")[0])[1:], stdin="a-key-that-is-typed\n")
@@ -192,7 +194,7 @@ def test_every_example_of_the_help_works(videostat: Videostat, desk: Path) -> No
 
 
 @pytest.mark.parametrize("path", COMMANDS)
-def test_help_says_what_for_how_and_how_it_ends(videostat: Videostat, path: str) -> None:
+def test_help_has_a_purpose_an_example_and_the_exit_codes(videostat: Videostat, path: str) -> None:
     shown = videostat(*path.split()[1:], "--help").stdout
     assert "\n For example:" in shown
     assert f"\n   {path}" in shown
@@ -201,21 +203,21 @@ def test_help_says_what_for_how_and_how_it_ends(videostat: Videostat, path: str)
     assert re.fullmatch(r"[A-Z].*\.", purpose), purpose
 
 
-def test_the_exit_codes_are_those_there_are() -> None:
+def test_readme_lists_exactly_the_existing_exit_codes() -> None:
     (rows,) = tables("exit code | meaning | errors")
-    told = [int(code) for row in rows for code in re.findall(r"\d+", row[0])]
-    assert sorted(told) == sorted(ExitCode)
+    listed = [int(code) for row in rows for code in re.findall(r"\d+", row[0])]
+    assert sorted(listed) == sorted(ExitCode)
 
 
-def test_beside_each_exit_code_are_the_names_of_its_errors() -> None:
+def test_readme_names_the_errors_of_each_exit_code() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, VideostatError)]
     for codes, _, names in tables("exit code | meaning | errors")[0]:
-        its = {kind.name for kind in kinds if str(int(kind.exit_code)) in codes.split(", ")}
-        # Nothing is only retryable: each such error is of a kind below it.
-        assert {*re.findall(r"\w+", names)} == its - {"retryable"}, codes
+        expected = {kind.name for kind in kinds if str(int(kind.exit_code)) in codes.split(", ")}
+        # `retryable` is only a base class; every error has a more specific name.
+        assert {*re.findall(r"\w+", names)} == expected - {"retryable"}, codes
 
 
-def test_the_json_fields_are_those_there_are() -> None:
+def test_readme_lists_exactly_the_existing_json_fields() -> None:
     listed, also = re.findall(r"`([a-z_ \n]+)`", README[README.index("The JSON fields") :])[:2]
     job = Job(ref=JobRef("jogg", "x"))
     assert listed.split() == [*json.loads(format_json(job))]
@@ -228,7 +230,7 @@ def test_each_json_field_is_described_as_in_the_model() -> None:
     assert also == [[field.name, field.about] for field in SAVING_FIELDS]
 
 
-def test_each_message_that_is_explained_is_one_of_the_programs() -> None:
+def test_each_explained_message_occurs_in_the_source() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "videostat").rglob("*.py"))
     explained = tables("message | cause | what to do", PAGES[GUIDE / "troubleshooting.md"])
     messages = [row[0] for rows in explained for row in rows if not row[0].startswith(("exit code", "files"))]
@@ -237,8 +239,8 @@ def test_each_message_that_is_explained_is_one_of_the_programs() -> None:
     assert [piece for piece in pieces if piece not in source] == []
 
 
-def test_the_services_and_their_numbers_are_those_of_the_registry() -> None:
-    assert renew.renewed(ROOT / "README.md") == README, NEW
+def test_services_in_the_readme_match_the_registry() -> None:
+    assert renew.renew_page(ROOT / "README.md") == README, NEW
 
 
 SIMULATED = [provider for provider in PROVIDERS.values() if provider.key_group in DIALECTS]
@@ -250,22 +252,22 @@ def test_each_simulated_service_has_an_example() -> None:
     assert [name for name in names if not re.search(rf"^videostat wait {name} \S+", scripts, re.MULTILINE)] == []
 
 
-def test_it_says_how_often_the_simulated_services_may_be_asked() -> None:
+def test_readme_states_the_floors_of_the_simulated_services() -> None:
     floors = sorted({f"{provider.polling.floor:g}" for provider in SIMULATED}, key=int, reverse=True)
     assert f"({', '.join(floors[:-1])} and {floors[-1]} seconds)" in README
 
 
-def test_every_option_it_names_exists() -> None:
+def test_every_option_named_in_the_pages_exists() -> None:
     known = {"--version", "--help"}
     for command in COMMANDS.values():
         for parameter in command.params:
             known |= {*parameter.opts, *parameter.secondary_opts}
-    told = "\n".join([*PAGES.values(), *(line for command in COMMANDS.values() for line in examples(command))])
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", told)) - known == {"--strict"}, "but for mypy's"
+    text = "\n".join([*PAGES.values(), *(line for command in COMMANDS.values() for line in examples(command))])
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - known == {"--strict"}, "but for mypy's"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_file_and_heading_it_names_exists(page: Path) -> None:
+def test_every_file_and_heading_named_in_the_pages_exists(page: Path) -> None:
     text = PAGES[page]
     assert [
         name for name in re.findall(r"`((?:tests|videostat|\.ci)/[\w./]+)`", text) if not (ROOT / name).exists()
@@ -283,21 +285,21 @@ def test_every_page_of_the_guide_is_linked_from_the_readme() -> None:
 
 
 def texts(svg: str) -> list[str]:
-    """What it shows: another version of rich may place it otherwise."""
+    """Return the texts of a picture; their positions depend on the version of rich."""
     return re.findall(r"<text[^>]*>(.*?)</text>", svg)
 
 
-def test_its_picture_is_what_the_program_draws() -> None:
+def test_picture_in_the_readme_matches_what_the_program_draws() -> None:
     stored = renew.PICTURE.read_text(encoding="utf-8")
     assert texts(stored) == texts(run_path(str(renew.PICTURE.with_name("make.py")))["draw_picture"]()), NEW
     assert len(texts(stored)) > 40
     assert "http" not in re.sub(r"xmlns=\S+|<!--.*?-->", "", stored)
 
 
-def test_the_picture_of_the_course_is_drawn_from_its_table() -> None:
-    assert renew.renewed(CONTRIBUTING) == PAGES[CONTRIBUTING], NEW
+def test_diagram_of_the_course_matches_its_table() -> None:
+    assert renew.renew_page(CONTRIBUTING) == PAGES[CONTRIBUTING], NEW
 
 
-def test_ci_runs_the_very_line_the_readme_gives() -> None:
+def test_ci_runs_the_test_command_of_the_readme() -> None:
     line = next(line.strip() for line in README.splitlines() if line.strip().endswith(".venv/bin/pytest"))
     assert line in (ROOT / ".ci" / "run").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""Canaries: a key, a signed query and a proxy's password, looked for wherever a command leaves something."""
+"""Test that no secret is in the output or the files of a command: keys, signatures, passwords."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SIGNATURE = "canary-signature-77d0"
 PASSWORD = "canary-password-31b8"
 WEBHOOK_SECRET = "whsec_canary-4fe2"
 
-# The end of the key is the same however the rest is spelt.
+# The end of the key is the same in every encoding of the key.
 CANARIES = ("5f1c9a7e20", SIGNATURE, PASSWORD, WEBHOOK_SECRET)
 ECHO = {"X-Echo": f"Bearer {KEY}", "X-Request-Id": quote(KEY, safe="")}
 
 VIDEO = f"http://127.0.0.1:9/v.mp4?X-Amz-Signature={SIGNATURE}"
 
-# What the service says.
+# Answers of the service that contain secrets.
 ANSWERS = {
     "a page": reply(f"<html>{html.escape(KEY)}</html>".encode(), 502, ECHO, content_type=f"text/{KEY}"),
     "a page again": reply(f"<html>{KEY}</html>".encode("utf-16"), 502, content_type=f"text/{quote(KEY)}"),
@@ -73,7 +73,7 @@ def speed() -> float:
 
 @pytest.mark.parametrize("provider", ["jogg", "doubao"])
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_no_canary_is_left_anywhere(
+def test_no_command_leaves_a_secret_in_its_output_or_files(
     service: Server, videostat: Videostat, home: Path, monkeypatch: pytest.MonkeyPatch, *, provider: str, answer: str
 ) -> None:
     monkeypatch.setenv(f"VIDEOSTAT_{provider.upper()}_API_KEY", KEY)
@@ -84,7 +84,7 @@ def test_no_canary_is_left_anywhere(
         assert got.code != 1, got.stderr
         assert "Traceback" not in got.stderr
         assert not [canary for canary in CANARIES if canary in got.stderr], command
-        # Whose answer is a URL shows it whole: it is what was asked for.
+        # On stdout, the URL of the video is the answer itself, so it may be there.
         shown = got.stdout.replace(VIDEO, "")
         assert not [canary for canary in CANARIES if canary in shown], command
     left = b"".join(path.read_bytes() for folder in (home, Path.cwd()) for path in folder.rglob("*") if path.is_file())
@@ -92,7 +92,7 @@ def test_no_canary_is_left_anywhere(
     assert not [canary for canary in CANARIES if canary.encode() in left]
 
 
-def test_a_proxys_password_is_not_told(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_password_of_a_proxy_is_not_printed(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEOSTAT_JOGG_API_KEY", KEY)
     monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", "https://jogg.example")
     monkeypatch.setenv("HTTPS_PROXY", f"http://someone:{PASSWORD}@127.0.0.1:9")

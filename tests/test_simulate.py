@@ -1,4 +1,4 @@
-"""Some hundred stories of tests/simulate.py, and what it would do if there were something to find."""
+"""Test some hundred stories of tests/simulate.py, and that a broken invariant is found."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def test_no_story_breaks_an_invariant(first: int) -> None:
     assert not broken, "\n".join(simulate.report(broken[0][0]))
 
 
-def test_the_same_seed_tells_the_same_story() -> None:
+def test_same_seed_plays_the_same_story() -> None:
     first, again = (play(draw(7)) for _ in range(2))
     assert first.world.heard == again.world.heard
     assert [record.films for record in first.records] == [record.films for record in again.records]
 
 
-def test_a_broken_promise_is_found_and_its_story_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_invariant_is_found_and_its_story_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Task, "ready_at", property(lambda task: 0))
     jobs = (Plan("doubao", "b", "success", 5), Plan("jogg", "a", "success", 60))
     hint = Event("hint", 3, 4, "true", 1)
@@ -39,6 +39,6 @@ def test_a_broken_promise_is_found_and_its_story_shortened(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("text", [CONTRIBUTING.read_text().partition("## Invariants")[2], simulate.__doc__ or ""])
-def test_the_invariants_are_written_down(text: str) -> None:
+def test_invariants_are_documented(text: str) -> None:
     written = re.findall(r"^\* (.*)$", text.partition("\n## ")[0], re.MULTILINE)
     assert written == [*INVARIANTS]

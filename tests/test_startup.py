@@ -1,4 +1,4 @@
-"""What each command leaves unimported: start-up time is what one waits for every time. And what it starts without."""
+"""Test that commands start fast, without imports they do not need, and also where POSIX functions are missing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-# pydantic: what Typer 0.29 and later would bring. The rest: what costs most, and only some commands need.
+# Slow imports that only some commands need. Typer 0.29 and later would import pydantic.
 HEAVY = {"pydantic", "requests", "urllib3", "rich", "sqlite3", "asyncio", "concurrent.futures", "http.server"}
 
 SCRIPT = """
@@ -43,7 +43,7 @@ def test_a_command_imports_only_what_it_needs(argv: list[str], needed: set[str])
     assert _loaded(*argv) == needed
 
 
-# What Windows lacks is taken away once the libraries are there, which have their own ways to do without.
+# Remove what Windows lacks after the libraries are imported, because they have their own code for Windows.
 WITHOUT_POSIX = """
 import enum, http.server, os, pkgutil, requests, rich.panel, signal, sqlite3, subprocess, sys, tempfile, typer.main
 for module, names in {
@@ -67,7 +67,7 @@ for sys.argv in ["videostat", "--help"], ["videostat", "wait", "--help"]:
 """
 
 
-def test_where_posix_is_missing_all_can_be_imported_and_help_is_given() -> None:
+def test_all_modules_import_and_help_works_without_posix() -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT_POSIX], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Usage: videostat wait" in done.stdout

@@ -1,4 +1,4 @@
-"""The contract of a provider, over the registry and over the answers in fixtures/<provider>/."""
+"""Test the contract of a provider with the registry and the answers in fixtures/<provider>/."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def folder(provider: Provider) -> Path:
     return FIXTURES / provider.name
 
 
-def shortened(path: Path) -> str:
+def shorten_path(path: Path) -> str:
     return str(path.relative_to(FIXTURES.parents[1]))
 
 
@@ -63,14 +63,14 @@ def parse(
     environment = {provider.key_variable: "KEY"}
     if provider.base_url is None:
         environment[f"VIDEOSTAT_{provider.key_group.upper().replace('-', '_')}_BASE_URL"] = GATEWAY
-    transport = Says(answer, [] if asked is None else asked)
+    transport = OneAnswer(answer, [] if asked is None else asked)
     client = Client(Settings(Path("none"), environment), cast("Transport", transport))
     return client.fetch_page(provider.name, 1) if endpoint == "listing" else client.look(job)
 
 
 @dataclass
-class Says:
-    """A transport that gives one answer, and notes what it was asked."""
+class OneAnswer:
+    """A transport that gives one answer and records the requests."""
 
     answer: Answer
     asked: list[str]
@@ -88,10 +88,10 @@ def parse_fixture(provider: Provider, fixture: dict[str, Any], asked: list[str] 
     return parse(provider, fixture.get("endpoint", "job"), answer, fixture.get("id", ID), asked)
 
 
-def shown(parsed: Job | Page) -> dict[str, Any]:
-    """As fixtures write it: what is not empty, times in ISO 8601."""
+def to_expected(parsed: Job | Page) -> dict[str, Any]:
+    """Convert a job or page to the form of `expect` in a fixture: no empty values, times in ISO 8601."""
     if isinstance(parsed, Page):
-        return {"total": parsed.total, "jobs": [{"id": job.ref.id, **shown(job)} for job in parsed.jobs]}
+        return {"total": parsed.total, "jobs": [{"id": job.ref.id, **to_expected(job)} for job in parsed.jobs]}
     found = {f.name: getattr(parsed, f.name) for f in fields(parsed) if f.name not in {"ref", "seen_at"}}
     return {
         name: value.isoformat().replace("+00:00", "Z")
@@ -112,8 +112,8 @@ def shown(parsed: Job | Page) -> dict[str, Any]:
         for name, fixture in fixtures(provider).items()
     ],
 )
-def test_a_fixture_is_read_as_it_says(provider: Provider, name: str, fixture: dict[str, Any]) -> None:
-    where = f"{shortened(folder(provider) / name)}.json says otherwise"
+def test_fixture_is_read_as_it_expects(provider: Provider, name: str, fixture: dict[str, Any]) -> None:
+    where = f"{shorten_path(folder(provider) / name)}.json says otherwise"
     if fixture.get("endpoint") == "created":
         assert {"id": provider.created(fixture["body"])} == fixture["expect"], where
         return
@@ -122,7 +122,9 @@ def test_a_fixture_is_read_as_it_says(provider: Provider, name: str, fixture: di
             parsed = parse_fixture(provider, fixture)
         except VideostatError as problem:
             pytest.fail(f"{where}: it is read as {problem!r}. {SHARED}")
-        assert shown(parsed) == fixture["expect"], f"{where}. Of a list, a row without a known id or status is skipped"
+        assert to_expected(parsed) == fixture["expect"], (
+            f"{where}. Of a list, a row without a known id or status is skipped"
+        )
         return
     with pytest.raises(VideostatError) as caught:
         parse_fixture(provider, fixture)
@@ -130,13 +132,13 @@ def test_a_fixture_is_read_as_it_says(provider: Provider, name: str, fixture: di
     assert type(error).__name__ == fixture["raises"], where
     assert error.code == fixture.get("code"), f"{where}. {SHARED}"
     assert getattr(error, "retry_after", None) == fixture.get("retry_after"), where
-    told = f"{error} {error.hint}"
-    assert [words for words in fixture.get("says", ()) if words not in told] == [], where
-    assert not re.search(r"[{}\n]", told)
+    text = f"{error} {error.hint}"
+    assert [words for words in fixture.get("says", ()) if words not in text] == [], where
+    assert not re.search(r"[{}\n]", text)
 
 
 @every_provider
-def test_each_fixture_is_whole_and_names_its_source(provider: Provider) -> None:
+def test_each_fixture_is_complete_and_names_its_source(provider: Provider) -> None:
     readme = folder(provider) / "README.md"
     lines = readme.read_text().splitlines() if readme.exists() else []
     sources = {
@@ -145,24 +147,24 @@ def test_each_fixture_is_whole_and_names_its_source(provider: Provider) -> None:
     answer = {"source", "http", "headers", "body"}
     error = {"code", "retry_after", "says"}
     for name, fixture in fixtures(provider).items():
-        where = f"{shortened(folder(provider) / name)}.json"
+        where = f"{shorten_path(folder(provider) / name)}.json"
         missing = [key for key in sorted(answer) if key not in fixture]
         assert missing == [], f"add to {where}: {', '.join(missing)}; tests/fixtures/README.md says what they mean"
         assert ("expect" in fixture) != ("raises" in fixture), f"add to {where}: expect or raises"
         known = answer | {"request", "endpoint", "id"} | ({"expect"} if "expect" in fixture else {"raises", *error})
         assert fixture.keys() <= known, f"take from {where}: {', '.join(fixture.keys() - known)}"
         source = fixture["source"]
-        assert source in sources, f"add to {shortened(readme)} a line: * `{source}`, 2026-11-28: where it was seen"
-        assert sources[source] or source == "derived", f"add to {shortened(readme)} the day `{source}` was seen"
+        assert source in sources, f"add to {shorten_path(readme)} a line: * `{source}`, 2026-11-28: where it was seen"
+        assert sources[source] or source == "derived", f"add to {shorten_path(readme)} the day `{source}` was seen"
 
 
 @every_provider
-def test_no_two_fixtures_are_one_file_where_case_does_not_count(provider: Provider) -> None:
+def test_names_of_fixtures_differ_by_more_than_case(provider: Provider) -> None:
     assert [name for name, times in Counter(map(str.casefold, fixtures(provider))).items() if times > 1] == []
 
 
 @every_provider
-def test_what_the_contract_asks_for_is_recorded(provider: Provider) -> None:
+def test_fixtures_cover_each_outcome_and_endpoint(provider: Provider) -> None:
     jobs = [fixture for fixture in fixtures(provider).values() if fixture.get("endpoint", "job") == "job"]
     outcomes = {(fixture.get("expect") or {}).get("state") or fixture.get("raises") for fixture in jobs}
     wanted = {State.SUCCEEDED, State.FAILED, "NotFound", "KeyRefused"}
@@ -176,12 +178,12 @@ def test_what_the_contract_asks_for_is_recorded(provider: Provider) -> None:
         if getattr(provider, endpoint) and not any("request" in fixture for fixture in recorded):
             missing.append(f"the request of the {endpoint} beside one of its answers")
         assert getattr(provider, endpoint) or not recorded, f"{endpoint} is no endpoint of {provider.name}"
-    assert missing == [], f"add to {shortened(folder(provider))}/: {'; '.join(missing)}"
+    assert missing == [], f"add to {shorten_path(folder(provider))}/: {'; '.join(missing)}"
 
 
 @every_provider
 def test_each_word_and_each_code_has_a_fixture(provider: Provider) -> None:
-    # The kinds of job of one service share what is recorded.
+    # The kinds of job of one service share their fixtures.
     alike = [each for each in PROVIDERS.values() if each.key_group == provider.key_group]
     recorded = [fixture for each in alike for fixture in fixtures(each).values()]
     words = {fixture["expect"]["status"].casefold() for fixture in recorded if "status" in fixture.get("expect", ())}
@@ -190,7 +192,7 @@ def test_each_word_and_each_code_has_a_fixture(provider: Provider) -> None:
         *(f"an answer with the word {word}" for word in sorted(provider.words.keys() - words)),
         *(f"an answer with the code {code}" for code in sorted(provider.codes.keys() - codes) if " " not in code),
     ]
-    assert missing == [], f"add to {shortened(folder(provider))}/: {'; '.join(missing)}"
+    assert missing == [], f"add to {shorten_path(folder(provider))}/: {'; '.join(missing)}"
 
 
 @every_provider
@@ -208,7 +210,7 @@ def test_each_documented_code_is_known(provider: Provider) -> None:
 def test_own_id_is_a_field_of_a_recorded_task(provider: Provider) -> None:
     tasks = [(find_task(each["body"]) or {}, each.get("id", ID)) for each in fixtures(provider).values()]
     is_seen = any(task.get(provider.own_id or "") == job_id for task, job_id in tasks)
-    assert not provider.own_id or is_seen, f"no answer in {shortened(folder(provider))}/ has its id in own_id"
+    assert not provider.own_id or is_seen, f"no answer in {shorten_path(folder(provider))}/ has its id in own_id"
 
 
 @every_provider
@@ -223,7 +225,7 @@ def test_the_endpoints_are_paths_below_the_base_url(provider: Provider) -> None:
 
 
 @every_provider
-def test_the_polling_is_sane(provider: Provider) -> None:
+def test_polling_times_are_consistent(provider: Provider) -> None:
     polling, (shortest, longest) = provider.polling, provider.polling.every
     assert 0 < polling.floor <= shortest <= longest < polling.timeout
     assert 0 <= polling.first < polling.timeout
@@ -242,7 +244,7 @@ def test_the_polling_is_sane(provider: Provider) -> None:
         if "request" in fixture
     ],
 )
-def test_a_service_is_asked_as_it_documents(provider: Provider, fixture: dict[str, Any]) -> None:
+def test_request_is_as_the_service_documents(provider: Provider, fixture: dict[str, Any]) -> None:
     asked: list[str] = []
     with suppress(VideostatError):
         parse_fixture(provider, fixture, asked)
@@ -259,15 +261,13 @@ def test_a_service_is_asked_as_it_documents(provider: Provider, fixture: dict[st
         ("reelbot", {"first": 0, "every": (3, 5), "floor": 3, "timeout": 600}, 1),
     ],
 )
-def test_a_service_is_asked_as_often_as_its_document_allows(
-    name: str, polling: dict[str, object], per_second: float
-) -> None:
+def test_polling_times_are_as_the_service_documents(name: str, polling: dict[str, object], per_second: float) -> None:
     provider = PROVIDERS[name]
     assert asdict(provider.polling).items() >= polling.items()
     assert provider.max_requests_per_second == per_second
 
 
-def test_reelbots_videos_and_joggs_lists_are_asked_as_they_document() -> None:
+def test_reelbot_video_and_jogg_list_endpoints_are_as_documented() -> None:
     video = PROVIDERS["reelbot"].video
     assert video
     assert video.path == "/api/v1/video/download/{id}"
@@ -279,7 +279,7 @@ def test_reelbots_videos_and_joggs_lists_are_asked_as_they_document() -> None:
 
 
 @pytest.mark.parametrize("name", ["jogg", "jogg-avatar", "jogg-product"])
-def test_jogg_keeps_videos_30_days_failures_7_and_waiting_jobs_1(name: str) -> None:
+def test_jogg_keeps_videos_30_days_failures_7_and_queued_jobs_1(name: str) -> None:
     kept = {state: duration.days for state, duration in PROVIDERS[name].retention.items()}
     assert kept == {State.SUCCEEDED: 30, State.FAILED: 7, State.QUEUED: 1}
 
@@ -292,7 +292,7 @@ def test_providers_of_one_account_share_its_key_and_address() -> None:
     assert [account for account, values in shared.items() if len(values) > 1] == []
 
 
-# Any JSON: wrong types in every field, and what JSON in Python may be though no service means it.
+# Any JSON: wrong types in every field, and odd values that the JSON parser of Python accepts.
 
 NASTY: list[Any] = [
     *(
@@ -337,12 +337,12 @@ def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from places(below, (*at, key))
 
 
-def replaced(value: Any, at: tuple[Any, ...], new: Any) -> Any:
+def replace_at(value: Any, at: tuple[Any, ...], new: Any) -> Any:
     if not at:
         return new
     key, *rest = at
     copy = value.copy()
-    copy[key] = replaced(value[key], tuple(rest), new)
+    copy[key] = replace_at(value[key], tuple(rest), new)
     return copy
 
 
@@ -351,7 +351,7 @@ def answers(draw: st.DrawFn, recorded: list[dict[str, Any]]) -> Answer:
     fixture = draw(st.sampled_from(recorded))
     place = draw(st.sampled_from([*places(fixture["body"])]))
     status = draw(st.sampled_from([fixture["http"]] * 3 + [200, 302, 404, 429, 500, 599]))
-    return api_answer(status, draw(HEADERS), replaced(fixture["body"], place, draw(ANYTHING)), RECEIVED_AT)
+    return api_answer(status, draw(HEADERS), replace_at(fixture["body"], place, draw(ANYTHING)), RECEIVED_AT)
 
 
 def assert_well_formed(job: Job) -> None:
@@ -382,10 +382,10 @@ def assert_well_formed(job: Job) -> None:
         if getattr(provider, endpoint)
     ],
 )
-def test_any_answer_at_all_is_a_well_formed_job_or_an_error_of_ours(provider: Provider, endpoint: str) -> None:
+def test_any_answer_gives_a_well_formed_job_or_a_videostat_error(provider: Provider, endpoint: str) -> None:
     recorded = [fixture for fixture in fixtures(provider).values() if fixture.get("endpoint", "job") == endpoint]
 
-    assert recorded, f"add to {shortened(folder(provider))}/ an answer of the {endpoint}"
+    assert recorded, f"add to {shorten_path(folder(provider))}/ an answer of the {endpoint}"
 
     @settings(max_examples=250, deadline=None)
     @given(answers(recorded))

@@ -1,4 +1,4 @@
-"""Each reader takes any value and gives ours, or None."""
+"""Test the readers: each takes any JSON value and returns a value of the right type, or None."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ def answer(status: int = 200, body: object = None, **headers: str) -> Answer:
         (7, (), 7),
     ],
 )
-def test_dig_finds_what_lies_at_a_path_and_none_beside_it(value: object, path: tuple[Any, ...], found: object) -> None:
+def test_dig_returns_the_value_at_a_path_or_none(value: object, path: tuple[Any, ...], found: object) -> None:
     assert reading.dig(value, *path) == found
 
 
-def test_first_takes_the_first_place_that_holds_something_readable() -> None:
+def test_read_first_returns_the_first_readable_value() -> None:
     paths = (("a",), ("b", "c"), ("d",))
     assert reading.read_first(reading.read_text, {"a": "", "b": {"c": "x"}, "d": "y"}, paths) == "x"
     assert reading.read_first(reading.read_number, {"a": "no", "b": 3, "d": 0}, paths) == 0
@@ -87,7 +87,7 @@ def test_first_takes_the_first_place_that_holds_something_readable() -> None:
         (10**4299, None),
     ],
 )
-def test_a_text_has_something_in_it_and_may_be_a_whole_number(value: object, read: str | None) -> None:
+def test_text_is_a_string_with_content_or_a_whole_number(value: object, read: str | None) -> None:
     assert reading.read_text(value) == read
 
 
@@ -114,7 +114,7 @@ def test_a_text_has_something_in_it_and_may_be_a_whole_number(value: object, rea
         ({}, None),
     ],
 )
-def test_a_number_is_finite(value: object, read: float | None) -> None:
+def test_number_is_finite_and_may_come_as_text(value: object, read: float | None) -> None:
     found = reading.read_number(value)
     assert found == read
     assert found is None or isinstance(found, float)
@@ -142,7 +142,7 @@ def test_a_number_is_finite(value: object, read: float | None) -> None:
         (["45%"], None),
     ],
 )
-def test_a_percentage_comes_as_number_or_text_and_stays_within_0_and_100(value: object, read: float | None) -> None:
+def test_percentage_is_a_number_or_text_and_limited_to_0_to_100(value: object, read: float | None) -> None:
     assert reading.read_percent(value) == read
 
 
@@ -161,7 +161,7 @@ def test_a_percentage_comes_as_number_or_text_and_stays_within_0_and_100(value: 
         str(UNIX_NOON * 1000),
     ],
 )
-def test_a_time_comes_as_iso_8601_unix_seconds_or_milliseconds(value: object) -> None:
+def test_time_is_read_from_iso_8601_unix_seconds_or_milliseconds(value: object) -> None:
     read = reading.read_time(value)
     assert read == NOON
     assert read.tzinfo is UTC
@@ -177,11 +177,11 @@ def _in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_in_tokyo")
-def test_a_time_without_a_zone_is_utc_wherever_one_is() -> None:
+def test_time_without_a_zone_is_utc_in_any_local_zone() -> None:
     assert reading.read_time("2025-01-21T12:00:00") == NOON
 
 
-def test_milliseconds_begin_where_seconds_would_be_five_thousand_years_ahead() -> None:
+def test_number_above_a_hundred_billion_is_in_milliseconds() -> None:
     assert reading.read_time(99_999_999_999) is None
     assert reading.read_time(100_000_000_001) == datetime(1973, 3, 3, 9, 46, 40, 1000, tzinfo=UTC)
 
@@ -189,12 +189,12 @@ def test_milliseconds_begin_where_seconds_would_be_five_thousand_years_ahead() -
 @pytest.mark.parametrize(
     "value", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59Z", 7_300_000_000, -1]
 )
-def test_a_time_that_no_job_can_have_is_none(value: object) -> None:
+def test_time_outside_the_plausible_range_is_ignored(value: object) -> None:
     assert reading.read_time(value) is None
 
 
 @pytest.mark.parametrize(("value", "read"), [(3, 3), ("2.5", 2.5), (0, 0), (-5, None), ("x", None)])
-def test_a_length_is_not_negative(value: object, read: float | None) -> None:
+def test_negative_length_is_ignored(value: object, read: float | None) -> None:
     assert reading.read_seconds(value) == read
 
 
@@ -220,7 +220,7 @@ def test_a_length_is_not_negative(value: object, read: float | None) -> None:
         *(math.nan, math.inf, 1e300, 10**400, "1e999", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"),
     ],
 )
-def test_zero_is_not_yet_and_what_is_no_time_is_none(value: object) -> None:
+def test_zero_or_invalid_time_is_ignored(value: object) -> None:
     assert reading.read_time(value) is None
 
 
@@ -234,7 +234,7 @@ def test_zero_is_not_yet_and_what_is_no_time_is_none(value: object) -> None:
         "https://\u4f8b\u5b50.example/a.mp4",
     ],
 )
-def test_a_url_is_kept_as_it_came(value: str) -> None:
+def test_http_url_is_kept_unchanged(value: str) -> None:
     assert reading.read_url(value) == value
 
 
@@ -251,7 +251,7 @@ def test_a_url_is_kept_as_it_came(value: str) -> None:
         *("https://a.example/\ud800", None, 7, True, ["https://a.example/a.mp4"], {"url": "https://a.example/a.mp4"}),
     ],
 )
-def test_what_is_no_http_url_is_none(value: object) -> None:
+def test_text_that_is_not_an_http_url_is_ignored(value: object) -> None:
     assert reading.read_url(value) is None
 
 
@@ -272,12 +272,12 @@ OWN = {"in_progress": State.RUNNING, "success": State.SUCCEEDED, "expired": Stat
         ("moderating", State.UNKNOWN, True),
     ],
 )
-def test_a_word_is_compared_without_case_the_own_table_first(word: str, state: State, *, sure: bool) -> None:
+def test_state_word_ignores_case_and_the_services_table_comes_first(word: str, state: State, *, sure: bool) -> None:
     assert reading.read_state(word, OWN) == (state, sure)
 
 
 @pytest.mark.parametrize("word", ["", "  ", None, 3, True, ["success"], {"success": 1}])
-def test_without_a_word_there_is_no_task(word: object) -> None:
+def test_body_without_a_status_word_has_no_task(word: object) -> None:
     assert reading.read_word({"status": word}) is None
     assert reading.find_task({"status": word}) is None
 
@@ -303,11 +303,11 @@ def test_without_a_word_there_is_no_task(word: object) -> None:
         (None, []),
     ],
 )
-def test_a_url_is_found_wherever_it_can_be(task: object, urls: list[list[str]]) -> None:
+def test_video_urls_are_found_in_each_known_place(task: object, urls: list[list[str]]) -> None:
     assert [list(each) for each in reading.find_video_urls(task)] == urls
 
 
-def test_an_address_that_cannot_be_asked_is_told() -> None:
+def test_url_with_a_foreign_scheme_is_found() -> None:
     assert reading.find_foreign_url({"a": [{"b": "gs://bucket/v"}]}) == "gs://bucket/v"
     assert reading.find_foreign_url({"a": "words"}) is None
 
@@ -326,7 +326,7 @@ def test_an_address_that_cannot_be_asked_is_told() -> None:
         ([], (None, None)),
     ],
 )
-def test_a_failure_comes_as_text_or_object(error: object, read: tuple[str | None, str | None]) -> None:
+def test_failure_is_read_from_text_or_object(error: object, read: tuple[str | None, str | None]) -> None:
     assert reading.read_failure(error) == read
 
 
@@ -344,7 +344,7 @@ def test_a_failure_comes_as_text_or_object(error: object, read: tuple[str | None
         (Meaning.FOREIGN, Unreadable),
     ],
 )
-def test_each_meaning_without_a_job_is_an_error(meaning: Meaning, kind: type[VideostatError]) -> None:
+def test_each_refused_meaning_has_its_error_class(meaning: Meaning, kind: type[VideostatError]) -> None:
     error = refusals.make_refusal(answer(400, {"code": "E2", "message": "it broke"}), meaning, sure=True)
     assert (type(error), error.code, error.sure) == (kind, "E2", True)
     assert str(error).endswith(": it broke (E2, HTTP 400)")
@@ -359,11 +359,11 @@ def test_each_meaning_without_a_job_is_an_error(meaning: Meaning, kind: type[Vid
         (answer(200, {}), "it has no job status (HTTP 200)"),
     ],
 )
-def test_without_a_message_the_kind_of_answer_is_told(got: Answer, words: str) -> None:
+def test_error_without_a_message_names_the_kind_of_answer(got: Answer, words: str) -> None:
     assert str(refusals.make_refusal(got, Meaning.FOREIGN, sure=False)).endswith(f": {words}")
 
 
-def test_the_request_id_is_told() -> None:
+def test_error_contains_the_request_id() -> None:
     error = refusals.make_refusal(answer(404, {"code": 7, "rid": "r-1"}), Meaning.MISSING, sure=True)
     assert str(error).endswith("(7, HTTP 404, request r-1)")
 
@@ -376,14 +376,14 @@ def test_a_hint_names_the_job() -> None:
     assert refusals.make_refusal(answer(404), Meaning.LIMIT, sure=True, hints=hints).hint == "ask for ID"
 
 
-def test_a_limit_tells_when_it_ends() -> None:
+def test_hint_of_a_rate_limit_says_when_it_ends() -> None:
     hint = refusals.make_refusal(answer(429, retry_after="600"), Meaning.LIMIT, sure=True).hint
     ends_at = (NOON + timedelta(seconds=600)).astimezone()
     assert hint == f"The limit ends at {ends_at:%H:%M:%S}, in 10m: ask again then."
     assert refusals.make_refusal(answer(429), Meaning.LIMIT, sure=True).hint is None
 
 
-def seconds(got: Answer, meaning: Meaning = Meaning.LIMIT) -> float | None:
+def read_retry_after(got: Answer, meaning: Meaning = Meaning.LIMIT) -> float | None:
     error = refusals.make_refusal(got, meaning, sure=False)
     assert isinstance(error, Retryable)
     return error.retry_after
@@ -417,17 +417,17 @@ def seconds(got: Answer, meaning: Meaning = Meaning.LIMIT) -> float | None:
     ],
 )
 @pytest.mark.parametrize("meaning", [Meaning.LIMIT, Meaning.BUSY])
-def test_retry_after_is_seconds_or_a_moment_and_ignored_when_malformed(
+def test_retry_after_is_seconds_or_a_date_and_ignored_if_malformed(
     meaning: Meaning, header: str, wait: float | None
 ) -> None:
-    assert seconds(answer(429, retry_after=header), meaning) == wait
+    assert read_retry_after(answer(429, retry_after=header), meaning) == wait
 
 
-def test_now_is_the_answers_own_date() -> None:
+def test_retry_after_counts_from_the_date_of_the_answer() -> None:
     late = {"date": "Tue, 21 Jan 2025 11:00:00 GMT"}
-    assert seconds(answer(429, retry_after="Tue, 21 Jan 2025 11:00:30 GMT", **late)) == 30
-    assert seconds(answer(429, x_ratelimit_reset="2025-01-21T11:00:30Z", **late)) == 30
-    assert seconds(answer(429, x_ratelimit_reset="2025-01-21T12:00:30Z", date="yesterday")) == 30
+    assert read_retry_after(answer(429, retry_after="Tue, 21 Jan 2025 11:00:30 GMT", **late)) == 30
+    assert read_retry_after(answer(429, x_ratelimit_reset="2025-01-21T11:00:30Z", **late)) == 30
+    assert read_retry_after(answer(429, x_ratelimit_reset="2025-01-21T12:00:30Z", date="yesterday")) == 30
 
 
 @pytest.mark.parametrize(
@@ -447,13 +447,13 @@ def test_now_is_the_answers_own_date() -> None:
         ({"retry_after": "-7", "x_ratelimit_reset": "2025-01-21T12:01:00Z"}, "soon", 60),
     ],
 )
-def test_a_rate_limit_takes_the_first_hint_that_is_not_past(
+def test_rate_limit_uses_the_first_end_that_is_not_in_the_past(
     headers: dict[str, str], reset_at: object, wait: float | None
 ) -> None:
-    assert seconds(answer(429, {"details": {"resetAt": reset_at}}, **headers)) == wait
+    assert read_retry_after(answer(429, {"details": {"resetAt": reset_at}}, **headers)) == wait
 
 
 @pytest.mark.parametrize("meaning", [Meaning.BUSY, Meaning.FOREIGN, Meaning.RUNNING])
-def test_the_end_of_a_window_is_no_advice_where_the_limit_is_not_reached(meaning: Meaning) -> None:
+def test_end_of_a_window_is_ignored_if_the_limit_is_not_reached(meaning: Meaning) -> None:
     body = {"details": {"resetAt": "2025-01-21T13:00:00Z"}}
-    assert seconds(answer(500, body, x_ratelimit_reset="2025-01-21T13:00:00Z"), meaning) is None
+    assert read_retry_after(answer(500, body, x_ratelimit_reset="2025-01-21T13:00:00Z"), meaning) is None

@@ -68,7 +68,7 @@ def answer(*these: Job, line: Callable[[Job], str | None] | None = None, refs: S
     answers.finish()
 
 
-def on_terminal(
+def show_on_terminal(
     monkeypatch: pytest.MonkeyPatch,
     columns: int,
     *these: Job,
@@ -87,7 +87,7 @@ def on_terminal(
 
 
 @pytest.mark.parametrize(("saving", "names"), [(False, NAMES), (True, NAMES + SAVING_NAMES)])
-def test_json_has_every_field_in_order_and_null_for_what_is_unknown(saving: bool, names: list[str]) -> None:  # noqa: FBT001 - a parameter
+def test_json_has_all_fields_in_order_and_null_for_unknown_values(saving: bool, names: list[str]) -> None:  # noqa: FBT001 - a parameter
     fields = json.loads(format_json(Job(ref=REF), saving=saving))
     assert list(fields) == names
     assert {name for name, value in fields.items() if value is not None} == {
@@ -95,7 +95,7 @@ def test_json_has_every_field_in_order_and_null_for_what_is_unknown(saving: bool
     }
 
 
-def test_json_tells_all_that_is_known() -> None:
+def test_json_holds_all_known_values() -> None:
     job = replace(
         SAVED, title="Wellen 🌊", progress=100.0, thumbnail_url="https://t", resolution="1920x1080", credits=1.5
     )
@@ -136,7 +136,9 @@ def test_json_tells_all_that_is_known() -> None:
         (RUNNING, None, None, 8),
     ],
 )
-def test_json_says_what_went_wrong(job: Job, error: str | None, code: str | None, exit_code: int) -> None:
+def test_json_has_the_error_its_code_and_the_exit_code(
+    job: Job, error: str | None, code: str | None, exit_code: int
+) -> None:
     fields = json.loads(format_json(job))
     assert (fields["error"], fields["error_code"], fields["exit_code"]) == (error, code, exit_code)
 
@@ -166,13 +168,15 @@ def test_any_job_is_one_ascii_line_of_json(job: Job) -> None:
     ],
     ids=["a URL", "a file", "no video", "a hostile URL"],
 )
-def test_programs_are_told_in_tabbed_or_bare_lines(job: Job, tabbed: str, video: str | None, state: str) -> None:
+def test_line_formats_show_the_state_and_the_video_of_a_job(
+    job: Job, tabbed: str, video: str | None, state: str
+) -> None:
     assert format_tab_line(job) == f"jogg\tproj_abc123\t{state}\t{tabbed}"
     assert format_video(job) == video
     assert format_state(job) == state
 
 
-def test_lines_are_written_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_are_written_immediately(capsys: pytest.CaptureFixture[str]) -> None:
     answers = Answers(format_video, lambda: EPOCH)
     answers.show(JOB)
     assert capsys.readouterr().out == f"{URL}\n"
@@ -181,7 +185,7 @@ def test_lines_are_written_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
 
 
-def test_without_jobs_nothing_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_written_without_jobs(capsys: pytest.CaptureFixture[str]) -> None:
     answer()
     assert capsys.readouterr() == ("", "")
 
@@ -190,8 +194,8 @@ OTHER = Job(ref=JobRef("doubao", "task_1"), state=State.QUEUED)
 LINK = re.compile(r"\x1b\]8;[^\x1b]*\x1b\\")
 
 
-def test_a_table_names_what_is_known_and_leaves_out_empty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = on_terminal(
+def test_table_shows_known_values_and_omits_empty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = show_on_terminal(
         monkeypatch,
         100,
         replace(JOB, title="Waves", message="done", progress=100),
@@ -204,7 +208,9 @@ def test_a_table_names_what_is_known_and_leaves_out_empty_columns(monkeypatch: p
         "reelbot   reel_7       running    41%               30m ago         Rendering",
         "doubao    task_9       failed                                       the prompt was refused (code 7)",
     ]
-    assert on_terminal(monkeypatch, 100, JOB, OTHER).lines[0] == "PROVIDER  ID           STATE      LENGTH  CREATED"
+    assert (
+        show_on_terminal(monkeypatch, 100, JOB, OTHER).lines[0] == "PROVIDER  ID           STATE      LENGTH  CREATED"
+    )
 
 
 @pytest.mark.parametrize(
@@ -220,8 +226,8 @@ def test_a_table_names_what_is_known_and_leaves_out_empty_columns(monkeypatch: p
         (Job(ref=REF, problem=NotFound("no such job")), "no such job"),
     ],
 )
-def test_a_table_says_why_a_job_is_not_done(monkeypatch: pytest.MonkeyPatch, job: Job, message: str) -> None:
-    header, row, *_ = on_terminal(monkeypatch, 100, job, OTHER).lines
+def test_message_column_says_why_a_job_is_not_done(monkeypatch: pytest.MonkeyPatch, job: Job, message: str) -> None:
+    header, row, *_ = show_on_terminal(monkeypatch, 100, job, OTHER).lines
     assert ("MESSAGE" in header) is bool(message)
     assert row.endswith(message or "2h ago")
 
@@ -246,10 +252,10 @@ LONG = replace(
         (78, ["PROVIDER", "ID", "STATE", "MESSAGE"]),
     ],
 )
-def test_a_narrow_window_drops_what_matters_least_and_only_the_last_column_overflows(
+def test_narrow_window_drops_the_least_important_columns(
     monkeypatch: pytest.MonkeyPatch, columns: int, headers: list[str]
 ) -> None:
-    terminal = on_terminal(monkeypatch, columns, LONG, OTHER)
+    terminal = show_on_terminal(monkeypatch, columns, LONG, OTHER)
     header, long, other = LINK.sub("", re.sub(r"\x1b\[[\d;]*m", "", terminal.text)).splitlines()
     assert header.split() == headers
     assert long.startswith("jogg-product  product_d754095e48de  running  ")
@@ -257,10 +263,10 @@ def test_a_narrow_window_drops_what_matters_least_and_only_the_last_column_overf
     assert long.index("Frames are") == header.index("MESSAGE")
 
 
-def test_a_header_that_a_narrow_window_has_no_room_for_does_not_wrap(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_header_does_not_wrap_in_a_narrow_window(monkeypatch: pytest.MonkeyPatch) -> None:
     refs = [LONG.ref, JobRef("doubao", "task_1")]
     for jobs, of in ((refs, None), (refs, refs)):
-        lines = on_terminal(monkeypatch, 40, *(replace(LONG, ref=ref, ended=True) for ref in jobs), refs=of).lines
+        lines = show_on_terminal(monkeypatch, 40, *(replace(LONG, ref=ref, ended=True) for ref in jobs), refs=of).lines
         assert lines[0].split() == ["PROVIDER", "ID"]
         assert lines[1].startswith("jogg-product")
 
@@ -275,37 +281,35 @@ def test_a_header_that_a_narrow_window_has_no_room_for_does_not_wrap(monkeypatch
         ({"ID": 10}, 1, ["ID"]),
     ],
 )
-def test_columns_are_chosen_by_the_room_there_is(widths: dict[str, int], room: int, shown: list[str]) -> None:
+def test_columns_are_chosen_by_the_available_width(widths: dict[str, int], room: int, shown: list[str]) -> None:
     assert choose_columns(widths, room) == shown
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
-def test_urls_stand_whole_on_lines_of_their_own_and_can_be_clicked(
-    monkeypatch: pytest.MonkeyPatch, columns: int
-) -> None:
+def test_urls_are_uncut_on_their_own_lines_and_clickable(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     other = replace(JOB, ref=JobRef("doubao", "task_1"))
     expected = f"\r\njogg proj_abc123  {URL}\r\ndoubao task_1  {URL}\r\n"
-    text = on_terminal(monkeypatch, columns, JOB, RUNNING, other).text
+    text = show_on_terminal(monkeypatch, columns, JOB, RUNNING, other).text
     assert expected in LINK.sub("", text)
     assert re.search(rf"\x1b\]8;id=\d+;{re.escape(URL)}\x1b\\{re.escape(URL)}\x1b", text)
-    assert f"  {URL}\r\n" in LINK.sub("", on_terminal(monkeypatch, columns, JOB).text)
+    assert f"  {URL}\r\n" in LINK.sub("", show_on_terminal(monkeypatch, columns, JOB).text)
 
 
-def test_nothing_is_a_link_in_ci_or_with_an_address_that_is_not_plain_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "\x1b]8" not in on_terminal(monkeypatch, 100, replace(JOB, video_url="https://x/\x1b\\é")).text
+def test_no_link_is_written_in_ci_or_for_a_non_ascii_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b]8" not in show_on_terminal(monkeypatch, 100, replace(JOB, video_url="https://x/\x1b\\é")).text
     monkeypatch.setenv("CI", "1")
-    assert "\x1b]8" not in on_terminal(monkeypatch, 100, JOB, SAVED).text
+    assert "\x1b]8" not in show_on_terminal(monkeypatch, 100, JOB, SAVED).text
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
-def test_a_saved_file_stands_whole_and_once_instead_of_its_url(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+def test_saved_file_is_shown_uncut_and_once_in_place_of_its_url(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     for refs in (None, [REF, OTHER.ref]):
-        shown = LINK.sub("", on_terminal(monkeypatch, columns, SAVED, refs=refs).text)
+        shown = LINK.sub("", show_on_terminal(monkeypatch, columns, SAVED, refs=refs).text)
         assert shown.count("videos/jogg-proj_abc123.mp4 (37.7 kB)") == 1
         assert URL not in shown
 
 
-def test_one_job_is_a_card_with_a_line_for_each_known_field(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_job_is_shown_as_a_card_with_a_line_per_known_field(monkeypatch: pytest.MonkeyPatch) -> None:
     job = replace(
         JOB,
         video_url="https://v/a.mp4",
@@ -318,7 +322,7 @@ def test_one_job_is_a_card_with_a_line_for_each_known_field(monkeypatch: pytest.
         kept_until=EPOCH + timedelta(days=30),
     )
     at = f"{EPOCH.astimezone():%Y-%m-%d %H:%M}"
-    assert on_terminal(monkeypatch, 80, job).lines == [
+    assert show_on_terminal(monkeypatch, 80, job).lines == [
         "jogg proj_abc123",
         "  state       succeeded (success)",
         "  title       Waves",
@@ -331,39 +335,46 @@ def test_one_job_is_a_card_with_a_line_for_each_known_field(monkeypatch: pytest.
         "  thumbnail   https://t/a.jpg",
         "  URL         https://v/a.mp4",
     ]
-    assert on_terminal(monkeypatch, 80, Job(ref=REF, state=State.RUNNING)).lines == [
+    assert show_on_terminal(monkeypatch, 80, Job(ref=REF, state=State.RUNNING)).lines == [
         "jogg proj_abc123",
         "  state  running",
     ]
-    assert on_terminal(monkeypatch, 80, replace(FAILED, ended=True)).lines == [
+    assert show_on_terminal(monkeypatch, 80, replace(FAILED, ended=True)).lines == [
         "jogg proj_abc123",
         "  state  failed",
         "  error  the prompt was refused",
         "  code   7",
     ]
-    assert on_terminal(monkeypatch, 80, Job(ref=REF, problem=NotFound("no such job", hint="Look."))).lines[-2:] == [
+    assert show_on_terminal(monkeypatch, 80, Job(ref=REF, problem=NotFound("no such job", hint="Look."))).lines[
+        -2:
+    ] == [
         "  error  no such job",
         "  Look.",
     ]
 
 
-def test_what_has_no_name_of_ours_is_on_the_card_by_the_services(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_card_shows_extra_fields_under_the_names_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     job = replace(RUNNING, extra={"updatedAt": "2025-01-21T16:30:45.000Z", "n": 3})
-    assert on_terminal(monkeypatch, 80, job).lines[-2:] == ["  updatedAt  2025-01-21T16:30:45.000Z", "  n          3"]
+    assert show_on_terminal(monkeypatch, 80, job).lines[-2:] == [
+        "  updatedAt  2025-01-21T16:30:45.000Z",
+        "  n          3",
+    ]
 
 
-def test_of_several_running_jobs_the_time_left_is_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = on_terminal(monkeypatch, 100, replace(RUNNING, estimated_time=95), replace(JOB, estimated_time=0)).lines
+def test_table_has_a_time_left_column_for_running_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = show_on_terminal(
+        monkeypatch, 100, replace(RUNNING, estimated_time=95), replace(JOB, estimated_time=0)
+    ).lines
     assert lines[0].split()[3:6] == ["PROGRESS", "TIME", "LEFT"]
     assert "41%       1m35s" in lines[1]
     assert "0s" not in lines[2]
 
 
-def test_of_several_jobs_each_is_a_row_as_soon_as_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_table_of_a_wait_has_a_row_for_each_job_with_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
     refused = KeyMissing("no key for jogg", hint="Run config set-key")
     refs = [REF, JobRef("jogg-product", "p_1"), OTHER.ref, JobRef("jogg", "a"), JobRef("jogg", "b")]
     done = replace(SAVED, completed_at=EPOCH + timedelta(seconds=252))
-    terminal = on_terminal(
+    terminal = show_on_terminal(
         monkeypatch,
         100,
         done,
@@ -384,7 +395,7 @@ def test_of_several_jobs_each_is_a_row_as_soon_as_it_has_ended(monkeypatch: pyte
     ]
 
 
-def test_a_path_is_as_short_as_it_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_path_is_written_relative_to_the_folder_or_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert format_path(tmp_path / "videos" / "a.mp4") == "videos/a.mp4"
     assert format_path(Path.home() / "a.mp4") == "~/a.mp4"
@@ -405,14 +416,14 @@ def test_a_path_is_as_short_as_it_can_be_typed(tmp_path: Path, monkeypatch: pyte
         ([Job(ref=REF, problem=ServerError("502")), SAVED], "1 saved, 1 without an answer"),
     ],
 )
-def test_the_summary_counts_how_they_ended(these: list[Job], sentence: str) -> None:
+def test_summary_counts_jobs_by_their_end_and_adds_up_credits(these: list[Job], sentence: str) -> None:
     assert format_summary(these, 252) == f"{sentence}, in 4m12s"
     assert format_summary([replace(these[0], credits=10.5), replace(these[1], credits=1.5), *these[2:]], 252).endswith(
         "; 12 credits"
     )
 
 
-def test_it_is_told_until_when_videos_can_be_had() -> None:
+def test_retention_says_until_when_the_video_is_available() -> None:
     soon = replace(JOB, expires_at=EPOCH + timedelta(hours=1))
     later = replace(OTHER, kept_until=EPOCH + timedelta(days=30))
     assert format_retention([later], EPOCH).startswith("The service keeps the video until 20")
@@ -426,7 +437,7 @@ def test_it_is_told_until_when_videos_can_be_had() -> None:
         assert format_retention([job], EPOCH) == "The URL may work for a short time only. To save the video:"
 
 
-def test_it_is_told_when_a_queued_job_is_deleted() -> None:
+def test_deletion_says_when_a_queued_job_is_deleted() -> None:
     queued = replace(RUNNING, state=State.QUEUED, kept_until=EPOCH + timedelta(days=1))
     at = f"{(EPOCH + timedelta(days=1)).astimezone():%Y-%m-%d %H:%M}"
     assert format_deletion([queued], EPOCH) == f"The service deletes it if it is still queued at {at}."
@@ -451,9 +462,9 @@ SHOWN = "[red]a[/red] :smile: 'b' 42 \\x1b[2J\\x9b2J\\u202e\\n"
         replace(SAVED, saved=Saved(file=Path(HOSTILE), bytes=1)),
     ],
 )
-def test_foreign_text_is_shown_as_it_is_and_does_nothing(monkeypatch: pytest.MonkeyPatch, job: Job) -> None:
+def test_service_text_is_escaped_and_has_no_effect(monkeypatch: pytest.MonkeyPatch, job: Job) -> None:
     for others, refs in (((), None), ((OTHER,), None), ((), [REF, OTHER.ref])):
-        terminal = on_terminal(monkeypatch, 180, job, *others, refs=refs)
+        terminal = show_on_terminal(monkeypatch, 180, job, *others, refs=refs)
         text = LINK.sub("", terminal.text)
         if not (refs and job.title) and not (others and job.saved):
             assert SHOWN in "\n".join(terminal.lines)
@@ -461,8 +472,8 @@ def test_foreign_text_is_shown_as_it_is_and_does_nothing(monkeypatch: pytest.Mon
         assert not set(text.replace("\x1b[", "")) & set("\x1b\x9b\u202e")
 
 
-def test_a_state_has_its_colour_unless_it_is_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "\x1b[32msucceeded" in on_terminal(monkeypatch, 100, JOB).text
+def test_state_is_coloured_unless_no_color_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b[32msucceeded" in show_on_terminal(monkeypatch, 100, JOB).text
     with Terminal(100) as terminal:
         monkeypatch.setattr(sys, "stdout", terminal.file)
         monkeypatch.setenv("NO_COLOR", "1")
@@ -470,7 +481,7 @@ def test_a_state_has_its_colour_unless_it_is_not_wanted(monkeypatch: pytest.Monk
         assert "\x1b[3" not in terminal.text
 
 
-def test_a_terminal_without_the_letters_is_shown_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_characters_outside_the_terminal_encoding_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     with Terminal(100, encoding="latin-1") as terminal:
         terminal.file.reconfigure(errors="strict")
         monkeypatch.setattr(sys, "stdout", terminal.file)
@@ -478,7 +489,7 @@ def test_a_terminal_without_the_letters_is_shown_their_numbers(monkeypatch: pyte
         assert "é\\u6d77" in terminal.text
 
 
-def test_a_reader_that_has_gone_is_no_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_pipe_raises_output_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as pipe:
@@ -489,7 +500,7 @@ def test_a_reader_that_has_gone_is_no_error_of_ours(monkeypatch: pytest.MonkeyPa
             os.dup2(nowhere.fileno(), writing)
 
 
-def test_a_full_disk_under_stdout_is_told_once_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_under_stdout_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with Path("/dev/full").open("w") as full:
         monkeypatch.setattr(sys, "stdout", full)
         with pytest.raises(UsageError, match="cannot be written to stdout: No space left on device"):
@@ -497,7 +508,7 @@ def test_a_full_disk_under_stdout_is_told_once_in_a_sentence(monkeypatch: pytest
         answer(JOB, line=format_tab_line)
 
 
-def test_each_of_several_videos_is_in_json_and_a_line_of_quiet() -> None:
+def test_json_and_quiet_lines_list_all_files_of_a_job() -> None:
     assert SAVED.saved
     job = replace(SAVED, saved=replace(SAVED.saved, more=(Path("videos/jogg-proj_abc123 (2).mp4"),)))
     files = ["videos/jogg-proj_abc123.mp4", "videos/jogg-proj_abc123 (2).mp4"]

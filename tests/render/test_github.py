@@ -1,4 +1,4 @@
-"""GitHub Actions: a table in the step's summary, and annotations."""
+"""Test what is written for GitHub Actions: the table in the step's summary, and the annotations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from conftest import Videostat
 
 HOSTILE = "a|b\n::error::c <img src=x> [l](http://e) `d` \\| @me #1 \x1b[2J\u202e :x: %0A ![i](https://e/i)"
-# What GFM takes for the end of a cell.
+# The end of a table cell in GitHub Markdown.
 BORDER = re.compile(r"(?<!\\)(?:\\\\)*\|")
 
 
@@ -46,11 +46,11 @@ def rows(markdown: str) -> list[str]:
         (job(state=State.RUNNING, problem=TimedOut("too late")), "| jogg proj_1 | running |  | too late |"),
     ],
 )
-def test_the_summary_has_a_row_for_each_job_and_no_signature(ended: Job, row: str) -> None:
+def test_summary_has_a_row_per_job_without_url_signatures(ended: Job, row: str) -> None:
     assert rows(format_step_summary([ended])) == [row]
 
 
-def test_what_has_no_video_comes_first_below_the_count() -> None:
+def test_summary_starts_with_the_count_and_the_jobs_without_video() -> None:
     jobs = [job("jogg a", video_url="https://v"), job("jogg b", State.FAILED), job("jogg c", video_url="https://v")]
     markdown = format_step_summary(jobs)
     assert markdown.splitlines()[0] == "### videostat: 2 of 3 succeeded"
@@ -66,14 +66,14 @@ def test_what_has_no_video_comes_first_below_the_count() -> None:
         job(saved=Saved(file=Path(HOSTILE), bytes=1)),
     ],
 )
-def test_foreign_text_stays_in_its_cell_and_is_only_text(hostile: Job) -> None:
+def test_service_text_stays_in_its_cell_and_is_not_markup(hostile: Job) -> None:
     line = next(line for line in format_step_summary([hostile]).splitlines() if "proj" in line)
     assert line.isprintable()
     assert len(BORDER.findall(line)) == 5
     assert not re.search(r"(?<!\\)(?:\\\\)*[<\[`@#:!]", line)
 
 
-def test_ten_thousand_jobs_fit_into_what_github_takes() -> None:
+def test_summary_of_ten_thousand_jobs_is_within_githubs_limit() -> None:
     failed = job(state=State.FAILED, error="|" * 1000)
     markdown = format_step_summary([failed, *[job(video_url="https://v.example/" + "/" * 1000)] * 9999])
     assert len(rows(markdown)) == ROWS
@@ -99,16 +99,16 @@ def test_ten_thousand_jobs_fit_into_what_github_takes() -> None:
         ),
     ],
 )
-def test_a_bad_end_is_an_error_and_a_timeout_a_warning(ended: Job, line: str | None) -> None:
+def test_failed_job_gives_an_error_annotation_and_timeout_a_warning(ended: Job, line: str | None) -> None:
     assert list(format_annotations([ended])) == ([line] if line else [])
 
 
-def test_a_refused_key_is_one_annotation() -> None:
+def test_refused_key_of_several_jobs_gives_one_annotation() -> None:
     refused = KeyRefused("the key is refused")
     assert len(list(format_annotations([job(f"jogg proj_{n}", problem=refused) for n in range(5)]))) == 1
 
 
-def test_a_command_is_one_line_whatever_it_says() -> None:
+def test_workflow_command_is_escaped_into_one_line() -> None:
     assert format_command("error", "a:b,c%\r\n::d", title="a:b,c%\r\n") == (
         "::error title=a%3Ab%2Cc%25%0D%0A::a:b,c%25%0D%0A::d"
     )
@@ -121,7 +121,7 @@ def speed() -> float:
 
 @pytest.mark.usefixtures("no_history")
 @pytest.mark.parametrize("argv", [["wait"], ["download"], ["wait", "--download"]])
-def test_wait_and_download_append_their_results(
+def test_wait_and_download_append_to_the_summary_file(
     videostat: Videostat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argv: list[str]
 ) -> None:
     file = tmp_path / "summary.md"
@@ -140,7 +140,9 @@ def test_wait_and_download_append_their_results(
 
 @pytest.mark.usefixtures("no_history")
 @pytest.mark.parametrize("value", ["", "false"])
-def test_elsewhere_nothing_of_it_is_written(videostat: Videostat, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_no_annotations_are_written_outside_github_actions(
+    videostat: Videostat, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "")
     monkeypatch.setenv("GITHUB_ACTIONS", value)
     got = videostat("wait", "jogg", "proj_done_fail")
@@ -149,7 +151,7 @@ def test_elsewhere_nothing_of_it_is_written(videostat: Videostat, monkeypatch: p
 
 
 @pytest.mark.usefixtures("no_history")
-def test_a_summary_that_cannot_be_written_is_told_and_changes_nothing(
+def test_unwritable_summary_is_reported_and_keeps_the_exit_code(
     videostat: Videostat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))

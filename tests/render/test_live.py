@@ -38,7 +38,7 @@ def jobs(count: int) -> list[Job]:
 
 @dataclass
 class Stage:
-    """A live screen, drawn at every tick, and the terminal it is drawn on."""
+    """A live view that draws at every tick, and its terminal."""
 
     monkeypatch: pytest.MonkeyPatch
     clock: FakeClock = field(default_factory=FakeClock)
@@ -66,7 +66,7 @@ class Stage:
         self.live.__enter__()
 
     def show(self, *these: Job, after: float = 0) -> list[str]:
-        """The lines of the screen, the spinner always the same."""
+        """Update jobs, draw, and return the lines of the screen with `*` for the spinner."""
         self.clock.time += after
         for one in these:
             self.live.update(one)
@@ -89,7 +89,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     made.terminal.file.close()
 
 
-def test_rows_stand_in_columns_below_one_for_all_in_the_order_given(stage: Stage) -> None:
+def test_rows_are_aligned_in_given_order_below_a_row_for_all_jobs(stage: Stage) -> None:
     known = [
         job("jogg proj_1", progress=41.9, estimated_time=43, created_at=EPOCH - timedelta(seconds=100)),
         job("doubao task_0123", State.QUEUED),
@@ -104,18 +104,18 @@ def test_rows_stand_in_columns_below_one_for_all_in_the_order_given(stage: Stage
     ]
 
 
-def test_every_job_has_a_row_from_the_first_frame_on(stage: Stage) -> None:
+def test_first_frame_has_a_row_for_every_job(stage: Stage) -> None:
     stage.open(80, 24, *jobs(3), usual=210)
     assert [line[:23] for line in stage.lines[1:]] == [f"* jogg proj_{n}  asking  " for n in range(3)]
     assert all(line.endswith("usually 3m30s") for line in stage.lines[1:])
 
 
-def test_without_a_timeout_there_is_no_end_to_tell(stage: Stage) -> None:
+def test_total_row_shows_no_end_without_a_timeout(stage: Stage) -> None:
     stage.open(60, 24, *jobs(1234), timeout=0)
     assert stage.show()[0] == f"0 of 1,234 done  {'━' * 38}  0s"
 
 
-def test_an_estimate_counts_down_from_the_answer_that_gave_it(stage: Stage) -> None:
+def test_estimate_counts_down_from_the_time_of_its_answer(stage: Stage) -> None:
     estimated = job("jogg proj_1", progress=50, estimated_time=60)
     stage.open(100, 24, *jobs(3))
     assert stage.show(estimated)[2].endswith("about 1m left")
@@ -127,7 +127,7 @@ def test_an_estimate_counts_down_from_the_answer_that_gave_it(stage: Stage) -> N
     assert not stage.show(after=60)[2].endswith("left"), "nothing is invented"
 
 
-def test_a_row_that_would_stand_still_says_when_it_is_looked_at_next(stage: Stage) -> None:
+def test_row_without_an_estimate_shows_the_time_of_the_next_check(stage: Stage) -> None:
     stage.open(100, 24, *jobs(3), usual=180)
     due = EPOCH + timedelta(seconds=8)
     assert stage.show(job("jogg proj_1", asked_again_at=due))[2].endswith("usually 3m  next check in 8s")
@@ -153,13 +153,13 @@ LONG = job(
         (5, ["* p…", "  a…"]),
     ],
 )
-def test_what_matters_is_told_at_any_width(stage: Stage, columns: int, drawn: list[str]) -> None:
+def test_row_keeps_the_important_columns_at_any_width(stage: Stage, columns: int, drawn: list[str]) -> None:
     shown = replace(LONG, ref=JobRef("jogg-product", "product_d7540954e")) if columns == 60 else LONG
     stage.open(columns, 24, shown, job("a b"))
     assert stage.show(shown, replace(job("a b"), ended=True, problem=TimedOut("late")))[1:] == drawn
 
 
-def test_where_there_is_no_room_for_a_line_below_each_row_they_are_left_out(stage: Stage) -> None:
+def test_second_lines_of_rows_are_omitted_if_they_do_not_all_fit(stage: Stage) -> None:
     many = [job(f"jogg proj_{n}", progress=50, estimated_time=60) for n in range(4)]
     stage.open(40, 9, *many)
     assert len(stage.show(*many)) == 5
@@ -219,7 +219,7 @@ TROUBLE = ServerError("the service has an error: <html>Bad Gateway</html> (HTTP 
         ),
     ],
 )
-def test_trouble_is_told_to_its_end_at_any_width(
+def test_trouble_is_shown_in_full_at_any_width(
     stage: Stage, problem: ServerError, progress: float | None, columns: int, drawn: list[str]
 ) -> None:
     again = EPOCH + timedelta(seconds=240)
@@ -230,14 +230,14 @@ def test_trouble_is_told_to_its_end_at_any_width(
     assert shown[1:] == [line.format(again.astimezone()) for line in drawn]
 
 
-def test_a_rate_limit_that_ends_within_a_minute_is_told_to_the_second(stage: Stage) -> None:
+def test_rate_limit_ending_within_a_minute_is_shown_with_seconds(stage: Stage) -> None:
     again = EPOCH + timedelta(seconds=25)
     stage.open()
     shown = stage.show(job("jogg proj_0", problem=RateLimited("slow down"), asked_again_at=again))
     assert shown[1].endswith(f"slow down, until {again.astimezone():%H:%M:%S} (in 25s)")
 
 
-def test_all_jobs_of_an_account_that_wait_for_a_rate_limit_tell_it(stage: Stage) -> None:
+def test_rate_limit_is_shown_for_each_waiting_job_of_the_account(stage: Stage) -> None:
     known = [job("jogg a"), job("jogg b"), job("doubao c"), job("jogg d", asked_again_at=EPOCH + timedelta(seconds=9))]
     stage.open(100, 24, *known)
     again = EPOCH + timedelta(seconds=240)
@@ -250,7 +250,7 @@ def test_all_jobs_of_an_account_that_wait_for_a_rate_limit_tell_it(stage: Stage)
 
 @pytest.mark.parametrize("columns", [120, 80, 60, 40, 20, 9])
 @pytest.mark.parametrize("progress", [41, None])
-def test_one_job_has_one_bar_over_the_whole_width(stage: Stage, columns: int, progress: float | None) -> None:
+def test_single_job_has_one_bar_across_the_whole_width(stage: Stage, columns: int, progress: float | None) -> None:
     stage.open(columns, 24, job())
     first, bar, *below = stage.show(job(progress=progress, estimated_time=43))
     assert first.startswith("* jogg p"[: min(columns, 9) - 3])
@@ -261,7 +261,7 @@ def test_one_job_has_one_bar_over_the_whole_width(stage: Stage, columns: int, pr
     assert not any("done" in line for line in (first, *below))
 
 
-def test_the_trouble_of_one_job_stands_below_its_bar_where_it_is_long(stage: Stage) -> None:
+def test_long_trouble_of_a_single_job_is_shown_below_its_bar(stage: Stage) -> None:
     stage.open(60, 24, job())
     assert stage.show(job(problem=TROUBLE))[2:] == [
         "  the service has an error: <html>Bad Gateway</html> (HTTP",
@@ -281,7 +281,7 @@ def test_the_trouble_of_one_job_stands_below_its_bar_where_it_is_long(stage: Sta
         (1, 5, ["0 of 5 done"]),
     ],
 )
-def test_as_many_rows_are_drawn_as_fit_and_the_rest_is_counted(
+def test_only_rows_that_fit_are_drawn_and_the_others_are_counted(
     stage: Stage, height: int, count: int, drawn: list[str]
 ) -> None:
     stage.open(100, height, *jobs(count))
@@ -291,7 +291,7 @@ def test_as_many_rows_are_drawn_as_fit_and_the_rest_is_counted(
     assert [line[: len(start)] for line, start in zip(lines, drawn, strict=True)] == drawn
 
 
-def test_a_frame_looks_only_at_the_jobs_that_fit(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frame_makes_rows_only_for_the_jobs_that_fit(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.open(100, 10, *jobs(10_000))
     looked: list[Job] = []
     row = board.Board.make_row
@@ -305,9 +305,7 @@ def test_a_frame_looks_only_at_the_jobs_that_fit(stage: Stage, monkeypatch: pyte
     assert len(looked) == 8
 
 
-def test_frames_are_drawn_four_times_a_second_however_often_jobs_change(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_changes_are_drawn_only_when_the_next_frame_is_due(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "FRAME", 1000)
     stage.open(100, 24, *jobs(500))
     stage.show(*jobs(500))
@@ -316,7 +314,7 @@ def test_frames_are_drawn_four_times_a_second_however_often_jobs_change(
     assert "50%" in stage.show()[1]
 
 
-def test_what_has_ended_stands_above_whole_and_no_longer_below(stage: Stage) -> None:
+def test_ended_job_moves_above_the_rows_and_is_shown_in_full(stage: Stage) -> None:
     stage.open(40)
     stage.show(*jobs(3))
     saved = Saved(file=Path("videostat-demo/jogg-proj_1.mp4"), bytes=37_700)
@@ -349,7 +347,7 @@ def test_what_has_ended_stands_above_whole_and_no_longer_below(stage: Stage) -> 
         (job(state=State.SUCCEEDED, video_url="https://v"), ["✓ jogg proj_1  succeeded"]),
     ],
 )
-def test_above_it_says_how_each_job_ended_all_in_line(stage: Stage, end: Job, lines: list[str]) -> None:
+def test_line_above_the_rows_says_how_a_job_ended(stage: Stage, end: Job, lines: list[str]) -> None:
     stage.open()
     stage.show(job())
     drawn = stage.show(replace(end, ended=True), after=5)
@@ -357,20 +355,20 @@ def test_above_it_says_how_each_job_ended_all_in_line(stage: Stage, end: Job, li
     assert drawn[len(lines)].startswith("1 of 3 done")
 
 
-def test_no_time_is_told_of_a_job_whose_end_is_unknown_and_that_the_first_look_found_ended(stage: Stage) -> None:
+def test_job_already_ended_at_the_first_look_shows_no_duration(stage: Stage) -> None:
     stage.open()
     old = job(state=State.SUCCEEDED, video_url="https://v", created_at=EPOCH - timedelta(days=1791), ended=True)
     assert stage.show(old)[0] == "✓ jogg proj_1  succeeded"
 
 
-def test_what_the_answer_tells_on_this_screen_is_not_told_above(stage: Stage) -> None:
+def test_end_is_not_shown_above_if_reports_ends_is_off(stage: Stage) -> None:
     stage.open()
     stage.live._reports_ends = False
     assert stage.show(job(state=State.FAILED, error="refused", ended=True))[0].startswith("1 of 3 done")
 
 
 @pytest.mark.parametrize("width", [39, 40, 41, 80, 81, 200])
-def test_a_note_is_never_cut_and_leaves_the_rows_as_they_were(stage: Stage, width: int) -> None:
+def test_note_is_shown_in_full_and_rows_stay_unchanged(stage: Stage, width: int) -> None:
     stage.open(40)
     before = stage.show(*jobs(3))
     stage.live.note("n" * width)
@@ -387,7 +385,7 @@ def test_notes_scroll_out_above_the_rows(stage: Stage) -> None:
     assert drawn == ["note 28", "note 29", *rows]
 
 
-def test_the_cursor_rests_hidden_where_the_rows_begin(stage: Stage) -> None:
+def test_cursor_is_hidden_and_stays_at_the_first_row(stage: Stage) -> None:
     stage.open(100, 5, *jobs(7))
     stage.live.note("note")
     for _ in range(5):
@@ -397,7 +395,7 @@ def test_the_cursor_rests_hidden_where_the_rows_begin(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("columns", [70, 44, 25, 8])
-def test_a_window_made_narrower_keeps_no_stale_rows(stage: Stage, columns: int) -> None:
+def test_no_old_rows_remain_in_a_narrower_window(stage: Stage, columns: int) -> None:
     stage.open(100)
     stage.live.note("note")
     stage.show(*jobs(3))
@@ -409,7 +407,7 @@ def test_a_window_made_narrower_keeps_no_stale_rows(stage: Stage, columns: int) 
 
 
 @pytest.mark.parametrize("columns", [70, 44, 25])
-def test_nor_does_one_that_wraps_its_lines_anew(stage: Stage, columns: int) -> None:
+def test_no_old_rows_remain_in_a_narrower_window_that_rewraps_lines(stage: Stage, columns: int) -> None:
     stage.open(100)
     stage.live.note("note")
     stage.show(*jobs(3)[:2], job("jogg proj_2", estimated_time=9))
@@ -422,21 +420,19 @@ def test_nor_does_one_that_wraps_its_lines_anew(stage: Stage, columns: int) -> N
     assert len(drawn) == (5 if columns > 44 else 6), "the estimate stands below its row in a narrow window"
 
 
-def test_a_window_made_wider_is_used(stage: Stage) -> None:
+def test_rows_use_the_whole_width_of_a_wider_window(stage: Stage) -> None:
     stage.open(60)
     narrow = stage.show(*jobs(3))
     stage.terminal.resize(120, 24)
     assert len(stage.show()[1]) > len(narrow[1])
 
 
-def test_a_terminal_without_a_size_is_taken_for_a_usual_one(stage: Stage) -> None:
+def test_terminal_without_a_size_gets_the_default_size(stage: Stage) -> None:
     stage.open(0, 0, *jobs(30))
     assert " 9 more" in stage.terminal.text
 
 
-def test_a_text_that_the_terminal_finds_wider_than_we_do_breaks_no_row(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_text_wider_than_measured_does_not_break_a_row(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rich.cells.cell_len", len)
     monkeypatch.setattr(rows, "cell_len", len)
     monkeypatch.setattr(rows, "set_cell_size", lambda text, cells: text[:cells].ljust(cells))
@@ -446,13 +442,13 @@ def test_a_text_that_the_terminal_finds_wider_than_we_do_breaks_no_row(
     assert len(drawn) == 4
 
 
-def test_wide_letters_are_cut_to_the_cell(stage: Stage) -> None:
+def test_wide_characters_are_cut_at_the_cell_width(stage: Stage) -> None:
     stage.open(60)
     drawn = stage.show(job("jogg proj_1", message="海浪日出请重试再一次吧朋友一"))
     assert drawn[2].endswith("海浪日出请重试再…")
 
 
-def test_in_the_background_it_writes_lines_and_draws_again_in_the_foreground(
+def test_view_writes_lines_in_background_and_draws_rows_in_foreground(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage.open()
@@ -471,22 +467,24 @@ def test_in_the_background_it_writes_lines_and_draws_again_in_the_foreground(
     assert stage.live.is_watched()
 
 
-def test_what_was_to_stand_above_is_not_lost_in_the_background(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pending_note_is_written_when_the_process_is_in_background(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stage.open()
     stage.live.note("a note")
     monkeypatch.setattr("os.tcgetpgrp", lambda _: 1)
     stage.live.tick()
     assert stage.terminal.text.endswith("a note\r\n")
     with Live(stage.live._board.work, stage.clock):
-        assert stage.terminal.text.endswith("waiting for 3 jobs, until " + f"{_local(600)} (10m)\r\n")
+        assert stage.terminal.text.endswith("waiting for 3 jobs, until " + f"{_format_local_time(600)} (10m)\r\n")
     assert not stage.terminal.text.endswith("\x1b[?25h")
 
 
-def _local(seconds: float) -> str:
+def _format_local_time(seconds: float) -> str:
     return f"{(EPOCH + timedelta(seconds=seconds)).astimezone():%H:%M}"
 
 
-def test_with_delay_nothing_is_drawn_in_the_first_second(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_drawn_during_the_delay(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "FRAME", 0.25)
     stage.open(delay=1)
     stage.show(*jobs(3))
@@ -513,7 +511,7 @@ SHOWN = "[red]a[/red] :b: \\x1b[2J\\x9b2J\\x1b]0;owned\\x07\\u202e\\u200b\\ud800
         job(state=State.SUCCEEDED, saved=Saved(file=Path(HOSTILE), bytes=1), ended=True),
     ],
 )
-def test_foreign_text_is_shown_as_it_is_and_does_nothing(stage: Stage, hostile: Job) -> None:
+def test_service_text_is_escaped_and_has_no_effect(stage: Stage, hostile: Job) -> None:
     stage.open(280)
     lines = stage.show(job("jogg proj_2"), hostile)
     assert SHOWN in "\n".join(lines)
@@ -523,7 +521,7 @@ def test_foreign_text_is_shown_as_it_is_and_does_nothing(stage: Stage, hostile: 
     assert stage.terminal.screen.title == ""
 
 
-def test_elsewhere_than_in_utf8_the_signs_are_ascii(stage: Stage) -> None:
+def test_signs_are_ascii_on_a_terminal_without_utf8(stage: Stage) -> None:
     stage.open(encoding="ascii")
     lines = stage.show(
         job("jogg proj_1", progress=50, message="m" * 100),
@@ -538,7 +536,7 @@ def test_elsewhere_than_in_utf8_the_signs_are_ascii(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(("value", "is_coloured"), [("", True), ("1", False)])
-def test_colour_is_left_out_where_it_is_not_wanted(stage: Stage, value: str, is_coloured: bool) -> None:  # noqa: FBT001 - a parameter
+def test_colours_are_off_if_no_color_is_set(stage: Stage, value: str, is_coloured: bool) -> None:  # noqa: FBT001 - a parameter
     stage.monkeypatch.setenv("NO_COLOR", value)
     stage.open()
     stage.show(job(progress=5), job(problem=NotFound("gone"), ended=True))
@@ -548,13 +546,13 @@ def test_colour_is_left_out_where_it_is_not_wanted(stage: Stage, value: str, is_
 # Transfers
 
 
-def saving(count: int = 1) -> list[Job]:
+def make_saving_jobs(count: int = 1) -> list[Job]:
     return [job(f"jogg proj_{n}", State.SUCCEEDED, video_url="https://v", progress=100) for n in range(count)]
 
 
-def test_a_transfer_has_its_own_time_its_rate_its_end_and_its_bytes(stage: Stage) -> None:
+def test_transfer_row_shows_time_rate_time_left_and_bytes(stage: Stage) -> None:
     stage.open()
-    (one,) = saving()
+    (one,) = make_saving_jobs()
     assert stage.show(one, after=60)[1] == "* jogg proj_0  saving  ━━━━━━━━━━━━━━━━━━━━    0%      1m"
     transfer = stage.transfers[one.ref] = Transfer("clip.mp4", state="downloading")
     transfer.show(1_000_000, 9_000_000)
@@ -568,9 +566,9 @@ def test_a_transfer_has_its_own_time_its_rate_its_end_and_its_bytes(stage: Stage
     assert stage.show()[1].endswith("33%      2s  checking  3.0 MB of 9.0 MB")
 
 
-def test_a_rate_is_that_of_the_last_seconds_and_begins_anew_when_bytes_are_discarded(stage: Stage) -> None:
+def test_rate_is_of_the_last_seconds_and_restarts_with_the_transfer(stage: Stage) -> None:
     stage.open()
-    (one,) = saving()
+    (one,) = make_saving_jobs()
     transfer = stage.transfers[one.ref] = Transfer("x", state="downloading")
     stage.show(one)
     for _ in range(40):
@@ -588,16 +586,16 @@ def test_a_rate_is_that_of_the_last_seconds_and_begins_anew_when_bytes_are_disca
 
 def test_a_transfer_never_passes_100_percent(stage: Stage) -> None:
     stage.open()
-    (one,) = saving()
+    (one,) = make_saving_jobs()
     stage.transfers[one.ref] = Transfer("x", total=100, done=900, state="downloading")
     assert "100%      0s  100 B of 100 B" in stage.show(one)[1]
 
 
-def test_several_transfers_have_one_row_over_all(stage: Stage) -> None:
-    stage.open(100, 24, *saving(3), job("doubao task_1"))
-    for one in saving(3):
+def test_several_transfers_have_a_total_row(stage: Stage) -> None:
+    stage.open(100, 24, *make_saving_jobs(3), job("doubao task_1"))
+    for one in make_saving_jobs(3):
         stage.transfers[one.ref] = Transfer(f"jogg-{one.ref.id}", total=1000, done=500, state="downloading")
-    drawn = stage.show(job("doubao task_1"), *saving(3))
+    drawn = stage.show(job("doubao task_1"), *make_saving_jobs(3))
     assert [line.split("  ")[0] for line in drawn] == [
         "0 of 4 done",
         "* all files",
@@ -607,14 +605,14 @@ def test_several_transfers_have_one_row_over_all(stage: Stage) -> None:
         "* doubao task_1",
     ]
     assert drawn[1].endswith("50%      0s  1.5 kB of 3.0 kB")
-    done = replace(saving()[0], saved=Saved(file=Path("x.mp4"), bytes=1000), ended=True)
-    stage.transfers[saving(3)[1].ref].total = None
+    done = replace(make_saving_jobs()[0], saved=Saved(file=Path("x.mp4"), bytes=1000), ended=True)
+    stage.transfers[make_saving_jobs(3)[1].ref].total = None
     assert stage.show(done)[2].endswith("0s  2.0 kB")
-    stage.transfers[saving(3)[1].ref].total = 1000
+    stage.transfers[make_saving_jobs(3)[1].ref].total = 1000
     assert stage.show()[2].endswith("66%      0s  2.0 kB of 3.0 kB")
 
 
-def test_a_transfer_that_has_no_row_is_in_the_one_over_all(stage: Stage) -> None:
+def test_transfer_without_a_row_counts_in_the_total_row(stage: Stage) -> None:
     stage.open(100, 5, *jobs(100))
     last = job("jogg proj_99", State.SUCCEEDED, video_url="https://v")
     stage.transfers[last.ref] = Transfer("x", total=1000, done=500, state="downloading")
@@ -626,18 +624,18 @@ def test_a_transfer_that_has_no_row_is_in_the_one_over_all(stage: Stage) -> None
     ]
 
 
-def test_what_is_saved_and_handed_to_a_command_is_no_transfer_any_more(stage: Stage) -> None:
+def test_saved_job_is_no_longer_shown_as_a_transfer(stage: Stage) -> None:
     stage.open()
-    (one,) = saving()
+    (one,) = make_saving_jobs()
     stage.transfers[one.ref] = Transfer("x", total=1000, done=1000, state="saved")
     stage.show(one)
     assert "  succeeded " in stage.show(replace(one, saved=Saved(file=Path("x.mp4"), bytes=1000)))[1]
 
 
-# Ways out
+# Clearing and leaving the screen
 
 
-def test_the_rows_make_way_for_an_answer_on_the_same_screen(stage: Stage) -> None:
+def test_rows_are_cleared_for_an_answer_on_the_same_screen(stage: Stage) -> None:
     stage.open()
     rows = stage.show(*jobs(2))
     stage.live.note("note")
@@ -647,7 +645,9 @@ def test_the_rows_make_way_for_an_answer_on_the_same_screen(stage: Stage) -> Non
     assert stage.lines == ["note", "answer", *rows]
 
 
-def test_a_piped_answer_has_the_screen_until_the_next_tick(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_stay_cleared_until_the_next_tick_for_a_piped_answer(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: False)
     stage.open()
     rows = stage.show(*jobs(2))
@@ -657,9 +657,7 @@ def test_a_piped_answer_has_the_screen_until_the_next_tick(stage: Stage, monkeyp
     assert stage.show() == ["what cat writes", *rows]
 
 
-def test_rows_that_had_to_make_way_stay_away_while_jobs_end_by_the_thousand(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_stay_cleared_while_many_answers_follow_quickly(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.open()
     rows = stage.show(*jobs(2))
     monkeypatch.setattr(live, "BLINK", 1000)
@@ -672,7 +670,7 @@ def test_rows_that_had_to_make_way_stay_away_while_jobs_end_by_the_thousand(
 
 
 @pytest.mark.parametrize("leave", [lambda live: live.__exit__(None, None, None), lambda _: show_cursor()])
-def test_every_way_out_takes_the_rows_away_and_shows_the_cursor(stage: Stage, leave: Callable[[Live], None]) -> None:
+def test_every_exit_clears_the_rows_and_shows_the_cursor(stage: Stage, leave: Callable[[Live], None]) -> None:
     stage.open()
     stage.live.note("note")
     stage.show(*jobs(2))
@@ -682,7 +680,7 @@ def test_every_way_out_takes_the_rows_away_and_shows_the_cursor(stage: Stage, le
     assert not stage.terminal.screen.cursor.hidden
 
 
-def test_a_note_that_has_not_been_drawn_is_not_lost_at_the_end(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pending_note_is_written_at_the_end(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.open()
     monkeypatch.setattr(live, "FRAME", 1000)
     stage.live.note("note")
@@ -690,7 +688,7 @@ def test_a_note_that_has_not_been_drawn_is_not_lost_at_the_end(stage: Stage, mon
     assert stage.lines == ["note"]
 
 
-def test_no_cursor_codes_go_where_no_screen_is(
+def test_show_cursor_writes_nothing_without_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     show_cursor()
@@ -714,7 +712,7 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
 @pytest.mark.parametrize(
     ("key", "signum"), [("\x03", signal.SIGINT), (None, signal.SIGTERM)], ids=["Ctrl-C", "SIGTERM"]
 )
-def test_an_interrupted_wait_leaves_a_clean_screen_and_the_command_that_resumes_it(
+def test_interrupted_wait_leaves_a_clean_screen_and_a_resume_command(
     environment: dict[str, str], key: str | None, signum: signal.Signals
 ) -> None:
     wait = ("-m", "videostat", "wait", "jogg", "demo-stuck-1", "demo-stuck-2")

@@ -1,4 +1,4 @@
-"""What is told once about a job that is waited for."""
+"""Test the notices that are given once about a waiting job."""
 
 from __future__ import annotations
 
@@ -27,36 +27,36 @@ def notices(clock: FakeClock) -> Notices:
     return Notices(clock, lambda _: USUAL)
 
 
-def test_an_undocumented_word_is_told_once_for_all_jobs_of_the_provider(notices: Notices) -> None:
-    (told,) = notices.check(UNKNOWN)
-    assert "'DREAMING'" in told
-    assert "still waiting" in told
+def test_undocumented_word_is_reported_once_per_provider(notices: Notices) -> None:
+    (sentence,) = notices.check(UNKNOWN)
+    assert "'DREAMING'" in sentence
+    assert "still waiting" in sentence
     assert list(notices.check(UNKNOWN)) == []
     assert list(notices.check(replace(UNKNOWN, ref=B))) == []
     assert len(list(notices.check(replace(UNKNOWN, status="SLEEPING")))) == 1
 
 
-def test_another_provider_has_words_of_its_own(clock: FakeClock) -> None:
+def test_undocumented_word_is_reported_again_for_another_provider(clock: FakeClock) -> None:
     other = JobRef("reelbot", "a")
     notices = Notices(clock, lambda _: USUAL)
     assert len(list(notices.check(UNKNOWN))) == 1
     assert len(list(notices.check(replace(UNKNOWN, ref=other)))) == 1
 
 
-def test_a_word_is_shown_in_plain_ascii(notices: Notices) -> None:
-    (told,) = notices.check(replace(UNKNOWN, status="\x1b[31m\u202eodd"))
-    assert told.isascii()
-    assert told.isprintable()
+def test_undocumented_word_is_shown_in_printable_ascii(notices: Notices) -> None:
+    (sentence,) = notices.check(replace(UNKNOWN, status="\x1b[31m\u202eodd"))
+    assert sentence.isascii()
+    assert sentence.isprintable()
 
 
 @pytest.mark.parametrize(
     "job", [RUNNING, replace(RUNNING, status="anything"), replace(UNKNOWN, status=None), replace(UNKNOWN, status="")]
 )
-def test_nothing_is_told_of_a_known_word_or_of_none(notices: Notices, job: Job) -> None:
+def test_known_or_missing_word_gives_no_notice(notices: Notices, job: Job) -> None:
     assert list(notices.check(job)) == []
 
 
-def test_what_a_rate_limit_advises_is_told_by_its_row_alone(notices: Notices) -> None:
+def test_hint_of_an_error_gives_a_notice_except_for_a_rate_limit(notices: Notices) -> None:
     for error, count in ((RateLimited("slow down", hint="Ask later."), 0), (NotFound("none", hint="Check the id."), 1)):
         assert len([*notices.check(replace(RUNNING, problem=error))]) == count
 
@@ -70,20 +70,20 @@ def test_what_a_rate_limit_advises_is_told_by_its_row_alone(notices: Notices) ->
         ((500, STALLED * USUAL + 400, STALLED * USUAL + 500), [STALLED * USUAL + 500]),
     ],
 )
-def test_a_job_that_has_not_changed_for_four_times_its_usual_time_is_told_once(
+def test_job_unchanged_for_four_times_its_usual_time_is_reported_once(
     notices: Notices, clock: FakeClock, times: tuple[float, ...], told_at: list[float]
 ) -> None:
-    told = []
+    found = []
     for clock.time in times:
-        told += [clock.time for _ in notices.check(RUNNING)]
-    assert told == told_at
+        found += [clock.time for _ in notices.check(RUNNING)]
+    assert found == told_at
 
 
-def test_the_sentence_says_how_long_and_how_long_is_usual(notices: Notices, clock: FakeClock) -> None:
+def test_stall_notice_shows_the_elapsed_and_the_usual_time(notices: Notices, clock: FakeClock) -> None:
     list(notices.check(RUNNING))
     clock.time = 15 * 60
-    (told,) = notices.check(RUNNING)
-    assert told == "doubao a: no change for 15 minutes; such a job usually takes 3 minutes"
+    (sentence,) = notices.check(RUNNING)
+    assert sentence == "doubao a: no change for 15 minutes; such a job usually takes 3 minutes"
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_the_sentence_says_how_long_and_how_long_is_usual(notices: Notices, cloc
         replace(RUNNING, message="step 2 of 3"),
     ],
 )
-def test_whatever_changes_the_clock_begins_anew(notices: Notices, clock: FakeClock, changed: Job) -> None:
+def test_any_change_of_a_job_restarts_its_stall_time(notices: Notices, clock: FakeClock, changed: Job) -> None:
     list(notices.check(RUNNING))
     clock.time = 700
     assert list(notices.check(changed)) == []
@@ -105,7 +105,7 @@ def test_whatever_changes_the_clock_begins_anew(notices: Notices, clock: FakeClo
     assert len(list(notices.check(changed))) == 1
 
 
-def test_jobs_stall_each_for_themselves(notices: Notices, clock: FakeClock) -> None:
+def test_each_job_has_its_own_stall_time(notices: Notices, clock: FakeClock) -> None:
     list(notices.check(RUNNING))
     clock.time = 400
     list(notices.check(replace(RUNNING, ref=B)))
@@ -114,7 +114,7 @@ def test_jobs_stall_each_for_themselves(notices: Notices, clock: FakeClock) -> N
     assert list(notices.check(replace(RUNNING, ref=B))) == []
 
 
-def test_a_job_that_has_ended_does_not_stall(notices: Notices, clock: FakeClock) -> None:
+def test_ended_job_does_not_stall(notices: Notices, clock: FakeClock) -> None:
     list(notices.check(RUNNING))
     clock.time = 1e6
     assert list(notices.check(replace(RUNNING, ended=True))) == []

@@ -29,7 +29,7 @@ MEANINGLESS = [0xE000, 0xFFF9, 0xFFFE, 0x10FFFF]
     [*CONTROLS, *LINE_ENDS, *BIDI, *ZERO_WIDTH, *FILLERS, *SURROGATES, *TAGS, *MEANINGLESS],
     ids=lambda number: f"U+{number:04X}",
 )
-def test_what_drives_a_terminal_or_is_not_seen_is_written_out(number: int) -> None:
+def test_control_and_invisible_characters_are_escaped(number: int) -> None:
     shown = clean_text(f"a{chr(number)}b")
     assert shown.isascii()
     assert shown.isprintable()
@@ -48,26 +48,26 @@ def test_what_drives_a_terminal_or_is_not_seen_is_written_out(number: int) -> No
         "[red]boom[/red] :smile: {braces} %s \\n",
     ],
 )
-def test_what_people_write_stays_as_it_is(text: str) -> None:
+def test_ordinary_text_is_unchanged(text: str) -> None:
     assert clean_text(text) == text
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=60))
-def test_any_text_becomes_one_line_that_is_seen_and_stays_so(text: str) -> None:
+def test_cleaned_text_is_one_visible_line_and_cleaning_again_is_no_change(text: str) -> None:
     shown = clean_text(text, longest=None)
     assert all(letter.isprintable() or letter in "\xa0\u3000" for letter in shown)
     assert shown.encode().decode() == shown
     assert clean_text(shown, longest=None) == shown
 
 
-def test_megabytes_of_it_cost_what_is_shown_of_them() -> None:
+def test_cleaning_ten_megabytes_takes_little_time() -> None:
     began = time.process_time()
     assert clean_text("\x1b" * 10_000_000).startswith(r"\x1b\x1b")
     assert time.process_time() - began < 0.2
 
 
 @pytest.mark.parametrize(("length", "longest", "kept"), [(500, 500, 500), (501, 500, 497), (11, 10, 7), (9, None, 9)])
-def test_a_long_text_says_that_it_is_cut(length: int, longest: int | None, kept: int) -> None:
+def test_long_text_is_cut_and_ends_with_dots(length: int, longest: int | None, kept: int) -> None:
     assert clean_text("x" * length, longest=longest) == "x" * kept + "..." * (kept < length)
 
 
@@ -109,7 +109,7 @@ def test_no_escape_sequence_reaches_the_terminal(attack: str) -> None:
         (1047 * 86400, "2y ago"),
     ],
 )
-def test_how_long_ago_is_told_in_the_largest_whole_unit(seconds: float, written: str) -> None:
+def test_age_is_written_in_the_largest_whole_unit(seconds: float, written: str) -> None:
     assert format_ago(EPOCH, EPOCH + timedelta(seconds=seconds)) == written
 
 
@@ -130,7 +130,7 @@ def test_how_long_ago_is_told_in_the_largest_whole_unit(seconds: float, written:
         (5e15, "5000 TB"),
     ],
 )
-def test_a_size_has_three_digits_at_most(count: float, written: str) -> None:
+def test_size_is_rounded_and_has_a_decimal_unit(count: float, written: str) -> None:
     assert format_size(count) == written
 
 
@@ -145,11 +145,11 @@ def test_a_size_has_three_digits_at_most(count: float, written: str) -> None:
         ("a::b ## c", "a::b ## c"),
     ],
 )
-def test_commands_to_ci_agents_are_broken_up(foreign: str, shown: str) -> None:
+def test_commands_for_ci_agents_are_broken_up(foreign: str, shown: str) -> None:
     assert clean_text(foreign) == shown
 
 
-def test_in_json_they_are_broken_up_without_a_change() -> None:
+def test_commands_for_ci_agents_in_json_are_broken_up_but_decode_the_same() -> None:
     job = Job(ref=JobRef("jogg", "a"), title="##vso[task.complete] ### ##[x]")
     line = format_json(job)
     assert "##" not in line

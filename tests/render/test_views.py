@@ -46,7 +46,7 @@ HOSTILE = "[red]a[/red] \x1b[2J\x9b2J\u202e\u200b\ud800\n\r:smile:"
 SHOWN = "[red]a[/red] \\x1b[2J\\x9b2J\\u202e\\u200b\\ud800\\n\\r:smile:"
 
 
-def ended(job: Job, problem: VideostatError | None = None) -> Job:
+def end_job(job: Job, problem: VideostatError | None = None) -> Job:
     return replace(job, problem=problem, ended=True)
 
 
@@ -59,7 +59,7 @@ def work(*refs: JobRef, timeout: float = 0, transfers: dict[JobRef, Transfer] | 
     )
 
 
-def opened(*, quiet: bool = False, progress: ProgressMode = ProgressMode.AUTO) -> object:
+def open_view(*, quiet: bool = False, progress: ProgressMode = ProgressMode.AUTO) -> object:
     return choose_view(work(), FakeClock(), progress, quiet=quiet, answers_for_people=False)
 
 
@@ -79,7 +79,7 @@ def opened(*, quiet: bool = False, progress: ProgressMode = ProgressMode.AUTO) -
         ({"JPY_PARENT_PID": "7"}, {}, Log, Log),
     ],
 )
-def test_the_view_follows_the_terminal_and_not_the_colour(
+def test_view_is_chosen_by_terminal_and_options_but_not_by_colour(
     monkeypatch: pytest.MonkeyPatch,
     environment: dict[str, str],
     options: dict[str, Any],
@@ -91,10 +91,10 @@ def test_the_view_follows_the_terminal_and_not_the_colour(
         monkeypatch.setenv(name, value)
     with Terminal() as terminal:
         monkeypatch.setattr(sys, "stderr", terminal.file)
-        assert type(opened(**options)) is on_terminal
+        assert type(open_view(**options)) is on_terminal
     for stream in (io.StringIO(), None):
         monkeypatch.setattr(sys, "stderr", stream)
-        assert type(opened(**options)) is elsewhere
+        assert type(open_view(**options)) is elsewhere
 
 
 @pytest.mark.parametrize(
@@ -112,33 +112,33 @@ def test_the_view_follows_the_terminal_and_not_the_colour(
                 "  The URL may come later. To check again: videostat status jogg proj_1",
             ],
         ),
-        (ended(RUNNING, TimedOut("not finished")), []),
-        (ended(RUNNING, Interrupted(2)), []),
-        (ended(RUNNING, NotFound("no such job")), ["videostat: jogg proj_1: no such job"]),
+        (end_job(RUNNING, TimedOut("not finished")), []),
+        (end_job(RUNNING, Interrupted(2)), []),
+        (end_job(RUNNING, NotFound("no such job")), ["videostat: jogg proj_1: no such job"]),
         (
-            ended(DONE, NotSaved("the disk is full", hint="Free some space.")),
+            end_job(DONE, NotSaved("the disk is full", hint="Free some space.")),
             ["videostat: jogg proj_1: the disk is full", "  Free some space."],
         ),
-        (ended(SAVED, ExecFailed("play failed")), ["videostat: jogg proj_1: play failed"]),
-        (ended(RUNNING, KeyRefused("the key was refused")), ["videostat: jogg: the key was refused"]),
-        (ended(RUNNING, RateLimited("rate limited")), ["videostat: jogg: rate limited"]),
+        (end_job(SAVED, ExecFailed("play failed")), ["videostat: jogg proj_1: play failed"]),
+        (end_job(RUNNING, KeyRefused("the key was refused")), ["videostat: jogg: the key was refused"]),
+        (end_job(RUNNING, RateLimited("rate limited")), ["videostat: jogg: rate limited"]),
     ],
 )
-def test_what_went_wrong_is_told_in_one_line_and_what_to_type_in_a_second(job: Job, lines: list[str]) -> None:
+def test_complaint_is_one_line_and_a_second_line_for_the_hint(job: Job, lines: list[str]) -> None:
     assert format_complaint(job) == lines
 
 
-def test_the_same_refusal_is_told_once_for_all_its_jobs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_refusal_shared_by_several_jobs_is_reported_once(capsys: pytest.CaptureFixture[str]) -> None:
     seen, refusal = ErrorsOnly(), KeyRefused("the key was refused")
     for number in range(3):
-        seen.update(ended(replace(RUNNING, ref=JobRef("jogg", f"proj_{number}")), refusal))
-    seen.update(ended(RUNNING, KeyRefused("the key was refused")))
+        seen.update(end_job(replace(RUNNING, ref=JobRef("jogg", f"proj_{number}")), refusal))
+    seen.update(end_job(RUNNING, KeyRefused("the key was refused")))
     assert capsys.readouterr().err == "videostat: jogg: the key was refused\n" * 2
 
 
-def test_only_errors_are_told_to_who_wants_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_view_writes_nothing_without_a_final_error(capsys: pytest.CaptureFixture[str]) -> None:
     with ErrorsOnly() as seen:
-        for job in (QUEUED, RUNNING, replace(RUNNING, problem=ServerError("502")), DONE, ended(DONE)):
+        for job in (QUEUED, RUNNING, replace(RUNNING, problem=ServerError("502")), DONE, end_job(DONE)):
             seen.update(job)
             seen.tick()
         with seen.release_screen():
@@ -146,7 +146,7 @@ def test_only_errors_are_told_to_who_wants_quiet(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_single_look_is_drawn_only_where_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_view_is_live_only_on_a_foreground_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert type(choose_status_view(work(), FakeClock(), answers_for_people=True)) is ErrorsOnly
     with Terminal() as terminal:
         monkeypatch.setattr(sys, "stderr", terminal.file)
@@ -155,7 +155,7 @@ def test_a_single_look_is_drawn_only_where_somebody_looks(monkeypatch: pytest.Mo
         assert type(choose_status_view(work(), FakeClock(), answers_for_people=True)) is ErrorsOnly
 
 
-def logged(capsys: pytest.CaptureFixture[str], jobs: Iterable[Job]) -> list[str]:
+def write_log(capsys: pytest.CaptureFixture[str], jobs: Iterable[Job]) -> list[str]:
     log = Log(work(), FakeClock())
     for job in jobs:
         log.update(job)
@@ -166,7 +166,7 @@ def logged(capsys: pytest.CaptureFixture[str], jobs: Iterable[Job]) -> list[str]
     ("timeout", "first"),
     [(600, "waiting for 2 jobs, until {:%H:%M} (10m)"), (0, "waiting for 2 jobs")],
 )
-def test_a_log_says_first_what_is_waited_for_and_until_when(
+def test_log_starts_with_the_number_of_jobs_and_the_deadline(
     capsys: pytest.CaptureFixture[str], timeout: float, first: str
 ) -> None:
     clock = FakeClock()
@@ -194,10 +194,10 @@ def test_a_log_says_first_what_is_waited_for_and_until_when(
             [replace(RUNNING, problem=RateLimited("slow down"), asked_again_at=EPOCH + timedelta(seconds=240))],
             [f"jogg proj_1: running: slow down, until {(EPOCH + timedelta(seconds=240)).astimezone():%H:%M} (in 4m)"],
         ),
-        ([RUNNING, ended(DONE)], ["jogg proj_1: running", "jogg proj_1: running -> succeeded: finished"]),
-        ([ended(DONE)], ["jogg proj_1: succeeded: finished"]),
+        ([RUNNING, end_job(DONE)], ["jogg proj_1: running", "jogg proj_1: running -> succeeded: finished"]),
+        ([end_job(DONE)], ["jogg proj_1: succeeded: finished"]),
         (
-            [RUNNING, DONE, SAVED, ended(SAVED)],
+            [RUNNING, DONE, SAVED, end_job(SAVED)],
             [
                 "jogg proj_1: running",
                 "jogg proj_1: running -> succeeded: finished",
@@ -205,7 +205,7 @@ def test_a_log_says_first_what_is_waited_for_and_until_when(
             ],
         ),
         (
-            [RUNNING, DONE, ended(SAVED)],
+            [RUNNING, DONE, end_job(SAVED)],
             [
                 "jogg proj_1: running",
                 "jogg proj_1: running -> succeeded: finished",
@@ -213,13 +213,13 @@ def test_a_log_says_first_what_is_waited_for_and_until_when(
             ],
         ),
         (
-            [RUNNING, ended(FAILED)],
+            [RUNNING, end_job(FAILED)],
             ["jogg proj_1: running", "jogg proj_1: running -> failed: refused (code 7)"],
         ),
         (
             [
-                ended(replace(FAILED, advice="Try it.")),
-                ended(replace(FAILED, ref=JobRef("jogg", "b"), advice="Try it.")),
+                end_job(replace(FAILED, advice="Try it.")),
+                end_job(replace(FAILED, ref=JobRef("jogg", "b"), advice="Try it.")),
             ],
             ["jogg proj_1: failed: refused (code 7)", "  Try it.", "jogg b: failed: refused (code 7)"],
         ),
@@ -241,15 +241,15 @@ def test_a_log_says_first_what_is_waited_for_and_until_when(
         (
             [
                 Job(ref=REF, problem=NotFound("no such job")),
-                ended(Job(ref=REF), NotFound("no such job")),
+                end_job(Job(ref=REF), NotFound("no such job")),
             ],
             ["jogg proj_1: unknown: no such job; asking again", "videostat: jogg proj_1: no such job"],
         ),
-        ([RUNNING, ended(RUNNING, TimedOut("late"))], ["jogg proj_1: running"]),
-        ([QUEUED, ended(RUNNING, TimedOut("late"))], ["jogg proj_1: queued", "jogg proj_1: queued -> running"]),
-        ([ended(Job(ref=REF), KeyRefused("no"))], ["videostat: jogg: no"]),
+        ([RUNNING, end_job(RUNNING, TimedOut("late"))], ["jogg proj_1: running"]),
+        ([QUEUED, end_job(RUNNING, TimedOut("late"))], ["jogg proj_1: queued", "jogg proj_1: queued -> running"]),
+        ([end_job(Job(ref=REF), KeyRefused("no"))], ["videostat: jogg: no"]),
         (
-            [DONE, ended(DONE, NotSaved("full"))],
+            [DONE, end_job(DONE, NotSaved("full"))],
             ["jogg proj_1: succeeded: finished", "videostat: jogg proj_1: full"],
         ),
         (
@@ -267,11 +267,11 @@ def test_a_log_says_first_what_is_waited_for_and_until_when(
         ),
     ],
 )
-def test_a_log_has_one_line_a_change(capsys: pytest.CaptureFixture[str], jobs: list[Job], lines: list[str]) -> None:
-    assert logged(capsys, jobs) == lines
+def test_log_has_one_line_per_change(capsys: pytest.CaptureFixture[str], jobs: list[Job], lines: list[str]) -> None:
+    assert write_log(capsys, jobs) == lines
 
 
-def test_a_log_tells_each_minute_what_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_shows_the_state_of_each_job_every_minute(capsys: pytest.CaptureFixture[str]) -> None:
     clock = FakeClock()
     with Log(work(), clock) as log:
         log.update(replace(RUNNING, progress=65, estimated_time=110))
@@ -292,7 +292,7 @@ def test_a_log_tells_each_minute_what_is_known(capsys: pytest.CaptureFixture[str
     }
 
 
-def test_a_log_tells_how_far_transfers_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_shows_the_progress_of_transfers(capsys: pytest.CaptureFixture[str]) -> None:
     clock = FakeClock()
     log = Log(work(REF, transfers={REF: Transfer("x", total=10_000, done=4_500, state="downloading")}), clock)
     log.update(DONE)
@@ -301,27 +301,27 @@ def test_a_log_tells_how_far_transfers_are(capsys: pytest.CaptureFixture[str]) -
     assert "jogg proj_1: saving 45%, 4.5 kB of 10.0 kB\n" in capsys.readouterr().err
 
 
-def test_of_many_jobs_a_log_tells_each_minute_how_many_are_in_which_state(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_counts_many_jobs_by_state_after_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
     clock = FakeClock()
     log = Log(work(*(JobRef("jogg", f"{number}") for number in range(12_000))), clock)
     log.update(replace(RUNNING, ref=JobRef("jogg", "7")))
-    log.update(ended(replace(DONE, ref=JobRef("jogg", "8"))))
+    log.update(end_job(replace(DONE, ref=JobRef("jogg", "8"))))
     capsys.readouterr()
     clock.time = 61
     log.tick()
     assert capsys.readouterr().err == ("still waiting for 11,999 jobs (1m01s): 11,998 asking, 1 running\n")
 
 
-def test_in_ci_each_line_of_a_log_has_its_time(
+def test_log_lines_start_with_the_time_in_ci(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CI", "true")
-    assert logged(capsys, [RUNNING]) == [f"{EPOCH.astimezone():%H:%M:%S} jogg proj_1: running"]
+    assert write_log(capsys, [RUNNING]) == [f"{EPOCH.astimezone():%H:%M:%S} jogg proj_1: running"]
 
 
-def test_a_log_does_not_tell_what_the_answer_tells_on_the_same_screen(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_does_not_show_an_end_if_reports_ends_is_off(capsys: pytest.CaptureFixture[str]) -> None:
     log = Log(work(), FakeClock(), reports_ends=False)
-    for job in (RUNNING, ended(FAILED)):
+    for job in (RUNNING, end_job(FAILED)):
         log.update(job)
     assert capsys.readouterr().err == "jogg proj_1: running\n"
 
@@ -332,36 +332,36 @@ def test_a_log_does_not_tell_what_the_answer_tells_on_the_same_screen(capsys: py
         replace(RUNNING, message=HOSTILE),
         replace(RUNNING, problem=ServerError(HOSTILE)),
         Job(ref=REF, state=State.UNKNOWN, status=HOSTILE),
-        ended(replace(FAILED, error=HOSTILE)),
-        ended(replace(FAILED, error_code=HOSTILE)),
-        ended(RUNNING, NotFound(HOSTILE)),
-        ended(RUNNING, NotFound("gone", hint=HOSTILE)),
-        ended(replace(DONE, saved=Saved(file=Path(HOSTILE), bytes=1))),
+        end_job(replace(FAILED, error=HOSTILE)),
+        end_job(replace(FAILED, error_code=HOSTILE)),
+        end_job(RUNNING, NotFound(HOSTILE)),
+        end_job(RUNNING, NotFound("gone", hint=HOSTILE)),
+        end_job(replace(DONE, saved=Saved(file=Path(HOSTILE), bytes=1))),
     ],
 )
 def test_a_log_has_no_control_characters(capsys: pytest.CaptureFixture[str], job: Job) -> None:
-    lines = logged(capsys, [job])
+    lines = write_log(capsys, [job])
     assert SHOWN in "\n".join(lines)
     assert all(line.isprintable() for line in lines)
 
 
-def test_an_error_has_no_control_characters_wherever_it_comes_from() -> None:
+def test_error_has_no_control_characters_in_any_part() -> None:
     assert format_error(UsageError(HOSTILE, hint=HOSTILE), HOSTILE) == [f"videostat: {SHOWN}: {SHOWN}", f"  {SHOWN}"]
 
 
-def test_long_messages_are_shortened_in_passing() -> None:
+def test_long_messages_and_troubles_are_cut_to_160_characters() -> None:
     assert len(format_message(replace(RUNNING, message="x" * 1000))) == 160
     assert format_message(RUNNING) == ""
     sentence, end = format_trouble(replace(RUNNING, problem=ServerError("x" * 1000)), EPOCH) or ("", "")
     assert (len(sentence), end) == (160, "; asking again")
 
 
-def test_a_sentence_is_one_line_however_long(capsys: pytest.CaptureFixture[str]) -> None:
+def test_say_writes_a_long_sentence_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     say("x" * 1000)
     assert capsys.readouterr() == ("", "x" * 1000 + "\n")
 
 
-def test_a_closed_stderr_is_silent_and_not_redirected_to_the_answer(
+def test_say_writes_nothing_if_stderr_is_closed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stderr", None)
@@ -369,7 +369,7 @@ def test_a_closed_stderr_is_silent_and_not_redirected_to_the_answer(
     assert capsys.readouterr().out == ""
 
 
-def test_a_full_disk_under_stderr_ends_the_conversation_and_not_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_say_ignores_a_full_disk_under_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
     with Path("/dev/full").open("w") as full:
         monkeypatch.setattr(sys, "stderr", full)
         say("is anybody there?")

@@ -1,4 +1,4 @@
-"""The simulated services, asked over real HTTP: each answers as its service does, quirks included."""
+"""Test the simulated services over real HTTP: each answers like its service, also where that is odd."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
-# Not each service is simulated; the kinds of job of one have one address.
+# Only some services are simulated. All kinds of job of one service have the same base URL.
 SIMULATED = {name: provider for name, provider in PROVIDERS.items() if provider.key_group in DIALECTS}
 PATHS = {name: f"/{provider.key_group}{provider.job.path}" for name, provider in SIMULATED.items()}
 DOWNLOAD = "/reelbot/api/v1/video/download/{id}"
@@ -75,7 +75,7 @@ def sandbox(make: MakeSandbox) -> Sandbox:
 def request(
     sandbox: Sandbox, target: str, headers: Mapping[str, str] | None = None, *, method: str = "GET", body: Any = None
 ) -> Got:
-    """Raises IncompleteRead where the connection is cut."""
+    """Send one request. Raises IncompleteRead if the connection is cut."""
     connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=5)
     try:
         connection.request(method, target, body=body, headers=dict(headers or {}))
@@ -85,14 +85,14 @@ def request(
         connection.close()
 
 
-def keyed(sandbox: Sandbox, service: str, key: str | None = None) -> dict[str, str]:
+def make_auth_header(sandbox: Sandbox, service: str, key: str | None = None) -> dict[str, str]:
     auth = PROVIDERS[service].auth
     return {auth.header: auth.prefix + (key or sandbox.get_key(service))}
 
 
 def ask(sandbox: Sandbox, path: str, *, method: str = "GET", body: Any = None) -> Got:
-    """With the right key of the service that the path begins with."""
-    return request(sandbox, path, keyed(sandbox, path.split("/")[1]), method=method, body=body)
+    """Send a request with the right key of the service whose name begins the path."""
+    return request(sandbox, path, make_auth_header(sandbox, path.split("/")[1]), method=method, body=body)
 
 
 def fetch(sandbox: Sandbox, url: str, headers: Mapping[str, str] | None = None, *, method: str = "GET") -> Got:
@@ -110,7 +110,7 @@ def submit(sandbox: Sandbox, name: str, words: str = "") -> str:
 
 
 def read(sandbox: Sandbox, name: str, job_id: str, *, path: str | None = None) -> Any:
-    """What videostat itself makes of the answer."""
+    """Ask for a job and read the answer as videostat does."""
     got = ask(sandbox, (path or PATHS[name]).format(id=job_id))
     provider = PROVIDERS[name]
     answer = api_answer(got.status, got.headers, got.json if got.body else None, sandbox.clock.now())
@@ -126,9 +126,7 @@ def video_url(sandbox: Sandbox, name: str, job_id: str) -> Any:
 
 
 @pytest.mark.parametrize("name", SIMULATED)
-def test_a_submitted_job_goes_from_queued_over_running_to_its_video(
-    sandbox: Sandbox, clock: FakeClock, name: str
-) -> None:
+def test_submitted_job_is_queued_then_running_then_succeeded(sandbox: Sandbox, clock: FakeClock, name: str) -> None:
     job_id = submit(sandbox, name)
     states, percents = [], []
     for _ in range(40):
@@ -142,7 +140,7 @@ def test_a_submitted_job_goes_from_queued_over_running_to_its_video(
 
 
 @pytest.mark.parametrize(("name", "usual"), [("jogg", 75), ("doubao", 60), ("reelbot", 45)])
-def test_each_job_takes_about_its_services_usual_time_but_not_exactly(
+def test_jobs_take_varying_times_near_the_usual_time_of_their_service(
     sandbox: Sandbox, clock: FakeClock, name: str, usual: float
 ) -> None:
     ids = [f"demo-{n}" for n in range(6)]
@@ -157,7 +155,7 @@ def test_each_job_takes_about_its_services_usual_time_but_not_exactly(
     assert len(set(ended.values())) > 2
 
 
-def test_a_job_that_runs_for_ever_has_a_word() -> None:
+def test_id_with_the_word_stuck_never_succeeds() -> None:
     clock = FakeClock(NOW)
     with Sandbox(clock=clock) as sandbox:
         for _ in range(3):
@@ -167,9 +165,7 @@ def test_a_job_that_runs_for_ever_has_a_word() -> None:
 
 @pytest.mark.parametrize("name", SIMULATED)
 @pytest.mark.parametrize("job_id", ["demo-done", "demo_done_7", "DEMO-done"])
-def test_an_id_of_the_demo_family_exists_without_having_been_submitted(
-    sandbox: Sandbox, name: str, job_id: str
-) -> None:
+def test_demo_id_exists_without_submission(sandbox: Sandbox, name: str, job_id: str) -> None:
     assert read(sandbox, name, job_id).state is State.SUCCEEDED
 
 
@@ -183,9 +179,7 @@ def test_an_id_of_the_demo_family_exists_without_having_been_submitted(
         ("reelbot", "reel_1"),
     ],
 )
-def test_an_id_of_the_services_own_family_exists_there_and_nowhere_else(
-    sandbox: Sandbox, name: str, job_id: str
-) -> None:
+def test_id_with_the_prefix_of_a_service_exists_only_there(sandbox: Sandbox, name: str, job_id: str) -> None:
     assert read(sandbox, name, job_id).state is State.QUEUED
     for other in SIMULATED.keys() - {name}:
         with pytest.raises(NotFound):
@@ -194,16 +188,14 @@ def test_an_id_of_the_services_own_family_exists_there_and_nowhere_else(
 
 @pytest.mark.parametrize("name", SIMULATED)
 @pytest.mark.parametrize("job_id", ["nobody-submitted-this", "demo-unknown", "demonstration-1", "fail-demo"])
-def test_any_other_id_is_not_found(sandbox: Sandbox, name: str, job_id: str) -> None:
+def test_other_ids_are_not_found(sandbox: Sandbox, name: str, job_id: str) -> None:
     with pytest.raises(NotFound):
         read(sandbox, name, job_id)
 
 
 @pytest.mark.parametrize("name", SIMULATED)
 @pytest.mark.parametrize("is_submitted", [True, False])
-def test_the_words_of_an_id_or_of_a_submitted_body_choose_how_a_job_ends(
-    sandbox: Sandbox, name: str, *, is_submitted: bool
-) -> None:
+def test_words_in_an_id_or_a_body_choose_how_the_job_ends(sandbox: Sandbox, name: str, *, is_submitted: bool) -> None:
     def job_with(words: str) -> str:
         return submit(sandbox, name, words) if is_submitted else f"demo-{words.replace(' ', '-')}"
 
@@ -216,14 +208,14 @@ def test_the_words_of_an_id_or_of_a_submitted_body_choose_how_a_job_ends(
         read(sandbox, name, job_with("unknown"))
 
 
-def test_only_words_of_the_table_enter_a_submitted_id(sandbox: Sandbox) -> None:
+def test_submitted_id_contains_only_words_of_the_table(sandbox: Sandbox) -> None:
     assert submit(sandbox, "jogg", "fail ../x webm").split("_")[:-1] == ["proj", "fail", "webm"]
 
 
 def outline(sandbox: Sandbox, value: Any) -> Any:
-    """An answer without what differs between any two jobs."""
+    """Reduce an answer to the parts that are the same for any two jobs."""
     if isinstance(value, dict):
-        # Which of the two a gateway uses depends on its age.
+        # Old gateways use one of the two fields, new ones the other.
         texts = [value[name] for name in ("result_url", "fail_reason") if value.get(name)]
         value = {name: inner for name, inner in value.items() if name not in {"result_url", "fail_reason"}}
         value["text"] = texts[0] if texts else None
@@ -234,7 +226,7 @@ def outline(sandbox: Sandbox, value: Any) -> Any:
     return path.endswith("/content"), path.rpartition(".")[2], fetch(sandbox, value).headers["content-type"]
 
 
-# What changes a delivery and no answer: see test_webhooks.py.
+# Words that change a webhook but no answer: see test_webhooks.py.
 OF_DELIVERIES = {"twice", "late", "early", "lost"}
 
 
@@ -269,11 +261,11 @@ def test_each_word_of_the_table_changes_some_answer(sandbox: Sandbox, clock: Fak
         ("reelbot", "exhausted", 402, {"success": False, "code": "QUOTA_EXCEEDED"}),
     ],
 )
-def test_a_missing_wrong_or_exhausted_key_is_refused_in_the_services_own_words(
+def test_missing_wrong_or_exhausted_key_is_refused_as_by_the_service(
     sandbox: Sandbox, service: str, key: str, status: int, body: dict[str, Any]
 ) -> None:
     sent = sandbox.get_exhausted_key(service) if key == "exhausted" else key
-    got = request(sandbox, PATHS[service].format(id="demo-1"), keyed(sandbox, service, sent) if sent else {})
+    got = request(sandbox, PATHS[service].format(id="demo-1"), make_auth_header(sandbox, service, sent) if sent else {})
     assert got.status == status
     found = got.json.get("error", got.json)
     assert {name: found[name] for name in body} == body
@@ -288,7 +280,7 @@ def test_a_missing_wrong_or_exhausted_key_is_refused_in_the_services_own_words(
 )
 def test_videostat_understands_an_exhausted_key(sandbox: Sandbox, name: str, error: type[VideostatError]) -> None:
     path = PATHS[name].format(id="demo-1")
-    got = request(sandbox, path, keyed(sandbox, name, sandbox.get_exhausted_key(name)))
+    got = request(sandbox, path, make_auth_header(sandbox, name, sandbox.get_exhausted_key(name)))
     answer = api_answer(got.status, got.headers, got.json, NOW)
     with pytest.raises(error):
         understand(answer, Job(ref=JobRef(name, "demo-1")), PROVIDERS[name])
@@ -296,7 +288,7 @@ def test_videostat_understands_an_exhausted_key(sandbox: Sandbox, name: str, err
 
 @pytest.mark.parametrize("service", DIALECTS)
 @pytest.mark.parametrize("path", ["", "/", "/v9/nothing", "/v2/project/a/b"])
-def test_an_unknown_path_gets_the_services_own_404(sandbox: Sandbox, service: str, path: str) -> None:
+def test_unknown_path_gets_the_404_answer_of_its_service(sandbox: Sandbox, service: str, path: str) -> None:
     got = ask(sandbox, f"/{service}{path}")
     assert got.status == 404
     code = {"jogg": 10104, "reelbot": "NOT_FOUND"}
@@ -304,7 +296,7 @@ def test_an_unknown_path_gets_the_services_own_404(sandbox: Sandbox, service: st
     assert ("error" in got.json) == (service == "doubao")
 
 
-def test_outside_the_services_nothing_is_found(sandbox: Sandbox) -> None:
+def test_path_outside_the_services_gets_404(sandbox: Sandbox) -> None:
     assert [request(sandbox, path).status for path in ("/", "/other/v2/project/demo-1", "/media/x")] == [404] * 3
 
 
@@ -313,7 +305,7 @@ def test_outside_the_services_nothing_is_found(sandbox: Sandbox) -> None:
     [("jogg", 40000), ("doubao", "invalid_request"), ("reelbot", "VALIDATION_ERROR")],
 )
 @pytest.mark.parametrize("body", ["", "{", "[]", "[" * 100_000, "9" * 5000, b"\xff"])
-def test_a_submitted_body_that_is_no_object_is_refused(sandbox: Sandbox, name: str, code: object, body: Any) -> None:
+def test_submitted_body_must_be_a_json_object(sandbox: Sandbox, name: str, code: object, body: Any) -> None:
     got = ask(sandbox, SUBMIT[name][0], method="POST", body=body)
     assert got.status == 400
     assert got.json["code"] == code
@@ -342,7 +334,7 @@ def test_jogg_endpoints_have_their_own_words_fields_and_ids(sandbox: Sandbox) ->
     assert fetch(sandbox, data["jogg"]["thumbnail_url"]).body.startswith(b"\xff\xd8\xff")
 
 
-def test_jogg_tells_a_failure_in_three_ways(sandbox: Sandbox) -> None:
+def test_jogg_endpoints_describe_a_failure_in_three_ways(sandbox: Sandbox) -> None:
     got = {name: ask(sandbox, PATHS[name].format(id="demo-done-fail")).json for name in JOGG}
     assert {each["code"] for each in got.values()} == {0}
     assert got["jogg"]["data"]["error_code"] == "RENDER_FAILED"
@@ -350,7 +342,7 @@ def test_jogg_tells_a_failure_in_three_ways(sandbox: Sandbox) -> None:
     assert [got[name]["data"]["error"]["code"] for name in ("jogg-avatar", "jogg-product")] == [50000, "50000"]
 
 
-def test_jogg_sends_errors_inside_http_200_too(sandbox: Sandbox) -> None:
+def test_jogg_sends_some_errors_with_http_200(sandbox: Sandbox) -> None:
     assert [
         (got.status, got.json["code"])
         for got in (
@@ -376,7 +368,7 @@ def test_jogg_forgets_a_job_after_its_retention(sandbox: Sandbox, clock: FakeClo
 SIZE = {"projects": "limit", "product_videos": "page_size"}
 
 
-def pages(sandbox: Sandbox, path: str, rows: str, size: str) -> list[dict[str, Any]]:
+def fetch_pages(sandbox: Sandbox, path: str, rows: str, size: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for page in range(1, 10):
         data = ask(sandbox, f"{path}?page={page}&{size}=20").json["data"]
@@ -395,16 +387,16 @@ def pages(sandbox: Sandbox, path: str, rows: str, size: str) -> list[dict[str, A
         ("jogg-product", "/jogg/v2/product_videos", "videos", ("page_size", "id")),
     ],
 )
-def test_the_pages_of_a_list_hold_each_job_once_newest_first(
+def test_list_pages_contain_each_job_once_and_the_newest_first(
     sandbox: Sandbox, name: str, path: str, rows: str, names: tuple[str, str]
 ) -> None:
     mine = submit(sandbox, name)
-    ids = [row[names[1]] for row in pages(sandbox, path, rows, names[0])]
+    ids = [row[names[1]] for row in fetch_pages(sandbox, path, rows, names[0])]
     assert ids[0] == mine
     assert len(ids) == len(set(ids)) > 20
 
 
-def test_the_product_list_filters_by_number(sandbox: Sandbox) -> None:
+def test_product_list_is_filtered_by_status_number(sandbox: Sandbox) -> None:
     submit(sandbox, "jogg-product")
     by_number = {
         number: {
@@ -416,7 +408,7 @@ def test_the_product_list_filters_by_number(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("query", ["page=0", "page=x", "limit=0", "limit=101", "limit=-1", "page=" + "9" * 5000])
-def test_a_page_that_cannot_be_is_a_bad_parameter(sandbox: Sandbox, query: str) -> None:
+def test_invalid_page_number_or_size_is_refused(sandbox: Sandbox, query: str) -> None:
     for path in ("projects", "product_videos"):
         got = ask(sandbox, f"/jogg/v2/{path}?{query.replace('limit', SIZE[path])}")
         assert (got.status, got.json["code"]) == (400, 40000)
@@ -425,14 +417,14 @@ def test_a_page_that_cannot_be_is_a_bad_parameter(sandbox: Sandbox, query: str) 
 # --- the gateway
 
 
-def official(sandbox: Sandbox, job_id: str) -> Any:
+def ask_gateway(sandbox: Sandbox, job_id: str) -> Any:
     return ask(sandbox, PATHS["doubao"].format(id=job_id)).json["data"]
 
 
-def test_the_gateway_shouts_counts_percent_in_text_and_says_0_for_not_yet(sandbox: Sandbox, clock: FakeClock) -> None:
+def test_gateway_sends_upper_case_words_percent_text_and_0_for_no_time(sandbox: Sandbox, clock: FakeClock) -> None:
     seen = []
     for _ in range(90):
-        data = official(sandbox, "demo-1")
+        data = ask_gateway(sandbox, "demo-1")
         seen.append(data)
         clock.sleep(1)
     assert list(Counter(data["status"] for data in seen)) == [
@@ -447,8 +439,8 @@ def test_the_gateway_shouts_counts_percent_in_text_and_says_0_for_not_yet(sandbo
     assert seen[0]["submit_time"] < seen[-1]["start_time"] < seen[-1]["finish_time"]
 
 
-def test_old_gateways_put_the_url_into_fail_reason_and_new_ones_into_result_url(sandbox: Sandbox) -> None:
-    answers = [official(sandbox, f"demo-done-{n}") for n in range(20)]
+def test_gateway_puts_the_url_into_fail_reason_or_into_result_url(sandbox: Sandbox) -> None:
+    answers = [ask_gateway(sandbox, f"demo-done-{n}") for n in range(20)]
     places = Counter(
         (data["fail_reason"].startswith("http"), data.get("result_url", "").startswith("http")) for data in answers
     )
@@ -456,7 +448,7 @@ def test_old_gateways_put_the_url_into_fail_reason_and_new_ones_into_result_url(
 
 
 def test_new_gateways_repeat_the_error_in_result_url(sandbox: Sandbox) -> None:
-    answers = [official(sandbox, f"demo-done-fail-{n}") for n in range(20)]
+    answers = [ask_gateway(sandbox, f"demo-done-fail-{n}") for n in range(20)]
     assert all(data["fail_reason"] and not data["fail_reason"].startswith("http") for data in answers)
     assert {data.get("result_url", data["fail_reason"]) == data["fail_reason"] for data in answers} == {True}
     assert {"result_url" in data for data in answers} == {True, False}
@@ -468,16 +460,16 @@ def test_the_gateway_answers_an_unknown_task_with_400(sandbox: Sandbox) -> None:
     assert got.json == {"code": "task_not_exist", "message": "task_not_exist", "data": None}
 
 
-def test_the_gemini_shape_has_its_own_words_and_an_error_text_as_url(sandbox: Sandbox) -> None:
-    done = official(sandbox, "demo-gemini-done")
+def test_gemini_jobs_have_their_own_words_and_an_error_text_as_url(sandbox: Sandbox) -> None:
+    done = ask_gateway(sandbox, "demo-gemini-done")
     assert done.keys() == {"error", "format", "metadata", "status", "task_id", "url"}
     assert (done["status"], done["format"]) == ("succeeded", "mp4")
-    failed = official(sandbox, "demo-gemini-done-fail")
+    failed = ask_gateway(sandbox, "demo-gemini-done-fail")
     assert failed["status"] == "failed"
     assert not failed["url"].startswith("http")
 
 
-def test_resellers_answer_without_envelope_and_put_the_url_in_three_places(sandbox: Sandbox) -> None:
+def test_resellers_send_no_envelope_and_the_url_in_one_of_three_fields(sandbox: Sandbox) -> None:
     answers = [ask(sandbox, PATHS["doubao"].format(id=f"demo-reseller-done-{n}")).json for n in range(20)]
     assert {place for each in answers for place in each.keys() & {"url", "content", "task_result"}} == {
         "url",
@@ -491,16 +483,16 @@ def test_resellers_answer_without_envelope_and_put_the_url_in_three_places(sandb
         assert job.created_at == NOW - timedelta(hours=1)
 
 
-def test_a_resellers_failure_has_an_error_with_a_code(sandbox: Sandbox) -> None:
+def test_failed_job_of_a_reseller_has_an_error_code(sandbox: Sandbox) -> None:
     job = read(sandbox, "doubao", "demo-reseller-done-fail")
     assert (job.state, job.error_code) == (State.FAILED, "content_policy")
 
 
-def test_a_content_url_is_the_gateways_own_needs_the_key_and_has_no_range(sandbox: Sandbox) -> None:
+def test_content_url_is_at_the_gateway_needs_the_key_and_has_no_ranges(sandbox: Sandbox) -> None:
     url = video_url(sandbox, "doubao", "demo-content-done")
     assert url == f"{sandbox.get_base_url('doubao')}/v1/videos/demo-content-done/content"
     assert fetch(sandbox, url).status == 401
-    got = fetch(sandbox, url, {**keyed(sandbox, "doubao"), "Range": "bytes=100-"})
+    got = fetch(sandbox, url, {**make_auth_header(sandbox, "doubao"), "Range": "bytes=100-"})
     assert got.status == 200
     assert got.headers.keys().isdisjoint({"accept-ranges", "content-range", "etag"})
     assert len(got.body) == int(got.headers["content-length"]) > 20_000
@@ -509,7 +501,7 @@ def test_a_content_url_is_the_gateways_own_needs_the_key_and_has_no_range(sandbo
 @pytest.mark.parametrize(
     ("job_id", "status"), [("nobody", 404), ("demo-content", 400), ("demo-content-done-novideo", 502)]
 )
-def test_content_that_cannot_be_had_is_an_error_object(sandbox: Sandbox, job_id: str, status: int) -> None:
+def test_unavailable_content_gives_an_error_object(sandbox: Sandbox, job_id: str, status: int) -> None:
     got = ask(sandbox, f"/doubao/v1/videos/{job_id}/content")
     assert (got.status, list(got.json)) == (status, ["error"])
 
@@ -525,7 +517,7 @@ def test_a_content_transfer_is_cut_after_a_minute(make: MakeSandbox, clock: Fake
 # --- ReelBot
 
 
-def test_reelbot_names_no_id_and_a_file_key_instead_of_a_url(sandbox: Sandbox, clock: FakeClock) -> None:
+def test_reelbot_status_has_no_id_and_a_file_key_instead_of_a_url(sandbox: Sandbox, clock: FakeClock) -> None:
     queued = ask(sandbox, PATHS["reelbot"].format(id="demo-1")).json
     assert queued == {"status": "queued", "message": queued["message"], "createdAt": "2026-03-01T12:00:00.000Z"}
     clock.sleep(60)
@@ -535,7 +527,7 @@ def test_reelbot_names_no_id_and_a_file_key_instead_of_a_url(sandbox: Sandbox, c
     assert ask(sandbox, PATHS["reelbot"].format(id="demo-done-fail")).json["error"]
 
 
-def test_reelbot_hands_out_a_url_for_an_hour(sandbox: Sandbox, clock: FakeClock) -> None:
+def test_reelbot_download_url_states_a_lifetime_of_one_hour(sandbox: Sandbox, clock: FakeClock) -> None:
     got = ask(sandbox, DOWNLOAD.format(id="demo-done")).json
     assert (got["success"], got["expiresAt"]) == (True, "2026-03-01T13:00:00.000Z")
     assert "X-Amz-Expires=3600" in got["downloadUrl"]
@@ -552,12 +544,14 @@ def test_reelbot_hands_out_a_url_for_an_hour(sandbox: Sandbox, clock: FakeClock)
         (PATHS["reelbot"], "demo.1", 400, "INVALID_PROJECT_ID"),
     ],
 )
-def test_reelbot_refuses_by_code(sandbox: Sandbox, path: str, job_id: str, status: int, code: str) -> None:
+def test_reelbot_refuses_with_http_status_and_code(
+    sandbox: Sandbox, path: str, job_id: str, status: int, code: str
+) -> None:
     got = ask(sandbox, path.format(id=job_id))
     assert (got.status, got.json["success"], got.json["code"]) == (status, False, code)
 
 
-def test_every_reelbot_answer_tells_of_the_limit(sandbox: Sandbox) -> None:
+def test_every_reelbot_answer_has_rate_limit_headers(sandbox: Sandbox) -> None:
     answers = [
         ask(sandbox, PATHS["reelbot"].format(id="demo-1")),
         ask(sandbox, PATHS["reelbot"].format(id="nobody")),
@@ -575,7 +569,7 @@ def test_every_reelbot_answer_tells_of_the_limit(sandbox: Sandbox) -> None:
 # --- limits and faults
 
 
-def test_limits_are_off_unless_asked_for(sandbox: Sandbox) -> None:
+def test_limits_are_off_by_default(sandbox: Sandbox) -> None:
     assert {ask(sandbox, DOWNLOAD.format(id="demo-done")).status for _ in range(35)} == {200}
 
 
@@ -599,7 +593,7 @@ def test_reelbot_limits_each_endpoint_in_its_own_window(
     assert ask(sandbox, path.format(id="demo-done")).status == 200
 
 
-def test_jogg_says_429_inside_a_200(make: MakeSandbox) -> None:
+def test_jogg_reports_its_limit_as_code_429_with_http_200(make: MakeSandbox) -> None:
     sandbox = make(limits=True)
     answers = [ask(sandbox, "/jogg/v2/project/demo-1") for _ in range(61)]
     assert [(each.status, each.json["code"]) for each in answers[-2:]] == [(200, 0), (200, 429)]
@@ -607,7 +601,7 @@ def test_jogg_says_429_inside_a_200(make: MakeSandbox) -> None:
         read(sandbox, "jogg", "demo-1")
 
 
-def test_the_gateway_says_429_with_nothing_and_a_resellers_with_retry_after(make: MakeSandbox) -> None:
+def test_gateway_sends_429_without_and_resellers_with_retry_after(make: MakeSandbox) -> None:
     sandbox = make(limits=True)
     assert {ask(sandbox, PATHS["doubao"].format(id="demo-1")).status for _ in range(180)} == {200}
     got = [ask(sandbox, PATHS["doubao"].format(id=job_id)) for job_id in ("demo-1", "demo-reseller-1")]
@@ -617,14 +611,14 @@ def test_the_gateway_says_429_with_nothing_and_a_resellers_with_retry_after(make
     ]
 
 
-def test_a_wrong_key_uses_up_nobodys_limit(make: MakeSandbox) -> None:
+def test_requests_with_a_wrong_key_do_not_count_for_the_limit(make: MakeSandbox) -> None:
     sandbox = make(limits=True)
     path = DOWNLOAD.format(id="demo-done")
-    assert {request(sandbox, path, keyed(sandbox, "reelbot", "wrong")).status for _ in range(40)} == {401}
+    assert {request(sandbox, path, make_auth_header(sandbox, "reelbot", "wrong")).status for _ in range(40)} == {401}
     assert ask(sandbox, path).status == 200
 
 
-def faults(sandbox: Sandbox) -> list[str]:
+def collect_faults(sandbox: Sandbox) -> list[str]:
     found = []
     for _ in range(60):
         try:
@@ -635,8 +629,8 @@ def faults(sandbox: Sandbox) -> list[str]:
     return found
 
 
-def test_faults_come_in_the_share_asked_for_and_can_be_had_again(make: MakeSandbox) -> None:
-    always, some, again = (faults(make(fail_rate=rate, seed=4)) for rate in (1, 0.3, 0.3))
+def test_fail_rate_sets_the_share_of_faults_and_the_seed_repeats_them(make: MakeSandbox) -> None:
+    always, some, again = (collect_faults(make(fail_rate=rate, seed=4)) for rate in (1, 0.3, 0.3))
     assert set(always) == {"500 application/json", "502 text/html", "cut"}
     assert some == again
     assert 30 < some.count("200 application/json") < 55
@@ -645,7 +639,7 @@ def test_faults_come_in_the_share_asked_for_and_can_be_had_again(make: MakeSandb
 # --- the videos
 
 
-def boxes(body: bytes) -> list[bytes]:
+def read_boxes(body: bytes) -> list[bytes]:
     found, at = [], 0
     while at < len(body):
         size = int.from_bytes(body[at : at + 4])
@@ -655,16 +649,16 @@ def boxes(body: bytes) -> list[bytes]:
     return found
 
 
-def test_the_videos_are_whole_small_fast_to_start_and_not_all_the_same(sandbox: Sandbox) -> None:
+def test_videos_are_three_small_complete_files_with_moov_first(sandbox: Sandbox) -> None:
     bodies = {fetch(sandbox, video_url(sandbox, "jogg", f"demo-done-{n}")).body for n in range(12)}
     assert len(bodies) == 3
     for body in bodies:
-        assert boxes(body) == [b"ftyp", b"moov", b"free", b"mdat"]
+        assert read_boxes(body) == [b"ftyp", b"moov", b"free", b"mdat"]
         assert 20_000 < len(body) < 60_000
 
 
 @pytest.mark.parametrize("name", SIMULATED)
-def test_a_transparent_video_is_a_webm(sandbox: Sandbox, name: str) -> None:
+def test_word_webm_gives_a_webm_video(sandbox: Sandbox, name: str) -> None:
     url = video_url(sandbox, name, "demo-done-webm")
     assert urlsplit(url).path.endswith(".webm")
     got = fetch(sandbox, url)
@@ -690,7 +684,7 @@ def test_a_transparent_video_is_a_webm(sandbox: Sandbox, name: str) -> None:
         ("bytes=" + "9" * 5000 + "-", 200, slice(None)),
     ],
 )
-def test_a_range_gets_exactly_its_bytes(sandbox: Sandbox, wanted: str, status: int, part: slice) -> None:
+def test_range_request_gets_exactly_its_bytes(sandbox: Sandbox, wanted: str, status: int, part: slice) -> None:
     url = video_url(sandbox, "jogg", "demo-done")
     whole = fetch(sandbox, url).body
     got = fetch(sandbox, url, {"Range": wanted})
@@ -700,7 +694,7 @@ def test_a_range_gets_exactly_its_bytes(sandbox: Sandbox, wanted: str, status: i
     assert got.headers.get("content-range") == said.get(status)
 
 
-def test_a_range_holds_only_if_the_video_is_still_the_same(sandbox: Sandbox) -> None:
+def test_if_range_with_another_etag_gets_the_whole_video(sandbox: Sandbox) -> None:
     url = video_url(sandbox, "jogg", "demo-done")
     etag = fetch(sandbox, url).headers["etag"]
     assert etag.startswith('"')
@@ -711,17 +705,17 @@ def test_a_range_holds_only_if_the_video_is_still_the_same(sandbox: Sandbox) -> 
     assert statuses == [206, 200, 200, 200]
 
 
-def test_without_ranges_a_range_is_ignored(make: MakeSandbox) -> None:
+def test_range_is_ignored_if_ranges_are_off(make: MakeSandbox) -> None:
     sandbox = make(ranges=False)
     got = fetch(sandbox, video_url(sandbox, "jogg", "demo-done"), {"Range": "bytes=9-"})
     assert (got.status, got.headers["accept-ranges"]) == (200, "none")
 
 
-def test_head_sends_the_length_alone(sandbox: Sandbox) -> None:
+def test_head_sends_the_length_without_a_body(sandbox: Sandbox) -> None:
     parts = urlsplit(video_url(sandbox, "jogg", "demo-done"))
     connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=5)
     lengths = []
-    # On one connection: a body after HEAD would be taken for the next answer.
+    # Use one connection: if HEAD sent a body, it would be read as the next answer.
     for method in ("HEAD", "GET"):
         connection.request(method, f"{parts.path}?{parts.query}")
         answer = connection.getresponse()
@@ -734,7 +728,7 @@ def test_head_sends_the_length_alone(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("change", ["expired", "tampered", "other file"])
 @pytest.mark.parametrize(("name", "answer"), [("jogg", (200, b"<!DOC")), ("reelbot", (403, b"<?xml"))])
-def test_an_expired_or_forged_url_is_a_page_at_one_storage_and_403_at_the_other(
+def test_expired_or_forged_url_gets_a_page_or_403_by_storage(
     sandbox: Sandbox, clock: FakeClock, name: str, answer: tuple[int, bytes], change: str
 ) -> None:
     url = video_url(sandbox, name, "demo-done")
@@ -753,17 +747,17 @@ def test_an_expired_or_forged_url_is_a_page_at_one_storage_and_403_at_the_other(
 
 
 @pytest.mark.parametrize("query", ["", "?expires=x&signature=%C3%A9", "?expires=99999999999&signature=0"])
-def test_a_url_without_a_good_signature_opens_nothing(sandbox: Sandbox, query: str) -> None:
+def test_url_without_a_valid_signature_gets_no_video(sandbox: Sandbox, query: str) -> None:
     for storage in ("cdn", "s3"):
         got = request(sandbox, f"/media/{storage}/jogg/demo-done.mp4{query}")
         assert not got.headers["content-type"].startswith("video/")
 
 
-def test_an_expired_gateway_job_has_a_url_that_has_expired(sandbox: Sandbox) -> None:
+def test_expired_gateway_job_has_an_expired_url(sandbox: Sandbox) -> None:
     assert b"<html" in fetch(sandbox, video_url(sandbox, "doubao", "demo-done-expired")).body
 
 
-def test_a_short_lived_url_dies_early(make: MakeSandbox, clock: FakeClock) -> None:
+def test_url_lifetime_can_be_shortened(make: MakeSandbox, clock: FakeClock) -> None:
     sandbox = make(url_lifetime=10)
     url = video_url(sandbox, "reelbot", "demo-done")
     clock.sleep(10)
@@ -781,7 +775,7 @@ def test_a_transfer_is_cut_once_for_each_video(make: MakeSandbox) -> None:
         assert cut.value.partial + rest == fetch(sandbox, url).body
 
 
-def test_a_slow_transfer_takes_its_time_by_the_clock(make: MakeSandbox, clock: FakeClock) -> None:
+def test_slow_transfer_takes_its_time_on_the_clock_of_the_sandbox(make: MakeSandbox, clock: FakeClock) -> None:
     sandbox = make(bytes_per_second=1000)
     body = fetch(sandbox, video_url(sandbox, "jogg", "demo-done")).body
     assert clock.monotonic() == pytest.approx(len(body) / 1000, abs=0.2)
@@ -798,11 +792,11 @@ def test_the_environment_points_the_three_accounts_at_the_sandbox(sandbox: Sandb
     for service in DIALECTS:
         base_url = environment[f"VIDEOSTAT_{service.upper()}_BASE_URL"]
         path = PROVIDERS[service].job.path.format(id="demo-done")
-        headers = keyed(sandbox, service, environment[f"VIDEOSTAT_{service.upper()}_API_KEY"])
+        headers = make_auth_header(sandbox, service, environment[f"VIDEOSTAT_{service.upper()}_API_KEY"])
         assert request(sandbox, urlsplit(base_url).path + path, headers).status == 200
 
 
-def test_what_was_asked_can_be_looked_up(sandbox: Sandbox, clock: FakeClock) -> None:
+def test_requests_are_recorded(sandbox: Sandbox, clock: FakeClock) -> None:
     clock.sleep(5)
     ask(sandbox, "/jogg/v2/projects?page=2&limit=7")
     [seen] = sandbox.requests
@@ -815,14 +809,14 @@ def test_a_connection_is_kept_for_the_next_request(sandbox: Sandbox) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=5)
     ports = set()
     for _ in range(3):
-        connection.request("GET", "/jogg/v2/project/demo-1", headers=keyed(sandbox, "jogg"))
+        connection.request("GET", "/jogg/v2/project/demo-1", headers=make_auth_header(sandbox, "jogg"))
         connection.getresponse().read()
         ports.add(connection.sock.getsockname())
     connection.close()
     assert len(ports) == 1
 
 
-def test_stopping_ends_the_connections_too() -> None:
+def test_stopping_closes_open_connections() -> None:
     with Sandbox() as sandbox:
         connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=5)
         connection.request("GET", "/jogg/v2/project/demo-1")
@@ -843,7 +837,7 @@ def test_stopping_ends_the_connections_too() -> None:
         ("Transfer-Encoding", "chunked"),
     ],
 )
-def test_a_body_too_long_or_of_unknown_length_is_not_read(sandbox: Sandbox, header: str, value: str) -> None:
+def test_body_too_long_or_of_unknown_length_is_refused(sandbox: Sandbox, header: str, value: str) -> None:
     got = request(sandbox, "/jogg/v2/avatar", {header: value}, method="POST")
     assert (got.status, got.headers["connection"]) == (413, "close")
 
@@ -851,7 +845,9 @@ def test_a_body_too_long_or_of_unknown_length_is_not_read(sandbox: Sandbox, head
 @pytest.mark.parametrize(
     "sent", [b"\x00\xff\r\n\r\n", b"GET\r\n\r\n", b"GET //[::1 HTTP/1.1\r\n\r\n", b"POST / HTTP/1.1\r\n"]
 )
-def test_garbage_gets_no_traceback(sandbox: Sandbox, capfd: pytest.CaptureFixture[str], sent: bytes) -> None:
+def test_malformed_request_prints_no_traceback(
+    sandbox: Sandbox, capfd: pytest.CaptureFixture[str], sent: bytes
+) -> None:
     with socket.create_connection(("127.0.0.1", sandbox.port), timeout=5) as connection:
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
@@ -860,7 +856,7 @@ def test_garbage_gets_no_traceback(sandbox: Sandbox, capfd: pytest.CaptureFixtur
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_sandboxs_own_bugs_are_kept_not_printed(capfd: pytest.CaptureFixture[str]) -> None:
+def test_errors_inside_the_sandbox_are_recorded_and_not_printed(capfd: pytest.CaptureFixture[str]) -> None:
     class Broken(FakeClock):
         is_broken = False
 
@@ -878,12 +874,12 @@ def test_the_sandboxs_own_bugs_are_kept_not_printed(capfd: pytest.CaptureFixture
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_port_in_use_is_said_in_a_sentence(sandbox: Sandbox) -> None:
+def test_port_in_use_gives_one_sentence(sandbox: Sandbox) -> None:
     with pytest.raises(UsageError, match=f"port {sandbox.port} cannot be used"):
         Sandbox(port=sandbox.port).start()
 
 
-def test_time_is_the_clocks() -> None:
+def test_jobs_advance_on_the_given_clock() -> None:
     with Sandbox(clock=Clock(speed=10_000)) as sandbox:
         job_id = submit(sandbox, "reelbot")
         while (job := read(sandbox, "reelbot", job_id)).state is not State.SUCCEEDED:

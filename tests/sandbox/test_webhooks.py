@@ -1,4 +1,4 @@
-"""The webhooks of the simulated JoggAI: signed as its own, sent again as its own, and failing as words in an id say."""
+"""Test the webhooks of the simulated JoggAI: signatures, retries, and the words in an id that change them."""
 
 from __future__ import annotations
 
@@ -47,25 +47,25 @@ def sandbox(clock: FakeClock, listener: Server) -> Iterator[Sandbox]:
         assert list(sandbox.errors) == []
 
 
-def until(number: int, sandbox: Sandbox) -> list[Posted]:
-    """Return what was posted as soon as there is so much of it; time stands still meanwhile."""
+def wait_for_posts(number: int, sandbox: Sandbox) -> list[Posted]:
+    """Wait until `number` webhooks were posted, and return all; the clock of the sandbox stands still meanwhile."""
     ends = time.monotonic() + 10
     while len(sandbox.posted) < number and time.monotonic() < ends:
         time.sleep(0.01)
     return [*sandbox.posted]
 
 
-def settled(sandbox: Sandbox, number: int = 0) -> list[Posted]:
-    """Return what was posted once so much of it is there, and nothing more comes.
+def wait_until_settled(sandbox: Sandbox, number: int = 0) -> list[Posted]:
+    """Wait for `number` webhooks and then for any further ones, and return all.
 
     The sandbox looks at the time four times a second.
     """
-    until(number, sandbox)
+    wait_for_posts(number, sandbox)
     time.sleep(0.4)
     return [*sandbox.posted]
 
 
-def begin(sandbox: Sandbox, name: str, job_id: str) -> None:
+def begin_job(sandbox: Sandbox, name: str, job_id: str) -> None:
     assert ask(sandbox, PATHS[name].format(id=job_id)).status == 200
 
 
@@ -77,14 +77,14 @@ def is_signed(sandbox: Sandbox, request: Request) -> bool:
 
 @pytest.mark.parametrize(("name", "kind"), [("jogg", ""), ("jogg-avatar", "avatar_"), ("jogg-product", "product_")])
 @pytest.mark.parametrize(("words", "end"), [("", "success"), ("-fail", "failed"), ("-novideo", "success")])
-def test_the_end_of_a_job_is_announced_as_joggai_does(
+def test_end_of_a_job_is_announced_as_joggai_does(
     sandbox: Sandbox, clock: FakeClock, listener: Server, *, name: str, kind: str, words: str, end: str
 ) -> None:
     job_id = f"demo-1{words}"
-    begin(sandbox, name, job_id)
-    assert settled(sandbox) == []
+    begin_job(sandbox, name, job_id)
+    assert wait_until_settled(sandbox) == []
     clock.sleep(120)
-    (posted,) = until(1, sandbox)
+    (posted,) = wait_for_posts(1, sandbox)
     assert posted.status == 204
     (request,) = listener.requests
     assert (request.method, request.target) == ("POST", "/hooks?of=sandbox")
@@ -98,33 +98,32 @@ def test_the_end_of_a_job_is_announced_as_joggai_does(
     assert NOW < datetime.fromtimestamp(content["timestamp"], UTC) < NOW + timedelta(seconds=120)
     data = content["data"]
     assert ("video_url" in data, "error" in data) == (not words, end == "failed")
-    # And videostat understands it.
     read = {other: each.webhook.read(content) for other, each in PROVIDERS.items() if each.webhook}
     assert {other: found for other, found in read.items() if found} == {name: job_id}
 
 
-def test_the_other_services_announce_nothing(sandbox: Sandbox, clock: FakeClock) -> None:
-    begin(sandbox, "doubao", "demo-1")
-    begin(sandbox, "reelbot", "demo-1")
+def test_other_services_send_no_webhooks(sandbox: Sandbox, clock: FakeClock) -> None:
+    begin_job(sandbox, "doubao", "demo-1")
+    begin_job(sandbox, "reelbot", "demo-1")
     clock.sleep(300)
-    assert settled(sandbox) == []
+    assert wait_until_settled(sandbox) == []
 
 
 @pytest.mark.parametrize("words", ["done", "stuck"])
-def test_what_has_ended_before_or_never_ends_is_not_announced(sandbox: Sandbox, clock: FakeClock, words: str) -> None:
-    begin(sandbox, "jogg", f"demo-{words}")
+def test_job_that_ended_before_or_never_ends_sends_no_webhook(sandbox: Sandbox, clock: FakeClock, words: str) -> None:
+    begin_job(sandbox, "jogg", f"demo-{words}")
     clock.sleep(300)
-    assert settled(sandbox) == []
+    assert wait_until_settled(sandbox) == []
 
 
-def test_a_job_is_announced_once_however_often_it_is_asked_for(sandbox: Sandbox, clock: FakeClock) -> None:
+def test_job_sends_one_webhook_despite_repeated_requests(sandbox: Sandbox, clock: FakeClock) -> None:
     for _ in range(5):
-        begin(sandbox, "jogg", "demo-1")
+        begin_job(sandbox, "jogg", "demo-1")
     clock.sleep(120)
-    assert len(settled(sandbox, 1)) == 1
+    assert len(wait_until_settled(sandbox, 1)) == 1
 
 
-def test_a_submitted_body_may_name_an_address_of_its_own(sandbox: Sandbox, clock: FakeClock, listener: Server) -> None:
+def test_submitted_body_can_name_its_own_webhook_address(sandbox: Sandbox, clock: FakeClock, listener: Server) -> None:
     def order(url: Any) -> str:
         body = json.dumps({"prompt": "a cat", "webhook_url": url})
         return str(ask(sandbox, "/jogg/v2/avatar", method="POST", body=body).json["data"]["project_id"])
@@ -134,7 +133,7 @@ def test_a_submitted_body_may_name_an_address_of_its_own(sandbox: Sandbox, clock
         for url in (f"{listener.url}/hooks?of=sandbox", 7, None):
             order(url)
         clock.sleep(120)
-        assert len(settled(sandbox, 5)) == 5
+        assert len(wait_until_settled(sandbox, 5)) == 5
     assert len(listener.requests) == 4
     (request,) = other.requests
     assert (request.target, json.loads(request.body)["data"]["project_id"]) == ("/mine", own)
@@ -142,10 +141,10 @@ def test_a_submitted_body_may_name_an_address_of_its_own(sandbox: Sandbox, clock
 
 
 @pytest.mark.parametrize("word", sorted(OF_DELIVERIES))
-def test_a_word_of_an_id_changes_its_delivery(sandbox: Sandbox, clock: FakeClock, listener: Server, word: str) -> None:
+def test_word_in_an_id_changes_its_delivery(sandbox: Sandbox, clock: FakeClock, listener: Server, word: str) -> None:
     assert word in WORDS
     job_id = f"demo-1-{word}"
-    begin(sandbox, "jogg", job_id)
+    begin_job(sandbox, "jogg", job_id)
     expected = {
         "twice": ({True: 2}, {True: 2}),
         "early": ({True: 1, False: 1}, {True: 1, False: 1}),
@@ -153,23 +152,23 @@ def test_a_word_of_an_id_changes_its_delivery(sandbox: Sandbox, clock: FakeClock
         "late": ({}, {True: 1}),
     }
 
-    def signed(expected: dict[bool, int]) -> Counter[bool]:
-        settled(sandbox, sum(expected.values()))
+    def count_signed(expected: dict[bool, int]) -> Counter[bool]:
+        wait_until_settled(sandbox, sum(expected.values()))
         return Counter(is_signed(sandbox, each) for each in listener.requests)
 
     before, after = expected[word]
     clock.sleep(90)
-    assert signed(before) == before
+    assert count_signed(before) == before
     clock.sleep(19)
-    assert signed(before) in (before, after)
+    assert count_signed(before) in (before, after)
     clock.sleep(20)
-    assert signed(after) == after
+    assert count_signed(after) == after
 
 
-def test_a_forged_one_comes_before_the_end(sandbox: Sandbox, clock: FakeClock, listener: Server) -> None:
-    begin(sandbox, "jogg", "demo-1-early")
+def test_word_early_sends_a_forged_webhook_before_the_end(sandbox: Sandbox, clock: FakeClock, listener: Server) -> None:
+    begin_job(sandbox, "jogg", "demo-1-early")
     clock.sleep(35)
-    (posted,) = until(1, sandbox)
+    (posted,) = wait_for_posts(1, sandbox)
     (request,) = listener.requests
     assert not is_signed(sandbox, request)
     assert posted.status == 204
@@ -180,50 +179,50 @@ def test_a_forged_one_comes_before_the_end(sandbox: Sandbox, clock: FakeClock, l
 @pytest.mark.parametrize(
     "answer", [reply(b"", 500), reply(b"", 404), reply(b"", 401), redirect("/elsewhere"), b"", b"no HTTP\r\n\r\n"]
 )
-def test_what_is_not_taken_is_sent_again_three_times_five_seconds_apart(
+def test_refused_webhook_is_sent_again_three_times_every_five_seconds(
     clock: FakeClock, sandbox: Sandbox, listener: Server, answer: bytes
 ) -> None:
     listener.answer = answer
-    begin(sandbox, "jogg", "demo-1")
+    begin_job(sandbox, "jogg", "demo-1")
     clock.sleep(120)
     for number in range(1, 5):
-        assert len(until(number, sandbox)) == number
+        assert len(wait_for_posts(number, sandbox)) == number
         clock.sleep(4)
-        assert len(settled(sandbox, number)) == number, "not before 5 s have passed"
+        assert len(wait_until_settled(sandbox, number)) == number, "not before 5 s have passed"
         clock.sleep(1)
-    assert len(settled(sandbox)) == 4
+    assert len(wait_until_settled(sandbox)) == 4
     assert [each.delivery.failures for each in sandbox.posted] == [0, 1, 2, 3]
     assert len({request.body for request in listener.requests}) == 1
 
 
-def test_what_is_taken_at_the_second_attempt_is_not_sent_again(
+def test_webhook_accepted_at_the_second_attempt_is_not_sent_again(
     clock: FakeClock, sandbox: Sandbox, listener: Server
 ) -> None:
     answers = iter([reply(b"", 503), reply(b"", 200)])
     listener.answer = lambda _: next(answers)
-    begin(sandbox, "jogg", "demo-1")
+    begin_job(sandbox, "jogg", "demo-1")
     clock.sleep(120)
-    until(1, sandbox)
+    wait_for_posts(1, sandbox)
     clock.sleep(5)
-    until(2, sandbox)
+    wait_for_posts(2, sandbox)
     clock.sleep(60)
-    assert [each.status for each in settled(sandbox, 2)] == [503, 200]
+    assert [each.status for each in wait_until_settled(sandbox, 2)] == [503, 200]
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/closed", "http://", "nonsense", "http://[/x", "http://a b/x"])
-def test_an_address_that_is_none_is_tried_as_often(clock: FakeClock, url: str) -> None:
+def test_invalid_or_unreachable_address_is_tried_four_times(clock: FakeClock, url: str) -> None:
     with Sandbox(clock=clock, webhook=url) as sandbox:
-        begin(sandbox, "jogg", "demo-1")
+        begin_job(sandbox, "jogg", "demo-1")
         clock.sleep(120)
-        assert [each.status for each in until(1, sandbox)] == [None]
+        assert [each.status for each in wait_for_posts(1, sandbox)] == [None]
         for number in range(2, 5):
             clock.sleep(5)
-            assert [each.status for each in until(number, sandbox)] == [None] * number
+            assert [each.status for each in wait_for_posts(number, sandbox)] == [None] * number
 
 
-def test_the_sandbox_ends_with_deliveries_ahead_and_under_way(clock: FakeClock, listener: Server) -> None:
+def test_stopped_sandbox_sends_no_pending_webhooks(clock: FakeClock, listener: Server) -> None:
     with Sandbox(clock=clock, webhook=listener.url) as sandbox:
-        begin(sandbox, "jogg", "demo-1")
+        begin_job(sandbox, "jogg", "demo-1")
         clock.sleep(50)
         submit(sandbox, "jogg")
     clock.sleep(300)
@@ -231,7 +230,7 @@ def test_the_sandbox_ends_with_deliveries_ahead_and_under_way(clock: FakeClock, 
     assert len(listener.requests) == 0
 
 
-def test_the_receiver_takes_what_the_sandbox_sends(clock: FakeClock) -> None:
+def test_receiver_accepts_the_webhooks_of_the_sandbox(clock: FakeClock) -> None:
     heard = []
 
     def hear(delivery: Any) -> bool:
@@ -243,7 +242,7 @@ def test_the_receiver_takes_what_the_sandbox_sends(clock: FakeClock) -> None:
         Sandbox(clock=clock, webhook=receiver.address.url) as sandbox,
     ):
         for number in range(20):
-            begin(sandbox, "jogg", f"demo-{number}")
+            begin_job(sandbox, "jogg", f"demo-{number}")
         clock.sleep(120)
-        assert [each.status for each in until(20, sandbox)] == [204] * 20
+        assert [each.status for each in wait_for_posts(20, sandbox)] == [204] * 20
     assert len(heard) == 20

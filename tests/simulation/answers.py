@@ -1,4 +1,4 @@
-"""What a service can say in place of how a job stands, with what it means by the design; and what a store can send."""
+"""Answers of a service instead of the state of a job, with their meaning; and faulty answers of a store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAGE = {"content-type": "text/html"}
 
 
 class Saying(NamedTuple):
-    """An answer as each service writes it; `wait`: the seconds of its Retry-After."""
+    """An answer and how each service writes it; `wait`: the seconds of its Retry-After."""
 
     meaning: Meaning
     write: Callable[[str, str, datetime], Said]
@@ -49,7 +49,7 @@ def _fails(make: Callable[[], VideostatError]) -> Callable[[str, str, datetime],
 def _code(
     jogg: str, doubao: tuple[int, object] | None, reelbot: tuple[int, str]
 ) -> Callable[[str, str, datetime], Said]:
-    """A documented code, as each service writes it."""
+    """Return a function that writes a documented code as each service does."""
 
     def write(provider: str, job_id: str, at: datetime) -> Said:
         if provider.startswith("jogg"):
@@ -150,7 +150,7 @@ def _nearly_all(fault: faults.Fault) -> faults.Fault:
 
 
 def _then(resumed: faults.Fault) -> faults.Fault:
-    """Break off the first time, and then go on wrongly."""
+    """Return a fault that cuts the first transfer, and answers the resumed one with `resumed`."""
     return lambda request, video: (faults.cut(150) if request.offset is None else resumed)(request, video)
 
 

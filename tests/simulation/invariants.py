@@ -1,4 +1,4 @@
-"""Say what must be so after every run of every story; each check yields a sentence for what is not."""
+"""Check what must be true after every run of every story; each check yields a sentence for each violation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def provider(play: Play, number: int) -> Provider:
 
 
 def heard_at(record: Record, heard: Heard) -> float:
-    """Return when the program could know an answer: not while it was stopped, or its answers were read."""
+    """Return when the program could read an answer: not while it was stopped or its output was being read."""
     return next((until for start, until in record.stops + record.reads if start <= heard.at < until), heard.at)
 
 
@@ -43,13 +43,13 @@ def of_run(play: Play, record: Record) -> list[Heard]:
 
 
 def ends(play: Play, record: Record) -> dict[int, float]:
-    """Return when each job ended, by its number; infinity for those that did not."""
+    """Return the time at which each job ended, by its number; infinity if it did not end."""
     known = {job.ref: at for at, job in record.ended}
     return {number: known.get(ref, math.inf) for number, ref in enumerate(play.refs)}
 
 
 def latest(record: Record) -> float:
-    """Return until when a run may last: its deadline, or some seconds more after a stop that went past it."""
+    """Return the latest end of a run: its deadline, or some seconds after a stop that lasted longer."""
     return max([record.deadline, *(until + LAST_CHANCE for _, until in record.stops if until >= record.deadline)])
 
 
@@ -166,7 +166,7 @@ def codes_fit(play: Play) -> Iterator[str]:
 
 
 def _fits(play: Play, record: Record, at: float, job: Job, known: list[Heard]) -> bool:
-    """Whether what was said until then allows the exit code."""
+    """Return whether the answers until then allow the exit code."""
     number, code = play.refs.index(job.ref), job.exit_code
     mine = {each.meaning for each in known if each.job == number}
     group = {each.meaning for each in known}
@@ -177,7 +177,7 @@ def _fits(play: Play, record: Record, at: float, job: Job, known: list[Heard]) -
     is_finished = finished and heard_at(record, finished[0]) < at and not is_refused_now
     if at == record.deadline and is_finished and code not in SIGNALS:
         return code in {ExitCode.OK, ExitCode.NOT_SAVED} or Meaning.RUNNING in mine
-    # What came while it was stopped may not have been heard yet.
+    # The program may not have read an answer that came while it was stopped.
     is_answered = any(each.job == number and each.meaning in ANSWERED and heard_at(record, each) < at for each in known)
     signals = {128 + signal.Signals[each.what] for each in play.story.events if each.kind == "signal"}
     allowed: Mapping[int, bool] = {
@@ -289,7 +289,7 @@ INVARIANTS: Mapping[str, Check] = {
 
 
 def broken(play: Play) -> Iterator[tuple[str, str]]:
-    """Yield each invariant that a story breaks, and how."""
+    """Yield each invariant that a story breaks, with a description."""
     for sentence, check in INVARIANTS.items():
         for how in check(play):
             yield sentence, how

@@ -1,4 +1,4 @@
-"""Play a story: run `wait`, throw runs away, run `wait --unfinished`, and keep a record of each run."""
+"""Play a story: run `wait`, then `wait --unfinished` after each gap, and keep a record of each run."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ SILENCE = timedelta(days=30)
 
 @dataclass
 class Record:
-    """What one run did. `rows`: the history afterwards, by job; `films`: the files with a final name, and content.
+    """What one run did. `rows`: the history afterwards, by job; `films`: the content of files with a final name.
 
-    `stops`: when the process was stopped, and until when. `reads`: the same of whoever reads its answers.
+    `stops`: from when to when the process was stopped. `reads`: from when to when it waited for its reader.
     """
 
     number: int
@@ -71,7 +71,7 @@ class Record:
         return self.began + self.timeout
 
 
-class Blind(ErrorsOnly):
+class SilentView(ErrorsOnly):
     """A view that shows nothing."""
 
     def note(self, sentence: str) -> None:
@@ -82,7 +82,7 @@ class Blind(ErrorsOnly):
 
 
 class Steps:
-    """Stands for the worker threads: a look is answered when its answer arrives, saving takes turns."""
+    """A replacement of the worker threads: answers arrive after their latency, and saving takes turns."""
 
     def __init__(self, world: World, deliver: Callable[[object], object]) -> None:
         self._world = world
@@ -129,7 +129,7 @@ class Play:
         return self
 
     def _unfinished(self) -> list[JobRef]:
-        """Return what `wait --unfinished` would wait for, with --download as well what was to be saved."""
+        """Return the jobs of `wait --unfinished`; with saving, also those whose video is not saved yet."""
         history, heard = History(self._history, warn=lambda _: None), self.time.now() - SILENCE
         wanted = [Which.UNFINISHED, *([Which.UNSAVED] if self.story.saves else [])]
         found = [seen.job.ref for which in wanted for seen in history.find_jobs(which=which, heard_since=heard)]
@@ -182,7 +182,7 @@ class Play:
             session = Session(settings, self.time, client, history)
             saving = plan_saving(session, refs, output_dir=self._videos, timeout=timeout) if self.story.saves else None
             options = PollOptions(timeout=timeout, interval=self.story.interval, parallel=len(refs) or 1)
-            yield from Run(session=session, refs=refs, options=options, view=Blind(), saving=saving)
+            yield from Run(session=session, refs=refs, options=options, view=SilentView(), saving=saving)
 
     def _rows(self) -> dict[JobRef, dict[str, Any]]:
         with sqlite3.connect(self._history) as db:
@@ -191,7 +191,7 @@ class Play:
         db.close()
         return {JobRef(row["provider"], row["id"]): row for row in rows}
 
-    # A dead process leaves what is on the disk at that moment, whatever its threads would still have tidied up.
+    # A killed process leaves the disk as it is at that moment, even if its threads would still have tidied up.
 
     def _snapshot(self) -> None:
         shutil.copytree(self._videos, self.folder / "dead", dirs_exist_ok=True)
@@ -201,7 +201,7 @@ class Play:
             shutil.rmtree(self._videos)
             (self.folder / "dead").rename(self._videos)
 
-    # What happens meanwhile
+    # Events during a run
 
     def _deliver_events(self, record: Record) -> None:
         for event in self.story.events:
@@ -218,7 +218,7 @@ class Play:
                 happens(event, record)
 
     def _read_slowly(self, record: Record) -> None:
-        """Let whoever reads the answers take a while over one."""
+        """Let the reader of the output take its time with one job."""
         for event in self.story.events:
             if event.kind == "reader" and event.at <= self.time.time < event.until:
                 record.reads.append((self.time.time, event.until))
@@ -281,7 +281,7 @@ def _write_keys(folder: Path, key: str) -> None:
 
 @cache
 def _empty_history() -> bytes:
-    """Return the file of a history that knows no job: to make one takes longer than a whole story."""
+    """Return the file of an empty history; creating it takes longer than a whole story, so it is cached."""
     with TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
         database = Database(Path(folder) / "history.db", 0)
         database.write([])
@@ -291,7 +291,7 @@ def _empty_history() -> bytes:
 
 @contextmanager
 def in_process(play: Play) -> Iterator[None]:
-    """Put the story's world where the program would have threads, signals and disks."""
+    """Replace threads, signals and disks of the program by those of the story."""
     real_run, real_replace = Database._run, Path.replace
 
     def write(self: Database, statement: Any) -> Any:

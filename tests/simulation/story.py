@@ -1,4 +1,4 @@
-"""Draw a story from one seed: jobs, what befalls them, and how often `videostat wait` is run."""
+"""Draw a story from one seed: jobs, events that happen to them, and how often `videostat wait` is run."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ EVENTS = (
 class Plan(NamedTuple):
     """A job as its service has it, in seconds of the story.
 
-    `known_from`: before that the service does not know the id. `film_at`: when the file is at its place. `url_lives`:
-    how long an address works. `is_dated`: whether the service says when the job was created.
-    `size` of the film in bytes, and a `tail` of bytes that belong to no box: only its length says that it is all there.
+    `known_from`: when the service begins to know the id. `film_at`: when the file can be loaded. `url_lives`: how long
+    a URL works. `is_dated`: whether the service says when the job was created. `size` of the film in bytes. `tail`:
+    further bytes outside any box, so only the length shows whether the file is complete.
     """
 
     provider: str
@@ -54,7 +54,7 @@ class Plan(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What happens in a while; `job` is the number of the one it happens to, None for all. `odds`: how often."""
+    """Trouble during some time. `job`: the number of the job it happens to, None for all. `odds`: how often."""
 
     kind: str
     at: float
@@ -65,7 +65,7 @@ class Event(NamedTuple):
 
 
 class Story(NamedTuple):
-    """The waits: the first for all jobs, then one after each gap for what is unfinished; the last meets no trouble."""
+    """Jobs, events and runs: one for all jobs, then one for unfinished jobs after each gap. The last has no trouble."""
 
     seed: int
     jobs: tuple[Plan, ...]
@@ -83,7 +83,7 @@ class Story(NamedTuple):
         return max((at for at in times if at < math.inf), default=0)
 
     def shorter(self) -> Iterator[Story]:
-        """Yield this story with one thing less."""
+        """Yield the stories with one event, job, gap or property less."""
         for number in range(len(self.events)):
             yield self._replace(events=self.events[:number] + self.events[number + 1 :])
         for number in range(len(self.jobs) - 1, 0, -1):
@@ -154,6 +154,6 @@ def _event(chance: Random, timeout: float, jobs: tuple[Plan, ...]) -> Event:
     is_for_all = kind in {"say", "media", "hint"} and chance.random() < 0.5
     job = None if is_for_all or kind not in {"say", "media", "hint"} else chance.randrange(len(jobs))
     if kind == "media" and job is not None and jobs[job].ends_at < math.inf:
-        # While the video is loaded.
+        # Let it happen while the video is loaded.
         at, until = max(jobs[job].ends_at, 0), max(jobs[job].ends_at, 0) + until - at
     return Event(kind, at, until, what, job, chance.choice((1, 1, 0.5)))

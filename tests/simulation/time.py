@@ -1,4 +1,4 @@
-"""Time that passes only while everybody waits, and threads that take turns by it."""
+"""A clock whose time passes only while all threads wait, and threads that take turns on it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from queue import SimpleQueue
 
-SILENT = object()  # what comes of an event that the loop does not hear
+SILENT = object()  # the result of an event that gives the loop no message
 
 
 class Killed(BaseException):
-    """The process is dead: what the program would do now, it does not."""
+    """The process was killed, so nothing of the program runs any more."""
 
 
 class Turn:
@@ -39,7 +39,7 @@ class Turn:
         self._thread.start()
 
     def go_on(self) -> object:
-        """Let it run until it sleeps; return what came of it when it has ended."""
+        """Let the step run until it sleeps or ends; return its result, or SILENT while it has none."""
         self._time.turn = self
         self._go.release()
         self._back.acquire()
@@ -49,7 +49,7 @@ class Turn:
         return self._outcome if self.is_over else SILENT
 
     def sleep(self) -> None:
-        """Give the turn back; called by the thread itself."""
+        """Give the turn back to the main thread; the thread of the step calls this."""
         if self._is_dead:
             raise Killed
         self._back.release()
@@ -102,7 +102,7 @@ class Time(Clock):
         return EPOCH + timedelta(seconds=self.wall(time))
 
     def deliver(self, at: float, item: object) -> None:
-        """Let `wait` return the item then, or what it returns, if it can be called."""
+        """Let `wait` return the item at that time, or the result of calling it if it is a function."""
         if at < math.inf:
             heappush(self._coming, (at, next(self._order), item))
 
@@ -136,7 +136,7 @@ class Time(Clock):
         return None
 
     def end(self) -> None:
-        """Drop what was to come, as a process does that ends."""
+        """Drop all later events and end the threads, as the end of a process does."""
         self._coming.clear()
         for turn in self.turns:
             if not turn.is_over:

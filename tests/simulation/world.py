@@ -1,4 +1,4 @@
-"""Play the services, their store and the disk, and write down what was said: the transport of a Client."""
+"""Play the services, their store and the disk, and record the answers: the transport of a Client."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FAILED = {"jogg": "failed", "doubao": "FAILURE", "reelbot": "failed"}
 
 
 class Heard(NamedTuple):
-    """One request, and what was answered. `run`: the number of the wait. `has_url`: the answer names the video."""
+    """One request and its answer. `run`: the number of the run. `has_url`: the answer has the URL of the video."""
 
     run: int
     sent: float
@@ -52,8 +52,8 @@ class Heard(NamedTuple):
     wait: float | None = None
 
 
-class Meant(NamedTuple):
-    """An answer, and what it means by the design."""
+class Response(NamedTuple):
+    """An answer and its meaning."""
 
     said: Said
     meaning: Meaning
@@ -63,7 +63,7 @@ class Meant(NamedTuple):
 
 
 class Body:
-    """A store's answer, in pieces and with pauses; see saving.attempt.Body."""
+    """The answer of a store, in pieces and with pauses; see saving.attempt.Body."""
 
     def __init__(self, time: Time, answer: faults.Answer, pause: float) -> None:
         self._time, self._answer, self._pause = time, answer, pause
@@ -97,7 +97,7 @@ class Body:
 
 @dataclass
 class World:
-    """Everything that is not the program. `heard`: all answers; `latency`: how long the last took on its way."""
+    """Everything outside the program. `heard`: all answers; `latency`: how many seconds the last one took."""
 
     story: Story
     time: Time
@@ -144,8 +144,8 @@ class World:
             if each.kind == kind and each.at <= now < each.until and each.job in (None, number)
         ]
 
-    def _say(self, number: int, phase: Phase, key: str, chance: Random) -> Meant:
-        """Say what is answered now: what an event wants, else how the job stands."""
+    def _say(self, number: int, phase: Phase, key: str, chance: Random) -> Response:
+        """Return the answer of this moment: that of an event, or else the state of the job."""
         plan, at = self.story.jobs[number], self.time.at(self.time.time + self.latency)
         kind, saying = PROVIDERS[plan.provider].key_group, None
         is_unknown = self.time.time < plan.known_from or plan.end == "unknown"
@@ -161,15 +161,15 @@ class World:
         said = saying.write(plan.provider, plan.id, at)
         if isinstance(said, Redirected) and phase is Phase.URL:
             # ReelBot's download step may redirect to the file.
-            return Meant(said, Meaning.SUCCESS, sure=True, has_url=True)
-        return Meant(said, saying.meaning, saying.sure, wait=saying.wait)
+            return Response(said, Meaning.SUCCESS, sure=True, has_url=True)
+        return Response(said, saying.meaning, saying.sure, wait=saying.wait)
 
     def _refuses(self, key: str) -> bool:
         changes = [each for each in self.story.events if each.kind == "key" and each.at <= self.time.time]
         return bool(changes) and key != NEW_KEY
 
-    def _state(self, plan: Plan, kind: str, phase: Phase) -> Meant:
-        """Say how the job stands now."""
+    def _state(self, plan: Plan, kind: str, phase: Phase) -> Response:
+        """Return the state of the job as an answer."""
         now, url = self.time.time, None
         at = self.time.at(now + self.latency)
         if now < plan.ends_at:
@@ -188,10 +188,10 @@ class World:
             meaning, word = Meaning.SUCCESS, SUCCESS[kind] if plan.end != "shared success" else "done"
         if phase is Phase.LOOK:
             answer = api_answer(200, {}, self._body(plan, kind, word, url), at)
-            return Meant(answer, meaning, sure, has_url=bool(url) and kind != "reelbot")
+            return Response(answer, meaning, sure, has_url=bool(url) and kind != "reelbot")
         if url is None:
-            return Meant(api_answer(200, {}, {"message": "later"}, at), Meaning.FOREIGN)
-        return Meant(api_answer(200, {}, {"downloadUrl": url}, at), Meaning.SUCCESS, sure=True, has_url=True)
+            return Response(api_answer(200, {}, {"message": "later"}, at), Meaning.FOREIGN)
+        return Response(api_answer(200, {}, {"downloadUrl": url}, at), Meaning.SUCCESS, sure=True, has_url=True)
 
     def _body(self, plan: Plan, kind: str, word: str, url: str | None) -> object:
         def moment(at: float) -> str:
@@ -217,12 +217,12 @@ class World:
     # The store
 
     def film(self, number: int) -> bytes:
-        """Return what the job has made."""
+        """Return the content of the video of a job."""
         plan = self.story.jobs[number]
         return faults.mp4(plan.size, seed=number) + bytes(plan.tail)
 
     def open(self, url: str, headers: Mapping[str, str], **_: object) -> Body:
-        """Answer for a video as the transport would."""
+        """Open a video as the transport would."""
         parts, now = urlsplit(url), self.time.time
         self.time.sleep(0.2)
         places = {f"/{plan.provider}/{plan.id}": number for number, plan in enumerate(self.story.jobs)}
@@ -250,7 +250,7 @@ class World:
     # The disk
 
     def touch(self, operation: str) -> None:
-        """Let a step on the disk fail, or be the last."""
+        """Let a step on the disk fail, or kill the process at it."""
         self.steps += 1
         if any(each.what == str(self.steps) for each in self._active("kill at step")):
             self.kill()
@@ -267,7 +267,7 @@ class World:
 
 
 class Disk:
-    """Stands for `os` where files are written."""
+    """A replacement of `os` for writing files."""
 
     def __init__(self, world: World) -> None:
         self._world = world
