@@ -128,6 +128,7 @@ def run(script: str, prepared_folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", blocks("sh"))
 def test_every_command_of_the_pages_works(prepared_folder: Path, script: str) -> None:
     done = run(script, prepared_folder)

@@ -16,6 +16,7 @@ from videostat.polling.task import Task
 CONTRIBUTING = Path(__file__).parents[1] / ".github" / "CONTRIBUTING.md"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, 300, 75))
 def test_no_story_breaks_an_invariant(first: int) -> None:
     broken = simulate.try_seeds(range(first, first + 75))

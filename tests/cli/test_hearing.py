@@ -86,6 +86,7 @@ def test_wait_ends_when_the_delivery_is_lost_or_late(videostat: Videostat, port:
     assert videostat("wait", "jogg", f"proj_{words}_1", "--listen", f"{port}{PATH}").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("speed", [40])
 def test_forged_delivery_without_a_secret_costs_one_look(
     videostat: Videostat, sandbox: Sandbox, port: int, monkeypatch: pytest.MonkeyPatch

@@ -149,6 +149,7 @@ def test_ctrl_c_ends_status_while_a_server_hangs() -> None:
     assert [json.loads(line)["exit_code"] for line in out.splitlines()] == [130, 7]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("speed", "behaviour"), [(1.5, {"bytes_per_second": 20_000})])
 def test_interrupted_download_resumes_from_its_part_file(
     videostat: Videostat, sandbox: Sandbox, tmp_path: Path
@@ -167,6 +168,7 @@ def test_interrupted_download_resumes_from_its_part_file(
     assert [path.name for path in tmp_path.iterdir()] == ["jogg-proj_done.mp4"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("speed", "behaviour"), [(1.5, {"bytes_per_second": 20_000})])
 def test_wait_interrupted_while_saving_says_that_the_job_succeeded(videostat: Videostat, tmp_path: Path) -> None:
     part = tmp_path / "out" / "jogg-proj_done.part"
@@ -220,6 +222,7 @@ def test_suspended_wait_shows_the_cursor_until_it_continues() -> None:
             process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hanging")
 def test_suspended_wait_still_ends_after_its_timeout() -> None:
     """Before Python 3.13, SimpleQueue.get(timeout) waits for ever if a signal handler takes longer than the timeout."""

@@ -135,6 +135,7 @@ def test_quiet_prints_only_saved_files_and_errors(listen: Callable[..., Any], tm
     assert out == f"{tmp_path / 'jogg-proj_done_one.mp4'}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("saves", [True, False])
 def test_repeated_delivery_after_a_restart_runs_exec_once(
     listen: Callable[..., Any], sandbox: Sandbox, tmp_path: Path, *, saves: bool
@@ -153,6 +154,7 @@ def test_repeated_delivery_after_a_restart_runs_exec_once(
     assert len(find_looks(sandbox)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("saves", [True, False])
 @pytest.mark.usefixtures("sandbox")
@@ -172,6 +174,7 @@ def test_restart_loses_no_exec_command(listen: Callable[..., Any], tmp_path: Pat
         wait_until(lambda: ids <= {*log.read_text().split()})
 
 
+@pytest.mark.slow
 def test_jobs_answered_with_204_are_in_the_history(listen: Callable[..., Any], sandbox: Sandbox) -> None:
     taken = set()
     with listen(saves=False) as listener:
@@ -190,6 +193,7 @@ def test_jobs_answered_with_204_are_in_the_history(listen: Callable[..., Any], s
     assert taken <= known
 
 
+@pytest.mark.slow
 def test_unknown_id_costs_one_look_and_other_events_cost_none(listen: Callable[..., Any], sandbox: Sandbox) -> None:
     with listen() as listener:
         others: list[object] = [make_event("photo_123456", "image"), {"event": "x"}, [], make_event("a b"), None]
@@ -214,6 +218,7 @@ def test_health_address_answers_200(listen: Callable[..., Any]) -> None:
         listener.end()
 
 
+@pytest.mark.slow
 def test_announced_videos_are_saved_after_a_kill_and_a_restart(listen: Callable[..., Any], sandbox: Sandbox) -> None:
     ids = [f"proj_done_{number:03}" for number in range(60)]
     taken: list[str] = []
@@ -234,6 +239,7 @@ def test_announced_videos_are_saved_after_a_kill_and_a_restart(listen: Callable[
         listener.end()
 
 
+@pytest.mark.slow
 def test_webhooks_of_the_sandbox_are_received(listen: Callable[..., Any], sandbox: Sandbox) -> None:
     headers = {"x-api-key": sandbox.get_key("jogg")}
     with listen() as listener:
@@ -246,6 +252,7 @@ def test_webhooks_of_the_sandbox_are_received(listen: Callable[..., Any], sandbo
     assert len(find_looks(sandbox)) == 5
 
 
+@pytest.mark.slow
 def test_job_with_a_lost_webhook_is_found_in_the_list(
     listen: Callable[..., Any], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

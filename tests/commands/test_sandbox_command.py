@@ -47,6 +47,7 @@ def test_sandbox_prints_exports_serves_and_ends_on_a_signal(
         assert "Traceback" not in messages
 
 
+@pytest.mark.slow
 def test_sandbox_sends_a_webhook_when_a_job_ends(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as receiver:
         receiver.settimeout(20)

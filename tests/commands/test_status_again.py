@@ -80,6 +80,7 @@ def test_only_due_jobs_are_asked_and_the_order_is_kept(
     assert len(sandbox.requests) == 3
 
 
+@pytest.mark.slow
 def test_wait_shorter_than_the_floor_gives_the_known_state(videostat: Videostat, sandbox: Sandbox) -> None:
     videostat("status", "jogg", "proj_stuck")
     got = videostat("wait", "jogg", "proj_stuck", "--timeout", "3", "--json")

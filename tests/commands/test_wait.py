@@ -276,6 +276,7 @@ def test_timeout_of_zero_means_no_deadline(videostat: Videostat) -> None:
 # --- intervals
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("speed", [20])
 @pytest.mark.parametrize(
     ("name", "floor"), [("jogg:proj_stuck", 10), ("doubao:task_stuck", 5), ("reelbot:reel_stuck", 3)]

@@ -192,6 +192,7 @@ def _send_slowly(connection: socket.socket) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_slow_request_is_closed_when_its_time_is_over(
     receiver: Receiver, deliveries: list[Delivery], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,6 +221,7 @@ def open_slow_connections(receiver: Receiver, number: int) -> list[socket.socket
     return connections
 
 
+@pytest.mark.slow
 def test_200_slow_connections_do_not_delay_deliveries(receiver: Receiver, deliveries: list[Delivery]) -> None:
     with ExitStack() as stack:
         for each in open_slow_connections(receiver, 200):
@@ -233,6 +235,7 @@ def test_200_slow_connections_do_not_delay_deliveries(receiver: Receiver, delive
     assert sorted(durations)[25] < 0.1
 
 
+@pytest.mark.slow
 def test_oldest_connection_is_closed_when_there_are_too_many(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

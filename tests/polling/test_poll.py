@@ -820,6 +820,7 @@ def test_job_given_twice_is_asked_once() -> None:
     assert [job.ref for job in jobs if job] == asked == [ref("a"), ref("b")]
 
 
+@pytest.mark.slow
 def test_ten_thousand_jobs_need_few_waits_and_little_memory() -> None:
     number = 10_000
     names = [f"proj_{at:05}" for at in range(number)]
@@ -890,6 +891,7 @@ SCENES = {
 }
 
 
+@pytest.mark.slow
 @given(timeout=st.sampled_from([1, 7, 30, 100, 600]), interval=st.sampled_from([None, 0, 8, 60]), **SCENES)
 @settings(max_examples=300, deadline=None)
 def test_random_answers_break_no_rule_and_give_a_right_exit_code(

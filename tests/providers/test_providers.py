@@ -373,6 +373,7 @@ def assert_well_formed(job: Job) -> None:
     assert job.problem is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("provider", "endpoint"),
     [

@@ -140,6 +140,7 @@ def test_submitted_body_can_name_its_own_webhook_address(sandbox: Sandbox, clock
     assert is_signed(sandbox, request)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", sorted(OF_DELIVERIES))
 def test_word_in_an_id_changes_its_delivery(sandbox: Sandbox, clock: FakeClock, listener: Server, word: str) -> None:
     assert word in WORDS
@@ -176,6 +177,7 @@ def test_word_early_sends_a_forged_webhook_before_the_end(sandbox: Sandbox, cloc
     assert PROVIDERS["jogg"].webhook.read(json.loads(request.body)) == "demo-1-early"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answer", [reply(b"", 500), reply(b"", 404), reply(b"", 401), redirect("/elsewhere"), b"", b"no HTTP\r\n\r\n"]
 )

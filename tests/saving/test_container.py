@@ -71,6 +71,7 @@ def test_whole_video_of_a_real_muxer_is_accepted(tmp_path: Path, film: Path) -> 
     assert inspect_content(tmp_path, film.read_bytes()) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("film", FILMS, ids=lambda path: path.name)
 def test_cut_video_of_a_real_muxer_has_no_proven_end(tmp_path: Path, film: Path) -> None:
     path = tmp_path / "video"
@@ -220,6 +221,7 @@ def test_inspection_of_any_bytes_raises_no_unexpected_error(
         name_content(content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [

@@ -153,6 +153,7 @@ def make_client(server: Server, folder: Path) -> Client:
     return Client(Settings(folder / "config.toml", environment), make())
 
 
+@pytest.mark.slow
 def test_threads_of_a_wait_end_when_it_is_closed(serve: Callable[..., Server], tmp_path: Path) -> None:
     server = serve(reply({"code": "success", "data": {"status": "FAILURE", "fail_reason": "no"}}))
     asking, before = make_client(server, tmp_path), threading.active_count()
@@ -183,6 +184,7 @@ def test_each_job_fails_if_no_thread_can_be_started(
     assert "the system starts no further thread" in str(jobs[0].problem)
 
 
+@pytest.mark.slow
 def test_hundred_jobs_at_a_slow_server_use_few_threads_and_end_in_time(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:
@@ -247,6 +249,7 @@ def test_look_ends_in_time_if_the_answer_arrives_slowly(
     assert time.monotonic() - began < 2
 
 
+@pytest.mark.slow
 def test_first_byte_of_a_video_may_take_longer_than_later_bytes(
     serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -263,6 +263,7 @@ def test_unusual_location_raises_a_videostat_error(home_server: Server, location
     assert "secret" not in str(raised.value)
 
 
+@pytest.mark.slow
 @given(location=st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), min_size=1))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_random_location_raises_a_videostat_error(home_server: Server, location: str) -> None:
@@ -565,6 +566,7 @@ def test_any_json_gives_a_job_or_a_videostat_error(
     look_and_list(make_client(home_server, tmp_path), name)
 
 
+@pytest.mark.slow
 @given(
     name=st.sampled_from([*PROVIDERS]),
     said=st.binary(max_size=200).map(reply)
