@@ -34,14 +34,15 @@ GATEWAY = 'type = "doubao"\nbase_url = "https://eu.example.com"\n'
 
 
 @pytest.fixture
-def configure(tmp_path: Path) -> Callable[..., Settings]:
+def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
     """Settings from the texts of the two files and the environment."""
 
     def configure(text: str = "", stored: str = "", *, timeout: float = 30, **environ: str) -> Settings:
         for name, content in (("config.toml", text), ("credentials.toml", stored)):
             (tmp_path / name).write_text(content)
             (tmp_path / name).chmod(0o600)
-        return load(tmp_path / "config.toml", environ, key_command_timeout=timeout)
+        monkeypatch.setattr("videostat.config.keys.COMMAND_SECONDS", timeout)
+        return load(tmp_path / "config.toml", environ)
 
     return configure
 
