@@ -806,7 +806,7 @@ def test_who_answered_and_when_is_known(path: Path, history: History) -> None:
     assert history.find_answered("https://two.example", NOW) == set()
     seen = history.find_job(REF)
     assert seen
-    assert seen.job.seen_at == NOW
+    assert seen.seen_at == NOW
     assert history.find_job(OTHER) is None
 
 

@@ -216,11 +216,11 @@ class History:
                 return JobRef(row["provider"], row["id"])
         return None
 
-    def find_job(self, ref: JobRef) -> Record | None:
-        """Return the record of one job, None if there is none."""
+    def find_job(self, ref: JobRef) -> Job | None:
+        """Return one job as it was last recorded, None if it is unknown."""
         with suppress(UsageError):
-            for row in self._database.read(_ONE, (ref.provider, ref.id)) if self._database else ():
-                return next(self._parse_rows([row]), None)
+            rows = self._database.read(_ONE, (ref.provider, ref.id)) if self._database else []
+            return next((seen.job for seen in self._parse_rows(rows)), None)
         return None
 
     def find_answered(self, base_url: str, since: datetime) -> set[JobRef]:
