@@ -64,8 +64,8 @@ def test_the_path_is_not_in_a_repr() -> None:
 
 
 def test_the_address_is_shown_as_one_would_type_it() -> None:
-    assert parse_address("8080/x").url == "http://127.0.0.1:8080/x"
-    assert parse_address("[::1]:8080/x").url == "http://[::1]:8080/x"
+    assert parse_address("8080/x").origin == "http://127.0.0.1:8080"
+    assert parse_address("[::1]:8080/x").origin == "http://[::1]:8080"
 
 
 def test_the_public_address_has_the_path_once() -> None:

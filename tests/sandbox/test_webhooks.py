@@ -240,7 +240,7 @@ def test_the_receiver_takes_what_the_sandbox_sends(clock: FakeClock) -> None:
 
     with (
         Receiver(Address("127.0.0.1", 0, "/hooks"), hear) as receiver,
-        Sandbox(clock=clock, webhook=receiver.address.url) as sandbox,
+        Sandbox(clock=clock, webhook=receiver.address.origin + receiver.address.path) as sandbox,
     ):
         for number in range(20):
             begin(sandbox, "jogg", f"demo-{number}")
