@@ -1,4 +1,4 @@
-"""Choose how a command shows progress on stderr and prints its jobs on stdout."""
+"""Choose how a command shows progress and prints its jobs."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Listening(Hearing):
         self._ticked_at = time.monotonic()
 
     def tick(self) -> Iterator[str]:
-        """Yield the sentences to show; read the lists of the services when it is time."""
+        """Yield the sentences to show; read the services' lists when it is time."""
         self._ticked_at = time.monotonic()
         if self._clock.monotonic() >= self._list_at:
             self._list_at = self._clock.monotonic() + LIST_EVERY

@@ -194,7 +194,7 @@ class Run:
                 yield from self._show(refusals.sort(job))
 
     def _record(self, job: Job) -> None:
-        """Record a job, unless its command must run again if this process is killed now."""
+        """Record a job, unless a kill now must make its command run again."""
         if job.ended:
             self._waited.discard(job.ref)
         is_command_due = self.options.stays and self.execution and job.state is State.SUCCEEDED
