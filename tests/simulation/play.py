@@ -6,7 +6,7 @@ import random
 import shutil
 import signal
 import sqlite3
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache, partial
@@ -28,9 +28,10 @@ from videostat.history import History, Which
 from videostat.history.database import Database
 from videostat.models import JobRef
 from videostat.polling.options import Door, Hint, PollOptions
+from videostat.render.log import ErrorsOnly
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from simulation.story import Event, Story
     from videostat.errors import ExitCode
@@ -70,32 +71,14 @@ class Record:
         return self.began + self.timeout
 
 
-class Blind:
+class Blind(ErrorsOnly):
     """A view that shows nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        pass
 
     def update(self, job: Job) -> None:
         pass
 
-    def tick(self) -> None:
-        pass
-
     def note(self, sentence: str) -> None:
         pass
-
-    def show_output(self, lines: Iterable[str]) -> None:
-        pass
-
-    def release_screen(self) -> AbstractContextManager[object]:
-        return nullcontext()
-
-    def is_watched(self) -> bool:
-        return False
 
 
 class Steps:

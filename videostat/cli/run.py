@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from videostat.cli.session import Session
     from videostat.config import Account
     from videostat.models import JobRef
-    from videostat.render.views import View
     from videostat.waiting import Saving
 
 
@@ -109,7 +108,7 @@ class Run:
     session: Session
     refs: list[JobRef]
     options: PollOptions
-    view: View
+    view: ErrorsOnly
     saving: Saving | None = None
     execution: Execution | None = None
     may_recall: bool = False
@@ -257,7 +256,7 @@ class Run:
                     found[ref] = replace(known, poll_after=left, ended=True)
         return found
 
-    def _show_ended(self, jobs: Mapping[JobRef, Job], view: View) -> Iterator[Job]:
+    def _show_ended(self, jobs: Mapping[JobRef, Job], view: ErrorsOnly) -> Iterator[Job]:
         for job in jobs.values():
             view.update(job)
             with view.release_screen():

@@ -34,13 +34,12 @@ SOON = 3  # days before the service deletes a video; fewer are marked
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     """Print aligned columns on a terminal, else tab-separated lines without a header."""
-    if not sys.stdout.isatty():
-        with guard_stdout():
-            for row in rows:
-                print("\t".join(clean_text(get_cell_text(cell), longest=None) for cell in row))
-        return
     with guard_stdout():
-        print_columns(headers, [[_shorten_cell(cell) for cell in row] for row in rows])
+        if sys.stdout.isatty():
+            print_columns(headers, [[_shorten_cell(cell) for cell in row] for row in rows])
+            return
+        for row in rows:
+            print("\t".join(clean_text(get_cell_text(cell), longest=None) for cell in row))
 
 
 def _shorten_cell(cell: Cell) -> Cell:

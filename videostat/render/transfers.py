@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Progress(NamedTuple):
-    """The bytes of one or several transfers; `total` is None if unknown, `rate` is in bytes per second."""
+    """The bytes of one or several transfers; `total` may be unknown, `rate` is per second."""
 
     done: int = 0
     total: int | None = 0
