@@ -1,4 +1,4 @@
-"""The ends of jobs: at the deadline, by a signal, with their whole key group, or after their last step."""
+"""End jobs at the deadline, by a signal, with their key group, or after their last step."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Ender(Sender):
         return job if is_over else replace(job, poll_after=self._choose_next_look(task) if problem is None else None)
 
     def _end_group(self, group: Group, now: float) -> list[Job]:
-        """End the jobs of a group after a verdict, two silent minutes or the last attempt."""
+        """End a group's jobs after a verdict, two silent minutes or the last attempt."""
         at, verdict = group.verdict or (-math.inf, None)
         ended: list[Job] = []
         is_over = (

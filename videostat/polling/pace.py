@@ -56,7 +56,7 @@ def add_next_look(job: Job, polling: Polling) -> Job:
 
 @dataclass(slots=True, eq=False)
 class Gate:
-    """A limit of an endpoint: `width` requests at once, `spacing` seconds between two, none during a pause.
+    """A limit of an endpoint: `width` requests at once, `spacing` seconds apart.
 
     `limit`: the error that began the last pause.
     """
@@ -72,7 +72,7 @@ class Gate:
 
     @property
     def opens_at(self) -> float:
-        """Return when the next request may be sent; infinity while the whole width is in use."""
+        """Return when the next request may be sent; infinity without a free place."""
         return max(self._next_at, self.paused_until) if self.in_flight < self.width else math.inf
 
     def on_sent(self, now: float) -> None:
