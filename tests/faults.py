@@ -263,6 +263,7 @@ def save(
         rng=random.Random(1),
         transfer=transfer or Transfer("clip"),
         overwrite=overwrite,
+        known_hosts=set(),
     )
 
 

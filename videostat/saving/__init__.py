@@ -1,4 +1,4 @@
-"""Download a video to a file, over a network and from a server that may fail in any way.
+"""Download a video, though network and server may fail in any way.
 
 This module decides whether to try again and at which URL. `Attempt` makes one request and checks the result.
 """
@@ -78,7 +78,7 @@ def download(
     transfer: Transfer,
     overwrite: bool = False,
     slot: AbstractContextManager[object] = NO_SLOT,
-    known_hosts: set[str] | None = None,
+    known_hosts: set[str],
 ) -> Saved:
     """Download a video, or resume where an earlier run stopped. A video that is already saved is skipped.
 
@@ -95,7 +95,7 @@ def download(
                 # Another process may have finished it before we got the lock.
                 if saved := destination.find_saved(overwrite=overwrite):
                     return saved
-                attempt = Attempt(part, open, clock, deadline, transfer, set() if known_hosts is None else known_hosts)
+                attempt = Attempt(part, open, clock, deadline, transfer, known_hosts)
                 with _mention_kept_files(part), translate_disk_errors(destination):
                     saved = _Download(attempt, source, sleep, rng, slot).run()
     except VideostatError:
@@ -226,7 +226,7 @@ class _Download:
         self._end_round()
 
     def _handle_problem(self, problem: Retryable) -> None:
-        """Decide how to go on after a problem: try this URL again, or the next one.
+        """Try this URL again after a problem, or the next one.
 
         If the part has bytes, only the same URL can continue them.
         """

@@ -5,7 +5,7 @@ RFC 9110: section 14 (ranges) and 13.1.5 (If-Range).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, Self
 
@@ -111,7 +111,7 @@ class Attempt:
     clock: Clock
     deadline: float
     transfer: Transfer
-    known_hosts: set[str] = field(default_factory=set)
+    known_hosts: set[str]
 
     def fetch(self, url: str) -> tuple[int, bool]:
         """Download the rest of the video from a URL.
