@@ -1,4 +1,4 @@
-"""Answer requests to the three services: check keys and limits, add faults, and keep the jobs."""
+"""Answer requests to the three services, and keep their jobs."""
 
 from __future__ import annotations
 
