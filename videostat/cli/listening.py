@@ -44,7 +44,7 @@ class Listening(Hearing):
                 f"{is_open[0]} has no webhook_secret: the path needs at least {MADE_PATH} characters",
                 hint="Leave the path out: a secret one is made.",
             )
-        super().__init__(session, address, is_healthy=self._is_healthy)
+        super().__init__(session, address, is_healthy=lambda: time.monotonic() - self._ticked_at < UNHEALTHY_AFTER)
         self._accounts = accounts
         for account in accounts.values():
             self._accept(account)
@@ -65,9 +65,6 @@ class Listening(Hearing):
         """Yield the jobs that were announced since the last call."""
         while not self._arrived.empty():
             yield self._arrived.get()
-
-    def _is_healthy(self) -> bool:
-        return time.monotonic() - self._ticked_at < UNHEALTHY_AFTER
 
     def _handle(self, delivery: Delivery, senders: set[str]) -> bool:
         content = delivery.content

@@ -120,10 +120,6 @@ class Sandbox:
         """Return the API key that works at a service."""
         return DIALECTS[service].key
 
-    def get_exhausted_key(self, service: str) -> str:
-        """Return an API key without credit."""
-        return DIALECTS[service].exhausted_key
-
     @property
     def environment(self) -> dict[str, str]:
         """The environment variables that make videostat use this sandbox."""
