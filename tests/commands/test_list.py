@@ -153,3 +153,12 @@ def test_the_list_can_be_narrowed_to_the_newest(videostat: Videostat) -> None:
 def test_a_page_is_as_long_as_what_is_shown(videostat: Videostat, sandbox: Sandbox) -> None:
     videostat("list", "jogg", "-n", "5")
     assert sandbox.requests[0].query["limit"] == "5"
+
+
+def test_a_list_is_fetched_again_with_a_key_that_was_replaced(
+    videostat: Videostat, instead: Instead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([reply({"code": 10105}, 401), reply({"code": 0, "data": {"projects": [], "total": 0}})])
+    instead("jogg", lambda _: next(answers))
+    monkeypatch.setattr("videostat.config.keys.Keys.renew", lambda *_: True)
+    assert videostat("list", "jogg").code == 0

@@ -17,8 +17,8 @@ import pytest
 
 from videostat import config
 from videostat.config import Defaults, load
-from videostat.config.file import _DEFAULTS, _SECTION, write_file
-from videostat.config.keys import Key, mask
+from videostat.config.file import _DEFAULTS, _SECTION, lock_file, write_file
+from videostat.config.keys import Key, Keys, mask
 from videostat.errors import ConfigError, ExitCode, KeyMissing, VideostatError
 from videostat.providers import PROVIDERS
 from videostat.sandbox.services import DIALECTS
@@ -1125,3 +1125,29 @@ print(sorted({{*{heavy}}} & {{*sys.modules}}))
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(EXAMPLE.parent)}
     done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["[]", "[]"]
+
+
+def test_a_refused_key_is_replaced_once_for_all_its_jobs() -> None:
+    first, second = Key("one", "a file"), Key("two", "a file")
+    found: list[Key] = [first, second]
+
+    def find(_: str) -> Key:
+        if not found:
+            raise KeyMissing("no key")
+        return found.pop(0)
+
+    keys = Keys(find, lambda: None)
+    assert keys.find("jogg") is first
+    assert keys.renew("jogg", first)
+    assert keys.renew("jogg", first), "another job was refused with the same key"
+    keys.confirm("jogg", first)
+    assert not keys.renew("jogg", second), "the second key has not worked yet"
+    keys.confirm("jogg", second)
+    assert not keys.renew("jogg", second), "there is no third"
+    assert keys.find("jogg") is second
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="cannot write"), lock_file(tmp_path / "file" / "videostat" / "x.toml"):
+        pass

@@ -202,3 +202,13 @@ def test_the_floors_of_ten_thousand_jobs_are_not_all_remembered() -> None:
     for number in range(10_000):
         hear(group, str(number), Meaning.RUNNING, number, sure=True, answer=True)
     assert len(group.heard_at) < 3000
+
+
+def test_trouble_in_place_of_a_repeated_refusal_opens_the_group() -> None:
+    group = Group(left=9)
+    for name in "abc":
+        hear(group, name, Meaning.KEY, 0)
+    assert group.mode is Mode.REFUSED
+    group.on_sent(JobRef("one", "d"), 10)
+    hear(group, "d", Meaning.BUSY, 11)
+    assert (group.mode, group.verdict) == (Mode.OPEN, None)

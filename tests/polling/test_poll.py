@@ -38,6 +38,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videostat.errors import (
+    ConfigError,
     ExecFailed,
     ExitCode,
     Gone,
@@ -970,3 +971,8 @@ def test_an_address_that_was_given_up_keeps_nobody_awake() -> None:
     assert scene.codes == {"a": 0, "two:b": 6}
     assert scene.ended_at["two:b"] == 120
     assert scene.clock.waits < 200
+
+
+def test_a_request_that_the_configuration_prevents_ends_only_its_job() -> None:
+    scene = Scene({"a": [ConfigError("the proxy is not valid")], "b": [running(), succeeded()]}).play()
+    assert scene.codes == {"a": ExitCode.USAGE, "b": ExitCode.OK}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -151,3 +152,16 @@ class Stopping(Timeline):
 def test_a_machine_that_stops_again_and_again_extends_the_deadline_once() -> None:
     scene = Scene({"a": [After(1, running()), ...]}, options=PollOptions(timeout=60), clock=Stopping())
     assert scene.play().ended_at["a"] <= 60 + 10 + 3 + 10
+
+
+def test_a_verdict_ends_no_job_that_joins_after_it() -> None:
+    clock = Timeline()
+    # A job of another wait keeps the group as it is.
+    groups = {"one": Group(left=1, verdict=(-1, KeyMissing("gone")))}
+    clock.deliver(30, SIGTERM)
+
+    def answer(_: Phase, job: Job) -> tuple[float, Job | Exception]:
+        return 1, replace(job, state=State.SUCCEEDED, video_url=VIDEO)
+
+    (ended,) = listen(targets(["a"]), clock, answer, groups=groups)
+    assert ended.exit_code == 0

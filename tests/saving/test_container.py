@@ -238,3 +238,21 @@ def test_a_file_of_nothing_but_headers_takes_bounded_time_and_memory(
     finally:
         tracemalloc.stop()
     assert time.process_time() - began < 30
+
+
+def test_a_void_may_stand_before_the_segment(tmp_path: Path) -> None:
+    film = webm()
+    start = film.index(b"\x18S\x80g")
+    assert examine(tmp_path, film[:start] + b"\xec\x81\x00" + film[start:]) == VideoFile("webm", end_is_proven=True)
+
+
+def test_other_data_may_follow_a_live_recording(tmp_path: Path) -> None:
+    film = webm(is_live=True) + b"\x1aE\xdf\xa3\x80"
+    assert examine(tmp_path, film) == VideoFile("webm", end_is_proven=False)
+
+
+def examine(folder: Path, content: bytes) -> VideoFile:
+    with (folder / "film").open("w+b") as file:
+        file.write(content)
+        file.flush()
+        return inspect(file.fileno())

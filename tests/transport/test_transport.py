@@ -5,6 +5,7 @@ import gzip
 import html
 import itertools
 import json
+import logging
 import re
 import socket
 import ssl
@@ -687,3 +688,9 @@ def test_a_large_video_over_tls_is_handed_out_whole_and_its_connection_used_agai
             read = list(pieces(body, A_MIB))
         assert b"".join(read) == video
     assert max(map(len, read)) > 16384, "a record at a time"
+
+
+def test_the_log_lines_of_others_keep_their_queries(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "urllib3.connectionpool"):
+        logging.getLogger("urllib3.connectionpool").debug("%s", "/theirs?page=2")
+    assert caplog.messages == ["/theirs?page=2"]
