@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from videostat.clock import Clock
-    from videostat.saving import Open
+    from videostat.saving.attempt import Open
 
 REF = JobRef("jogg", "a1")
 

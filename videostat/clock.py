@@ -73,7 +73,7 @@ class Backoff:
 
 
 def to_local(moment: datetime) -> datetime:
-    """Convert a moment to local time, or leave it in UTC if TZ is invalid."""
+    """Convert a moment to local time, or to UTC if TZ is invalid."""
     try:
         return moment.astimezone()
     except (ValueError, OverflowError):

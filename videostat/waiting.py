@@ -1,4 +1,4 @@
-"""Wait for jobs and save their videos: the functions `wait` and `save` of the library."""
+"""Wait for jobs and save their videos: the library's `wait` and `save`."""
 
 from __future__ import annotations
 

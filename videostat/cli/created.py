@@ -50,9 +50,9 @@ def read_created(provider: Provider, body: object) -> str | None:
 
 
 def keep_text(name: str, text: str, suffix: str) -> Path | None:
-    """Write a text to a private file beside the history; return its path, or None if that fails.
+    """Write a text to a private file beside the history.
 
-    A hash follows the name: the same text uses the same file.
+    Returns its path, or None if that fails. A hash follows the name: the same text uses the same file.
     """
     file = locate_history().with_name(f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}{suffix}")
     with suppress(OSError):

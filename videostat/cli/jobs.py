@@ -288,5 +288,5 @@ def _find_account(address: str, settings: Settings) -> str | None:
 
 
 def _read_site(host: str | None) -> str:
-    """Return the last two labels of a host, which a service and its web pages share."""
+    """Return the two labels of a host that a service and its web pages share."""
     return ".".join((host or "").split(".")[-2:])

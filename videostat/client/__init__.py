@@ -128,7 +128,7 @@ class Client:
         return complete_urls(found, account.base_url)
 
     def make_targets(self, refs: Iterable[JobRef], worked: Collection[JobRef] = ()) -> list[Target]:
-        """Make targets for the poll loop; `worked`: jobs that the address has answered on an earlier day."""
+        """Make targets for the poll loop; `worked`: jobs answered on an earlier day."""
         accounts = {ref: self.get_account(ref.provider) for ref in refs}
         names = {ref.provider for ref in worked}
         groups = {account.key_group for account in accounts.values() if {account.name, account.key_group} & names}
@@ -153,7 +153,7 @@ class Client:
             group.heard_at.setdefault(ref, self.clock.monotonic() - seconds)
 
     def fetch_link(self, job: Job, number: int = 1, *, timeout: float = math.inf) -> Link:
-        """Fetch a new URL of a succeeded job's video; `number` chooses among several, from 1.
+        """Fetch a new URL of a job's video; `number` counts from 1.
 
         The looks keep to the floor and the pauses that hold for all jobs. If the job runs again, wait for it for
         `timeout` seconds; with infinity, look a few times only. Raises the problem with which the job ends, and
@@ -230,7 +230,7 @@ class Client:
     def list_jobs(
         self, name: str, sleep: Callable[[float], None] = time.sleep, wanted: int | None = None
     ) -> Iterator[tuple[Job, int | None]]:
-        """Yield each job of the service's list once, with the total that the service claims.
+        """Yield each job of the service's list once, with the total it claims.
 
         `wanted`: how many jobs the caller needs, None for all. A page is fetched when its first job is needed. New jobs
         push others to the next page; those are skipped there. A page that fails is fetched again, after a pause with

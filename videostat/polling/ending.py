@@ -1,4 +1,4 @@
-"""End jobs at the deadline, by a signal, with their key group, or after their last step."""
+"""End jobs at the deadline, by a signal, or with their key group."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Ender(Sender):
-    """A sender that ends jobs at the deadline, by a signal, or with their group.
+    """A sender that also ends jobs.
 
     `_codes`: the exit codes with which jobs of each key group have ended. `_late`: how many answers to each ended job
     will still come. They must not reach a job that is announced once more.

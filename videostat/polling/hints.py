@@ -51,7 +51,7 @@ class Announcements:
         return find_untroubled(hinted)
 
     def choose_wait(self, task: Task, usual: float, interval: float | None, now: float) -> float:
-        """Return the seconds until the next look: more if ends are announced, fewer after a hint."""
+        """Return the seconds until the next look; announcements make them more, hints fewer."""
         if task.job.state.is_terminal:
             return usual
         task.ran_at = task.sent_at
@@ -71,7 +71,7 @@ class Announcements:
         return is_told and not before
 
     def is_tick(self, item: Message | None, now: float, deadline: float) -> bool:
-        """Return whether the view may draw now, in a flood of hints every half second."""
+        """Return whether the view may draw; many hints delay it by half a second."""
         if item is None or item == NUDGE:
             return True
         if not isinstance(item, Hint) or now - self._ticked_at < FRAME:

@@ -1,4 +1,4 @@
-"""The loop's reactions: receive the outcome of each step, and do what the course decides."""
+"""React to the outcome of each step as the course decides."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def find_interval_range(polling: Polling, interval: float | None) -> tuple[float
 def choose_next_look(
     job: Job, polling: Polling, interval: float | None, now: datetime, jitter: float, *, is_watched: bool = False
 ) -> float:
-    """Return the seconds until the next look at a running job; `jitter` is 0 to 1."""
+    """Return the seconds until the next look; `jitter` is 0 to 1."""
     age = (now - job.created_at).total_seconds() if job.created_at else math.inf
     # A creation time further in the future comes from another time zone, not from a wrong clock.
     if abs(age) < polling.first:

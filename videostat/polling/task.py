@@ -59,7 +59,7 @@ class Task:
         return max(floor, self.held_until)
 
     def learn(self, outcome: Job | VideostatError, now: float, *, waits: bool) -> tuple[Meaning, course.Step]:
-        """Learn from an outcome, together with the group; return its meaning and the next step."""
+        """Learn from an outcome; return its meaning and the next step."""
         meaning, sure = course.classify_outcome(outcome)
         group, polling = self.group, self.target.polling
         meaning = course.settle(meaning, sure=sure, key_answered=group.answered, job_answered=self.answered)

@@ -57,7 +57,7 @@ def list_json_fields(*, saving: bool = False) -> list[str]:
 
 
 def format_json(job: Job, *, saving: bool = False, names: Sequence[str] | None = None) -> str:
-    """Format a job as one line of ASCII JSON; `names` selects and orders the fields."""
+    """Format a job as a line of ASCII JSON; `names` selects and orders fields."""
     return format_json_values(collect_fields(job, saving=saving), names)
 
 
@@ -83,7 +83,7 @@ def format_tab_line(job: Job) -> str:
 
 
 def format_video(job: Job) -> str | None:
-    """Format the saved files of a job, one per line, or its video URL, or None."""
+    """Format a job's saved files, one per line, or its video URL."""
     videos = map(str, job.saved.files) if job.saved else filter(None, [job.video_url])
     return "\n".join(clean_text(video, longest=None) for video in videos) or None
 

@@ -1,4 +1,4 @@
-"""Write messages to stderr: what went wrong, with which job, and what to type next."""
+"""Write messages to stderr: what happened, to which job, what to type next."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def say(sentence: str) -> None:
 
 
 def say_address(url: str) -> None:
-    """Write the URL for webhooks to stderr, also with --quiet; as JSON with --progress json.
+    """Write the URL for webhooks to stderr, with --progress json as JSON.
 
-    It is always written, because a person can learn it nowhere else.
+    It is also written with --quiet, because a person can learn it nowhere else.
     """
     write_stderr(json.dumps({"event": "listening", "url": url}) + "\n" if _is_muted else f"Listening at {url}\n")
 

@@ -1,4 +1,4 @@
-"""Make text from servers safe to show, and format sizes, times and paths for people."""
+"""Make text from servers safe to show; format sizes, times and paths."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from videostat.clock import Backoff
 from videostat.errors import NotSaved, RateLimited, Retryable, Unreadable, VideostatError
 from videostat.models import DOWNLOAD_AGAIN, Saved
-from videostat.saving.attempt import Attempt, Body, Missing, Open, Refused, Transfer, Unfit
+from videostat.saving.attempt import Attempt, Missing, Open, Refused, Transfer, Unfit
 from videostat.saving.destination import translate_disk_errors
 from videostat.saving.partfile import Busy, Part, remove_orphan
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from videostat.models import Link
     from videostat.saving.destination import Destination
 
-__all__ = ["Body", "Open", "Transfer", "download"]
+__all__ = ["Transfer", "download"]
 
 BETWEEN_TRIES = Backoff(first=1, longest=30)
 # Without a deadline, give up after this many seconds without a new byte.
@@ -52,7 +52,7 @@ _LATER = "The video is not ready yet. Do not generate it again: run the same com
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """The source of a video: its link, and a way to get a new one.
+    """A link to a video, and a way to get a new one.
 
     `resolve` asks the service for a new link; `floor` is the minimum of seconds between two calls.
     `most_links`: the number of links to use, with the first. `is_fresh`: the video is so new that its file may not be

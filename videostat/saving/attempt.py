@@ -101,10 +101,7 @@ class Unfit(NotSaved):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request for the rest of a video, and the check of the file.
-
-    `known_hosts`: the hosts that have answered in this run.
-    """
+    """One request for the rest of a video, and the check of the file."""
 
     part: Part
     open: Open

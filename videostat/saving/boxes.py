@@ -44,7 +44,7 @@ class _Box:
 
 @dataclass(slots=True)
 class _Index:
-    """The types of the tracks in `moov`, and the offset of the last chunk of media data."""
+    """The types of the tracks in `moov`, and the last offset of media data."""
 
     handlers: set[bytes]
     promises_fragments: bool = False

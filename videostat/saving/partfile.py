@@ -1,4 +1,4 @@
-"""Keep the `.part` file of an unfinished download, and the side-car that lets it resume."""
+"""Keep the `.part` file of an unfinished download, and its side-car."""
 
 from __future__ import annotations
 
