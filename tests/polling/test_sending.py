@@ -161,7 +161,8 @@ def test_a_verdict_ends_no_job_that_joins_after_it() -> None:
     clock.deliver(30, SIGTERM)
 
     def answer(_: Phase, job: Job) -> tuple[float, Job | Exception]:
-        return 1, replace(job, state=State.SUCCEEDED, video_url=VIDEO)
+        is_over = clock.time > 5
+        return 1, replace(job, state=State.SUCCEEDED if is_over else State.RUNNING, video_url=VIDEO)
 
     (ended,) = listen(targets(["a"]), clock, answer, groups=groups)
     assert ended.exit_code == 0

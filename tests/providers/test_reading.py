@@ -457,3 +457,8 @@ def test_a_rate_limit_takes_the_first_hint_that_is_not_past(
 def test_the_end_of_a_window_is_no_advice_where_the_limit_is_not_reached(meaning: Meaning) -> None:
     body = {"details": {"resetAt": "2025-01-21T13:00:00Z"}}
     assert seconds(answer(500, body, x_ratelimit_reset="2025-01-21T13:00:00Z"), meaning) is None
+
+
+@pytest.mark.parametrize("text", ['{"status": "done"', "[" * 100_000])
+def test_a_text_that_only_begins_as_json_holds_nothing(text: str) -> None:
+    assert reading.unwrap(text) is None

@@ -219,7 +219,8 @@ class History:
     def find_job(self, ref: JobRef) -> Job | None:
         """Return one job as it was last recorded, None if it is unknown."""
         with suppress(UsageError):
-            return next((seen.job for seen in self._parse_rows(self._read(_ONE, (ref.provider, ref.id)))), None)
+            for seen in self._parse_rows(self._read(_ONE, (ref.provider, ref.id))):
+                return seen.job
         return None
 
     def find_answered(self, base_url: str, since: datetime) -> set[JobRef]:
