@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from videostat.clock import Clock
-    from videostat.saving import Open
+    from videostat.saving.attempt import Open
 
 REF = JobRef("jogg", "a1")
 
@@ -263,6 +263,7 @@ def save(
         rng=random.Random(1),
         transfer=transfer or Transfer("clip"),
         overwrite=overwrite,
+        known_hosts=set(),
     )
 
 

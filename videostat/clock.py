@@ -73,7 +73,7 @@ class Backoff:
 
 
 def to_local(moment: datetime) -> datetime:
-    """Convert a moment to local time; leave it in UTC if the time zone in TZ is not valid."""
+    """Convert a moment to local time, or to UTC if TZ is invalid."""
     try:
         return moment.astimezone()
     except (ValueError, OverflowError):

@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +42,7 @@ _SHOWN = 60  # characters of an invalid id in a message
 
 
 class State(StrEnum):
-    """The state of a job in videostat's words; Job.status has the service's own word."""
+    """The state of a job; Job.status has the service's own word."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -59,7 +58,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobRef:
-    """The name of a job: the provider or account as typed, and the service's id."""
+    """The provider or account of a job as typed, and the service's id."""
 
     provider: str
     id: str
@@ -259,10 +258,6 @@ def _make_field(name: str, about: str) -> Field:
     return Field(name, about, attrgetter(name))
 
 
-def _read_saved(name: str, job: Job) -> object:
-    return getattr(job.saved, name) if job.saved else None
-
-
 def to_json(value: object) -> object:
     """Convert a field's value to JSON. Times become ISO 8601, infinity and NaN null."""
     match value:
@@ -306,7 +301,7 @@ FIELDS = (
         lambda job: job.problem.code if job.problem else job.error_code,
     ),
     Field("file", "the saved video; the first, if there are several", lambda job: job.saved and job.saved.file),
-    Field("files", "all saved videos of the job", lambda job: [job.saved.file, *job.saved.more] if job.saved else None),
+    Field("files", "all saved videos of the job", lambda job: job.saved and [*job.saved.files]),
     Field("exit_code", "the exit code of this job alone", lambda job: int(job.exit_code)),
     _make_field("retryable", "whether asking again can help; null if nothing is left to ask"),
     _make_field("terminal", "whether the service's answer about the job is final"),
@@ -317,12 +312,11 @@ FIELDS = (
 )
 
 # The fields that follow when videos are saved.
-SAVING_FIELDS = tuple(
-    Field(name, about, partial(_read_saved, name))
-    for name, about in (
-        ("bytes", "the size of the saved video"),
-        ("resumed", "how many of these bytes an earlier attempt had saved"),
-        ("skipped", "whether the video was already on disk"),
-        ("retries", "how many attempts failed before this one"),
-    )
+SAVING_FIELDS = (
+    Field("bytes", "the size of the saved video", lambda job: job.saved and job.saved.bytes),
+    Field(
+        "resumed", "how many of these bytes an earlier attempt had saved", lambda job: job.saved and job.saved.resumed
+    ),
+    Field("skipped", "whether the video was already on disk", lambda job: job.saved and job.saved.skipped),
+    Field("retries", "how many attempts failed before this one", lambda job: job.saved and job.saved.retries),
 )

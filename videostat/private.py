@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def find_user_folder(find: Callable[[str], Path]) -> Path:
-    """Return the user's videostat folder from a platformdirs function; `~/videostat` if there is no home."""
+    """Find the user's videostat folder with a platformdirs function; `~/videostat` without a home."""
     try:
         return find("videostat")
     except RuntimeError:  # from pathlib: HOME is not set and passwd has no entry

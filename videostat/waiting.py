@@ -1,4 +1,4 @@
-"""Wait for jobs and save their videos: the functions `wait` and `save` of the library."""
+"""Wait for jobs and save their videos: the library's `wait` and `save`."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _choose_destination(ref: JobRef, to: str) -> Destination:
 
 
 def _look(client: Client, ref: JobRef, clock: Clock) -> Job:
-    """Look at a job as `videostat status` does, a few times if necessary; raises its problem."""
+    """Look at a job as `videostat status` does; raises its problem."""
     options = PollOptions(attempts=ATTEMPTS)
     *_, job = filter(None, run(client, [ref], {}, options, inbox=SimpleQueue(), clock=clock))
     if job.problem:
@@ -180,9 +180,8 @@ class Saving:
                 saved = None if self.overwrite else destination.find_all_saved()
             if saved:
                 # The answer shows what the service has said of the job before.
-                seen = self.history.find_job(ref) if self.history else None
-                known = seen.job if seen else Job(ref=ref)
-                yield replace(known, state=State.SUCCEEDED, saved=saved, problem=None)
+                known = self.history.find_job(ref) if self.history else None
+                yield replace(known or Job(ref=ref), state=State.SUCCEEDED, saved=saved, problem=None)
 
     def save(self, job: Job, slot: AbstractContextManager[object] = NO_SLOT) -> Job:
         """Save all videos of the job, and hold the slot during each transfer.
@@ -241,7 +240,7 @@ class Saving:
         )
 
     def _is_fresh(self, job: Job) -> bool:
-        """Tell whether the job is so young that its video may still be missing."""
+        """Tell whether the video may be missing because the job is so young."""
         now = self.clock.now()
         if job.completed_at:
             return now - job.completed_at <= FRESH

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from videostat.cli.created import keep_text
+
 if TYPE_CHECKING:
     from conftest import Videostat
 
@@ -132,3 +134,10 @@ def test_answer_file_that_cannot_be_written_is_not_named(videostat: Videostat, m
     got = videostat("wait", "jogg", "--from", "-", stdin='{"hello": 1}')
     assert got.code == 2
     assert "answer-" not in got.stderr
+
+
+def test_without_a_home_no_text_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("videostat.cli.created.locate_history", lambda: Path("~/videostat/history.db"))
+    assert keep_text("answer", "{}", ".json") is None
+    assert not [*tmp_path.iterdir()]

@@ -8,6 +8,7 @@ import shlex
 import stat
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -165,3 +166,14 @@ def test_background_process_of_a_command_does_not_delay_the_end(videostat: Video
     got = videostat("wait", "jogg", "proj_done", "--exec", "sh -c 'sleep 20 & echo started'")
     assert time.monotonic() - began < 10
     assert (got.code, "started\n" in got.stderr) == (0, True)
+
+
+def test_leaving_the_run_ends_a_command_that_still_runs() -> None:
+    execution = parse_execution("sleep 60", saving=False)
+    with ThreadPoolExecutor() as pool:
+        with execution:
+            running = pool.submit(execution.execute, JOB)
+            while execution._running is None:
+                time.sleep(0.001)
+        with pytest.raises(ExecFailed, match="exit code -15"):
+            running.result()

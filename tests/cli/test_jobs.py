@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
+from fakes import EPOCH
+
+from videostat.cli.jobs import keep_newer
+from videostat.models import Job, JobRef
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -352,3 +358,38 @@ def test_history_jobs_of_an_account_without_base_url_are_skipped(
 def test_closed_stdin_exits_2_with_one_sentence(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     got = videostat("status", "--from", "-", stdin=None)
     assert (got.code, got.stderr) == (2, "videostat: stdin is closed: there are no jobs to read\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "said"),
+    [
+        ((), "id\nproj_done_a\n", "line 2 of stdin: the provider is missing"),
+        (("jogg",), "proj/../x\n", "line 1 of stdin: this is not a job id"),
+        ((), "jogg," + "x" * 200_000, "line 1 of stdin: expected PROVIDER ID"),
+        ((), "jogg proj_done_a\n" * 100, "stdin is too large to be a list of jobs"),
+    ],
+)
+def test_a_list_of_jobs_that_cannot_be_read_is_refused(
+    videostat: Videostat, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], text: str, said: str
+) -> None:
+    if "too large" in said:
+        monkeypatch.setattr("videostat.cli.jobfile.LARGEST", 1000)
+    got = videostat("status", *words, "--from", "-", stdin=text)
+    assert got.code == 2
+    assert got.stderr.startswith(f"videostat: {said}")
+
+
+def test_a_service_list_is_read_until_a_hundred_jobs_in_a_row_are_older() -> None:
+    listed = ((Job(ref=JobRef("jogg", f"{n}"), created_at=EPOCH - timedelta(seconds=n)), n) for n in count())
+    assert len([*keep_newer(listed, EPOCH - timedelta(seconds=2))]) == 3
+    assert next(listed)[1] == 103
+
+
+def test_saving_unfinished_jobs_names_the_command_for_finished_ones(
+    videostat: Videostat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIDEOSTAT_NO_HISTORY")
+    videostat("status", "jogg", "proj_done_a")
+    got = videostat("wait", "--unfinished", "--download")
+    assert "skipped 1 job: succeeded, but not saved here" in got.stderr
+    assert "  videostat download --missing\n" in got.stderr

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from videostat.client import Client
-    from videostat.saving import Body
+    from videostat.saving.attempt import Body
     from videostat.saving.destination import Destination
 
 VIDEOS = [Video(mp4(seed=seed), f'"{seed}"') for seed in (1, 2, 3)]

@@ -8,16 +8,20 @@ import socket
 import stat
 import sys
 import tomllib
+from importlib.metadata import PackageNotFoundError
 from typing import TYPE_CHECKING
 
 import pexpect  # type: ignore[import-untyped]
 import pytest
+from fakes import EPOCH, api_answer
 from loopback import Server, reply
 
 from videostat import __version__
 from videostat.cli import bugreport
 from videostat.config import load
+from videostat.history import locate_history
 from videostat.providers import PROVIDERS
+from videostat.sandbox.services import DIALECTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -282,7 +286,7 @@ def test_check_reports_each_bad_key_and_exits_with_the_smallest_code(
     videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, keys: dict[str, str], code: int
 ) -> None:
     for account, which in keys.items():
-        key = sandbox.get_exhausted_key(account) if which == "exhausted" else KEY
+        key = DIALECTS[account].exhausted_key if which == "exhausted" else KEY
         monkeypatch.setenv(f"VIDEOSTAT_{account.upper()}_API_KEY", key)
     got = videostat("config", "check")
     assert got.code == code
@@ -511,3 +515,30 @@ def test_check_names_the_base_url_that_answers_with_a_web_page(
     got = videostat("config", "check", account)
     assert got.code == 6
     assert f"No {title} API at {with_page.url}? Check base_url." in got.stdout + got.stderr
+
+
+def test_a_bug_report_includes_what_is_missing_or_fails(
+    videostat: Videostat, folder: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lack(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(bugreport, "version", lack)
+    monkeypatch.delenv("VIDEOSTAT_DOUBAO_API_KEY")
+    monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", f"http://127.0.0.1:{port}")
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text('[providers.doubao]\napi_key_command = "true"\n')
+    history = locate_history()
+    history.parent.mkdir(parents=True)
+    history.write_bytes(b"no database" * 100)
+    (page,) = videostat("config", "check", "-v", "--json").objects
+    assert page["versions"]["typer"] is None
+    assert "damaged" in page["history"]["error"]
+    assert page["doubao"]["error"] == "the api_key_command of doubao printed nothing"
+    assert "certificate" not in page["jogg"]
+
+
+def test_a_bug_report_needs_neither_a_folder_nor_a_date(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert bugreport._describe_file(tmp_path / "file" / "config.toml") == "Not a directory"
+    assert bugreport._compare_clocks(api_answer(200, {}, None, EPOCH)) is None

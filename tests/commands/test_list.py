@@ -176,3 +176,12 @@ def test_since_limits_the_list_to_newer_jobs(videostat: Videostat) -> None:
 def test_page_size_of_the_request_is_the_limit(videostat: Videostat, sandbox: Sandbox) -> None:
     videostat("list", "jogg", "-n", "5")
     assert sandbox.requests[0].query["limit"] == "5"
+
+
+def test_a_list_is_fetched_again_with_a_key_that_was_replaced(
+    videostat: Videostat, instead: Instead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([reply({"code": 10105}, 401), reply({"code": 0, "data": {"projects": [], "total": 0}})])
+    instead("jogg", lambda _: next(answers))
+    monkeypatch.setattr("videostat.config.keys.Keys.renew", lambda *_: True)
+    assert videostat("list", "jogg").code == 0

@@ -7,14 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
 
+from videostat.clock import WAKE_UP
 from videostat.sandbox import Sandbox
 
 if TYPE_CHECKING:
+    from queue import SimpleQueue
+
     from conftest import Videostat
 
 pytestmark = pytest.mark.usefixtures("no_history")
@@ -113,3 +116,13 @@ def test_port_in_use_is_refused(videostat: Videostat) -> None:
         got = videostat("sandbox", "--port", str(port))
     assert (got.code, got.stdout) == (2, "")
     assert f"port {port} cannot be used" in got.stderr
+
+
+def test_a_stop_and_a_continue_do_not_end_it(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forward(inbox: SimpleQueue[int]) -> AbstractContextManager[None]:
+        inbox.put(WAKE_UP)
+        inbox.put(signal.SIGINT)
+        return nullcontext()
+
+    monkeypatch.setattr("videostat.cli.signals.forward_signals", forward)
+    assert videostat("sandbox", "--port", "0").code == 130

@@ -19,8 +19,8 @@ import pytest
 
 from videostat import config
 from videostat.config import Defaults, load
-from videostat.config.file import _DEFAULTS, _SECTION, write_file
-from videostat.config.keys import Key, mask
+from videostat.config.file import _DEFAULTS, _SECTION, lock_file, write_file
+from videostat.config.keys import Key, Keys, mask
 from videostat.errors import ConfigError, ExitCode, KeyMissing, VideostatError
 from videostat.providers import PROVIDERS
 from videostat.sandbox.services import DIALECTS
@@ -36,14 +36,15 @@ GATEWAY = 'type = "doubao"\nbase_url = "https://eu.example.com"\n'
 
 
 @pytest.fixture
-def configure(tmp_path: Path) -> Callable[..., Settings]:
+def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
     """Return a function that loads settings from the texts of the two files and the environment."""
 
     def configure(text: str = "", stored: str = "", *, timeout: float = 30, **environ: str) -> Settings:
         for name, content in (("config.toml", text), ("credentials.toml", stored)):
             (tmp_path / name).write_text(content)
             (tmp_path / name).chmod(0o600)
-        return load(tmp_path / "config.toml", environ, key_command_timeout=timeout)
+        monkeypatch.setattr("videostat.config.keys.COMMAND_SECONDS", timeout)
+        return load(tmp_path / "config.toml", environ)
 
     return configure
 
@@ -1122,3 +1123,29 @@ print(sorted({{*{heavy}}} & {{*sys.modules}}))
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(EXAMPLE.parent)}
     done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["[]", "[]"]
+
+
+def test_a_refused_key_is_replaced_once_for_all_its_jobs() -> None:
+    first, second = Key("one", "a file"), Key("two", "a file")
+    found: list[Key] = [first, second]
+
+    def find(_: str) -> Key:
+        if not found:
+            raise KeyMissing("no key")
+        return found.pop(0)
+
+    keys = Keys(find, lambda: None)
+    assert keys.find("jogg") is first
+    assert keys.renew("jogg", first)
+    assert keys.renew("jogg", first), "another job was refused with the same key"
+    keys.confirm("jogg", first)
+    assert not keys.renew("jogg", second), "the second key has not worked yet"
+    keys.confirm("jogg", second)
+    assert not keys.renew("jogg", second), "there is no third"
+    assert keys.find("jogg") is second
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="cannot write"), lock_file(tmp_path / "file" / "videostat" / "x.toml"):
+        pass

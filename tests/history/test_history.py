@@ -804,7 +804,7 @@ def test_time_and_address_of_the_last_answer_are_recorded(path: Path, history: H
     assert history.find_answered("https://two.example", NOW) == set()
     seen = history.find_job(REF)
     assert seen
-    assert seen.job.seen_at == NOW
+    assert seen.seen_at == NOW
     assert history.find_job(OTHER) is None
 
 

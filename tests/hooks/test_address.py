@@ -63,9 +63,9 @@ def test_repr_does_not_contain_the_path() -> None:
     assert SECRET not in repr(parse_address(f"8080{SECRET}"))
 
 
-def test_url_of_an_address_has_host_port_and_path() -> None:
-    assert parse_address("8080/x").url == "http://127.0.0.1:8080/x"
-    assert parse_address("[::1]:8080/x").url == "http://[::1]:8080/x"
+def test_origin_of_an_address_has_host_and_port() -> None:
+    assert parse_address("8080/x").origin == "http://127.0.0.1:8080"
+    assert parse_address("[::1]:8080/x").origin == "http://[::1]:8080"
 
 
 def test_public_url_contains_the_path_once() -> None:

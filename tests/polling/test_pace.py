@@ -202,3 +202,13 @@ def test_group_forgets_old_answer_times_of_many_jobs() -> None:
     for number in range(10_000):
         receive_answer(group, str(number), Meaning.RUNNING, number, sure=True, answer=True)
     assert len(group.heard_at) < 3000
+
+
+def test_trouble_in_place_of_a_repeated_refusal_opens_the_group() -> None:
+    group = Group(left=9)
+    for name in "abc":
+        receive_answer(group, name, Meaning.KEY, 0)
+    assert group.mode is Mode.REFUSED
+    group.on_sent(JobRef("one", "d"), 10)
+    receive_answer(group, "d", Meaning.BUSY, 11)
+    assert (group.mode, group.verdict) == (Mode.OPEN, None)

@@ -38,6 +38,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videostat.errors import (
+    ConfigError,
     ExecFailed,
     ExitCode,
     Gone,
@@ -998,3 +999,8 @@ def test_place_of_a_look_without_an_answer_is_free_for_the_next_wait() -> None:
 def test_only_a_job_that_goes_on_says_when_to_look_again() -> None:
     made = Scene({"a": [running()], "b": [succeeded()], "c": [failed()]}, options=PollOptions(attempts=1)).play()
     assert {name: job.poll_after for name, job in made.ended.items()} == {"a": 10, "b": None, "c": None}
+
+
+def test_a_request_that_the_configuration_prevents_ends_only_its_job() -> None:
+    scene = Scene({"a": [ConfigError("the proxy is not valid")], "b": [running(), succeeded()]}).play()
+    assert scene.codes == {"a": ExitCode.USAGE, "b": ExitCode.OK}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -158,3 +159,17 @@ def test_deadline_is_extended_only_once_if_the_machine_stops_often() -> None:
 def test_wait_forgets_the_trouble_of_an_earlier_one_only_if_that_has_ended(left: int, first_look: float) -> None:
     group = Group(mode=Mode.TROUBLE, left=left, _turn_at=5)
     assert Scene({"a": [succeeded()]}, groups={"one": group}).play().times() == [first_look]
+
+
+def test_a_verdict_ends_no_job_that_joins_after_it() -> None:
+    clock = Timeline()
+    # A job of another wait keeps the group as it is.
+    groups = {"one": Group(left=1, verdict=(-1, KeyMissing("gone")))}
+    clock.deliver(30, SIGTERM)
+
+    def answer(_: Phase, job: Job) -> tuple[float, Job | Exception]:
+        is_over = clock.time > 5
+        return 1, replace(job, state=State.SUCCEEDED if is_over else State.RUNNING, video_url=VIDEO)
+
+    (ended,) = listen(targets(["a"]), clock, answer, groups=groups)
+    assert ended.exit_code == 0

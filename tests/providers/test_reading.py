@@ -457,3 +457,8 @@ def test_rate_limit_uses_the_first_end_that_is_not_in_the_past(
 def test_end_of_a_window_is_ignored_if_the_limit_is_not_reached(meaning: Meaning) -> None:
     body = {"details": {"resetAt": "2025-01-21T13:00:00Z"}}
     assert read_retry_after(answer(500, body, x_ratelimit_reset="2025-01-21T13:00:00Z"), meaning) is None
+
+
+@pytest.mark.parametrize("text", ['{"status": "done"', "[" * 100_000])
+def test_a_text_that_only_begins_as_json_holds_nothing(text: str) -> None:
+    assert reading.unwrap(text) is None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -31,6 +32,7 @@ from videostat.models import FIELDS, SAVING_FIELDS, Job, JobRef, Saved, State
 from videostat.render.answers import Answers, format_json, format_state, format_tab_line, format_video
 from videostat.render.columns import choose_columns
 from videostat.render.ending import format_deletion, format_retention, format_summary
+from videostat.render.tables import make_list_row
 from videostat.render.text import format_path
 
 if TYPE_CHECKING:
@@ -515,3 +517,25 @@ def test_json_and_quiet_lines_list_all_files_of_a_job() -> None:
     assert json.loads(format_json(job))["files"] == files
     assert (format_video(job) or "").splitlines() == files
     assert format_tab_line(job).split("\t")[3] == files[0]
+
+
+def test_the_hint_of_a_failed_job_is_its_services_advice() -> None:
+    assert replace(FAILED, advice="Submit it again.").hint == "Submit it again."
+
+
+def test_a_path_is_whole_where_the_current_folder_was_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> Path:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "cwd", refuse)
+    assert format_path(Path("/videos/clip.mp4")) == "/videos/clip.mp4"
+
+
+def test_a_program_may_replace_stdout_by_any_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", stream := io.StringIO())
+    Answers(format_state, lambda: EPOCH).show(RUNNING)
+    assert stream.getvalue() == "running\n"
+
+
+def test_a_listed_job_without_a_retention_has_no_days_left() -> None:
+    assert make_list_row(RUNNING, {}, EPOCH)[6] == ""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from dataclasses import replace
 from datetime import timedelta
@@ -374,3 +375,14 @@ def test_say_ignores_a_full_disk_under_stderr(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(sys, "stderr", full)
         say("is anybody there?")
         say("no")
+
+
+def test_after_a_minute_json_lines_have_a_heartbeat(capfd: pytest.CaptureFixture[str]) -> None:
+    clock = FakeClock()
+    with JsonLines([JobRef("jogg", "a")], clock, str) as view:
+        clock.sleep(59)
+        view.tick()
+        clock.sleep(1)
+        view.tick()
+        view.tick()
+    assert [json.loads(line)["event"] for line in capfd.readouterr().err.splitlines()] == ["start", "heartbeat"]

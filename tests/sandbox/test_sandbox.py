@@ -264,7 +264,7 @@ def test_each_word_of_the_table_changes_some_answer(sandbox: Sandbox, clock: Fak
 def test_missing_wrong_or_exhausted_key_is_refused_as_by_the_service(
     sandbox: Sandbox, service: str, key: str, status: int, body: dict[str, Any]
 ) -> None:
-    sent = sandbox.get_exhausted_key(service) if key == "exhausted" else key
+    sent = DIALECTS[service].exhausted_key if key == "exhausted" else key
     got = request(sandbox, PATHS[service].format(id="demo-1"), make_auth_header(sandbox, service, sent) if sent else {})
     assert got.status == status
     found = got.json.get("error", got.json)
@@ -280,7 +280,7 @@ def test_missing_wrong_or_exhausted_key_is_refused_as_by_the_service(
 )
 def test_videostat_understands_an_exhausted_key(sandbox: Sandbox, name: str, error: type[VideostatError]) -> None:
     path = PATHS[name].format(id="demo-1")
-    got = request(sandbox, path, make_auth_header(sandbox, name, sandbox.get_exhausted_key(name)))
+    got = request(sandbox, path, make_auth_header(sandbox, name, DIALECTS[name].exhausted_key))
     answer = api_answer(got.status, got.headers, got.json, NOW)
     with pytest.raises(error):
         understand(answer, Job(ref=JobRef(name, "demo-1")), PROVIDERS[name])

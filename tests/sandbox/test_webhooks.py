@@ -241,7 +241,7 @@ def test_receiver_accepts_the_webhooks_of_the_sandbox(clock: FakeClock) -> None:
 
     with (
         Receiver(Address("127.0.0.1", 0, "/hooks"), hear) as receiver,
-        Sandbox(clock=clock, webhook=receiver.address.url) as sandbox,
+        Sandbox(clock=clock, webhook=receiver.address.origin + receiver.address.path) as sandbox,
     ):
         for number in range(20):
             begin_job(sandbox, "jogg", f"demo-{number}")

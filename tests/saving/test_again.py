@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from loopback import Request
 
-    from videostat.saving import Body
+    from videostat.saving.attempt import Body
 
 VIDEO = Video(mp4())
 HALF = VIDEO.body[:25_000]

@@ -253,3 +253,16 @@ def test_file_of_only_headers_takes_bounded_time_and_memory(tmp_path: Path, cont
 )
 def test_video_followed_by_other_data_is_accepted_without_a_proven_end(tmp_path: Path, tail: bytes) -> None:
     assert inspect_content(tmp_path, mp4() + tail) == VideoFile("mp4", end_is_proven=False)
+
+
+def test_a_void_may_stand_before_the_segment(tmp_path: Path) -> None:
+    film = webm()
+    start = film.index(b"\x18S\x80g")
+    assert inspect_content(tmp_path, film[:start] + b"\xec\x81\x00" + film[start:]) == VideoFile(
+        "webm", end_is_proven=True
+    )
+
+
+def test_other_data_may_follow_a_live_recording(tmp_path: Path) -> None:
+    film = webm(is_live=True) + b"\x1aE\xdf\xa3\x80"
+    assert inspect_content(tmp_path, film) == VideoFile("webm", end_is_proven=False)

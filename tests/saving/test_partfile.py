@@ -10,7 +10,7 @@ from faults import REF, in_folder
 
 from videostat.errors import NotSaved
 from videostat.saving.destination import Destination
-from videostat.saving.partfile import Part
+from videostat.saving.partfile import Part, remove_orphan
 from videostat.saving.version import Version, restore_version
 
 VERSION = Version('"one"', 100)
@@ -207,3 +207,12 @@ def test_only_a_valid_digest_is_restored_from_the_side_car() -> None:
     digest = "sha256=" + "ab" * 32
     assert restore_version(note | {"digest": digest}).digest == digest
     assert restore_version(note | {"digest": "rm -rf"}).digest == restore_version(note).digest == ""
+
+
+def test_the_side_car_of_a_part_is_no_orphan(tmp_path: Path) -> None:
+    write_part_and_side_car(tmp_path)
+    remove_orphan(in_folder(tmp_path))
+    assert (tmp_path / "jogg-a1.part.json").exists()
+    (tmp_path / "jogg-a1.part").unlink()
+    remove_orphan(in_folder(tmp_path))
+    assert not (tmp_path / "jogg-a1.part.json").exists()

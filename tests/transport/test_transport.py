@@ -5,6 +5,7 @@ import gzip
 import html
 import itertools
 import json
+import logging
 import re
 import socket
 import ssl
@@ -683,3 +684,9 @@ def test_large_video_over_tls_is_read_whole_and_in_large_pieces(
             read = list(read_pieces(body, A_MIB))
         assert b"".join(read) == video
     assert max(map(len, read)) > 16384, "a record at a time"
+
+
+def test_the_log_lines_of_others_keep_their_queries(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "urllib3.connectionpool"):
+        logging.getLogger("urllib3.connectionpool").debug("%s", "/theirs?page=2")
+    assert caplog.messages == ["/theirs?page=2"]

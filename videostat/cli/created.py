@@ -1,4 +1,4 @@
-"""Read a service's answer to a request that creates a job, as curl prints it."""
+"""Read a service's answer to a new job, and keep texts in private files."""
 
 from __future__ import annotations
 
@@ -49,12 +49,14 @@ def read_created(provider: Provider, body: object) -> str | None:
     raise course.make_error(answer, provider, meaning, "ID", sure=sure)
 
 
-def keep_answer(text: str) -> Path | None:
-    """Write an answer to a private file beside the history; return its path, or None if that fails."""
-    history = locate_history()
-    file = history.with_name(f"answer-{hashlib.sha256(text.encode()).hexdigest()[:8]}.json")
+def keep_text(name: str, text: str, suffix: str) -> Path | None:
+    """Write a text to a private file beside the history.
+
+    Returns its path, or None if that fails. A hash follows the name: the same text uses the same file.
+    """
+    file = locate_history().with_name(f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}{suffix}")
     with suppress(OSError):
-        if not is_without_home(history):
+        if not is_without_home(file):
             write_private_file(file, text)
             return file
     return None

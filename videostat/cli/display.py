@@ -1,4 +1,4 @@
-"""Choose how a command shows progress on stderr and prints its jobs on stdout."""
+"""Choose how a command shows progress and prints its jobs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from videostat.cli.session import Session
     from videostat.models import Job, JobRef
     from videostat.polling.options import PollOptions
-    from videostat.render.views import View
     from videostat.waiting import Saving
 
 
@@ -65,7 +64,7 @@ class Display:
         saving: Saving | None,
         *,
         resume: Callable[[Sequence[JobRef]], str] = str,
-    ) -> View:
+    ) -> ErrorsOnly:
         """Show the progress of a run; `resume` returns the command that continues with jobs."""
         transfers = saving.transfers if saving else None
         work = Work(
@@ -76,7 +75,7 @@ class Display:
             work, session.clock, self.progress, quiet=self.quiet, answers_for_people=is_person, resume=resume
         )
 
-    def glance(self, session: Session, refs: list[JobRef]) -> View:
+    def glance(self, session: Session, refs: list[JobRef]) -> ErrorsOnly:
         """Show the progress of a command that looks only once."""
         if self.quiet or self.progress is ProgressMode.LOG:
             return ErrorsOnly()

@@ -68,7 +68,7 @@ class Execution:
 
 
 def parse_execution(template: str, *, saving: bool) -> Execution:
-    """Parse a command template with JSON fields in braces; raises UsageError if it is invalid."""
+    """Parse a command template with JSON fields in braces; raises UsageError."""
     try:
         words = shlex.split(template)
         pieces = [piece for word in words for piece in string.Formatter().parse(word)]

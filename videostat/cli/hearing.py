@@ -50,7 +50,7 @@ def check_url(url: str) -> str:
 
 @dataclass(frozen=True)
 class Newcomer:
-    """A job that a webhook announced; `recorded` is set once it is in the history."""
+    """A job that a webhook announced; `recorded`: it is in the history."""
 
     ref: JobRef
     recorded: Event = field(default_factory=Event)
@@ -142,7 +142,7 @@ class Hearing:
         return senders
 
     def _handle(self, delivery: Delivery, senders: set[str]) -> bool:
-        """Send a hint for the jobs that a delivery mentions; return False if its sender is unknown."""
+        """Send a hint for the mentioned jobs; return False if the sender is unknown."""
         found = [ref for job_id in find_ids(delivery, self._refs) for ref in self._refs[job_id]]
         hint = Hint(tuple(ref for ref in found if self._groups[ref] in senders))
         if hint.refs and self.inbox.qsize() < MOST_HINTS:
@@ -181,7 +181,7 @@ def hear_webhooks(
     listen: str | None,
     url: str | None,
     *,
-    quiet: bool = False,
+    quiet: bool,
 ) -> Hearing:
     """Create the receiver that --listen and --url describe; raises UsageError."""
     if listen is None:

@@ -9,7 +9,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from videostat.cli.created import keep_answer
+from videostat.cli.created import keep_text
 from videostat.errors import UsageError, VideostatError, suggest
 from videostat.models import JobRef
 
@@ -39,7 +39,7 @@ _PROVIDER_NAMES = ("provider", "service", "account")
 
 
 class Columns(NamedTuple):
-    """The positions of provider and id in a table; `provider` is None if there is no such column."""
+    """The positions of provider and id in a table; `provider` may be missing."""
 
     provider: int | None
     id: int
@@ -72,7 +72,7 @@ def read_jobs(
                 yield _from_line(item, names, provider)
         except VideostatError as error:
             is_lost = created and not isinstance(item, str) and not (source.is_file() or (error.sure and position == 0))
-            file = keep_answer(text) if is_lost else None
+            file = keep_text("answer", text, ".json") if is_lost else None
             if file:
                 error.hint = f"{error.hint or ''} The answer is kept in {file}".strip()
             if not isinstance(error, UsageError):
@@ -139,7 +139,7 @@ def _split_items(text: str) -> Iterator[tuple[str, str | list[object]]]:
 
 
 def _split_cells(line: str) -> list[str]:
-    """Split a line at tabs, semicolons or commas, or else at spaces; remove quotes."""
+    """Split a line at tabs, semicolons, commas or else spaces; remove quotes."""
     separator = _find_separator(line)
     try:
         cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True)) if separator else line.split()
@@ -187,9 +187,7 @@ def _from_line(line: str, names: Collection[str], provider: str | None) -> JobRe
     raise UsageError("expected PROVIDER ID", hint=_FORMS)
 
 
-def _from_json(
-    item: list[object], names: Collection[str], provider: str | None, created: Created | None = None
-) -> JobRef:
+def _from_json(item: list[object], names: Collection[str], provider: str | None, created: Created | None) -> JobRef:
     match item:
         case [str(text)]:
             return _from_line(text, names, provider)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -42,7 +42,7 @@ _ENDING = re.compile(r"\.(?:mp4|webm|mov|mkv|m4v|jpe?g|png|json|html?)\Z", re.IG
 
 @dataclass(frozen=True)
 class Choice:
-    """A choice of jobs in the history; `since` is a duration as it was typed."""
+    """A choice of jobs in the history; `since` is a duration as typed."""
 
     unfinished: bool = False
     missing: bool = False
@@ -57,7 +57,7 @@ class Choice:
 
     @property
     def after(self) -> datetime | None:
-        """Return the moment at which `since` begins; raises UsageError if it is not a duration."""
+        """Return when `since` begins; raises UsageError if it is no duration."""
         return None if self.since is None else datetime.now(UTC) - timedelta(seconds=read_duration(self.since))
 
     def check(self) -> None:
@@ -82,7 +82,7 @@ def resolve_jobs(
     choice: Choice,
     *,
     saving: bool = False,
-    quiet: bool = False,
+    quiet: bool,
 ) -> list[JobRef]:
     """Return the jobs of words, `source` and history, each once.
 
@@ -138,14 +138,9 @@ def keep_newer(jobs: Iterable[tuple[Job, T]], after: datetime | None) -> Iterato
 def _suggest_jobs(context: typer.Context) -> str:
     """Build the hint on how to name jobs."""
     example = f"Name a provider and its job ids: {get_typed_command(context)} jogg proj_abc123"
-    option = next((name for name in ("unfinished", "missing") if name in context.params), None)
-    if option is None:
-        return example
-    try:
-        with closing(History(locate_history(), warn=say)) as history:
-            count = sum(1 for _ in history.find_jobs(which=Which[option.upper()]))
-    except VideostatError:
-        return example
+    option, count = "unfinished" if "unfinished" in context.params else "missing", 0
+    with suppress(VideostatError), closing(History(locate_history(), warn=say)) as history:
+        count = sum(1 for _ in history.find_jobs(which=Which[option.upper()]))
     if not count:
         return example
     has = "has" if count == 1 else "have"
@@ -154,7 +149,7 @@ def _suggest_jobs(context: typer.Context) -> str:
 
 
 def _from_history(now: datetime, tell: Callable[[str], None], choice: Choice, *, saving: bool) -> list[JobRef]:
-    """Return the unfinished jobs, or those without a file; `tell` which jobs are skipped."""
+    """Return the unfinished jobs, or those without a file."""
     # Not the session's history: --no-history keeps this run out, but jobs of earlier runs may be in the file.
     with closing(History(locate_history(), warn=say)) as history:
 
@@ -231,7 +226,7 @@ def _from_words(words: list[str], settings: Settings, command: str) -> Iterator[
 def _find_mistake(
     word: str, provider: str | None, words: list[str], settings: Settings, command: str
 ) -> UsageError | None:
-    """Return the error for a word that cannot be a job; `provider` is the name before it."""
+    """Find out why a word cannot be a job; `provider` is the name before it."""
     names = settings.list_names()
     before, colon, job_id = word.partition(":")
     if "/" in word:
@@ -293,5 +288,5 @@ def _find_account(address: str, settings: Settings) -> str | None:
 
 
 def _read_site(host: str | None) -> str:
-    """Return the last two labels of a host name: a service and its web pages share them."""
+    """Return the two labels of a host that a service and its web pages share."""
     return ".".join((host or "").split(".")[-2:])

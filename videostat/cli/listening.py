@@ -46,7 +46,7 @@ class Listening(Hearing):
             )
         for account in accounts.values():
             account.find_key()  # without a key, no announcement could be checked
-        super().__init__(session, address, is_healthy=self._is_healthy)
+        super().__init__(session, address, is_healthy=lambda: time.monotonic() - self._ticked_at < UNHEALTHY_AFTER)
         self._accounts = accounts
         for account in accounts.values():
             self._accept(account)
@@ -56,7 +56,7 @@ class Listening(Hearing):
         self._ticked_at = time.monotonic()
 
     def tick(self) -> Iterator[str]:
-        """Yield the sentences to show; read the lists of the services when it is time."""
+        """Yield the sentences to show; read the services' lists when it is time."""
         self._ticked_at = time.monotonic()
         if self._clock.monotonic() >= self._list_at:
             self._list_at = self._clock.monotonic() + LIST_EVERY
@@ -67,9 +67,6 @@ class Listening(Hearing):
         """Yield the jobs that were announced since the last call."""
         while not self._arrived.empty():
             yield self._arrived.get()
-
-    def _is_healthy(self) -> bool:
-        return time.monotonic() - self._ticked_at < UNHEALTHY_AFTER
 
     def _handle(self, delivery: Delivery, senders: set[str]) -> bool:
         content = delivery.content

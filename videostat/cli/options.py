@@ -31,7 +31,7 @@ def refuse_lone_unit(words: Sequence[str]) -> None:
 
 
 def expand_home(text: str) -> str:
-    """Return the path with `~` expanded, which shells do not do after `=`; raises UsageError for an unknown user."""
+    """Expand `~`, which shells do not after `=`; raises UsageError for an unknown user."""
     path = os.path.expanduser(text)  # noqa: PTH111 - a Path would lose a slash at the end
     if path.startswith("~"):
         raise UsageError(f"{text!a}: this home folder is not known", hint=f"For a file with this name, write ./{text}")
@@ -224,7 +224,7 @@ def read_duration(text: str) -> float:
 
 
 def choose_fields(text: str | None, known: Collection[str]) -> list[str] | None:
-    """Return the JSON fields in --fields, None if it is not given; raises UsageError for an unknown one."""
+    """Return the JSON fields in --fields; raises UsageError for an unknown one."""
     if text is None:
         return None
     chosen = [name.strip() for name in text.split(",")]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from videostat.errors import KeyMissing, KeyRefused, OutOfCredit
+from videostat.errors import KeyRefused, OutOfCredit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ class Refusals:
         self._left = Counter(self.groups.values())
 
     def sort(self, job: Job) -> Iterator[Job]:
-        """Yield the job with the held jobs it decides about; hold it if it is refused itself."""
+        """Yield the job and the held jobs it decides about; hold a refused job."""
         group = self.groups.get(job.ref)
         if group is None:
             yield job
@@ -53,8 +53,6 @@ class Refusals:
 
 def _mark_about_job(job: Job) -> Job:
     """Mark a refusal as one of the job, not of its account."""
-    if not isinstance(job.problem, KeyRefused | OutOfCredit) or isinstance(job.problem, KeyMissing):
-        return job
-    problem = copy(job.problem)
+    problem: Any = copy(job.problem)
     problem.about_job = True
     return replace(job, problem=problem)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shlex
 import shutil
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from videostat.cli.created import keep_text
 from videostat.errors import ExitCode, KeyMissing, KeyRefused, OutOfCredit, Retryable, Stopped, Untrusted
-from videostat.history import locate_history
-from videostat.private import is_without_home, write_private_file
 from videostat.render.ending import format_deletion, format_retention
 from videostat.render.messages import say
 from videostat.render.text import format_job_count
@@ -63,7 +59,7 @@ def as_arguments(refs: Iterable[JobRef]) -> str:
 
 
 def find_resumable(jobs: Iterable[Job]) -> list[Job]:
-    """Return the jobs that may still go on at the service; refused jobs come last."""
+    """Return the jobs that may go on at the service, refused ones last."""
     # Neither an error nor a refused key ends a job at the service.
     dropped = [job for job in jobs if isinstance(job.problem, _NOT_ENDED)]
     # Without a key there was no wait.
@@ -126,18 +122,10 @@ def make_resume_command(
 
 
 def _shorten(arguments: str, refs: list[JobRef]) -> str:
-    """Write a long list of ids to a private file beside the history.
-
-    Its name is a hash of the ids: the same jobs use the same file.
-    """
-    history = locate_history()
-    if len(arguments) > LONGEST and not is_without_home(history):
-        file = history.with_name(f"resume-{hashlib.sha256(arguments.encode()).hexdigest()[:8]}.txt")
-        # If the file cannot be written, print the long command.
-        with suppress(OSError):
-            write_private_file(file, "".join(f"{ref.provider}:{ref.id}\n" for ref in refs))
-            return f"--from {shlex.quote(os.fspath(file))}"
-    return arguments
+    """Write a long list of ids to a private file. If that fails, keep the long arguments."""
+    lines = "".join(f"{ref.provider}:{ref.id}\n" for ref in refs)
+    file = keep_text("resume", lines, ".txt") if len(arguments) > LONGEST else None
+    return f"--from {shlex.quote(str(file))}" if file else arguments
 
 
 def _get_typed_options(context: typer.Context) -> list[str]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from videostat.cli.session import Session
     from videostat.config import Account
     from videostat.models import JobRef
-    from videostat.render.views import View
+    from videostat.render.log import ErrorsOnly
     from videostat.waiting import Saving
 
 
@@ -51,7 +51,7 @@ def choose_wait_options(
     *,
     quiet: bool = False,
 ) -> PollOptions:
-    """Choose timeout and interval: from the options, else the configuration, else the services' advice."""
+    """Choose timeout and interval from options, configuration or the services' advice, in this order."""
     defaults = session.settings.defaults
     seconds = defaults.timeout if timeout is None else read_duration(timeout)
     between = defaults.interval if interval is None else read_duration(interval)
@@ -77,7 +77,7 @@ def measure_age(job: Job, now: datetime) -> float:
 
 
 def print_recalled(jobs: Iterable[Job], began: datetime) -> None:
-    """Print which jobs were answered from the history: those seen before the command began."""
+    """Print which jobs were answered from the history."""
     recalled = [job for job in jobs if job.seen_at and job.seen_at < began and job.problem is None]
     if recalled:
         which = str(recalled[0].ref) if len(recalled) == 1 else format_job_count(len(recalled))
@@ -107,7 +107,7 @@ class Run:
     session: Session
     refs: list[JobRef]
     options: PollOptions
-    view: View
+    view: ErrorsOnly
     saving: Saving | None = None
     execution: Execution | None = None
     may_recall: bool = False
@@ -157,7 +157,8 @@ class Run:
             yield from self._show_ended(ended, view.drop_progress())
             return
         self._waited.update(asked)
-        notices = Notices(clock, self._get_usual_time, waits=self.options.attempts is None)
+        waits = self.options.attempts is None
+        notices = Notices(clock, lambda ref: self._get_account(ref).provider.polling.usual, waits=waits)
         inbox: SimpleQueue[Message] = self.hearing.inbox if self.hearing else SimpleQueue()
         refusals = Refusals({ref: accounts[ref].key_group for ref in asked if ref not in saved})
         # While one file is written to the disk, the next one can be transferred.
@@ -190,7 +191,7 @@ class Run:
                 yield from self._show(refusals.sort(job))
 
     def _record(self, job: Job) -> None:
-        """Record a job, unless its command must run again if this process is killed now."""
+        """Record a job, unless a kill now must make its command run again."""
         if job.ended:
             self._waited.discard(job.ref)
         is_command_due = self.options.stays and self.execution and job.state is State.SUCCEEDED
@@ -217,9 +218,6 @@ class Run:
     def _get_account(self, ref: JobRef) -> Account:
         return self.session.client.get_account(ref.provider)
 
-    def _get_usual_time(self, ref: JobRef) -> float:
-        return self._get_account(ref).provider.polling.usual
-
     def _take_announced(self, worked: frozenset[JobRef]) -> None:
         """Show the notes about webhooks, and add the jobs that they have announced."""
         if not self.hearing:
@@ -241,8 +239,7 @@ class Run:
 
     def _is_finished(self, ref: JobRef) -> bool:
         """Return whether a job has ended and, with --download, was saved once."""
-        seen = self.session.history.find_job(ref)
-        job = seen.job if seen else Job(ref=ref)
+        job = self.session.history.find_job(ref) or Job(ref=ref)
         return job.state.is_terminal and not (self.saving and job.state is State.SUCCEEDED and not job.saved)
 
     def _find_recent(self, accounts: Mapping[JobRef, Account]) -> dict[JobRef, Job]:
@@ -250,15 +247,14 @@ class Run:
         history, now, found = self.session.history, self.session.clock.now(), {}
         for address in {account.base_url for account in accounts.values()}:
             for ref in history.find_answered(address, now - LATELY) & accounts.keys():
-                seen, floor = history.find_job(ref), accounts[ref].provider.polling.floor
-                known = seen.job if seen else Job(ref=ref)
+                known, floor = history.find_job(ref) or Job(ref=ref), accounts[ref].provider.polling.floor
                 past = measure_age(known, now)
                 if accounts[ref].base_url == address and known.exit_code is ExitCode.RUNNING and 0 <= past < floor:
                     left = max(known.poll_after or 0, floor) - past
                     found[ref] = replace(known, poll_after=left, ended=True)
         return found
 
-    def _show_ended(self, jobs: Mapping[JobRef, Job], view: View) -> Iterator[Job]:
+    def _show_ended(self, jobs: Mapping[JobRef, Job], view: ErrorsOnly) -> Iterator[Job]:
         for job in jobs.values():
             view.update(job)
             with view.release_screen():

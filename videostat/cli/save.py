@@ -79,23 +79,19 @@ def _ensure_own(destination: Destination, history: History) -> None:
 
 
 class Destinations(dict[JobRef, Destination]):
-    """The destination of every job, made on demand: jobs that come later are not stored."""
+    """The destination of every job; that of a later job is made on demand."""
 
     def __init__(self, folder: Path, template: str) -> None:
         super().__init__()
         self._folder, self._template = folder, template
-        ensure_distinct(self._make(JobRef("a", name)) for name in "ab")
-        ensure_writable([self._make(JobRef("a", "a"))], overwrite=False)
-
-    def _make(self, ref: JobRef) -> Destination:
-        return Destination.from_template(ref, self._folder, self._template)
+        ensure_writable([self[JobRef("a", "a")]], overwrite=False)
 
     def __missing__(self, ref: JobRef) -> Destination:
-        return self._make(ref)
+        return Destination.from_template(ref, self._folder, self._template)
 
 
 def plan_saving_all(session: Session, refs: list[JobRef], output_dir: Path | None, name: str | None) -> Saving:
-    """Plan the files of these and all later jobs, without a deadline; raises UsageError as plan_saving does."""
+    """Plan the files of these and all later jobs; raises UsageError as plan_saving does."""
     defaults = session.settings.defaults
     places = Destinations(output_dir or defaults.output_dir, name or defaults.name)
     places |= {ref: places[ref] for ref in refs}

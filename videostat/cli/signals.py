@@ -24,7 +24,7 @@ OF_TERMINALS = [each for each in signal.Signals if each.name in {"SIGTSTP", "SIG
 
 @contextmanager
 def forward_signals(inbox: SimpleQueue[Any]) -> Iterator[None]:
-    """Put the number of the first signal into the inbox; the second ends the process at once."""
+    """Put the first signal's number into the inbox; the second ends the process."""
     # nohup starts programs with SIGHUP ignored.
     handled = [each for each in SIGNALS if each.name != "SIGHUP" or signal.getsignal(each) is not signal.SIG_IGN]
 

@@ -1,4 +1,4 @@
-"""Fetch jobs, lists and videos from services, with the account and key that the settings give."""
+"""Fetch jobs, lists and videos from services, with accounts and keys of the settings."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Client:
         self._transport.close()
 
     def get_account(self, name: str) -> Account:
-        """Return the account with this name; raises ConfigError if it is unknown or has no base URL."""
+        """Return an account; raises ConfigError if it is unknown or has no base URL."""
         return self._account(name)
 
     def job(self, job: Job | JobRef | str) -> Job:
@@ -105,7 +105,7 @@ class Client:
         return self.look(found) if found.needs_url else found
 
     def look(self, job: Job) -> Job:
-        """Fetch the job with one request; if only its video's URL is missing, fetch that. Raises VideostatError."""
+        """Fetch the job, or only its video's URL, with one request. Raises VideostatError."""
         account = self.get_account(job.ref.provider)
         provider, key = account.provider, account.find_key()
         endpoint = provider.video if job.needs_url and provider.video else provider.job
@@ -128,7 +128,7 @@ class Client:
         return complete_urls(found, account.base_url)
 
     def make_targets(self, refs: Iterable[JobRef], worked: Collection[JobRef] = ()) -> list[Target]:
-        """Return the targets for the poll loop; `worked` are jobs that the same address answered on an earlier day."""
+        """Make targets for the poll loop; `worked`: jobs answered on an earlier day."""
         accounts = {ref: self.get_account(ref.provider) for ref in refs}
         names = {ref.provider for ref in worked}
         groups = {account.key_group for account in accounts.values() if {account.name, account.key_group} & names}
@@ -147,13 +147,13 @@ class Client:
         ]
 
     def keep_floor(self, ref: JobRef, seconds: float) -> None:
-        """Keep the floor of a job after another process looked at it so many seconds ago."""
+        """Keep the floor of a job that another process looked at, `seconds` ago."""
         group = self.groups.setdefault(self.get_account(ref.provider).key_group, Group())
         with group.lock:
             group.heard_at.setdefault(ref, self.clock.monotonic() - seconds)
 
     def fetch_link(self, job: Job, number: int = 1, *, timeout: float = math.inf) -> Link:
-        """Fetch a new URL of a succeeded job's video; `number` chooses among several, from 1.
+        """Fetch a new URL of a job's video; `number` counts from 1.
 
         The looks keep to the floor and the pauses that hold for all jobs. If the job runs again, wait for it for
         `timeout` seconds; with infinity, look a few times only. Raises the problem with which the job ends, and
@@ -180,7 +180,7 @@ class Client:
         return ended.links[number - 1]
 
     def check(self, name: str) -> str:
-        """Prove the key with one cheap request, and return where it was found; raises VideostatError if it fails."""
+        """Prove the key with one cheap request, and return its source; raises VideostatError."""
         account = self.get_account(name)
         try:
             if account.provider.listing:
@@ -197,9 +197,9 @@ class Client:
         return account.find_key().source
 
     def fetch_page(self, name: str, number: int, size: int | None = None) -> Page:
-        """Fetch one page of the service's list, newest jobs first; raises UsageError if the service has no list.
+        """Fetch one page of the service's list, newest jobs first.
 
-        `number`: from 1. `size`: jobs on a page.
+        `number`: from 1. `size`: jobs on a page. Raises UsageError if the service has no list.
         """
         account = self.get_account(name)
         listing = account.provider.listing
@@ -230,7 +230,7 @@ class Client:
     def list_jobs(
         self, name: str, sleep: Callable[[float], None] = time.sleep, wanted: int | None = None
     ) -> Iterator[tuple[Job, int | None]]:
-        """Yield each job of the service's list once, with the total that the service claims.
+        """Yield each job of the service's list once, with the total it claims.
 
         `wanted`: how many jobs the caller needs, None for all. A page is fetched when its first job is needed. New jobs
         push others to the next page; those are skipped there. A page that fails is fetched again, after a pause with
@@ -272,7 +272,7 @@ class Client:
         return self.fetch_page(name, number, size)
 
     def knock(self, url: str, nonce: str) -> int:
-        """Post a delivery to our own public address, and return the HTTP status; raises VideostatError."""
+        """Post to our own public address, and return the HTTP status; raises VideostatError."""
         site, slashes, rest = url.partition("://")
         host, slash, path = rest.partition("/")
         return self._transport.ask("POST", site + slashes + host, slash + path, {}, body={"knock": nonce}).status

@@ -99,7 +99,7 @@ def _run() -> int:
 
 
 def _hint(error: typer.TyperException, context: typer.Context | None) -> str | None:
-    """Return the hint for a wrong option: the place where it belongs, or the help to read."""
+    """Return where a wrong option belongs, or the help to read."""
     if context is None:
         return None
     see = f"See {context.command_path} --help"

@@ -136,7 +136,7 @@ def set_key(context: typer.Context, account: Account, *, config: Config = None) 
 
 
 def _try_key(account: str, config: Path | None) -> None:
-    """Print whether the stored key works, with one request; the key is kept in any case."""
+    """Print whether the stored key works; keep the key in any case."""
     from queue import Empty, SimpleQueue
     from threading import Thread
 

@@ -1,4 +1,4 @@
-"""Scripts that complete command lines in three shells, without starting Python (except for the ids of jobs).
+"""Scripts that complete command lines in three shells; only for ids they start Python.
 
 Each shell has a module with `write_script(program, accounts)`. `program` describes the command line.
 """

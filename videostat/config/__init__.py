@@ -59,7 +59,7 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account: what the user types for PROVIDER, with its service, base URL and key.
+    """What the user types for PROVIDER, with its service, base URL and key.
 
     `key_group`: the section with the key and the rate limit. Several services may share one.
     `find_key`: returns the key. The first call searches for it. Raises KeyMissing and ConfigError.
@@ -76,7 +76,7 @@ class Account:
     find_key: Callable[[], Key] = field(repr=False, compare=False)
     renew_key: Callable[[Key], bool] = field(repr=False, compare=False)
     confirm_key: Callable[[Key], None] = field(repr=False, compare=False)
-    webhook_secret: str | None = field(default=None, repr=False)
+    webhook_secret: str | None = field(repr=False)
 
 
 class Setting(NamedTuple):
@@ -88,7 +88,7 @@ class Setting(NamedTuple):
     source: str
 
 
-def locate(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
+def locate(path: Path | None, environ: Mapping[str, str] = os.environ) -> Path:
     """Return the path of config.toml, whether it exists or not."""
     if named := path or environ.get(_CONFIG):
         return Path(os.path.expanduser(named))  # noqa: PTH111 - Path.expanduser() raises without a home
@@ -102,14 +102,12 @@ def load(
     environ: Mapping[str, str] = os.environ,
     *,
     keys: Mapping[str, str] = MappingProxyType({}),
-    key_command_timeout: float = 30,
 ) -> Settings:
     """Load the settings. Raises ConfigError, also if the file given by --config or VIDEOSTAT_CONFIG does not exist.
 
     `keys`: API keys by account, given by the calling program. They are used before all others.
     """
-    must_exist = bool(path or environ.get(_CONFIG))
-    settings = Settings(locate(path, environ), environ, must_exist=must_exist, key_command_timeout=key_command_timeout)
+    settings = Settings(locate(path, environ), environ, must_exist=bool(path or environ.get(_CONFIG)))
     settings.use_keys(keys)
     return settings
 
@@ -117,9 +115,7 @@ def load(
 class Settings:
     """The accounts and the defaults. `warnings`: messages to show to the user once."""
 
-    def __init__(
-        self, path: Path, environ: Mapping[str, str], *, must_exist: bool = False, key_command_timeout: float = 30
-    ) -> None:
+    def __init__(self, path: Path, environ: Mapping[str, str], *, must_exist: bool = False) -> None:
         self.path = path
         self.credentials_path = path.parent / "credentials.toml"
         self.warnings: list[str] = []
@@ -135,7 +131,6 @@ class Settings:
         self.defaults = Defaults(**config.defaults)
         self.warnings += filter(None, (config.warning, credentials.warning))
         self._environ = environ
-        self._key_command_timeout = key_command_timeout
         self._given: dict[str, str] = {}
         self._keys = Keys(self._find_key, self._read_again)
         self.warnings += self._warn_of_plain_http()
@@ -295,7 +290,7 @@ class Settings:
                 f"or set {' or '.join(variables)}, or api_key under [providers.{group}] in {self.path}.",
             )
         if isinstance(value, tuple):
-            return Key(ask_command(group, value, self._key_command_timeout), source)
+            return Key(ask_command(group, value), source)
         return Key(parse_value(f"the value in {source} for {group}", value, KEY), source)
 
 

@@ -49,7 +49,7 @@ class CannotOpen(ConfigError):
 
 
 class ConfigFile(NamedTuple):
-    """The content of a file: the `sections` of accounts by name, and the `defaults` it sets."""
+    """A file's content: the `sections` of accounts by name, and the `defaults`."""
 
     path: Path
     mode: int
@@ -132,7 +132,7 @@ _INNER = (".local", ".localhost", ".internal", ".intranet", ".lan", ".corp", ".h
 
 
 def is_plain_and_public(base_url: str) -> bool:
-    """Return whether a base URL is plain http to a public host, judged by its name."""
+    """Tell whether a base URL is plain http to a public host."""
     match = _BASE_URL.fullmatch(base_url)
     if not match or not base_url.startswith("http://"):
         return False

@@ -1,4 +1,4 @@
-"""Find API keys, run key commands, and look for another key when one is refused."""
+"""Find API keys, run key commands, and replace refused keys."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LONGEST_OUTPUT = 64 * 1024
+COMMAND_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Keys:
         return found
 
     def renew(self, group: str, refused: Key) -> bool:
-        """Look for another key after one was refused; return whether another one is in use now.
+        """Replace a refused key; return whether another one is in use now.
 
         Files are read and key commands are run again, because a token may have expired during the wait. A new key must
         work once before this is repeated.
@@ -88,7 +89,7 @@ def mask(key: str) -> str:
     return "****" + (key[-4:] if is_long and key.isprintable() else "")
 
 
-def ask_command(group: str, command: tuple[str, ...], timeout: float) -> str:
+def ask_command(group: str, command: tuple[str, ...]) -> str:
     """Run a key command and return the key that it prints.
 
     Its stderr is inherited, so that it can ask for a passphrase. Raises KeyMissing and ConfigError.
@@ -111,11 +112,11 @@ def ask_command(group: str, command: tuple[str, ...], timeout: float) -> str:
                 # The command may ask the user, but it must not read the jobs from a pipe.
                 stdin=None if os.isatty(0) else subprocess.DEVNULL,
                 stdout=printed,
-                timeout=timeout,
+                timeout=COMMAND_SECONDS,
                 check=True,
             )
         except subprocess.TimeoutExpired:
-            problem = f"took longer than {timeout:g} seconds"
+            problem = f"took longer than {COMMAND_SECONDS} seconds"
         except subprocess.CalledProcessError as error:
             problem = f"failed with status {error.returncode}"
         except OSError as error:

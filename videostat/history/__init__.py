@@ -20,7 +20,7 @@ from videostat.private import find_user_folder, is_without_home
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from videostat.history.database import Row
+    from videostat.history.database import Row, Values
 
 _ADD = """
     INSERT INTO job (provider, id, first_seen, last_seen, wanted) VALUES (:provider, :id, :now, :now, :wanted)
@@ -156,7 +156,7 @@ class History:
 
     def forget(self, refs: Iterable[JobRef]) -> list[JobRef]:
         """Remove jobs and return those that were in the history. Raises UsageError."""
-        known = [ref for ref in dict.fromkeys(refs) if self._database and self._database.read(_KNOWN, to_key(ref))]
+        known = [ref for ref in dict.fromkeys(refs) if self._read(_KNOWN, to_key(ref))]
         if self._database and known:
             self._database.write([(_FORGET, [to_key(ref) for ref in known])])
         return known
@@ -164,7 +164,7 @@ class History:
     def forget_before(self, moment: datetime | None) -> int:
         """Remove the jobs submitted before a moment, or all; return how many. Raises UsageError."""
         before = {"before": to_seconds(moment) if moment else None}
-        count = sum(row["count"] for row in self._database.read(_COUNT_BEFORE, before)) if self._database else 0
+        count: int = sum(row["count"] for row in self._read(_COUNT_BEFORE, before))
         if self._database and count:
             self._database.write([(_FORGET_BEFORE, [before])])
         return count
@@ -205,35 +205,34 @@ class History:
     def find_file(self, ref: JobRef) -> Path | None:
         """Find the file to which a job's video was last saved."""
         with suppress(UsageError):
-            for row in self._database.read(_FILE, (ref.provider, ref.id)) if self._database else ():
+            for row in self._read(_FILE, (ref.provider, ref.id)):
                 return Path(os.fsdecode(row["file"]))
         return None
 
     def find_owner(self, file: Path) -> JobRef | None:
         """Find the job whose video was last saved to a file."""
         with suppress(UsageError):
-            for row in self._database.read(_OWNER, (os.fsencode(file.absolute()),)) if self._database else ():
+            for row in self._read(_OWNER, (os.fsencode(file.absolute()),)):
                 return JobRef(row["provider"], row["id"])
         return None
 
-    def find_job(self, ref: JobRef) -> Record | None:
-        """Return the record of one job, None if there is none."""
+    def find_job(self, ref: JobRef) -> Job | None:
+        """Return one job as it was last recorded, None if it is unknown."""
         with suppress(UsageError):
-            for row in self._database.read(_ONE, (ref.provider, ref.id)) if self._database else ():
-                return next(self._parse_rows([row]), None)
+            for seen in self._parse_rows(self._read(_ONE, (ref.provider, ref.id))):
+                return seen.job
         return None
 
     def find_answered(self, base_url: str, since: datetime) -> set[JobRef]:
         """Find the jobs about which a service has answered since then."""
         with suppress(UsageError):
-            rows = self._database.read(_ANSWERED, (base_url, to_seconds(since))) if self._database else []
-            return {JobRef(row["provider"], row["id"]) for row in rows}
+            return {JobRef(row["provider"], row["id"]) for row in self._read(_ANSWERED, (base_url, to_seconds(since)))}
         return set()
 
     def find_moment(self, ref: JobRef) -> datetime | None:
         """Return when a job ended, or was submitted, or was first seen. None for an unknown job."""
         with suppress(UsageError, TypeError, ValueError, OverflowError):
-            for row in self._database.read(_MOMENT, (ref.provider, ref.id)) if self._database else ():
+            for row in self._read(_MOMENT, (ref.provider, ref.id)):
                 return from_seconds(row["moment"])
         return None
 
@@ -268,14 +267,17 @@ class History:
             self._added.clear()
             self._pending.clear()
 
+    def _read(self, sql: str, values: Values) -> list[Row]:
+        return self._database.read(sql, values) if self._database else []
+
     def _read_pages(self, sql: str, values: dict[str, object]) -> Iterator[list[Row]]:
         """Yield the rows of a query page by page.
 
         One open cursor would block all writers while the user reads the output in a pager.
         """
         page: list[Row] | None = None
-        while self._database and (page is None or len(page) == _PAGE):
-            page = self._database.read(sql, values)
+        while page is None or len(page) == _PAGE:
+            page = self._read(sql, values)
             yield page
             if page:
                 values |= {"submitted": page[-1]["submitted"], "rowid": page[-1]["rowid"]}
@@ -284,7 +286,7 @@ class History:
         """Read the full rows of jobs whose file is missing. Reading all in full takes twice as long."""
         missing = [str(row["rowid"]) for row in page if not _is_there(row["file"])]
         whole = f"SELECT {_COLUMNS} FROM job WHERE rowid IN ({','.join(missing)}) {_NEWEST}"  # noqa: S608 - only numbers are inserted
-        return self._database.read(whole, {}) if self._database and missing else []
+        return self._read(whole, {}) if missing else []
 
 
 _CONDITIONS = {

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 # The time of submission. Services list old jobs too, and a job cannot be newer than the first time it was seen.
 SUBMITTED = "min(first_seen, ifnull(created_at, first_seen))"
 
-# The time of submission. Services list old jobs too, and no job can be newer than the first time it was seen.
-# so that each new file tests the migration.
+# Each step leads from the schema version that is its index to the next. Steps are added, never changed. No release had
+# version 1: version 2 is a step of its own, so that each new file tests the migration.
 MIGRATIONS = (
     [
         """CREATE TABLE job (

@@ -88,7 +88,7 @@ def _remove_signed_urls(value: object) -> object:
 
 
 def _clean_text(foreign: str | None) -> str | None:
-    """Shorten a text of the service; remove URL queries and the lone surrogates that SQLite cannot store."""
+    """Shorten a service's text; remove URL queries, and lone surrogates, which SQLite cannot store."""
     return foreign and _QUERY.sub("?", foreign[:_MAX_TEXT]).encode(errors="replace").decode()
 
 

@@ -44,11 +44,6 @@ class Address:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
-    @property
-    def url(self) -> str:
-        """The URL of the address."""
-        return self.origin + self.path
-
 
 def parse_address(text: str) -> Address:
     """Parse `[HOST:]PORT[/PATH]`. Raises UsageError.
@@ -80,6 +75,6 @@ def make_path() -> str:
 
 
 def join_url(base: str, path: str) -> str:
-    """Append the path to a public base URL that does not end with it."""
+    """Append the path to a public base URL, unless it is there."""
     base = base.rstrip("/")
     return base if urlsplit(base).path.endswith(path) else base + path

@@ -46,10 +46,10 @@ def sign(secret: str, body: bytes) -> str:
 
 
 def find_senders(delivery: Delivery, locks: Mapping[str, tuple[str | None, str | None]]) -> set[str]:
-    """Return the accounts that can have sent a delivery: without a secret, or with a matching signature.
+    """Return the accounts that can have sent a delivery.
 
-    `locks`: the signature header (in lower case) and the secret of each account. An empty result means that no known
-    account has sent it.
+    These have no secret, or their signature matches. `locks`: the signature header (in lower case) and the secret of
+    each account.
     """
     return {
         account
@@ -72,7 +72,7 @@ def find_ids(delivery: Delivery, ids: Collection[str]) -> list[str]:
 
 
 def _iter_strings(delivery: Delivery) -> Iterator[str]:
-    """Yield the values of the query and the strings of the JSON, outermost first."""
+    """Yield the strings of the query and of the JSON, outermost first."""
     yield from (value for _, value in parse_qsl(delivery.query, max_num_fields=None))
     level: deque[object] = deque([delivery.content])
     while level:

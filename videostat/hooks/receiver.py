@@ -206,7 +206,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     @property
     def _target(self) -> tuple[str, str]:
-        """The path and the query as sent; `self.path` replaces two slashes at the start by one."""
+        """The path and the query as sent; `self.path` merges leading slashes."""
         path, _, query = self.requestline.split()[1].partition("?")
         return path, query
 
@@ -215,7 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
         return hmac.compare_digest(self._target[0].encode(), self.server.path)
 
     def _find_refusal(self) -> HTTPStatus | None:
-        """Return the status that refuses a request, None if its body may be read."""
+        """Return the status that refuses a request, or None."""
         lengths = self.headers.get_all("Content-Length", [])
         is_chunked = "Transfer-Encoding" in self.headers
         if not self._is_hook_path:

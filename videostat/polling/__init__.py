@@ -1,4 +1,4 @@
-"""Poll jobs until they end: send due requests, receive the replies, and do what the course decides.
+"""Poll jobs until they end: send requests, receive replies, follow the course.
 
 This package knows neither HTTP nor the screen. Its modules, in the order in which a job meets them: `options` (input
 and messages), `task` (the state of one job), `sending` (which requests are due and allowed), `groups` (what the jobs of

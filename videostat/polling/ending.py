@@ -1,4 +1,4 @@
-"""The ends of jobs: at the deadline, by a signal, with their whole key group, or after their last step."""
+"""End jobs at the deadline, by a signal, or with their key group."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Ender(Sender):
-    """A sender that ends jobs at the deadline, by a signal, or with their group.
+    """A sender that also ends jobs.
 
     `_codes`: the exit codes with which jobs of each key group have ended. `_late`: how many answers to each ended job
     will still come. They must not reach a job that is announced once more.
@@ -74,7 +74,7 @@ class Ender(Sender):
         return job if is_over else replace(job, poll_after=self._choose_next_look(task) if problem is None else None)
 
     def _end_group(self, group: Group, now: float) -> list[Job]:
-        """End the jobs of a group after a verdict, two silent minutes or the last attempt."""
+        """End a group's jobs after a verdict, two silent minutes or the last attempt."""
         at, verdict = group.verdict or (-math.inf, None)
         ended: list[Job] = []
         is_over = (

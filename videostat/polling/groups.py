@@ -100,7 +100,7 @@ class Group:
 
     @property
     def opens_at(self) -> float:
-        """Return when a request may be sent freely: one at first, a second if no answer comes, then all."""
+        """Return when a request may be sent freely: first one, a second if no answer comes, then all."""
         if self.mode is not Mode.OPEN:
             return math.inf
         sent = [*self._sent.values()]  # a copy, because another thread may change it meanwhile
@@ -142,7 +142,7 @@ class Group:
     def on_answer(
         self, ref: JobRef, meaning: Meaning, now: float, *, sure: bool, is_answer: bool, floor: float, least: float
     ) -> None:
-        """Learn from an answer to one job; `floor` and `least`, the shortest interval, are those of its service."""
+        """Learn from an answer; `floor` and `least`, the shortest interval, are the service's."""
         self._sent.pop(ref, None)
         if len(self.heard_at) > self._most_remembered:
             self.heard_at = {each: at for each, at in self.heard_at.items() if now - at < LONGEST_PAUSE}

@@ -51,7 +51,7 @@ class Announcements:
         return find_untroubled(hinted)
 
     def choose_wait(self, task: Task, usual: float, interval: float | None, now: float) -> float:
-        """Return the seconds until the next look: more if ends are announced, the floor right after a hint."""
+        """Return the seconds until the next look; announcements make them more, hints fewer."""
         if task.job.state.is_terminal:
             return usual
         task.ran_at = task.sent_at
@@ -60,7 +60,7 @@ class Announcements:
         return max(usual, self.choose_longest_wait(task, interval, now))
 
     def learn_end(self, task: Task) -> bool:
-        """Learn from a job that a look has found ended; return whether this is its group's first announced end.
+        """Learn from an ended job; return whether it is its group's first announced end.
 
         A job that had ended before the wait began shows nothing.
         """
@@ -71,7 +71,7 @@ class Announcements:
         return is_told and not before
 
     def is_tick(self, item: Message | None, now: float, deadline: float) -> bool:
-        """Return whether the view may draw now: if no message came, and every half second during a flood of hints."""
+        """Return whether the view may draw; many hints delay it by half a second."""
         if item is None or item == NUDGE:
             return True
         if not isinstance(item, Hint) or now - self._ticked_at < FRAME:

@@ -1,4 +1,4 @@
-"""The loop's reactions: receive the outcome of each step, and do what the course decides."""
+"""React to the outcome of each step as the course decides."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from videostat.polling.course import Step
 from videostat.polling.ending import Ender
 from videostat.polling.groups import PATIENCE, Group, Mode
 from videostat.polling.hints import Announcements, SleepDetector, find_untroubled
-from videostat.polling.options import Door, Hint, Phase
+from videostat.polling.options import TIME_LIMIT, Door, Hint, Phase
 from videostat.polling.pace import LONGEST_PAUSE, find_interval_range
 from videostat.polling.sending import LAST_LOOK
 from videostat.polling.task import Task
@@ -91,12 +91,10 @@ class Loop(Ender):
 
     def receive(self, reply: Reply) -> Iterator[Job]:
         """Apply the outcome of a step; drop it if its job has ended."""
-        task = self.tasks.get(reply.ref)
         if reply.ref in self._late:
             self._late -= Counter([reply.ref])
             return
-        if task is None:
-            return
+        task = self.tasks[reply.ref]
         self._get_lane(task).free_place(task)
         outcome = reply.outcome
         if not isinstance(outcome, Job | VideostatError):
@@ -119,7 +117,7 @@ class Loop(Ender):
             self._looks.bring_forward(task, max(now, task.ready_at))
 
     def is_tick(self, item: Message | None) -> bool:
-        """Return whether the caller may draw now; `item` is the last message, if one came."""
+        """Return whether the caller may draw now; `item` is the last message."""
         return self._announcements.is_tick(item, self._clock.monotonic(), self._deadline)
 
     def wake(self) -> Iterator[Job]:
@@ -133,7 +131,7 @@ class Loop(Ender):
             if task.phase.is_request and self._waits:
                 yield self._end(task, self._make_silence_error(task))
             elif task.phase.is_request:
-                known, silent = task.trouble, Unreachable(f"no answer within {self._options.time_limit:g} s")
+                known, silent = task.trouble, Unreachable(f"no answer within {TIME_LIMIT} s")
                 if task in self._get_lane(task).in_flight:
                     task.learn(silent, now, waits=False)
                 yield self._end(task, known or silent)
@@ -260,7 +258,7 @@ class Loop(Ender):
         least, _ = find_interval_range(polling, self._options.interval)
         lane.gate.on_rate_limit(limit, task.sent_at, now, least, self._jitter())
         wait = lane.gate.paused_until - now
-        if not self._waits and wait >= self._options.time_limit:
+        if not self._waits and wait >= TIME_LIMIT:
             return self.end_all(limit, lambda one: self._get_lane(one) is lane and one not in lane.in_flight)
         return [self._retry(task, max(wait, polling.floor), limit)]
 

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from videostat.models import Job, JobRef
     from videostat.providers.base import Polling
 
-ATTEMPTS = 3  # looks of a command that does not wait
+# The limits of a command that does not wait.
+ATTEMPTS = 3  # looks
+TIME_LIMIT = 15  # seconds for each job
 
 
 class Phase(StrEnum):
-    """A phase of a job: two that send a request to the service, then two that work here."""
+    """A phase of a job: two send a request, then two work here."""
 
     LOOK = "look"
     URL = "url"
@@ -54,7 +56,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The outcome of a step: the job as it is now, or the error."""
+    """The outcome of a step: the job as it is now, or an error."""
 
     ref: JobRef
     outcome: Job | Exception
@@ -87,7 +89,7 @@ class PollOptions:
     """How long and how often to poll, in seconds.
 
     `timeout`: for all jobs; 0 is no limit. `interval`: between two looks at a job, instead of the service's own.
-    `attempts`: look at most so many times instead of waiting, and at most `time_limit` seconds for each job.
+    `attempts`: look at most so many times instead of waiting, and at most TIME_LIMIT seconds for each job.
     `steps`: the phases after a success. `parallel`: how many videos are saved at once. `wants_urls`: fetch the URL of a
     success that has none. `stop_when`: a job for which this is true ends all others. `is_watched`: whether a person is
     watching a live screen. `stays`: continue without jobs until a signal.
@@ -96,7 +98,6 @@ class PollOptions:
     timeout: float = 0
     interval: float | None = None
     attempts: int | None = None
-    time_limit: float = 15
     steps: tuple[Phase, ...] = ()
     parallel: int = 3
     wants_urls: bool = True

@@ -32,7 +32,7 @@ def find_interval_range(polling: Polling, interval: float | None) -> tuple[float
 def choose_next_look(
     job: Job, polling: Polling, interval: float | None, now: datetime, jitter: float, *, is_watched: bool = False
 ) -> float:
-    """Return the seconds until the next look at a running job; `jitter` is 0 to 1."""
+    """Return the seconds until the next look; `jitter` is 0 to 1."""
     age = (now - job.created_at).total_seconds() if job.created_at else math.inf
     # A creation time further in the future comes from another time zone, not from a wrong clock.
     if abs(age) < polling.first:
@@ -56,7 +56,7 @@ def add_next_look(job: Job, polling: Polling) -> Job:
 
 @dataclass(slots=True, eq=False)
 class Gate:
-    """A limit of an endpoint: `width` requests at once, `spacing` seconds between two, none during a pause.
+    """A limit of an endpoint: `width` requests at once, `spacing` seconds apart.
 
     `limit`: the error that began the last pause.
     """
@@ -72,7 +72,7 @@ class Gate:
 
     @property
     def opens_at(self) -> float:
-        """Return when the next request may be sent; infinity while the whole width is in use."""
+        """Return when the next request may be sent; infinity without a free place."""
         return max(self._next_at, self.paused_until) if self.in_flight < self.width else math.inf
 
     def on_sent(self, now: float) -> None:

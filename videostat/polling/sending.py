@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from videostat.polling.agenda import Agenda
 from videostat.polling.groups import Group, Lane, Mode
-from videostat.polling.options import Phase
+from videostat.polling.options import TIME_LIMIT, Phase
 from videostat.polling.pace import IN_FLIGHT, Gate, choose_next_look
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Sender:
             self._submit(task.phase, task.job)
 
     def _is_next(self, task: Task, lane: Lane[Task], now: float) -> bool:
-        """Tell whether a queued task may be sent now; plan its look anew if the floor forbids it.
+        """Tell whether a queued task may be sent; plan it anew if the floor forbids it.
 
         Meanwhile the task may have ended, or it was sent out of turn and is in another lane now. Another wait of this
         client may have looked at its job, so that the floor holds again.
@@ -87,7 +87,7 @@ class Sender:
             task.turns += task.group.mode is not Mode.OPEN
             task.group.on_sent(task.target.ref, now)
         if not self._waits and task not in self._time_limits:
-            self._time_limits.put(task, now + self._options.time_limit)
+            self._time_limits.put(task, now + TIME_LIMIT)
         return task
 
     def _queue(self, task: Task) -> None:
@@ -169,7 +169,7 @@ class Sender:
         return max(turn, ready)
 
     def _find_give_up_time(self, group: Group) -> float:
-        """Return when to give up an address that never worked; infinity if no job waits for it."""
+        """Return when to give up an address that never worked; infinity without a job."""
         at = group.gives_up_at if self._waits else math.inf
         is_wanted = at < math.inf and any(one.group is group and one.phase.is_request for one in self.tasks.values())
         return at if is_wanted else math.inf

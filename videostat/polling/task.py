@@ -59,7 +59,7 @@ class Task:
         return max(floor, self.held_until)
 
     def learn(self, outcome: Job | VideostatError, now: float, *, waits: bool) -> tuple[Meaning, course.Step]:
-        """Learn from an outcome, together with the group; return its meaning and the next step."""
+        """Learn from an outcome; return its meaning and the next step."""
         meaning, sure = course.classify_outcome(outcome)
         group, polling = self.group, self.target.polling
         meaning = course.settle(meaning, sure=sure, key_answered=group.answered, job_answered=self.answered)
@@ -114,14 +114,14 @@ class Task:
             self.doubt = outcome
 
     def may_look_again(self) -> bool:
-        """Tell whether another look may find the missing video of a succeeded job, and count it."""
+        """Tell whether another look may find the missing video, and count it."""
         if self.job.needs_url or self.job.video_url or self.job.saved:
             return False
         self.without_url += 1
         return self.without_url <= WITHOUT_URL
 
     def make_ending(self, *codes: int) -> course.Ending:
-        """Return what is known of the job at the deadline; `codes` are the exit codes of its group."""
+        """Return what is known at the deadline; `codes` are the group's exit codes."""
         limit = next((gate.limit for gate in self.group.gates.values() if gate.limit), None)
         return course.Ending(
             job=self.job,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Meaning(Enum):
-    """The meaning of an answer for a job, its key or its service; polling/course decides what to do."""
+    """The meaning of an answer; polling/course decides what to do."""
 
     RUNNING = auto()
     SUCCESS = auto()

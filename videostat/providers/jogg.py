@@ -91,7 +91,7 @@ def parse_page(provider: str, body: object) -> Page | None:
     if not isinstance(rows, list):
         return None
     total = read_number(data.get("total"))
-    named = ((_read_id(row), row) for row in rows)
+    named = ((_read_id(row, ("project_id",), ("id",)), row) for row in rows)
     return Page(
         # Skip rows without an id or a status.
         jobs=tuple(
@@ -104,8 +104,8 @@ def parse_page(provider: str, body: object) -> Page | None:
     )
 
 
-def _read_id(row: object) -> str | None:
-    found = read_first(read_text, row, (("project_id",), ("id",)))
+def _read_id(value: object, *paths: tuple[str, ...]) -> str | None:
+    found = read_first(read_text, value, paths)
     return found if found and JobRef.is_id(found) else None
 
 
@@ -117,8 +117,7 @@ def read_announcement(kind: str, delivery: object) -> str | None:
     event = read_text(dig(delivery, "event"))
     if event not in {f"generated_{kind}_success", f"generated_{kind}_failed"}:
         return None
-    found = read_first(read_text, delivery, (("data", "project_id"), ("data", "video_id")))
-    return found if found and JobRef.is_id(found) else None
+    return _read_id(delivery, ("data", "project_id"), ("data", "video_id"))
 
 
 def _make_webhook(kind: str) -> Webhook:

@@ -142,7 +142,7 @@ def read_time(value: object) -> datetime | None:
 
 
 def read_url(value: object) -> str | None:
-    """Read a whole http or https URL, or a path relative to the base URL."""
+    """Read a whole http or https URL, or one without a host."""
     value = value.strip(" \t\r\n") if isinstance(value, str) else value
     if not isinstance(value, str) or not re.fullmatch(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+", value):
         return None
@@ -201,7 +201,7 @@ def read_word(task: object) -> str | None:
 
 
 def find_task(body: object, depth: int = 4) -> dict[str, Any] | None:
-    """Find the task in an answer: the innermost object with a status, unless an outer one is a task too.
+    """Find the task in an answer: the innermost object with a status.
 
     An envelope around the task may have a status such as "success". An outer object with an id is a task, not an
     envelope, unless it claims success while the inner one does not.
@@ -236,7 +236,7 @@ def read_state(word: str | None, own: Mapping[str, State]) -> tuple[State, bool]
 
 
 def apply_state(job: Job, task: Mapping[str, Any], own: Mapping[str, State]) -> Job:
-    """Set the state of a job from its task, and its videos or its error."""
+    """Set a job's state, and its videos or its error, from its task."""
     status = read_word(task)
     found, sure = read_state(status, own)
     job = replace(job, status=status, state=found, sure=sure)

@@ -1,4 +1,4 @@
-"""Turn answers without a job into errors, with the service's message and when to ask again."""
+"""Turn answers without a job into errors that say when to ask again."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _describe_content(answer: Answer) -> str:
 
 
 def find_retry_after(answer: Answer, *, is_limit: bool) -> float | None:
-    """Return the first valid pause that the answer asks for, in seconds; None if there is none."""
+    """Return the first valid pause that the answer asks for, in seconds, or None."""
     now = read_time(_convert_http_date(answer.headers.get("date"))) or answer.received_at
     resets = (*(dig(answer.body, *path) for path in RESETS), answer.headers.get("x-ratelimit-reset"))
     waits = (_check_wait(answer.retry_after), *((_read_wait_until(reset, now) for reset in resets) if is_limit else ()))

@@ -38,11 +38,11 @@ T = TypeVar("T")
 
 
 def choose_line(
-    *, json: bool, quiet: bool, bare: Callable[[Job], T], saving: bool = False, names: Sequence[str] | None = None
+    *, json: bool, quiet: bool, bare: Callable[[Job], T], saving: bool = False, names: Sequence[str] | None
 ) -> Callable[[Job], T | str] | None:
-    """Choose the function that formats a job for a program; None if a person reads on a terminal.
+    """Choose the function that formats a job; None for a person at a terminal.
 
-    `bare`: the function for --quiet. `names`: the JSON fields to print. `saving`: add the fields about a saved file.
+    `bare`: for --quiet. `names`: the JSON fields to print. `saving`: add the fields about a saved file.
     """
     if json or names is not None:
         return partial(format_json, saving=saving, names=names)
@@ -57,7 +57,7 @@ def list_json_fields(*, saving: bool = False) -> list[str]:
 
 
 def format_json(job: Job, *, saving: bool = False, names: Sequence[str] | None = None) -> str:
-    """Format a job as one line of ASCII JSON; `names` selects and orders the fields."""
+    """Format a job as a line of ASCII JSON; `names` selects and orders fields."""
     return format_json_values(collect_fields(job, saving=saving), names)
 
 
@@ -69,8 +69,8 @@ def format_json_values(values: Mapping[str, object], names: Sequence[str] | None
     return text.replace("##", "#\\u0023")
 
 
-def collect_fields(job: Job, *, saving: bool = False) -> dict[str, object]:
-    """Collect all JSON fields of a job in their order; an unknown one is None."""
+def collect_fields(job: Job, *, saving: bool) -> dict[str, object]:
+    """Collect the JSON fields of a job in their order; None is unknown."""
     return {field.name: to_json(field.read(job)) for field in (FIELDS + SAVING_FIELDS if saving else FIELDS)}
 
 
@@ -83,10 +83,7 @@ def format_tab_line(job: Job) -> str:
 
 
 def format_video(job: Job) -> str | None:
-    """Format the saved files of a job, one per line, or its video URL.
-
-    Return None if it has neither.
-    """
+    """Format a job's saved files, one per line, or its video URL."""
     videos = map(str, job.saved.files) if job.saved else filter(None, [job.video_url])
     return "\n".join(clean_text(video, longest=None) for video in videos) or None
 

@@ -30,7 +30,7 @@ def print_card(job: Job, now: datetime) -> None:
 
 
 def _collect_fields(job: Job, now: datetime) -> dict[str, Cell | None]:
-    """Return the cells by label, in display order; an unknown field is None or empty."""
+    """Return the cells by label, in display order; unknown ones are empty."""
     status = job.status if job.status and job.status.lower() != job.state else None
     left = None if job.estimated_time is None or job.state.is_terminal else job.estimated_time
     return {

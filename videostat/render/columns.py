@@ -70,11 +70,11 @@ def print_headers(widths: Mapping[str, int]) -> None:
 
 
 def print_line(cells: Iterable[Cell], widths: Iterable[int]) -> None:
-    """Print one row on stdout: pad all cells but the last, and let the terminal wrap the line."""
+    """Print one row on stdout; pad all cells but the last."""
     from rich.console import Console
     from rich.text import Text
 
-    # rich prints a Text without interpreting [markup] or :emoji: and without highlighting.
+    # The terminal wraps the line. rich prints a Text without interpreting [markup] or :emoji: and without highlighting.
     texts = [cell if isinstance(cell, Text) else Text(cell) if isinstance(cell, str) else Text(*cell) for cell in cells]
     for text, width in zip(texts[:-1], widths, strict=False):
         text.pad_right(max(width - text.cell_len, 0))

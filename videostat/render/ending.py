@@ -1,4 +1,4 @@
-"""Format the last lines of a wait: the results, and how long videos can be fetched."""
+"""Format the last lines of a wait: results, and until when videos are kept."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def format_retention(jobs: Collection[Job], now: datetime) -> str:
 
 
 def format_deletion(jobs: Collection[Job], now: datetime) -> str:
-    """Format when the services delete jobs that are still queued; empty if that is unknown."""
+    """Format when the services delete queued jobs; empty if unknown."""
     ends = [job.kept_until for job in jobs if job.state is State.QUEUED and job.kept_until and job.kept_until > now]
     if not ends:
         return ""

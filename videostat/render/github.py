@@ -1,4 +1,4 @@
-"""Format a run for GitHub Actions: a table for the step summary, and an annotation per error.
+"""Format a run for GitHub Actions: a step summary, and annotations of errors.
 
 More people can read these than the log, so user names and query strings (signatures) are removed from URLs.
 """

@@ -225,6 +225,6 @@ def measure_window() -> tuple[int, int]:
 
 
 def show_cursor() -> None:
-    """Erase the rows and show the cursor before a sudden exit; safe in a signal handler."""
+    """Erase the rows and show the cursor; safe in a signal handler."""
     if is_screen():
         os.write(sys.stderr.fileno(), cursor.LEAVE.encode())

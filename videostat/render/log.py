@@ -1,4 +1,4 @@
-"""Write the progress of jobs to stderr as log lines, or only their errors."""
+"""Write log lines about jobs to stderr, or only their errors."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def is_screen(*, is_forced: bool = False) -> bool:
 
 
 class ErrorsOnly:
-    """A view that writes only errors.
+    """A view that writes only errors, and the base of all others.
 
     An error that several jobs share is written once. `reports_ends` is False if stdout shows the results on the same
     screen.
@@ -74,7 +74,7 @@ class ErrorsOnly:
             self.note(line)
 
     def _format_news(self, job: Job) -> list[str]:
-        """Format the complaint about an ended job if it is new; a hint is written only once."""
+        """Format the complaint about an ended job, and each hint only once."""
         lines = format_complaint(job) if self._is_news(job) else []
         hints = [line for line in lines[1:] if line not in self._reported]
         self._reported.update(hints)

@@ -1,4 +1,4 @@
-"""Write messages to stderr: what went wrong, with which job, and what to type next."""
+"""Write messages to stderr: what happened, to which job, what to type next."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def say(sentence: str) -> None:
 
 
 def say_address(url: str) -> None:
-    """Write the URL for webhooks to stderr, also with --quiet; as JSON with --progress json.
+    """Write the URL for webhooks to stderr, with --progress json as JSON.
 
-    It is always written, because a person can learn it nowhere else.
+    It is also written with --quiet, because a person can learn it nowhere else.
     """
     write_stderr(json.dumps({"event": "listening", "url": url}) + "\n" if _is_muted else f"Listening at {url}\n")
 
@@ -61,7 +61,7 @@ def write_error(error: VideostatError, *, as_json: bool) -> None:
 
 
 def write_stderr(text: str) -> None:
-    """Write text to stderr unchanged; after a failed write, write nothing more and go on."""
+    """Write text to stderr unchanged; after a failed write, write nothing more."""
     if sys.stderr is None:
         return
     try:
@@ -86,22 +86,16 @@ def format_error(error: VideostatError, subject: str = "") -> list[str]:
 
 
 class Complaint(NamedTuple):
-    """A message about an ended job: the job or account, what happened, and what to type next."""
+    """A message about an ended job or its account, and what to type next."""
 
     subject: str
     text: str
-    hint: str | None = None
+    hint: str | None
     separator: str = ": "
-
-    @property
-    def lines(self) -> list[str]:
-        """The message as lines for stderr."""
-        first = f"videostat: {self.subject}{self.separator}{self.text}"
-        return [first, f"  {self.hint}"] if self.hint else [first]
 
 
 def make_complaint(job: Job) -> Complaint | None:
-    """Make the complaint about an ended job; None if it succeeded or if the whole wait was stopped."""
+    """Make the complaint about an ended job; None after a success or a stop."""
     problem = job.problem
     if isinstance(problem, Stopped):
         return None
@@ -118,9 +112,11 @@ def make_complaint(job: Job) -> Complaint | None:
 
 
 def format_complaint(job: Job) -> list[str]:
-    """Format the complaint about an ended job; an empty list if there is none."""
-    complaint = make_complaint(job)
-    return complaint.lines if complaint else []
+    """Format the complaint about an ended job as lines for stderr."""
+    if not (complaint := make_complaint(job)):
+        return []
+    first = f"videostat: {complaint.subject}{complaint.separator}{complaint.text}"
+    return [first, f"  {complaint.hint}"] if complaint.hint else [first]
 
 
 def format_failure(job: Job) -> str:

@@ -33,7 +33,7 @@ class Notices:
     _stalled: set[JobRef] = field(default_factory=set)
 
     def check(self, job: Job) -> Iterator[str]:
-        """Yield new notices: an undocumented status, the hint of a problem, a job that does not change."""
+        """Yield new notices: an undocumented status, a hint, a job that stands still."""
         reported = job.ref.provider, job.status
         if job.state is State.UNKNOWN and job.status and reported not in self._given:
             self._given.add(reported)

@@ -26,7 +26,7 @@ READABLE = 8  # cells; a shorter piece of a text is not shown
 
 
 class Layout(NamedTuple):
-    """The widths in cells of the columns after the label; a column of 0 cells is left out."""
+    """The widths of the columns after the label; 0 cells leave one out."""
 
     bar: int = 0
     percent: int = 0

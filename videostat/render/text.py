@@ -1,4 +1,4 @@
-"""Make text from servers safe to show, and format sizes, times and paths for people."""
+"""Make text from servers safe to show; format sizes, times and paths."""
 
 from __future__ import annotations
 
@@ -48,13 +48,9 @@ def clean_text(foreign: str, *, longest: int | None = _LONGEST) -> str:
     """
     # Cut first, because a service may send megabytes. Escaping never shortens a text.
     shown = "".join(map(_escape_invisible, foreign if longest is None else foreign[: longest + 1]))
-    shown = break_commands(shown)
+    # Insert a space into each command that a CI agent would run.
+    shown = _COMMANDS.sub(lambda found: f"{found[0][:-1]} {found[0][-1]}", shown)
     return shown if longest is None or len(shown) <= longest else shown[: longest - 3] + "..."
-
-
-def break_commands(line: str) -> str:
-    """Insert a space into each command that a CI agent would run."""
-    return _COMMANDS.sub(lambda found: f"{found[0][:-1]} {found[0][-1]}", line)
 
 
 def _escape_invisible(character: str) -> str:
@@ -74,7 +70,7 @@ def format_progress(job: Job) -> str:
 
 
 def format_ago(moment: datetime, now: datetime) -> str:
-    """Format how long ago a moment was, in the largest whole unit: 3h ago."""
+    """Format how long ago a moment was, in whole units: 3h ago."""
     seconds = (now - moment).total_seconds()
     for unit, length in (("y", 365 * 86400), ("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= length:
@@ -83,7 +79,7 @@ def format_ago(moment: datetime, now: datetime) -> str:
 
 
 def format_size(count: float) -> str:
-    """Format a number of bytes with at most three digits: 812 B, 4.2 MB, 131 GB."""
+    """Format bytes with at most three digits: 812 B, 4.2 MB, 131 GB."""
     unit, *larger = "B", "kB", "MB", "GB", "TB"
     while larger and count >= 999.5:  # noqa: PLR2004 - would be rounded to four digits
         count, unit, larger = count / 1000, larger[0], larger[1:]

@@ -1,4 +1,4 @@
-"""The three services, simulated over real HTTP on loopback with their peculiarities, for demos, scripts and tests.
+"""The three services, simulated over HTTP on loopback, for demos, scripts and tests.
 
 One port serves JoggAI under /jogg, the gateway new-api under /doubao, ReelBot under /reelbot and the videos under
 /media. All durations are in the Clock's seconds. Words in a job's id decide what happens to the job: see jobs.py.
@@ -20,7 +20,6 @@ from videostat.sandbox.webhooks import SECRET, Webhooks
 
 if TYPE_CHECKING:
     from collections import deque
-    from types import TracebackType
 
     from videostat.sandbox.exchange import Request
     from videostat.sandbox.webhooks import Posted
@@ -55,7 +54,7 @@ class Sandbox:
     _thread: Thread = field(init=False, repr=False)
 
     def start(self) -> Self:
-        """Start the server. Raises UsageError if it cannot use the port."""
+        """Start the server."""
         ensure_media()
         videos = Videos(
             lifetime=self.url_lifetime,
@@ -95,9 +94,7 @@ class Sandbox:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.stop()
 
     @property
@@ -122,10 +119,6 @@ class Sandbox:
     def get_key(self, service: str) -> str:
         """Return the API key that works at a service."""
         return DIALECTS[service].key
-
-    def get_exhausted_key(self, service: str) -> str:
-        """Return an API key without credit."""
-        return DIALECTS[service].exhausted_key
 
     @property
     def environment(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Answer requests to the three services: check keys and limits, add faults, and keep the jobs."""
+"""Answer requests to the three services, and keep their jobs."""
 
 from __future__ import annotations
 
@@ -78,10 +78,7 @@ def _make_listed_jobs(now: datetime) -> list[Job]:
 
 @dataclass(slots=True, kw_only=True)
 class Services:
-    """The three services and their jobs.
-
-    `fail_rate`: the share of requests, 0 to 1, that get an error, a proxy's page or a cut connection.
-    """
+    """The three services and their jobs. The fields are those of Sandbox."""
 
     videos: Videos
     webhooks: Webhooks

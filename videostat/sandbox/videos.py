@@ -94,10 +94,7 @@ def _parse_range(header: str, total: int) -> range | None:
 
 @dataclass(slots=True, kw_only=True)
 class Videos:
-    """The two storages. `lifetime` is how long a URL works, in seconds.
-
-    `cut_after`: the number of bytes after which the first transfer of each video is cut.
-    """
+    """The two storages. `lifetime` is how long a URL works, in seconds; the other fields are those of Sandbox."""
 
     base_url: str = ""
     lifetime: float
@@ -174,7 +171,7 @@ class Videos:
         return self._limit(Reply(206, body[requested.start : requested.stop], headers), request)
 
     def pass_through(self, job: Job, request: Request) -> Reply:
-        """Send a video as a gateway does: without ranges, and for at most a minute."""
+        """Send a video as a gateway does: without ranges, at most a minute."""
         clip = choose_clip(job.id)
         reply = self._limit(Reply(200, clip.body, {"Content-Type": clip.media_type}), request)
         cuts = [reply.cut_at, self.bytes_per_second and self.bytes_per_second * _PROXY_SECONDS]

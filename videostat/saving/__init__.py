@@ -1,4 +1,4 @@
-"""Download a video to a file, over a network and from a server that may fail in any way.
+"""Download a video, though network and server may fail in any way.
 
 This module decides whether to try again and at which URL. `Attempt` makes one request and checks the result.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from videostat.clock import Backoff
 from videostat.errors import NotSaved, RateLimited, Retryable, Unreadable, VideostatError
 from videostat.models import DOWNLOAD_AGAIN, Saved
-from videostat.saving.attempt import Attempt, Body, Missing, Open, Refused, Transfer, Unfit
+from videostat.saving.attempt import Attempt, Missing, Open, Refused, Transfer, Unfit
 from videostat.saving.destination import translate_disk_errors
 from videostat.saving.partfile import Busy, Part, remove_orphan
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from videostat.models import Link
     from videostat.saving.destination import Destination
 
-__all__ = ["Body", "Open", "Transfer", "download"]
+__all__ = ["Transfer", "download"]
 
 BETWEEN_TRIES = Backoff(first=1, longest=30)
 # Without a deadline, give up after this many seconds without a new byte.
@@ -52,7 +52,7 @@ _LATER = "The video is not ready yet. Do not generate it again: run the same com
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """The source of a video: its link, and a way to get a new one.
+    """A link to a video, and a way to get a new one.
 
     `resolve` asks the service for a new link; `floor` is the minimum of seconds between two calls.
     `most_links`: the number of links to use, with the first. `is_fresh`: the video is so new that its file may not be
@@ -78,7 +78,7 @@ def download(
     transfer: Transfer,
     overwrite: bool = False,
     slot: AbstractContextManager[object] = NO_SLOT,
-    known_hosts: set[str] | None = None,
+    known_hosts: set[str],
 ) -> Saved:
     """Download a video, or resume where an earlier run stopped. A video that is already saved is skipped.
 
@@ -95,7 +95,7 @@ def download(
                 # Another process may have finished it before we got the lock.
                 if saved := destination.find_saved(overwrite=overwrite):
                     return saved
-                attempt = Attempt(part, open, clock, deadline, transfer, set() if known_hosts is None else known_hosts)
+                attempt = Attempt(part, open, clock, deadline, transfer, known_hosts)
                 with _mention_kept_files(part), translate_disk_errors(destination):
                     saved = _Download(attempt, source, sleep, rng, slot).run()
     except VideostatError:
@@ -226,7 +226,7 @@ class _Download:
         self._end_round()
 
     def _handle_problem(self, problem: Retryable) -> None:
-        """Decide how to go on after a problem: try this URL again, or the next one.
+        """Try this URL again after a problem, or the next one.
 
         If the part has bytes, only the same URL can continue them.
         """

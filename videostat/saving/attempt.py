@@ -5,7 +5,7 @@ RFC 9110: section 14 (ranges) and 13.1.5 (If-Range).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, Self
 
@@ -101,17 +101,14 @@ class Unfit(NotSaved):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request for the rest of a video, and the check of the file.
-
-    `known_hosts`: the hosts that have answered in this run.
-    """
+    """One request for the rest of a video, and the check of the file."""
 
     part: Part
     open: Open
     clock: Clock
     deadline: float
     transfer: Transfer
-    known_hosts: set[str] = field(default_factory=set)
+    known_hosts: set[str]
 
     def fetch(self, url: str) -> tuple[int, bool]:
         """Download the rest of the video from a URL.

@@ -39,12 +39,12 @@ class _Box:
     kind: bytes
     content: int
     end: int
-    is_open: bool = False
+    is_open: bool
 
 
 @dataclass(slots=True)
 class _Index:
-    """The content of `moov`: the types of the tracks, and the offset of the last chunk of media data."""
+    """The types of the tracks in `moov`, and the last offset of media data."""
 
     handlers: set[bytes]
     promises_fragments: bool = False
@@ -172,12 +172,10 @@ def _read_last_offset(reader: Reader, table: _Box) -> int:
     start = table.content + 8
     end = min(table.end, start + count * offsets.itemsize)
     largest = -1
-    while end - start >= offsets.itemsize:
-        piece = reader.read(start, min(_PIECE, end - start))
+    for offset in range(start, end, _PIECE):
+        piece = reader.read(offset, min(_PIECE, end - offset))
         offsets = array(offsets.typecode, piece[: len(piece) - len(piece) % offsets.itemsize])
-        if not offsets:
-            break
         if sys.byteorder == "little":
             offsets.byteswap()
-        largest, start = max(largest, *offsets), start + len(piece)
+        largest = max([largest, *offsets])
     return largest

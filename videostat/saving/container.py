@@ -1,4 +1,4 @@
-"""Find out from a file's content what it is, and whether a video is complete."""
+"""Find out what a file contains, and whether a video is complete."""
 
 from __future__ import annotations
 

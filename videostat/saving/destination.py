@@ -1,4 +1,4 @@
-"""Choose a video's file name, check that it is free, and turn disk errors into messages."""
+"""Choose a video's file, check that it is free, and translate disk errors."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def _walk_segment(reader: Reader, segment: _Element) -> tuple[bool, set[int]]:
 
 
 def _find_cluster_end(reader: Reader, offset: int, end: int) -> int:
-    """Return the end of a cluster of unknown size: the first element that cannot be in a cluster."""
+    """Find the end of a cluster: the first element that cannot be in one."""
     while (found := _read_element(reader, offset, end)) and found.id in _IN_CLUSTER:
         if found.end is None or found.end > end:
             raise NotAVideo(CUT)

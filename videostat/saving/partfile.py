@@ -1,4 +1,4 @@
-"""Keep the `.part` file of an unfinished download, and the side-car that lets it resume."""
+"""Keep the `.part` file of an unfinished download, and its side-car."""
 
 from __future__ import annotations
 
@@ -167,6 +167,7 @@ class Part:
         for left in reversed(range(RENAMES)):
             try:
                 self._path.replace(target)
+                return
             except OSError:
                 # A file server may have renamed it and lost the answer.
                 if _is_at(target, self.fd):
@@ -174,8 +175,6 @@ class Part:
                 if not left:
                     raise
                 self._sleep(0.1)
-            else:
-                return
 
     def _open_locked(self) -> int:
         while True:
@@ -215,7 +214,7 @@ class Part:
             self.restart()
 
     def _read_note(self) -> dict[str, object] | None:
-        """Return the content of the side-car: None if it is missing, {} if it is not valid."""
+        """Return the side-car's content: None if missing, {} if not valid."""
         try:
             fd = os.open(self._sidecar, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with os.fdopen(fd, "rb") as file:

@@ -221,7 +221,7 @@ class Body:
 
 
 def _prepare_account(base_url: str, auth: tuple[tuple[str, str], ...]) -> Request:
-    """Prepare the request of an account once; later requests copy it and change the path."""
+    """Prepare the request of an account, which later requests copy."""
     return Request(base_url, {"Accept": "application/json", "Cache-Control": "no-cache", **dict(auth)})
 
 

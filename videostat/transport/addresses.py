@@ -80,7 +80,7 @@ def parse_origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def format_host(url: str) -> str:
-    """Return host and port of a URL, for messages; "the server" if the URL has no host."""
+    """Return host and port of a URL, or "the server" without a host."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

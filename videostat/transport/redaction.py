@@ -16,7 +16,7 @@ REMOVED = "***"
 
 
 def redact_key(text: str, auth: Mapping[str, str]) -> str:
-    """Remove the key from a text, also if it is escaped for JSON, URLs or HTML."""
+    """Remove the key from a text, also escaped for JSON, URLs or HTML."""
     for spelling in _list_spellings(tuple(auth.values())):
         text = text.replace(spelling, REMOVED)
     return text
