@@ -131,10 +131,10 @@ def has_survived(mutant: Mutant, folder: Path) -> bool:
     target = folder / mutant.path
     original = target.read_text(encoding="utf-8")
     target.write_text(mutant.source, encoding="utf-8")
-    argv = [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", *TESTS[mutant.path.parts[1]]]
+    argv = [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", "-m", ""]
     try:
         done = subprocess.run(
-            argv,
+            [*argv, *TESTS[mutant.path.parts[1]]],
             cwd=folder,
             env=os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
