@@ -850,3 +850,10 @@ def test_ended_jobs_use_no_memory(path: Path, times: int) -> None:
         history.update(replace(job, ended=True), NOW + timedelta(seconds=2))
         assert (history._known, history._delayed, history._pending) == ({}, {}, {})
         assert len(list(history.find_jobs())) == 5
+
+
+def test_recalled_gone_job_is_surely_gone(path: Path) -> None:
+    record(path, Job(ref=REF, problem=Gone("it was deleted", sure=True), ended=True))
+    problem = recall(path).job.problem
+    assert isinstance(problem, Gone)
+    assert problem.sure

@@ -387,3 +387,8 @@ def test_foreign_answer_concerns_one_job_only_with_certain_statuses(status: int,
     answer = api_answer(status, {}, None, EPOCH)
     error = course.make_error(answer, DOUBAO, Meaning.FOREIGN, "a", sure=False)
     assert course.is_about_job(error) == concerns_one_job
+
+
+@pytest.mark.parametrize("status", [300, 399])
+def test_redirect_is_a_foreign_answer_whatever_its_body_says(status: int) -> None:
+    assert read("jogg", status, make_body(18020)) == (Meaning.FOREIGN, False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from fakes import JOGG, VIDEO, Answer, Scene, ref
 
@@ -84,3 +86,10 @@ def test_poll_after_is_retry_after_but_at_least_the_interval(
 ) -> None:
     job = Job(ref=ref("a"), state=State.RUNNING, problem=problem, ended=True)
     assert add_next_look(job, JOGG).poll_after == seconds
+
+
+def test_only_an_ended_job_that_may_be_looked_at_again_says_when() -> None:
+    done = Job(ref=ref("a"), state=State.SUCCEEDED, video_url="https://x/v", ended=True, poll_after=5)
+    assert add_next_look(done, JOGG).poll_after is None
+    assert add_next_look(replace(done, ended=False), JOGG).poll_after == 5
+    assert add_next_look(replace(done, problem=errors.ServerError("busy")), JOGG).poll_after == 10

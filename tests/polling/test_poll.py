@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import math
+import re
 import signal
 import tracemalloc
 from collections import Counter
+from copy import copy
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
 from queue import SimpleQueue
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -60,9 +63,11 @@ from videostat.errors import (
     Unreadable,
     Untrusted,
 )
-from videostat.models import Job, State
+from videostat.models import NOT_SAVED_IN_TIME, Job, Saved, State
 from videostat.polling import poll
+from videostat.polling.groups import Group
 from videostat.polling.options import Phase, PollOptions, Reply
+from videostat.polling.pace import Gate
 from videostat.providers.base import Polling
 
 if TYPE_CHECKING:
@@ -1004,3 +1009,69 @@ def test_only_a_job_that_goes_on_says_when_to_look_again() -> None:
 def test_a_request_that_the_configuration_prevents_ends_only_its_job() -> None:
     scene = Scene({"a": [ConfigError("the proxy is not valid")], "b": [running(), succeeded()]}).play()
     assert scene.codes == {"a": ExitCode.USAGE, "b": ExitCode.OK}
+
+
+def test_group_counts_no_job_after_its_end() -> None:
+    scripts: dict[str, Script] = {"a": [running(), succeeded()], "b": [failed()], "c": [After(1000, running())]}
+    made = Scene(scripts, options=PollOptions(timeout=60, steps=(Phase.SAVE,)), steps={Phase.SAVE: saved()}).play()
+    assert made.groups["one"].left == 0
+
+
+@pytest.mark.parametrize(
+    ("scripts", "steps", "says"),
+    [
+        ({"a": [succeeded()]}, {Phase.SAVE: After(1000, saved())}, NOT_SAVED_IN_TIME),
+        ({"a": [url_elsewhere(), After(1000, url_given())]}, {}, "it succeeded, but its video could not be fetched: "),
+    ],
+)
+def test_succeeded_job_at_the_deadline_says_why_its_video_is_not_saved(
+    scripts: dict[str, Script], steps: dict[Phase, After], says: str
+) -> None:
+    options = PollOptions(timeout=60, steps=(Phase.SAVE,), wants_urls=True)
+    made = Scene(scripts, options=options, steps=steps).play()
+    assert str(made.ended["a"].problem).startswith(says)
+
+
+def test_jobs_that_were_not_asked_about_blame_no_other_job() -> None:
+    gate = Gate(32, 0)
+    gate.paused_until = math.inf
+    groups = {"one": Group(gates={Phase.LOOK: gate})}
+    scripts: dict[str, Script] = {"a": [], "b": []}
+    assert Scene(scripts, groups=groups, options=PollOptions(timeout=60)).play().codes == {"a": 124, "b": 124}
+
+
+def test_address_that_never_answers_is_given_up_with_its_last_trouble() -> None:
+    problem = Scene({"a": [NO_CONNECTION, ...]}, options=PollOptions(timeout=600)).play().ended["a"].problem
+    assert re.fullmatch(f"no answer of the service at .* in 2 minutes, but {NO_CONNECTION}", str(problem))
+
+
+def test_job_whose_video_is_saved_already_is_not_asked_about() -> None:
+    done = Job(ref=ref("a"), state=State.SUCCEEDED, saved=Saved(file=Path("a.mp4"), bytes=1))
+    made = Scene({"a": []}, past={"saved": done}).play()
+    assert (made.requests, made.codes) == ([], {"a": 0})
+
+
+def test_each_missing_job_keeps_the_message_about_it() -> None:
+    scripts: dict[str, Script] = {name: [NotFound(f"no job {name}", sure=True), ...] for name in "ab"}
+    problems = {name: str(job.problem) for name, job in Scene(scripts).play().ended.items()}
+    assert problems == {"a": "no job a", "b": "no job b"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "attempts", "says"),
+    [(NotFound("no"), None, True), (NotFound("no"), 1, False), (broken(), 1, False)],
+)
+def test_only_a_wait_says_that_it_asks_again_for_a_missing_job(
+    answer: Exception, attempts: int | None, *, says: bool
+) -> None:
+    error = copy(answer)
+    made = Scene({"a": [error, succeeded()]}, options=PollOptions(attempts=attempts)).play()
+    (problem, *_) = [job.problem for job in made.told if job.problem]
+    assert ("Asked again" in (problem.hint or "")) == says
+
+
+def test_job_that_never_worked_is_given_up_while_its_account_works() -> None:
+    page = Unreadable("a page")
+    page.about_job = True
+    made = Scene({"a": [page, ...]}, past={"account_worked": True}, options=PollOptions(timeout=600)).play()
+    assert (made.codes, made.ended_at) == ({"a": 6}, {"a": 120})

@@ -12,8 +12,8 @@ from faults import box, mp4, webm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videostat.saving.container import NAMING_BYTES, inspect, is_video_start, name_content
-from videostat.saving.video import NotAVideo, VideoFile
+from videostat.saving.container import NAMING_BYTES, inspect, is_video_start, may_be_result, name_content
+from videostat.saving.video import CUT, NotAVideo, VideoFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -234,8 +234,12 @@ def test_file_of_only_headers_takes_bounded_time_and_memory(tmp_path: Path, cont
     tracemalloc.start()
     began = time.process_time()
     try:
-        with (tmp_path / "video").open("rb") as file, pytest.raises(NotAVideo, match="more than 1,000,000 parts"):
+        with (
+            (tmp_path / "video").open("rb") as file,
+            pytest.raises(NotAVideo, match="more than 1,000,000 parts") as caught,
+        ):
             inspect(file.fileno())
+        assert caught.value.is_final
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
@@ -265,4 +269,36 @@ def test_a_void_may_stand_before_the_segment(tmp_path: Path) -> None:
 
 def test_other_data_may_follow_a_live_recording(tmp_path: Path) -> None:
     film = webm(is_live=True) + b"\x1aE\xdf\xa3\x80"
+    assert inspect_content(tmp_path, film) == VideoFile("webm", end_is_proven=False)
+
+
+def make_indexed_video(*offsets: int, count: int | None = None) -> bytes:
+    table = struct.pack(">II", 0, len(offsets) if count is None else count) + struct.pack(f">{len(offsets)}I", *offsets)
+    return FTYP + box(b"moov", track(b"vide", box(b"stco", table))) + box(b"mdat", b"12345")
+
+
+def test_video_whose_last_chunk_begins_at_its_end_is_cut(tmp_path: Path) -> None:
+    size = len(make_indexed_video(0))
+    assert inspect_content(tmp_path, make_indexed_video(size - 1)) == VideoFile("mp4", end_is_proven=True)
+    assert inspect_content(tmp_path, make_indexed_video(size)) == CUT
+
+
+def test_offsets_beyond_the_count_of_their_table_are_ignored(tmp_path: Path) -> None:
+    assert inspect_content(tmp_path, make_indexed_video(9, 1 << 30, count=1)) == VideoFile("mp4", end_is_proven=True)
+
+
+@pytest.mark.parametrize(("length", "is_start"), [(0, True), (1, True), (2, False), (7, False), (8, True)])
+def test_box_shorter_than_its_header_is_no_start_of_a_video(length: int, *, is_start: bool) -> None:
+    assert is_video_start(struct.pack(">I4s4s", length, b"ftyp", b"isom")) == is_start
+
+
+@pytest.mark.parametrize(
+    "head", [b"GIF89a", b"FLV\x01", b"OggS", b"fLaC", b"ID3\x03", b"PK\x03\x04", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"]
+)
+def test_other_media_may_be_the_result_of_a_job(head: bytes) -> None:
+    assert may_be_result(head + bytes(20))
+
+
+def test_cut_element_after_a_live_recording_is_ignored(tmp_path: Path) -> None:
+    film = webm(is_live=True) + b"\xec\x40"
     assert inspect_content(tmp_path, film) == VideoFile("webm", end_is_proven=False)

@@ -6,8 +6,8 @@ import pytest
 from faults import REF, in_folder, mp4
 
 from videostat.errors import NotSaved, UsageError
-from videostat.models import JobRef
-from videostat.saving.destination import Destination, ensure_distinct
+from videostat.models import JobRef, Saved
+from videostat.saving.destination import Destination, ensure_distinct, format_size, join_saved
 
 
 @pytest.mark.parametrize(
@@ -164,3 +164,16 @@ def test_reserve_makes_an_empty_part_only_where_there_is_no_video(tmp_path: Path
         place.reserve()
     assert free.part.read_bytes() == b""
     assert not taken.part.exists()
+
+
+def test_joined_result_has_the_first_file_and_the_others_after_it() -> None:
+    videos = [Saved(file=Path(f"{number}.mp4"), bytes=number) for number in (1, 2, 3)]
+    joined = join_saved(videos)
+    assert (joined.file, joined.more, joined.bytes) == (Path("1.mp4"), (Path("2.mp4"), Path("3.mp4")), 6)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(999, "999 bytes"), (1000, "1.0 kB"), (26_700, "26.7 kB"), (5 * 10**12, "5000.0 GB")]
+)
+def test_size_is_formatted_with_a_decimal_unit(size: int, text: str) -> None:
+    assert format_size(size) == text

@@ -25,6 +25,8 @@ from faults import (
 from videostat.errors import NotSaved
 from videostat.models import Saved
 from videostat.saving import partfile
+from videostat.saving.destination import translate_disk_errors
+from videostat.saving.partfile import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -267,3 +269,20 @@ def test_read_error_at_a_given_path_raises_not_saved(tmp_path: Path, monkeypatch
     monkeypatch.setattr(Path, "lstat", fail(errno.EIO))
     with pytest.raises(NotSaved, match="Input/output error"):
         save("http://127.0.0.1:9/", at_path(tmp_path / "clip.mp4"))
+
+
+def test_free_space_is_compared_with_the_bytes_that_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Part(in_folder(tmp_path)) as part:
+        part.append(bytes(3000))
+        set_free_space(monkeypatch, 4000)
+        part.ensure_room(7000)
+        with pytest.raises(NotSaved, match=r"needs 9\.0 kB, but .* has only 7\.0 kB free"):
+            part.ensure_room(9000)
+
+
+def test_disk_error_without_a_reason_is_still_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(NotSaved, match=r"jogg-a1: it broke$") as caught, translate_disk_errors(in_folder(tmp_path)):
+        raise OSError("it broke")
+    assert caught.value.hint is None

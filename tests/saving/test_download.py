@@ -16,7 +16,7 @@ from functools import partial
 from itertools import pairwise
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 import faults
 import pytest
@@ -994,3 +994,40 @@ def test_page_that_comes_byte_by_byte_is_named(tmp_path: Path) -> None:
     pieces = [content[at : at + 1] for at in range(len(content))]
     with pytest.raises(NotSaved, match="web page"):
         save("https://x", in_folder(tmp_path), open=lambda url, headers: ScriptedBody(pieces, answer))
+
+
+def test_second_unreadable_answer_counts_anew_once_the_file_has_grown(tmp_path: Path) -> None:
+    compressed = says(content_encoding="gzip")
+    with FaultServer(VIDEO, compressed, cut(30_000), compressed) as server:
+        assert save(server.url, in_folder(tmp_path), resolve=pytest.fail).bytes == 50_000
+
+
+def test_new_url_is_not_requested_before_the_floor(tmp_path: Path) -> None:
+    clock, asked = FakeClock(), []
+    began = clock.time
+
+    def resolve() -> Link:
+        asked.append(clock.time - began)
+        return Link(server.url)
+
+    with FaultServer(VIDEO, answers(403)) as server:
+        save(server.url, in_folder(tmp_path), resolve=resolve, clock=clock, floor=0.5)
+    assert asked == [0.5]
+
+
+def test_pauses_between_tries_grow_to_30_seconds(tmp_path: Path) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise Unreachable("no network")
+
+    clock = FakeClock()
+    with pytest.raises(NotSaved):
+        save("https://x", in_folder(tmp_path), open=refuse, clock=clock, deadline=clock.time + 36_000)
+    assert clock.pauses[0] <= 1
+    assert 29.9 < max(clock.pauses) <= 30
+
+
+def test_pauses_are_short_again_once_the_file_has_grown(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with FaultServer(VIDEO, answers(503), answers(503), cut(30_000)) as server:
+        save(server.url, in_folder(tmp_path), clock=clock)
+    assert [pause <= 1 for pause in clock.pauses] == [True, False, True]

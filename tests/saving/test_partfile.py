@@ -216,3 +216,11 @@ def test_the_side_car_of_a_part_is_no_orphan(tmp_path: Path) -> None:
     (tmp_path / "jogg-a1.part").unlink()
     remove_orphan(in_folder(tmp_path))
     assert not (tmp_path / "jogg-a1.part.json").exists()
+
+
+def test_new_part_after_set_aside_has_no_version(tmp_path: Path) -> None:
+    with Part(in_folder(tmp_path)) as part:
+        part.restart(Version('"one"', 9))
+        part.append(b"12345")
+        part.set_aside()
+        assert (part.size, part.version) == (0, Version())
