@@ -315,12 +315,26 @@ def test_expired_token_is_renewed_with_few_requests(
     assert len(mint.born) == (3 if life else 2), "the first token, and each that was made anew"
 
 
-def test_unreachable_job_does_not_end_the_other_jobs() -> None:
+def test_unreachable_job_does_not_delay_the_other_jobs() -> None:
     scene = play(good, 20, special={0: always(Unreachable("timed out"))})
-    assert summarize(scene)[0] == {6: 1, 0: 19}
+    assert scene.codes == {f"j{number}": 6 if number == 0 else 0 for number in range(20)}
+    # They finish at 120 s, and the look that finds it comes at most an interval of 15 s later.
+    assert all(120 <= at <= 136 for name, at in scene.ended_at.items() if name != "j0")
 
 
 def test_retry_after_during_an_outage_costs_few_requests() -> None:
     scene = play(between(60, 150, ServerError("502", retry_after=45)), 40)
     assert summarize(scene)[0] == {0: 40}
     assert summarize(scene)[1] < 400
+
+
+@pytest.mark.parametrize("others", [BROKEN, None], ids=["outage of all jobs", "outage of one job"])
+def test_retry_after_of_one_job_holds_back_that_job_alone(others: Exception | None) -> None:
+    held = between(60, 150, ServerError("502", retry_after=300))
+    scene = play(between(60, 150, others) if others else good, 6, special={0: held})
+    *_, told, again = scene.times("j0")
+    # The answer comes 0.3 s after its request.
+    assert 60 <= told <= 75
+    assert again - told == pytest.approx(300.3, abs=0.01)
+    assert scene.codes == dict.fromkeys(scene.scripts, 0)
+    assert all(at < (210 if others else 136) for name, at in scene.ended_at.items() if name != "j0")
