@@ -68,12 +68,10 @@ class Listener:
 def listen(tmp_path: Path, port: int) -> Callable[..., Any]:
     @contextmanager
     def listen(
-        *argv: str, providers: tuple[str, ...] = ("jogg", "jogg-avatar"), saves: bool = True, setting: str = ""
+        *argv: str, providers: tuple[str, ...] = ("jogg", "jogg-avatar"), saves: bool = True, setup: str = ""
     ) -> Iterator[Listener]:
-        program = (
-            f"from videostat.cli import listening; listening.{setting}; from videostat.commands import main; main()"
-        )
-        start = ["-c", program] if setting else ["-m", "videostat"]
+        program = f"{setup}; from videostat.commands import main; main()"
+        start = ["-c", program] if setup else ["-m", "videostat"]
         command = [sys.executable, *start, "listen", *providers, "--listen", f"{port}{PATH}"]
         command += [*(["--output-dir", str(tmp_path)] if saves else []), *argv]
         process = subprocess.Popen(
@@ -177,11 +175,15 @@ def test_restart_loses_no_exec_command(listen: Callable[..., Any], tmp_path: Pat
 
 
 def test_jobs_answered_with_204_are_in_the_history(listen: Callable[..., Any], sandbox: Sandbox) -> None:
-    with listen(saves=False, setting="RECORDED_WITHIN = 0.3") as listener:
+    quickly = (
+        "from videostat.cli import listening; listening.RECORDED_WITHIN = 0.6; from videostat.history import History; "
+        "History.__init__.__kwdefaults__['lock_timeout'] = 0.1"
+    )
+    with listen(saves=False, setup=quickly) as listener:
         assert listener.post(make_event("proj_run_first")) == 204
         wait_until(lambda: find_looks(sandbox))
         with closing(sqlite3.connect(locate_history(), isolation_level=None, timeout=5)) as other:
-            # Another program holds the lock for longer than a delivery may take.
+            # Another program holds the lock for longer than recording and a delivery may take.
             other.execute("BEGIN EXCLUSIVE")
             with pytest.raises(requests.ConnectionError):
                 listener.post(make_event("proj_run_0001"))
@@ -252,7 +254,7 @@ def test_job_with_a_lost_webhook_is_found_in_the_list(listen: Callable[..., Any]
     headers = {"x-api-key": sandbox.get_key("jogg")}
     url = f"{sandbox.get_base_url('jogg')}/v2/avatar"
     body = {"prompt": "x", "sandbox": "lost"}
-    with listen(setting="LIST_EVERY = 1") as listener:
+    with listen(setup="from videostat.cli import listening; listening.LIST_EVERY = 1") as listener:
         answer = requests.post(url, json=body, headers=headers, timeout=5).json()
         wait_until(lambda: listener.saved() == {f"jogg-{answer['data']['project_id']}.mp4"})
         listener.end()
