@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from videostat.cli.created import keep_text
+from videostat.history import locate_history
 
 if TYPE_CHECKING:
     from conftest import Videostat
@@ -80,9 +81,13 @@ def test_create_answer_with_an_error_gives_its_message_and_exit_code(
     assert "no such job" not in got.stderr
 
 
+def list_kept_files() -> list[Path]:
+    return [*locate_history().parent.glob("answer-*")]
+
+
 def test_documented_error_answer_is_not_kept_in_a_file(videostat: Videostat) -> None:
     got = videostat("wait", "jogg", "--from", "-", stdin='{"code": 18020, "msg": "no credit"}')
-    assert (got.code, "answer-" in got.stderr) == (4, False)
+    assert (got.code, "answer-" in got.stderr, list_kept_files()) == (4, False, [])
 
 
 def find_kept_file(stderr: str) -> Path:
@@ -106,6 +111,7 @@ def test_answer_without_a_valid_id_exits_2_and_is_kept_in_a_private_file(
     got = videostat("wait", "jogg", "--from", "-", stdin=text)
     assert (got.code, got.stdout) == (2, "")
     assert "hunter2" not in got.stderr
+    assert [find_kept_file(got.stderr)] == list_kept_files()
     assert find_kept_file(got.stderr).read_text() == text
     assert stat.S_IMODE(find_kept_file(got.stderr).stat().st_mode) == 0o600
     assert not sandbox.requests
@@ -117,6 +123,7 @@ def test_answer_read_from_a_file_is_not_kept_again(videostat: Videostat, tmp_pat
     assert got.code == 2
     assert "made.json" in got.stderr
     assert "answer-" not in got.stderr
+    assert list_kept_files() == []
 
 
 def test_error_among_several_answers_keeps_all_of_them_in_a_file(videostat: Videostat) -> None:
@@ -132,8 +139,10 @@ def test_answer_file_that_cannot_be_written_is_not_named(videostat: Videostat, m
 
     monkeypatch.setattr("videostat.cli.created.write_private_file", refuse)
     got = videostat("wait", "jogg", "--from", "-", stdin='{"hello": 1}')
-    assert got.code == 2
+    assert (got.code, got.stdout) == (2, "")
+    assert "no job id" in got.stderr
     assert "answer-" not in got.stderr
+    assert list_kept_files() == []
 
 
 def test_without_a_home_no_text_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 import pytest
+from loopback import reply
 
 from videostat import models
 from videostat.history import locate_history
@@ -14,7 +15,8 @@ from videostat.history import locate_history
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Videostat
+    from conftest import Instead, Videostat
+    from loopback import Request
 
     from videostat.sandbox import Sandbox
 
@@ -57,17 +59,28 @@ def test_finished_videos_are_saved_when_another_job_fails(
 
 @pytest.mark.parametrize("account", ["jogg", "reelbot"])
 def test_download_without_a_key_exits_3_for_every_job(
-    videostat: Videostat, monkeypatch: pytest.MonkeyPatch, account: str
+    videostat: Videostat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, account: str
 ) -> None:
     monkeypatch.delenv(f"VIDEOSTAT_{account.upper()}_API_KEY")
     got = videostat("download", "--json", account, "a", "b")
-    assert (got.code, [answer["exit_code"] for answer in got.objects]) == (3, [3, 3])
+    assert (got.code, [(answer["id"], answer["exit_code"]) for answer in got.objects]) == (3, [("a", 3), ("b", 3)])
+    assert list_files(tmp_path) == []
 
 
 def test_wait_with_download_saves_every_video(videostat: Videostat, tmp_path: Path) -> None:
     got = videostat("wait", "--download", "jogg:proj_done", "doubao:task_done")
     assert got.code == 0
     assert sorted(row[3] for row in got.rows) == list_files(tmp_path) == ["doubao-task_done.mp4", "jogg-proj_done.mp4"]
+
+
+def test_wait_saves_a_video_while_another_job_runs(videostat: Videostat, instead: Instead, tmp_path: Path) -> None:
+    def answer(_: Request) -> bytes:
+        is_saved = (tmp_path / "jogg-proj_done.mp4").exists()
+        return reply({"code": "success", "data": {"task_id": "t", "status": "FAILURE" if is_saved else "IN_PROGRESS"}})
+
+    instead("doubao", answer)
+    got = videostat("wait", "--download", "--timeout", "2m", "doubao:t", "jogg:proj_done")
+    assert (got.code, [row[1] for row in got.rows]) == (5, ["proj_done", "t"])
 
 
 @pytest.mark.parametrize(
@@ -217,6 +230,23 @@ def test_output_dir_with_a_name_too_long_exits_9(videostat: Videostat, tmp_path:
     got = videostat("download", "--json", "--output-dir", "x" * 300, "jogg", "proj_done")
     assert (got.code, got.objects[0]["exit_code"]) == (9, 9)
     assert "File name too long" in got.stderr
+
+
+def test_output_dir_replaced_by_a_file_during_the_wait_exits_9(
+    videostat: Videostat, instead: Instead, tmp_path: Path
+) -> None:
+    def answer(_: Request) -> bytes:
+        if (tmp_path / "out").is_dir():
+            (tmp_path / "out").rmdir()
+            (tmp_path / "out").touch()
+        video = "https://cdn.example/v.mp4"
+        return reply({"code": "success", "data": {"task_id": "t", "status": "SUCCESS", "fail_reason": video}})
+
+    instead("doubao", answer)
+    (tmp_path / "out").mkdir()
+    got = videostat("wait", "--json", "--output-dir", "out", "doubao:t")
+    assert (got.code, got.objects[0]["state"], got.objects[0]["exit_code"]) == (9, "succeeded", 9)
+    assert "videostat: doubao t: not saved: out/doubao-t.mp4: Not a directory" in got.stderr.splitlines()
 
 
 @pytest.mark.parametrize(

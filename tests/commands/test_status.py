@@ -218,6 +218,12 @@ def test_quiet_requests_no_download_url(videostat: Videostat, sandbox: Sandbox) 
     assert not [request for request in sandbox.requests if "download" in request.path]
 
 
+def test_running_job_costs_one_request_and_no_download_url(videostat: Videostat, sandbox: Sandbox) -> None:
+    got = videostat("status", "--json", "reelbot", "reel_stuck")
+    assert (got.code, got.objects[0]["video_url"], len(sandbox.requests)) == (0, None, 1)
+    assert "download" not in sandbox.requests[0].path
+
+
 def test_undocumented_status_word_is_printed_with_a_warning(videostat: Videostat, instead: Instead) -> None:
     body = {"code": "success", "data": {"task_id": "t", "status": "DREAMING"}}
     instead("doubao", reply(body))

@@ -6,7 +6,9 @@ import re
 import shlex
 import signal
 import threading
-from datetime import datetime
+import time
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -234,18 +236,29 @@ def test_resume_command_does_not_repeat_the_unfinished_option(
     got = videostat("wait", "--unfinished", "-t", "25")
     assert {row[1] for row in got.rows} == {"proj_stuck", "task_stuck"}
     assert "--unfinished" not in got.stderr
+    words = shlex.split(got.stderr.splitlines()[-1])
+    assert (words[:2], {*words[2:]}) == (
+        ["videostat", "wait"],
+        {"jogg:proj_stuck", "doubao:task_stuck", "--timeout", "25"},
+    )
 
 
 @pytest.mark.usefixtures("hanging_gateway")
 def test_wait_exits_6_when_the_server_never_answers(videostat: Videostat) -> None:
+    began = time.monotonic()
     got = videostat("wait", "doubao:t", "--timeout", "5", "--json")
     assert (got.code, read_exit_codes(got)) == (6, {"t": 6})
+    # The server answers after 20 s, and the clock of the test stands still for half a second of that.
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.usefixtures("hanging_gateway")
-def test_hanging_server_does_not_stop_other_jobs(videostat: Videostat) -> None:
+def test_hanging_server_does_not_delay_other_jobs(videostat: Videostat, sandbox: Sandbox) -> None:
     got = videostat("wait", "doubao:t", "jogg:proj_a", "--timeout", "3m", "--json")
-    assert read_exit_codes(got) == {"proj_a": 0, "t": 6}
+    assert [*read_exit_codes(got).items()] == [("proj_a", 0), ("t", 6)]
+    looks = [request.at for request in sandbox.requests]
+    # The job takes 60 to 90 seconds, and is asked every 30 seconds at most.
+    assert looks[-1] - looks[0] < timedelta(seconds=120)
 
 
 def test_configured_timeout_is_the_default(videostat: Videostat, tmp_path: Path) -> None:
@@ -292,9 +305,11 @@ def test_interval_below_the_floor_is_raised_with_a_message(
 
 @pytest.mark.parametrize("speed", [100])
 def test_interval_above_the_floor_is_kept(videostat: Videostat, sandbox: Sandbox) -> None:
-    videostat("wait", "doubao:task_stuck", "--interval", "20", "--timeout", "50")
+    videostat("wait", "doubao:task_stuck", "--interval", "20", "--timeout", "55")
     # Requests are sent at 0, 20 and 40 seconds, and once before the deadline.
-    assert len(sandbox.requests) <= 4
+    assert 3 <= len(sandbox.requests) <= 4
+    looks = [request.at for request in sandbox.requests][:3]
+    assert all(later - earlier >= timedelta(seconds=19) for earlier, later in pairwise(looks))
 
 
 def test_wait_accepts_not_found_only_after_a_second_request(videostat: Videostat, sandbox: Sandbox) -> None:
@@ -393,11 +408,16 @@ def test_error_that_lasts_until_the_deadline_is_the_result(videostat: Videostat,
     assert (got.code, read_exit_codes(got)) == (6, {"proj_done": 0, "t": 6})
 
 
-def test_empty_key_ends_only_the_jobs_of_its_key_group(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VIDEOSTAT_JOGG_API_KEY", "")
+@pytest.mark.parametrize(("key", "message"), [("", "no key is configured"), ("mistyped-key", "the key was refused")])
+def test_empty_or_refused_key_ends_only_the_jobs_of_its_key_group(
+    videostat: Videostat, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, key: str, message: str
+) -> None:
+    monkeypatch.setenv("VIDEOSTAT_JOGG_API_KEY", key)
     got = videostat("wait", "--json", "jogg:proj_1", "jogg-avatar:avatar_2", "doubao:task_a")
     assert (got.code, read_exit_codes(got)) == (3, {"proj_1": 3, "avatar_2": 3, "task_a": 0})
-    assert got.stderr.count("no key is configured") == 1
+    assert got.stderr.count(message) == 1
+    assert "mistyped" not in got.stdout + got.stderr
+    assert len([each for each in sandbox.requests if each.path.startswith("/jogg/")]) == (2 if key else 0)
 
 
 def test_any_stops_at_a_video_that_is_already_saved(videostat: Videostat) -> None:

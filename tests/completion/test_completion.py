@@ -40,17 +40,17 @@ type = "doubao"
 #[providers.xyz]
 """
 
-# A fake videostat: it records the account it is asked for at Tab, and its arguments at Enter.
+# A fake videostat: it records each call at Tab, when its stdout is no terminal, and its arguments at Enter.
 VIDEOSTAT = """#!/bin/sh
-if [ "$1 $2" = "completion ids" ]; then
-    echo "$3" >> "$HOME/asked"
-    case $3 in
-        jogg | eu-gateway) printf '%s\\n' zeta alpha ;;
-        *) echo "videostat: something went wrong" >&2; exit 2 ;;
-    esac
-else
+if [ -t 1 ]; then
     printf '%s\\n' "$@" > "$HOME/given"
     echo given
+else
+    echo "$*" >> "$HOME/calls"
+    case $* in
+        "completion ids jogg" | "completion ids eu-gateway") printf '%s\\n' zeta alpha ;;
+        *) echo "videostat: something went wrong" >&2; exit 2 ;;
+    esac
 fi
 """
 
@@ -118,12 +118,12 @@ def offers(request: pytest.FixtureRequest, shell_home: Path) -> Iterator[Offers]
     terminal.close(force=True)
 
 
-def take_asked_accounts(shell_home: Path) -> list[str]:
-    """Return the accounts whose ids a shell has asked for since the last call."""
-    calls = shell_home / "asked"
-    accounts = calls.read_text().split() if calls.exists() else []
-    calls.unlink(missing_ok=True)
-    return accounts
+def take_calls(shell_home: Path) -> list[str]:
+    """Return the arguments of each call of videostat at Tab since the last call of this function."""
+    log = shell_home / "calls"
+    calls = log.read_text().splitlines() if log.exists() else []
+    log.unlink(missing_ok=True)
+    return calls
 
 
 def fish_offers(line: str, shell_home: Path, environ: dict[str, str]) -> list[str]:
@@ -163,10 +163,10 @@ def fish_offers(line: str, shell_home: Path, environ: dict[str, str]) -> list[st
         ("videostat wait --timeout ", ""),
     ],
 )
-def test_words_other_than_ids_are_offered_without_asking_for_ids(
+def test_words_other_than_ids_are_offered_without_calling_videostat(
     offers: Offers, shell_home: Path, line: str, expected: str
 ) -> None:
-    assert (sorted(offers(line)), take_asked_accounts(shell_home)) == (expected.split(), [])
+    assert (sorted(offers(line)), take_calls(shell_home)) == (expected.split(), [])
 
 
 @pytest.mark.parametrize("line", ["videostat list jogg ", "videostat config check jogg ", "videostat config path "])
@@ -194,7 +194,7 @@ def test_files_are_offered_where_a_file_is_expected(offers: Offers, line: str, e
 
 def test_redirection_is_completed_with_files(offers: Offers, shell_home: Path) -> None:
     offers("videostat wait jogg a 2>> conf")
-    assert (take_asked_accounts(shell_home), (shell_home / "conf").exists()) == ([], False)
+    assert (take_calls(shell_home), (shell_home / "conf").exists()) == ([], False)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_redirection_is_completed_with_files(offers: Offers, shell_home: Path) -
 def test_ids_come_from_one_call_and_errors_are_not_shown(
     offers: Offers, shell_home: Path, line: str, account: str, expected: list[str]
 ) -> None:
-    assert (offers(line), take_asked_accounts(shell_home)) == (expected, [account])
+    assert (offers(line), take_calls(shell_home)) == (expected, [f"completion ids {account}"])
 
 
 @every_shell

@@ -874,9 +874,14 @@ def test_key_can_be_stored_before_the_base_url_is_set(configure: Callable[..., S
     assert find_value(load(settings.path, {}), "doubao", "api_key") == ("****", "credentials.toml")
 
 
-def test_storing_a_key_for_an_unknown_account_is_refused(configure: Callable[..., Settings]) -> None:
+def test_key_for_an_unknown_account_is_refused_and_not_stored(
+    configure: Callable[..., Settings], tmp_path: Path
+) -> None:
+    settings = configure("# mine\n", '[providers.jogg]\napi_key = "old"\n')
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
     with pytest.raises(ConfigError, match="unknown service or account 'jog'"):
-        configure().set_key("jog", CANARY)
+        settings.set_key("jog", CANARY)
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
 
 
 @pytest.mark.parametrize(

@@ -449,12 +449,13 @@ def test_file_name_that_is_not_utf8_is_read_back_unchanged(path: Path) -> None:
     assert recall(path).job.saved == Saved(file=file, bytes=1)
 
 
-def test_only_the_owner_can_read_the_history_with_umask_0(path: Path, tmp_path: Path) -> None:
-    umask = os.umask(0)
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077])
+def test_only_the_owner_can_read_the_history_whatever_the_umask(path: Path, tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
     try:
         record(path, Job(ref=REF, status="queued"))
     finally:
-        os.umask(umask)
+        os.umask(before)
 
     modes = {str(p.relative_to(tmp_path)): oct(p.stat().st_mode & 0o777) for p in tmp_path.rglob("*")}
     assert modes == {"state": "0o700", "state/videostat": "0o700", "state/videostat/history.db": "0o600"}

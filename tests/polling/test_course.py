@@ -23,11 +23,13 @@ from videostat.errors import (
     NoConnection,
     NotFound,
     NotReady,
+    NotSaved,
     OutOfCredit,
     RateLimited,
     Redirected,
     ServerError,
     ServiceError,
+    TimedOut,
     Unreachable,
     Unreadable,
     Untrusted,
@@ -328,25 +330,29 @@ KEY, BUSY, LIMIT = KeyRefused("no", sure=True), ServerError("oh"), RateLimited("
 
 
 @pytest.mark.parametrize(
-    ("end", "code"),
+    ("end", "state", "problem", "code"),
     [
-        (Ending(DONE, refusal=KEY, answered=True), 9),
-        (Ending(JOB, doubt=replace(DONE, sure=False), refusal=KEY), 9),
-        (Ending(JOB, refusal=KEY, doubt=FAILED), 3),
-        (Ending(JOB, refusal=NotFound("no", sure=True)), 7),
-        (Ending(JOB, doubt=FAILED), 5),
-        (Ending(JOB, answered=True, trouble=BUSY), 124),
-        (Ending(JOB, trouble=LIMIT), 4),
-        (Ending(JOB, asked=False, group_answered=True, others=frozenset({3})), 124),
-        (Ending(JOB, asked=False, others=frozenset({7, 4})), 4),
-        (Ending(JOB, trouble=BUSY), 6),
-        (Ending(JOB, trouble=KeyRefused("unsure")), 6),
-        (Ending(JOB), 6),
+        (Ending(DONE, refusal=KEY, answered=True), State.SUCCEEDED, None, 9),
+        (Ending(DONE, trouble=BUSY), State.SUCCEEDED, NotSaved, 9),
+        (Ending(replace(DONE, needs_url=True)), State.SUCCEEDED, NotSaved, 9),
+        (Ending(JOB, doubt=replace(DONE, sure=False), refusal=KEY), State.SUCCEEDED, None, 9),
+        (Ending(JOB, refusal=KEY, doubt=FAILED), State.UNKNOWN, KeyRefused, 3),
+        (Ending(JOB, refusal=NotFound("no", sure=True)), State.UNKNOWN, NotFound, 7),
+        (Ending(JOB, doubt=FAILED), State.FAILED, None, 5),
+        (Ending(JOB, answered=True, trouble=BUSY), State.UNKNOWN, TimedOut, 124),
+        (Ending(JOB, trouble=LIMIT), State.UNKNOWN, RateLimited, 4),
+        (Ending(JOB, asked=False, group_answered=True, others=frozenset({3})), State.UNKNOWN, TimedOut, 124),
+        (Ending(JOB, asked=False, others=frozenset({7, 4})), State.UNKNOWN, OutOfCredit, 4),
+        (Ending(JOB, trouble=BUSY), State.UNKNOWN, ServerError, 6),
+        (Ending(JOB, trouble=KeyRefused("unsure")), State.UNKNOWN, Unreachable, 6),
+        (Ending(JOB), State.UNKNOWN, Unreachable, 6),
     ],
 )
-def test_end_at_the_deadline_is_the_first_matching_row_and_unsure(end: Ending, code: int) -> None:
+def test_end_at_the_deadline_is_the_first_matching_row_and_unsure(
+    end: Ending, state: State, problem: type[VideostatError] | None, code: int
+) -> None:
     job = describe_end_at_deadline(end)
-    assert code in {int(job.exit_code), 9 if job.state is State.SUCCEEDED else None}
+    assert (job.state, type(job.problem) if job.problem else None, int(job.exit_code)) == (state, problem, code)
     assert job.problem is None or not job.problem.sure
 
 

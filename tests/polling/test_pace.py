@@ -176,6 +176,19 @@ def test_answer_restarts_the_count_of_refusals() -> None:
     assert group.mode is Mode.OPEN
 
 
+@pytest.mark.parametrize(("trouble", "mode"), [(Meaning.BUSY, Mode.TROUBLE), (Meaning.KEY, Mode.REFUSED)])
+def test_sure_answer_ends_the_trouble_of_a_group(trouble: Meaning, mode: Mode) -> None:
+    group = Group(left=9)
+    for name in "abc":
+        receive_answer(group, name, trouble, 1)
+    assert (group.mode, group.opens_at, group.turn_at) == (mode, math.inf, 11)
+    receive_answer(group, "d", Meaning.RUNNING, 2, sure=True, answer=True)
+    assert (group.mode, group.opens_at, group.turn_at) == (Mode.OPEN, -math.inf, math.inf)
+    # One more failure is the first of a new row.
+    receive_answer(group, "a", trouble, 30)
+    assert group.mode is Mode.OPEN
+
+
 def test_answered_group_is_not_in_trouble_within_the_floor() -> None:
     group = Group(left=9)
     receive_answer(group, "d", Meaning.RUNNING, 0, sure=True, answer=True)

@@ -102,7 +102,8 @@ def summarize(scene: Scene) -> tuple[dict[int, int], int, float]:
     return dict(Counter(scene.codes.values())), len(scene.requests), max(scene.ended_at.values())
 
 
-FEW = 1.12  # the counts depend on jitter
+# The table's counts and times depend on jitter: a JoggAI look comes 10 to 15 s after the last.
+SHARE, SPREAD = 0.12, 5
 
 
 @pytest.mark.parametrize(
@@ -123,28 +124,28 @@ FEW = 1.12  # the counts depend on jitter
         pytest.param(lambda: play(always(PAGE_403), 120), {6: 120}, 6, 120.3, id="wrong key, a page, 120"),
         pytest.param(lambda: play(always(UNKNOWN_CODE)), {6: 1}, 4, 120.3, id="wrong key, 200 + unknown code"),
         pytest.param(lambda: play(always(UNKNOWN_CODE), 40), {6: 40}, 6, 120.3, id="wrong key, unknown code, 40"),
-        pytest.param(lambda: play(since(60, KEY), 40), {3: 40}, 208, 73.2, id="key revoked at 60 s"),
-        pytest.param(lambda: play(since(60, JSON_KEY), 40), {124: 40}, 247, 600, id="key revoked, other JSON"),
+        pytest.param(lambda: play(since(60, KEY), 40), {3: 40}, 203, 72, id="key revoked at 60 s"),
+        pytest.param(lambda: play(since(60, JSON_KEY), 40), {124: 40}, 245, 600, id="key revoked, other JSON"),
         pytest.param(
-            lambda: play(good, 40, special={7: always(KEY)}), {3: 1, 0: 39}, 430, 132.9, id="one 5003 among 40"
+            lambda: play(good, 40, special={7: always(KEY)}), {3: 1, 0: 39}, 417, 132.8, id="one 5003 among 40"
         ),
         pytest.param(
-            lambda: play(good, 40, special={0: always(KEY)}), {3: 1, 0: 39}, 428, 133.1, id="a first 5003 among 40"
+            lambda: play(good, 40, special={0: always(KEY)}), {3: 1, 0: 39}, 416, 133, id="a first 5003 among 40"
         ),
         pytest.param(
             lambda: play(good, 40, special=dict.fromkeys(range(3), always(KEY))),
-            {3: 3, 0: 37}, 376, 134.8, id="three 5003 first of 40",
+            {3: 3, 0: 37}, 367, 131.3, id="three 5003 first of 40",
         ),
         pytest.param(lambda: play(always(sure(OutOfCredit)), 40), {4: 40}, 4, 11.2, id="18020 for all, never"),
         pytest.param(lambda: play(always(sure(OutOfCredit)), 40, past=HISTORY), {4: 40}, 4, 11.2, id="18020, history"),
-        pytest.param(lambda: play(since(60, sure(OutOfCredit)), 40), {4: 40}, 208, 73.2, id="18020 from 60 s"),
-        pytest.param(lambda: play(until(14, MISSING)), {0: 1}, 11, 120.7, id="fresh id unknown for 14 s"),
-        pytest.param(lambda: play(until(14, JSON_404)), {0: 1}, 11, 120.7, id="fresh id, 404 in JSON"),
+        pytest.param(lambda: play(since(60, sure(OutOfCredit)), 40), {4: 40}, 203, 72, id="18020 from 60 s"),
+        pytest.param(lambda: play(until(14, MISSING)), {0: 1}, 11, 125.2, id="fresh id unknown for 14 s"),
+        pytest.param(lambda: play(until(14, JSON_404)), {0: 1}, 11, 125.2, id="fresh id, 404 in JSON"),
         pytest.param(lambda: play(always(MISSING)), {7: 1}, 3, 20.9, id="mistyped id 10104"),
         pytest.param(lambda: play(always(JSON_404)), {7: 1}, 3, 20.9, id="mistyped id, 404 in JSON"),
         pytest.param(lambda: play(always(MISSING), 40), {7: 40}, 120, 25.0, id="40 mistyped ids"),
         pytest.param(
-            lambda: play(good, 40, special={0: always(MISSING)}), {7: 1, 0: 39}, 431, 132.9, id="a first mistyped id"
+            lambda: play(good, 40, special={0: always(MISSING)}), {7: 1, 0: 39}, 418, 132.8, id="a first mistyped id"
         ),
         pytest.param(lambda: play(always(PAGE_200)), {6: 1}, 4, 120.3, id="mistyped base_url: page"),
         pytest.param(lambda: play(always(REDIRECT)), {6: 1}, 1, 0.3, id="mistyped base_url: redirect"),
@@ -156,31 +157,31 @@ FEW = 1.12  # the counts depend on jitter
         pytest.param(lambda: play(always(JSON_404), 120), {7: 120}, 4, 11.2, id="mistyped base_url: 404 JSON, 120"),
         pytest.param(lambda: play(always(REDIRECT), 120), {6: 120}, 1, 0.3, id="mistyped base_url: redirect, 120"),
         pytest.param(lambda: play(always(REFUSED), 120), {6: 120}, 6, 120.3, id="mistyped base_url: refuses, 120"),
-        pytest.param(lambda: play(until(60, REFUSED), 3), {0: 3}, 21, 133.1, id="offline at the start 60 s"),
-        pytest.param(lambda: play(until(180, REFUSED), 3), {6: 3}, 6, 120.1, id="offline at the start 180 s, never"),
+        pytest.param(lambda: play(until(60, REFUSED), 3), {0: 3}, 20, 124.1, id="offline at the start 60 s"),
+        pytest.param(lambda: play(until(180, REFUSED), 3), {6: 3}, 6, 120.3, id="offline at the start 180 s, never"),
         pytest.param(
-            lambda: play(until(180, REFUSED), 3, past=HISTORY), {0: 3}, 10, 191.4, id="offline 180 s, history"
+            lambda: play(until(180, REFUSED), 3, past=HISTORY), {0: 3}, 10, 192.8, id="offline 180 s, history"
         ),
         pytest.param(
-            lambda: play(between(60, 660, REFUSED), 3, timeout=1200), {0: 3}, 39, 713.7, id="offline in the middle"
+            lambda: play(between(60, 660, REFUSED), 3, timeout=1200), {0: 3}, 32, 680.8, id="offline in the middle"
         ),
         pytest.param(
             lambda: play(between(60, 660, REFUSED), 3), {124: 3}, 28, 600, id="offline in the middle, timeout 10m"
         ),
         pytest.param(
-            lambda: play(between(60, 660, REFUSED), 40, timeout=1200), {0: 40}, 368, 713.6, id="offline, 40 jobs"
+            lambda: play(between(60, 660, REFUSED), 40, timeout=1200), {0: 40}, 285, 686.4, id="offline, 40 jobs"
         ),
-        pytest.param(lambda: play(between(60, 150, BROKEN), 40), {0: 40}, 280, 195.4, id="502 for 90 s mid-run"),
-        pytest.param(lambda: play(until(90, BROKEN), 40), {0: 40}, 209, 191.9, id="502 for 90 s at start"),
-        pytest.param(lambda: play(until(60, PAGE_403), 200), {0: 200}, 1288, 200.2, id="firewall page at start"),
-        pytest.param(lambda: play(between(60, 120, PAGE_403), 200), {0: 200}, 992, 200.2, id="firewall page mid-run"),
-        pytest.param(lambda: play(between(60, 120, JSON_KEY), 200), {0: 200}, 992, 200.2, id="firewall JSON mid-run"),
+        pytest.param(lambda: play(between(60, 150, BROKEN), 40), {0: 40}, 277, 204, id="502 for 90 s mid-run"),
+        pytest.param(lambda: play(until(90, BROKEN), 40), {0: 40}, 46, 136.2, id="502 for 90 s at start"),
+        pytest.param(lambda: play(until(60, PAGE_403), 200), {0: 200}, 686, 140, id="firewall page at start"),
+        pytest.param(lambda: play(between(60, 120, PAGE_403), 200), {0: 200}, 901, 161, id="firewall page mid-run"),
+        pytest.param(lambda: play(between(60, 120, JSON_KEY), 200), {0: 200}, 901, 161, id="firewall JSON mid-run"),
         pytest.param(lambda: play(until(60, JSON_KEY), 200), {3: 200}, 4, 11.2, id="firewall JSON at start, never"),
         pytest.param(
             lambda: play(until(60, JSON_KEY), 200, past=HISTORY), {3: 200}, 4, 11.2, id="firewall JSON, history"
         ),
         pytest.param(
-            lambda: play(good, 20, special={0: always(PAGE_200)}), {6: 1, 0: 19}, 208, 133.0, id="poison page, never"
+            lambda: play(good, 20, special={0: always(PAGE_200)}), {6: 1, 0: 19}, 208, 131.7, id="poison page, never"
         ),
         pytest.param(
             lambda: play(good, 20, special={0: always(PAGE_200)}, past=HISTORY),
@@ -191,20 +192,20 @@ FEW = 1.12  # the counts depend on jitter
         ),
         pytest.param(
             lambda: play(good, 20, special=dict.fromkeys(range(3), always(PAGE_200))),
-            {6: 3, 0: 17}, 183, 132.2, id="3 poison pages first",
+            {6: 3, 0: 17}, 183, 132.9, id="3 poison pages first",
         ),
         pytest.param(lambda: play(always(MISSING), past=HISTORY), {7: 1}, 3, 20.9, id="yesterday's job dropped"),
         pytest.param(lambda: play(always(JSON_404), past=HISTORY), {7: 1}, 3, 20.9, id="yesterday's, 404 JSON"),
         pytest.param(
             lambda: play(good, 6, special={0: always(JSON_404)}, past=HISTORY),
-            {7: 1, 0: 5}, 58, 130.5, id="yesterday's, 404 JSON, beside 5 good",
+            {7: 1, 0: 5}, 58, 131.9, id="yesterday's, 404 JSON, beside 5 good",
         ),
         pytest.param(
-            lambda: play(always(MISSING), 40, special={39: good}), {7: 39, 0: 1}, 128, 130.0, id="all missing but last"
+            lambda: play(always(MISSING), 40, special={39: good}), {7: 39, 0: 1}, 128, 129.9, id="all missing but last"
         ),
         pytest.param(
             lambda: play(good, 40, special=dict.fromkeys(range(3), always(JSON_404))),
-            {7: 3, 0: 37}, 381, 134.9, id="3 JSON-404 first of 40",
+            {7: 3, 0: 37}, 373, 131.3, id="3 JSON-404 first of 40",
         ),
     ],
 )  # fmt: skip
@@ -214,8 +215,8 @@ def test_story_has_its_exit_codes_requests_and_end_time(
     played = scene()
     found, asked, ended = summarize(played)
     assert found == codes
-    assert asked <= requests * FEW + 1
-    assert end * 0.65 - 1 <= ended <= end + 16
+    assert asked == pytest.approx(requests, rel=SHARE)
+    assert ended == pytest.approx(end, abs=SPREAD)
 
 
 def test_firewall_page_causes_few_requests_in_20_s() -> None:
@@ -286,11 +287,22 @@ class TokenMint:
 
 @pytest.mark.parametrize(
     ("life", "jobs", "codes", "requests", "end"),
-    [(0, 1, {3: 1}, 2, 10.6), (0, 3, {3: 3}, 4, 10.6), (0, 40, {3: 40}, 5, 11.5), (50, 40, {0: 40}, 450, 133)],
+    [
+        (0, 1, {3: 1}, {KEY: 2, JSON_KEY: 3}, {KEY: 10.6, JSON_KEY: 20.9}),
+        (0, 3, {3: 3}, {KEY: 4, JSON_KEY: 5}, {KEY: 10.6, JSON_KEY: 20.9}),
+        (0, 40, {3: 40}, {KEY: 5, JSON_KEY: 5}, {KEY: 11.5, JSON_KEY: 11.5}),
+        (50, 40, {0: 40}, {KEY: 428, JSON_KEY: 428}, {KEY: 133.9, JSON_KEY: 133.9}),
+    ],
 )
 @pytest.mark.parametrize("error", [KEY, JSON_KEY], ids=["documented code", "other JSON"])
 def test_expired_token_is_renewed_with_few_requests(
-    life: float, jobs: int, *, codes: dict[int, int], requests: int, end: float, error: Exception
+    life: float,
+    jobs: int,
+    *,
+    codes: dict[int, int],
+    requests: dict[Exception, int],
+    end: dict[Exception, float],
+    error: Exception,
 ) -> None:
     mint = TokenMint(life)
     scene = Scene({}, JOGG, PollOptions(timeout=600), rate=10, jitter=Random(1).random)
@@ -298,16 +310,31 @@ def test_expired_token_is_renewed_with_few_requests(
     scene.scripts = {f"j{number}": [After(0.3, answer), ...] for number in range(jobs)}
     found, asked, ended = summarize(scene.play())
     assert found == codes
-    assert asked <= requests * FEW + 3
-    assert ended <= end + 16
+    assert asked == pytest.approx(requests[error], rel=SHARE)
+    assert ended == pytest.approx(end[error], abs=SPREAD)
+    assert len(mint.born) == (3 if life else 2), "the first token, and each that was made anew"
 
 
-def test_unreachable_job_does_not_end_the_other_jobs() -> None:
+def test_unreachable_job_does_not_delay_the_other_jobs() -> None:
     scene = play(good, 20, special={0: always(Unreachable("timed out"))})
-    assert summarize(scene)[0] == {6: 1, 0: 19}
+    assert scene.codes == {f"j{number}": 6 if number == 0 else 0 for number in range(20)}
+    # They finish at 120 s, and the look that finds it comes at most an interval of 15 s later.
+    assert all(120 <= at <= 136 for name, at in scene.ended_at.items() if name != "j0")
 
 
 def test_retry_after_during_an_outage_costs_few_requests() -> None:
     scene = play(between(60, 150, ServerError("502", retry_after=45)), 40)
     assert summarize(scene)[0] == {0: 40}
     assert summarize(scene)[1] < 400
+
+
+@pytest.mark.parametrize("others", [BROKEN, None], ids=["outage of all jobs", "outage of one job"])
+def test_retry_after_of_one_job_holds_back_that_job_alone(others: Exception | None) -> None:
+    held = between(60, 150, ServerError("502", retry_after=300))
+    scene = play(between(60, 150, others) if others else good, 6, special={0: held})
+    *_, told, again = scene.times("j0")
+    # The answer comes 0.3 s after its request.
+    assert 60 <= told <= 75
+    assert again - told == pytest.approx(300.3, abs=0.01)
+    assert scene.codes == dict.fromkeys(scene.scripts, 0)
+    assert all(at < (210 if others else 136) for name, at in scene.ended_at.items() if name != "j0")

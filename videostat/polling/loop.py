@@ -174,11 +174,11 @@ class Loop(Ender):
     def _on_error(self, task: Task, outcome: VideostatError, step: Step) -> list[Job]:
         """Apply an answer that does not describe the job."""
         now, group, polling = self._clock.monotonic(), task.group, task.target.polling
+        if step in {Step.END, Step.END_ALL} and isinstance(outcome, KeyRefused | OutOfCredit):
+            outcome = group.refusals.setdefault((type(outcome), outcome.code), outcome)
         if step is Step.END_ALL:
             group.verdict = (now, outcome)
             return [self._end(task, outcome), *self._end_group(group, now)]
-        if step is Step.END and isinstance(outcome, KeyRefused | OutOfCredit):
-            outcome = group.refusals.setdefault((type(outcome), outcome.code), outcome)
         if step is Step.END:
             return [self._end(task, outcome)]
         if step is Step.PAUSE and isinstance(outcome, RateLimited):
