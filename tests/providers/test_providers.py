@@ -9,7 +9,9 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, cast, get_origin, get_type_hints
 
 import pytest
@@ -17,6 +19,7 @@ from fakes import api_answer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from videostat import providers
 from videostat.client import Client
 from videostat.config import Settings
 from videostat.errors import VideostatError
@@ -104,6 +107,23 @@ def to_expected(parsed: Job | Page) -> dict[str, Any]:
     }
 
 
+def locate_module(provider: Provider) -> str:
+    return f"videostat/providers/{provider.job.parse.__module__.rpartition('.')[2]}.py"
+
+
+def say_what_to_correct(provider: Provider, expected: dict[str, Any], found: dict[str, Any]) -> str:
+    """Say for each field that is read wrongly which part of the provider gives it."""
+    module = locate_module(provider)
+    parts = {
+        **dict.fromkeys(("state", "status"), f"words in {module}"),
+        **dict.fromkeys(("video_url", "alternative_urls"), "VIDEO in videostat/providers/reading.py"),
+        "kept_until": f"retention in {module}",
+        "jobs": f"the parse function of the list in {module}; a row without an id or a known status is skipped",
+    }
+    wrong = sorted(name for name in expected | found if expected.get(name) != found.get(name))
+    return "; ".join(f"{name}: see {parts.get(name, f'the parse function in {module}')}" for name in wrong)
+
+
 @pytest.mark.parametrize(
     ("provider", "name", "fixture"),
     [
@@ -113,18 +133,17 @@ def to_expected(parsed: Job | Page) -> dict[str, Any]:
     ],
 )
 def test_fixture_is_read_as_it_expects(provider: Provider, name: str, fixture: dict[str, Any]) -> None:
-    where = f"{shorten_path(folder(provider) / name)}.json says otherwise"
+    where, module = f"{shorten_path(folder(provider) / name)}.json says otherwise", locate_module(provider)
     if fixture.get("endpoint") == "created":
-        assert {"id": provider.created(fixture["body"])} == fixture["expect"], where
+        assert {"id": provider.created(fixture["body"])} == fixture["expect"], f"{where}: correct created in {module}"
         return
     if "expect" in fixture:
         try:
             parsed = parse_fixture(provider, fixture)
         except VideostatError as problem:
             pytest.fail(f"{where}: it is read as {problem!r}. {SHARED}")
-        assert to_expected(parsed) == fixture["expect"], (
-            f"{where}. Of a list, a row without a known id or status is skipped"
-        )
+        found = to_expected(parsed)
+        assert found == fixture["expect"], f"{where}. {say_what_to_correct(provider, fixture['expect'], found)}"
         return
     with pytest.raises(VideostatError) as caught:
         parse_fixture(provider, fixture)
@@ -133,7 +152,8 @@ def test_fixture_is_read_as_it_expects(provider: Provider, name: str, fixture: d
     assert error.code == fixture.get("code"), f"{where}. {SHARED}"
     assert getattr(error, "retry_after", None) == fixture.get("retry_after"), where
     text = f"{error} {error.hint}"
-    assert [words for words in fixture.get("says", ()) if words not in text] == [], where
+    unsaid = [words for words in fixture.get("says", ()) if words not in text]
+    assert unsaid == [], f"{where}. {SHARED}, or a hint to hints in {module}"
     assert not re.search(r"[{}\n]", text)
 
 
@@ -154,7 +174,7 @@ def test_each_fixture_is_complete_and_names_its_source(provider: Provider) -> No
         known = answer | {"request", "endpoint", "id"} | ({"expect"} if "expect" in fixture else {"raises", *error})
         assert fixture.keys() <= known, f"take from {where}: {', '.join(fixture.keys() - known)}"
         source = fixture["source"]
-        assert source in sources, f"add to {shorten_path(readme)} a line: * `{source}`, 2026-11-28: where it was seen"
+        assert source in sources, f"add to {shorten_path(readme)} a line: * `{source}`, YYYY-MM-DD: where it was seen"
         assert sources[source] or source == "derived", f"add to {shorten_path(readme)} the day `{source}` was seen"
 
 
@@ -192,25 +212,38 @@ def test_each_word_and_each_code_has_a_fixture(provider: Provider) -> None:
         *(f"an answer with the word {word}" for word in sorted(provider.words.keys() - words)),
         *(f"an answer with the code {code}" for code in sorted(provider.codes.keys() - codes) if " " not in code),
     ]
-    assert missing == [], f"add to {shorten_path(folder(provider))}/: {'; '.join(missing)}"
+    others = f"or correct words and codes in {locate_module(provider)}"
+    assert missing == [], f"add to {shorten_path(folder(provider))}/: {'; '.join(missing)}; {others}"
 
 
 @every_provider
 def test_each_documented_code_is_known(provider: Provider) -> None:
     """A code that a document shows is in `codes`, so that its answer is sure."""
-    for name, fixture in fixtures(provider).items():
-        code = fixture.get("code")
-        where = f"videostat/providers/{provider.job.parse.__module__.rpartition('.')[2]}.py"
-        is_known = {code, f"{fixture['http']} {code}"} & provider.codes.keys()
-        says_nothing = not code or fixture["raises"] == "Unreadable" or fixture["source"] == "derived"
-        assert is_known or says_nothing, f"add to codes in {where}: {code} ({name}.json)"
+    recorded = [
+        (each["code"], f"{each['http']} {each['code']}")
+        for each in fixtures(provider).values()
+        if each.get("code") and each["raises"] != "Unreadable" and each["source"] != "derived"
+    ]
+    unknown = sorted({code for code, with_status in recorded if not {code, with_status} & provider.codes.keys()})
+    assert unknown == [], f"add to codes in {locate_module(provider)}: {', '.join(unknown)}"
 
 
 @every_provider
 def test_own_id_is_a_field_of_a_recorded_task(provider: Provider) -> None:
-    tasks = [(find_task(each["body"]) or {}, each.get("id", ID)) for each in fixtures(provider).values()]
+    bodies = [(find_task(each["body"]), each.get("id", ID)) for each in fixtures(provider).values()]
+    tasks = [(task, job_id) for task, job_id in bodies if task]
     is_seen = any(task.get(provider.own_id or "") == job_id for task, job_id in tasks)
-    assert not provider.own_id or is_seen, f"no answer in {shorten_path(folder(provider))}/ has its id in own_id"
+    where = f"correct own_id in {locate_module(provider)}"
+    named = f"no answer in {shorten_path(folder(provider))}/ has its id in a field {provider.own_id}: {where}"
+    assert not provider.own_id or not tasks or is_seen, named
+
+
+def test_each_provider_and_each_folder_of_answers_is_registered() -> None:
+    modules = [import_module(f"videostat.providers.{each.name}") for each in iter_modules(providers.__path__)]
+    values = [value for module in modules for value in vars(module).values() if isinstance(value, Provider)]
+    folders = {path.name for path in FIXTURES.iterdir() if path.is_dir()} - {"deliveries", "films"}
+    unknown = ({each.name for each in values} | folders) - PROVIDERS.keys()
+    assert unknown == set(), f"add to _ALL in videostat/providers/__init__.py: {', '.join(unknown)}"
 
 
 @every_provider
@@ -229,8 +262,8 @@ def test_polling_times_are_consistent(provider: Provider) -> None:
     polling, (shortest, longest) = provider.polling, provider.polling.every
     assert 0 < polling.floor <= shortest <= longest < polling.timeout
     assert 0 <= polling.first < polling.timeout
-    named = "every[0] < quickest < usual < timeout"
-    assert shortest < polling.quickest < polling.usual < polling.timeout, f"{provider.name}: {named}"
+    named = f"in polling of {locate_module(provider)}: every[0] < quickest < usual < timeout"
+    assert shortest < polling.quickest < polling.usual < polling.timeout, named
     assert provider.max_requests_per_second > 0
     assert all(kept > timedelta() for kept in provider.retention.values())
 
@@ -248,7 +281,7 @@ def test_request_is_as_the_service_documents(provider: Provider, fixture: dict[s
     asked: list[str] = []
     with suppress(VideostatError):
         parse_fixture(provider, fixture, asked)
-    assert asked == fixture["request"]
+    assert asked == fixture["request"], f"auth, base_url or a path in {locate_module(provider)} is another"
 
 
 @pytest.mark.parametrize(

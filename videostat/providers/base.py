@@ -117,7 +117,8 @@ class Polling:
     `first`: the age of a job at the first request. `every`: the shortest and longest pause between requests.
     `floor`: the minimum between two requests, which is always kept. `usual`: how long a job usually takes.
     `quickest`: how long the fastest jobs take.
-    If it recommends nothing: every=(5, 10), floor=5, and the other two from a job that you have seen.
+    If it recommends nothing: every=(5, 10), floor=5, and the other two from a job that you have seen. If it recommends
+    one number, that is the floor and the shortest pause.
     """
 
     first: float = 0
@@ -137,7 +138,7 @@ class Provider:
     `base_url`: scheme and host only; a version such as `/v1` belongs to the paths.
     `key_source`: the place where the user finds the key.
     `video`: the endpoint for the URL of a video, None if the job contains it.
-    `retention`: how long the service keeps a job in a state.
+    `retention`: how long the service keeps a job in a state, from its end or else its creation.
     `words`: the service's words for a state, in lower case.
     `codes`: the documented error codes, alone ("5001") or with an HTTP status ("401 new_api_error").
     `vague`: codes that mean "no such job" only in an answer about one job.
