@@ -154,7 +154,7 @@ class Run:
         ended = {**recalled, **refused}
         asked = [ref for ref in self.refs if ref not in ended]
         if not asked and not self.options.stays:
-            yield from self._show_ended(ended, view.drop_progress())
+            yield from self._show_ended(ended, view.get_plain_view())
             return
         self._waited.update(asked)
         waits = self.options.attempts is None

@@ -48,8 +48,8 @@ class Command:
     commands: tuple[Command, ...] = ()
 
     @property
-    def name(self) -> str:
-        """The last word of the path."""
+    def last_word(self) -> str:
+        """Return the last word of the command: `set-key` for `config set-key`."""
         return self.path.rpartition(" ")[2]
 
     def walk(self) -> Iterator[Command]:

@@ -49,7 +49,7 @@ def poll(
     loop = Loop(submit, clock, options, jitter, clock.monotonic() + (options.timeout or math.inf))
     groups = {} if groups is None else groups
     try:
-        yield from loop.start(targets, groups)
+        yield from loop.add_targets(targets, groups)
         while loop.tasks or options.stays:
             loop.send()
             item = loop.wait(inbox)
@@ -59,7 +59,7 @@ def poll(
                     if options.stays:
                         raise Interrupted(item)
                 case Target():
-                    yield from loop.start([item], groups)
+                    yield from loop.add_targets([item], groups)
                 case Reply():
                     yield from loop.receive(item)
                 case Hint() | Door():

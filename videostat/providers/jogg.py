@@ -22,10 +22,10 @@ from videostat.providers.reading import (
     read_number,
     read_percent,
     read_seconds,
+    read_status_word,
     read_text,
     read_time,
     read_url,
-    read_word,
 )
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def parse_page(provider: str, body: object) -> Page | None:
         jobs=tuple(
             apply_state(parse_job(JobRef(provider, found), row), row, WORDS)
             for found, row in named
-            if found and read_word(row)
+            if found and read_status_word(row)
         ),
         total=None if total is None else int(total),
         rows=len(rows),
