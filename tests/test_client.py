@@ -172,8 +172,9 @@ def test_fetch_link_asks_for_a_new_url(make: Callable[..., Any], name: str, said
 
 def test_fetch_link_raises_not_saved_if_there_is_no_url(make: Callable[..., Any]) -> None:
     client, _ = make({"status": "SUCCESS"})
-    with pytest.raises(NotSaved, match="returned no video URL"):
+    with pytest.raises(NotSaved, match="returned no video URL") as caught:
         client.fetch_link(Job(ref=JobRef("doubao", "a1"), state=State.SUCCEEDED))
+    assert str(caught.value.hint).endswith("run the same command again.")
 
 
 def test_fetch_link_raises_the_refusal_of_the_service(make: Callable[..., Any]) -> None:
