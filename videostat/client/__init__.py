@@ -180,7 +180,7 @@ class Client:
         return ended.links[number - 1]
 
     def check(self, name: str) -> str:
-        """Prove the key with one cheap request, and return its source; raises VideostatError."""
+        """Check an account's key with one cheap request, and return the source of the key; raises VideostatError."""
         account = self.get_account(name)
         try:
             if account.provider.listing:

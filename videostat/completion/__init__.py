@@ -1,6 +1,7 @@
-"""Scripts that complete command lines in three shells; only for ids they start Python.
+"""Describe the command line, for scripts that complete it in three shells.
 
-Each shell has a module with `write_script(program, accounts)`. `program` describes the command line.
+The scripts start Python only to complete job ids. Each shell has a module with `write_script(program, accounts)`;
+`program` describes the command line.
 """
 
 from __future__ import annotations

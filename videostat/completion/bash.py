@@ -1,4 +1,4 @@
-"""The script for bash 3.2 and later. It does not need the package bash-completion."""
+"""Write the script for bash 3.2 and later. It does not need the package bash-completion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The script for fish 3.1 and later."""
+"""Write the script for fish 3.1 and later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The script for zsh with its completion system, compinit."""
+"""Write the script for zsh with its completion system, compinit."""
 
 from __future__ import annotations
 

@@ -313,7 +313,7 @@ def _strip_paths(base_url: str, paths: Iterable[str]) -> str:
 
 
 def _choose_first(sources: list[tuple[str, Any]]) -> tuple[str, Any]:
-    """Return the first source that has a value. An empty variable does not count."""
+    """Return the first source that has a value, and the value. An empty variable does not count."""
     return next(((source, value) for source, value in sources if value), ("not set", None))
 
 

@@ -1,9 +1,10 @@
 """Poll jobs until they end: send requests, receive replies, follow the course.
 
 This package knows neither HTTP nor the screen. Its modules, in the order in which a job meets them: `options` (input
-and messages), `task` (the state of one job), `sending` (which requests are due and allowed), `groups` (what the jobs of
-one key have met), `pace` (how often a service is asked), `hints` (what webhooks announce), `workers` (threads for the
-steps), `loop` (what follows a reply), `course` (the table that decides), `ending` (how jobs end).
+and messages), `task` (the state of one job), `agenda` (when each job is due), `sending` (which requests are due and
+allowed), `groups` (what the jobs of one key have met), `pace` (how often a service is asked), `hints` (what webhooks
+announce), `workers` (threads for the steps), `loop` (what follows a reply), `course` (the table that decides),
+`ending` (how jobs end).
 """
 
 from __future__ import annotations

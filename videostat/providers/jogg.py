@@ -81,7 +81,7 @@ def parse_job(ref: JobRef, task: Mapping[str, Any]) -> Job:
 
 
 def parse_page(provider: str, body: object) -> Page | None:
-    """Read one page of a list, None if the body contains none."""
+    """Read one page of a list, None if the body contains no list."""
     data = dig(body, "data")
     if not isinstance(data, dict) or read_text(dig(body, "code")) != "0":
         return None
@@ -110,7 +110,7 @@ def _read_id(value: object, *paths: tuple[str, ...]) -> str | None:
 
 
 def read_announcement(kind: str, delivery: object) -> str | None:
-    """Return the id of the job in a delivery, None for another kind.
+    """Return the id of the job in a delivery, None for an event that does not announce the end of a job.
 
     https://docs.jogg.ai/api-reference/v2/API%20Documentation/WebhookIntegration
     """

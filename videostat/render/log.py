@@ -1,4 +1,4 @@
-"""Write log lines about jobs to stderr, or only their errors."""
+"""Write log lines about jobs to stderr, or only the errors of the jobs."""
 
 from __future__ import annotations
 

@@ -226,7 +226,7 @@ class _Download:
         self._end_round()
 
     def _handle_problem(self, problem: Retryable) -> None:
-        """Try this URL again after a problem, or the next one.
+        """Decide after a problem whether to try the same URL again or the next one.
 
         If the part has bytes, only the same URL can continue them.
         """

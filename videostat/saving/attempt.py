@@ -1,4 +1,4 @@
-"""Make one request for the rest of a video and check the received file.
+"""Make one request (no retry) for the rest of a video and check the received file.
 
 RFC 9110: section 14 (ranges) and 13.1.5 (If-Range).
 """
@@ -48,7 +48,7 @@ class Body(Protocol):
 
     @property
     def retry_after(self) -> float | None:
-        """The seconds that Retry-After asks for, None without one."""
+        """The seconds that Retry-After asks for, None if the header is missing or not valid."""
 
     @property
     def end_is_known(self) -> bool:
