@@ -8,7 +8,7 @@ HEADERS = ("NAME", "SERVICE", "KEY", "EVERY", "WAITS", "LIST")
 
 
 def providers(*, json: Json = False, fields: Fields = None, config: Config = None) -> ExitCode:
-    """Show the services and accounts: where the key comes from, how often jobs are asked about, how long a wait lasts.
+    """Show the services and accounts: the source of the key, the pause between looks, the timeout.
 
     For example:
       videostat providers

@@ -221,7 +221,7 @@ def read_config(path: Path, *, must_exist: bool) -> ConfigFile:
         provider = PROVIDERS[section.get("type", name)]
         if "webhook_secret" in section and not (provider.webhook and provider.webhook.signature):
             raise ConfigError(
-                f"{path}: providers.{name}.webhook_secret cannot be used: {provider.title} does not sign webhooks",
+                f"{path}: providers.{name}.webhook_secret cannot be used: {name} has no signed webhooks",
                 hint=f"Remove this line. For a secret path: videostat wait {name} ID --listen 8080",
             )
     defaults = _parse_table(path, "defaults.", tables.get("defaults", {}), _DEFAULTS)
