@@ -52,7 +52,7 @@ complete -c videostat -n "__videostat_at ''" -a wait -d 'Wait until jobs have en
 complete -c videostat -n "__videostat_at ''" -a download -d 'Save the videos of jobs that have succeeded'
 complete -c videostat -n "__videostat_at ''" -a list -d 'List the jobs a service still keeps, the newest first'
 complete -c videostat -n "__videostat_at ''" -a providers -d 'Show the services and accounts'
-complete -c videostat -n "__videostat_at ''" -a listen -d 'Wait for the jobs that webhooks announce, and save them, until a signal'
+complete -c videostat -n "__videostat_at ''" -a listen -d 'Wait for the jobs that webhooks announce, until a signal'
 complete -c videostat -n "__videostat_at ''" -a demo -d 'Submit jobs, wait and save, with simulated services'
 complete -c videostat -n "__videostat_at ''" -a sandbox -d 'Simulate the services on this machine, to try commands and scripts without a key'
 complete -c videostat -n "__videostat_at ''" -a history -d 'List the jobs this machine has seen, the newest first'

@@ -44,7 +44,7 @@ EQUIVALENT = {
     "polling/task.py: Task: False -> True": "the loop gives this field; it takes nothing from its default",
     "saving/__init__.py: _sleep: now + seconds >= deadline -> now + seconds > deadline": "two times are never equal",
     "saving/attempt.py: _read_pieces: 0 -> 1": "one byte more in thirty seconds",
-    "saving/attempt.py: _start_over: len(head) >= is_enough -> len(head) > is_enough": "one piece more is read first",
+    "saving/attempt.py: _save_from_start: len(head) >= is_enough -> len(head) > is_enough": "one more piece is read",
     "saving/boxes.py: inspect_boxes: 0 -> 1": "no chunk begins in the first box",
     "saving/boxes.py: _Index: 1 -> 2": "any negative offset means that there is none",
     "saving/boxes.py: _read_last_offset: 1 -> 2": "any negative offset means that there is none",

@@ -178,8 +178,8 @@ def test_given_keys_come_before_keys_of_the_environment(monkeypatch: pytest.Monk
     ("keys", "error", "sentence"),
     [
         ({"joggg": "k"}, ConfigError, "unknown service or account 'joggg'"),
-        ({"jogg": "two words"}, ConfigError, "the given key of jogg must be a key without spaces"),
-        ({"jogg": ""}, ConfigError, "the given key of jogg must be"),
+        ({"jogg": "two words"}, ConfigError, "the given key of jogg contains a space"),
+        ({"jogg": ""}, ConfigError, "the given key of jogg is empty"),
         ({"jogg": None}, ConfigError, "the given key of jogg must be"),
         (
             {"jogg": "one", "jogg-avatar": "two"},

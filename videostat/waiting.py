@@ -223,7 +223,7 @@ class Saving:
             floor=provider.polling.floor,
             # An endpoint that gives only URLs has a low quota.
             most_links=2 if provider.video else 3,
-            is_fresh=self._is_fresh(job),
+            is_fresh=self._may_lack_video_yet(job),
         )
         return download(
             source,
@@ -239,7 +239,7 @@ class Saving:
             known_hosts=self.worked,
         )
 
-    def _is_fresh(self, job: Job) -> bool:
+    def _may_lack_video_yet(self, job: Job) -> bool:
         """Tell whether the video may be missing because the job is so young."""
         now = self.clock.now()
         if job.completed_at:

@@ -229,7 +229,7 @@ def test_secret_with_a_space_exits_2_before_any_request(
     monkeypatch.setenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET", "whsec canary")
     got = videostat("wait", "jogg", "proj_1", "--listen", "0")
     assert (got.code, list(sandbox.requests)) == (2, [])
-    assert "VIDEOSTAT_JOGG_WEBHOOK_SECRET must be a secret without spaces" in got.stderr
+    assert "It must be a secret without spaces" in got.stderr
     assert "canary" not in got.stderr
 
 

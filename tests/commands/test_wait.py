@@ -460,7 +460,9 @@ def test_missing_key_is_reported_before_any_request(
     assert got.code == 3
     # On one screen with the table, which has the same words, nothing is said twice.
     shown, silent = (got.stdout, got.stderr) if tty else (got.stderr, got.stdout)
-    assert shown.count("It comes from JoggAI: dashboard, API. Run `videostat config set-key jogg`, or set ") == 1
+    assert (
+        shown.count("Get the key from JoggAI: dashboard, API. Then run `videostat config set-key jogg`, or set ") == 1
+    )
     if tty:
         assert shown.count("no key is configured") == 2
         assert silent == ""

@@ -74,7 +74,7 @@ def draw_frames() -> tuple[str, str]:
     clock.time = 151
     for seen in (RUNNING, BAD, SAVING):
         screen.update(seen)
-    transfer.show(3_900_000, 18_200_000)
+    transfer.set_progress(3_900_000, 18_200_000)
     screen.draw()
     clock.time = 153
     transfer.done = 11_600_000

@@ -166,7 +166,7 @@ def test_answer_gets_the_meaning_of_the_first_matching_row(
 def test_find_task_finds_the_task_inside_envelopes(body: object, word: str) -> None:
     from videostat.providers import reading
 
-    assert reading.read_word(reading.find_task(body)) == word
+    assert reading.read_status_word(reading.find_task(body)) == word
 
 
 @pytest.mark.parametrize(

@@ -278,7 +278,7 @@ def test_state_word_ignores_case_and_the_services_table_comes_first(word: str, s
 
 @pytest.mark.parametrize("word", ["", "  ", None, 3, True, ["success"], {"success": 1}])
 def test_body_without_a_status_word_has_no_task(word: object) -> None:
-    assert reading.read_word({"status": word}) is None
+    assert reading.read_status_word({"status": word}) is None
     assert reading.find_task({"status": word}) is None
 
 

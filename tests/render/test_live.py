@@ -555,7 +555,7 @@ def test_transfer_row_shows_time_rate_time_left_and_bytes(stage: Stage) -> None:
     (one,) = make_saving_jobs()
     assert stage.show(one, after=60)[1] == "* jogg proj_0  saving  ━━━━━━━━━━━━━━━━━━━━    0%      1m"
     transfer = stage.transfers[one.ref] = Transfer("clip.mp4", state="downloading")
-    transfer.show(1_000_000, 9_000_000)
+    transfer.set_progress(1_000_000, 9_000_000)
     bar = "━━╸━━━━━━━━━━━━━━━━━"
     assert stage.show()[1].replace(stage.lines[1][23:43], bar) == (
         f"* jogg proj_0  saving  {bar}   11%      0s  1.0 MB of 9.0 MB"
@@ -578,7 +578,7 @@ def test_rate_is_of_the_last_seconds_and_restarts_with_the_transfer(stage: Stage
     for _ in range(20):
         stage.show(after=0.25)
     assert "/s" not in stage.lines[1]
-    transfer.show(0, 100)
+    transfer.set_progress(0, 100)
     assert stage.show(after=0.25)[1].endswith("0%     15s  0 B of 100 B")
     transfer.done = 50
     assert stage.show(after=0.25)[1].endswith("200 B/s  <1s left  50 B of 100 B")

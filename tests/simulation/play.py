@@ -77,7 +77,7 @@ class SilentView(ErrorsOnly):
     def note(self, sentence: str) -> None:
         pass
 
-    def drop_progress(self) -> Self:
+    def get_plain_view(self) -> Self:
         return self
 
 

@@ -1,1 +1,1 @@
-"""The code that several commands share."""
+"""Share code between commands. `main` is in `videostat.commands`."""

@@ -1,4 +1,4 @@
-"""Collect facts for a bug report: versions, files, accounts, terminal. No keys, and no name of a home folder."""
+"""Collect the facts that `videostat config check --verbose` prints. No keys, and no name of a home folder."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _compare_clocks(answer: Answer) -> float | None:
 
 
 def _find_proxy(base_url: str) -> str | None:
-    """Return the proxy for this URL, without its password; None without one."""
+    """Return the proxy for this URL, without its password; None if no proxy is used."""
     there = urlsplit(base_url)
     if not there.hostname or proxy_bypass(there.hostname):
         return None

@@ -65,7 +65,10 @@ class Display:
         *,
         resume: Callable[[Sequence[JobRef]], str] = str,
     ) -> ErrorsOnly:
-        """Show the progress of a run; `resume` returns the command that continues with jobs."""
+        """Return the view that shows a run's progress on stderr.
+
+        `resume`: returns the command that continues the given jobs.
+        """
         transfers = saving.transfers if saving else None
         work = Work(
             activity=activity, usual=_get_usual_times(session, refs), timeout=options.timeout, transfers=transfers
@@ -76,7 +79,7 @@ class Display:
         )
 
     def glance(self, session: Session, refs: list[JobRef]) -> ErrorsOnly:
-        """Show the progress of a command that looks only once."""
+        """Return the view that shows the progress of a command that looks only once."""
         if self.quiet or self.progress is ProgressMode.LOG:
             return ErrorsOnly()
         work = Work(activity="looking at", usual=_get_usual_times(session, refs))

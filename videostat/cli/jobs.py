@@ -42,7 +42,7 @@ _ENDING = re.compile(r"\.(?:mp4|webm|mov|mkv|m4v|jpe?g|png|json|html?)\Z", re.IG
 
 @dataclass(frozen=True)
 class Choice:
-    """A choice of jobs in the history; `since` is a duration as typed."""
+    """The options that choose jobs of the history. `since`: the text after --since, such as 7d."""
 
     unfinished: bool = False
     missing: bool = False
@@ -149,7 +149,7 @@ def _suggest_jobs(context: typer.Context) -> str:
 
 
 def _from_history(now: datetime, tell: Callable[[str], None], choice: Choice, *, saving: bool) -> list[JobRef]:
-    """Return the unfinished jobs, or those without a file."""
+    """Return the chosen jobs of the history: the unfinished ones, or those whose file is missing."""
     # Not the session's history: --no-history keeps this run out, but jobs of earlier runs may be in the file.
     with closing(History(locate_history(), warn=say)) as history:
 
@@ -226,7 +226,10 @@ def _from_words(words: list[str], settings: Settings, command: str) -> Iterator[
 def _find_mistake(
     word: str, provider: str | None, words: list[str], settings: Settings, command: str
 ) -> UsageError | None:
-    """Find out why a word cannot be a job; `provider` is the name before it."""
+    """Return the error for a word that cannot be a job; None if it can be one.
+
+    `provider`: the service or account typed before it, None if there is none.
+    """
     names = settings.list_names()
     before, colon, job_id = word.partition(":")
     if "/" in word:

@@ -1,4 +1,4 @@
-"""Receive webhooks that announce new jobs, until a signal."""
+"""Receive webhooks for `videostat listen`: add the announced jobs to the run, until a signal."""
 
 from __future__ import annotations
 

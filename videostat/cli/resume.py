@@ -50,7 +50,7 @@ _NOT_ENDED = (Stopped, Retryable, Untrusted, *_REFUSED)
 
 
 def as_arguments(refs: Iterable[JobRef]) -> str:
-    """Write jobs as they are typed in a command."""
+    """Return the words that name these jobs in a command: `jogg ID ID`, or `jogg:ID reelbot:ID`."""
     listed = list(refs)
     is_plain = not any(ref.id.startswith("-") or ":" in ref.id for ref in listed)
     if is_plain and len({ref.provider for ref in listed}) == 1:

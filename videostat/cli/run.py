@@ -65,7 +65,7 @@ def choose_wait_options(
 
 
 def choose_exit_code(codes: Iterable[ExitCode]) -> ExitCode:
-    """Return a signal's code, or else the smallest code except 0."""
+    """Return the code of a signal if there is one, else the smallest code except 0, else 0."""
     bad = set(codes) - {ExitCode.OK}
     signals = bad & {ExitCode.HUNG_UP, ExitCode.INTERRUPTED, ExitCode.TERMINATED}
     return min(signals or bad, default=ExitCode.OK)
@@ -154,7 +154,7 @@ class Run:
         ended = {**recalled, **refused}
         asked = [ref for ref in self.refs if ref not in ended]
         if not asked and not self.options.stays:
-            yield from self._show_ended(ended, view.drop_progress())
+            yield from self._show_ended(ended, view.get_plain_view())
             return
         self._waited.update(asked)
         waits = self.options.attempts is None
@@ -238,7 +238,7 @@ class Run:
             self._waited.add(target.ref)
 
     def _is_finished(self, ref: JobRef) -> bool:
-        """Return whether a job has ended and, with --download, was saved once."""
+        """Return whether a job has ended and, if videos are saved, has been saved before."""
         job = self.session.history.find_job(ref) or Job(ref=ref)
         return job.state.is_terminal and not (self.saving and job.state is State.SUCCEEDED and not job.saved)
 

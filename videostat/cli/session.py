@@ -1,4 +1,4 @@
-"""The configuration, client and history that a command works with."""
+"""Open the settings, clock, client and history that a command works with."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from videostat.errors import (
     UsageError,
     VideostatError,
 )
-from videostat.models import Job, JobRef, State
+from videostat.models import DOWNLOAD_AGAIN, Job, JobRef, State
 from videostat.polling import course, poll
 from videostat.polling.groups import Group
 from videostat.polling.options import ATTEMPTS, Message, Phase, PollOptions, Reply, Target
@@ -122,7 +122,7 @@ class Client:
             found = understand(answer, job, provider)
         except KeyRefused as error:
             if account.renew_key(key):
-                raise KeyChanged(f"{error}; there is another key now") from error
+                raise KeyChanged(f"{error}; a new key was found and is used from now on") from error
             raise
         account.confirm_key(key)
         return complete_urls(found, account.base_url)
@@ -176,11 +176,11 @@ class Client:
         if ended.problem:
             raise ended.problem
         if len(ended.links) < number:
-            raise NotSaved(f"{account.provider.title} returned no video URL")
+            raise NotSaved(f"{account.provider.title} returned no video URL", hint=DOWNLOAD_AGAIN)
         return ended.links[number - 1]
 
     def check(self, name: str) -> str:
-        """Prove the key with one cheap request, and return its source; raises VideostatError."""
+        """Check an account's key with one cheap request, and return the source of the key; raises VideostatError."""
         account = self.get_account(name)
         try:
             if account.provider.listing:
@@ -190,9 +190,14 @@ class Client:
         except NotFound as error:
             # Only an error code of the service shows that it has read the key. Any server can answer 404.
             if not error.sure or error.code in account.provider.vague:
-                raise ServiceError(f"nothing proves the key: {error}", hint=error.hint, code=error.code) from error
+                raise ServiceError(
+                    f"cannot tell whether the key works: {error}", hint=error.hint, code=error.code
+                ) from error
         except Unreadable as error:
-            error.hint = error.hint or f"No {account.provider.title} API at {account.base_url}? Check base_url."
+            error.hint = error.hint or (
+                f"Check base_url of {name}: {account.base_url} may not be an API of {account.provider.title}. "
+                "See: videostat config show"
+            )
             raise
         return account.find_key().source
 
@@ -221,7 +226,7 @@ class Client:
         meaning, sure, _ = course.read(answer, account.provider, account.provider.job, "")
         error = course.make_error(answer, account.provider, meaning, "ID", sure=sure)
         if isinstance(error, KeyRefused) and account.renew_key(key):
-            return KeyChanged(f"{error}; there is another key now")
+            return KeyChanged(f"{error}; a new key was found and is used from now on")
         if isinstance(error, NotFound):
             # A list has no id, so "no such job" means something else here.
             return ServiceError(f"the service refuses to list: {error}", code=error.code)

@@ -1,4 +1,4 @@
-"""The command line: one module per command, and main(), which sets the exit code."""
+"""Register the commands, one module each; run one of them, and set the exit code."""
 
 import os
 import re
@@ -99,7 +99,7 @@ def _run() -> int:
 
 
 def _hint(error: typer.TyperException, context: typer.Context | None) -> str | None:
-    """Return where a wrong option belongs, or the help to read."""
+    """Return the hint for a wrong command line: where the option belongs, else which help to read."""
     if context is None:
         return None
     see = f"See {context.command_path} --help"

@@ -124,7 +124,7 @@ def set_key(context: typer.Context, account: Account, *, config: Config = None) 
         say("")  # below the prompt
         given = ""
     if not given.strip():
-        raise UsageError("no key was given", hint=f"It comes from {settings.get_provider(account).key_source}.")
+        raise UsageError("no key was given", hint=f"Get the key from {settings.get_provider(account).key_source}.")
     settings.set_key(account, given)
     say(f"The key for {group} is in {settings.credentials_path}.")
     used = next(value for value in load(config).list_values() if (value.account, value.key) == (group, "api_key"))

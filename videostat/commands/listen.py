@@ -1,4 +1,4 @@
-"""The command `videostat listen`: save the videos that webhooks announce."""
+"""The command `videostat listen`: wait for the jobs that webhooks announce, until a signal."""
 
 from typing import Annotated
 
@@ -47,7 +47,7 @@ def listen(
     debug: Debug = False,
     config: Config = None,
 ) -> ExitCode:
-    """Wait for the jobs that webhooks announce, and save them, until a signal.
+    """Wait for the jobs that webhooks announce, until a signal; with --download, save them.
 
     For example:
       videostat listen jogg jogg-avatar jogg-product --output-dir videos

@@ -8,7 +8,7 @@ HEADERS = ("NAME", "SERVICE", "KEY", "EVERY", "WAITS", "LIST")
 
 
 def providers(*, json: Json = False, fields: Fields = None, config: Config = None) -> ExitCode:
-    """Show the services and accounts: whether a key is set, how often they are asked, what they can do.
+    """Show the services and accounts: the source of the key, the pause between looks, the timeout.
 
     For example:
       videostat providers

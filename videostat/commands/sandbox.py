@@ -79,7 +79,7 @@ def sandbox(
 
 
 def _print_instructions(server: "Sandbox") -> None:
-    """Print the variables for another shell, and what to type there."""
+    """Print `export` lines for another shell on stdout, and on stderr what to type in that shell."""
     from videostat.render.answers import guard_stdout
     from videostat.render.messages import say
     from videostat.sandbox import WORDS

@@ -1,6 +1,7 @@
-"""Scripts that complete command lines in three shells; only for ids they start Python.
+"""Describe the command line, for scripts that complete it in three shells.
 
-Each shell has a module with `write_script(program, accounts)`. `program` describes the command line.
+The scripts start Python only to complete job ids. Each shell has a module with `write_script(program, accounts)`;
+`program` describes the command line.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ class Command:
     commands: tuple[Command, ...] = ()
 
     @property
-    def name(self) -> str:
-        """The last word of the path."""
+    def last_word(self) -> str:
+        """Return the last word of the command: `set-key` for `config set-key`."""
         return self.path.rpartition(" ")[2]
 
     def walk(self) -> Iterator[Command]:

@@ -1,4 +1,4 @@
-"""The script for bash 3.2 and later. It does not need the package bash-completion."""
+"""Write the script for bash 3.2 and later. It does not need the package bash-completion."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def write_script(program: Command, accounts: Iterable[str]) -> str:
 
 def _write_command(command: Command) -> str:
     names = " ".join(name for option in command.options for name in option.names)
-    argument = " ".join(each.name for each in command.commands) or _name_values(command.takes)
+    argument = " ".join(each.last_word for each in command.commands) or _name_values(command.takes)
     kind = "commands" if command.commands else "argument"
     return f"        '{command.path}') options='{names}' {kind}='{argument}' ;;"
 

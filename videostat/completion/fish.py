@@ -1,4 +1,4 @@
-"""The script for fish 3.1 and later."""
+"""Write the script for fish 3.1 and later."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def write_script(program: Command, accounts: Iterable[str]) -> str:
 def _write_commands(program: Command) -> Iterator[str]:
     for group in program.walk():
         for command in group.commands:
-            yield f"complete -c videostat -n {_write_condition([group])} -a {command.name} -d {_quote(command.help)}"
+            where = _write_condition([group])
+            yield f"complete -c videostat -n {where} -a {command.last_word} -d {_quote(command.help)}"
 
 
 def _write_options(program: Command) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The script for zsh with its completion system, compinit."""
+"""Write the script for zsh with its completion system, compinit."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _write_function(command: Command) -> str:
     return (_GROUP if command.commands else _LEAF).substitute(
         name="-".join(["_videostat", *command.path.split()]),
         specs="".join(f" \\\n        {spec}" for spec in specs),
-        commands="".join(f"\n        {_quote(f'{each.name}:{each.help}')}" for each in command.commands),
+        commands="".join(f"\n        {_quote(f'{each.last_word}:{each.help}')}" for each in command.commands),
     )
 
 

@@ -120,7 +120,7 @@ class Settings:
         self.credentials_path = path.parent / "credentials.toml"
         self.warnings: list[str] = []
         if is_without_home(path):
-            self.warnings.append("HOME is not set, so there is no configuration and no history")
+            self.warnings.append("HOME is not set, so there is no configuration and no history: set HOME")
         config = self._read(partial(read_config, must_exist=must_exist), path, must_exist=must_exist)
         credentials = self._read(read_credentials, self.credentials_path, must_exist=must_exist)
         self._sections, self._stored = config.sections, credentials.sections
@@ -286,8 +286,9 @@ class Settings:
             empty = next((f": {name} is set, but empty" for name in variables if name in self._environ), "")
             raise KeyMissing(
                 f"no key is configured{empty}",
-                hint=f"It comes from {self.get_provider(group).key_source}. Run `videostat config set-key {group}`, "
-                f"or set {' or '.join(variables)}, or api_key under [providers.{group}] in {self.path}.",
+                hint=f"Get the key from {self.get_provider(group).key_source}. "
+                f"Then run `videostat config set-key {group}`, or set {' or '.join(variables)}, "
+                f"or api_key under [providers.{group}] in {self.path}.",
             )
         if isinstance(value, tuple):
             return Key(ask_command(group, value), source)
@@ -312,7 +313,7 @@ def _strip_paths(base_url: str, paths: Iterable[str]) -> str:
 
 
 def _choose_first(sources: list[tuple[str, Any]]) -> tuple[str, Any]:
-    """Return the first source that has a value. An empty variable does not count."""
+    """Return the first source that has a value, and the value. An empty variable does not count."""
     return next(((source, value) for source, value in sources if value), ("not set", None))
 
 

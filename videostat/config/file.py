@@ -177,7 +177,7 @@ KEY = Rule(_parse_key, f"a key {_WITHOUT}")
 SECRET = Rule(_parse_key, f"a secret {_WITHOUT}")
 BASE_URL = Rule(_parse_base_url, "an address like https://gateway.example.com/prefix, without user, password or query")
 
-_TABLE = Rule(partial(_check_type, dict), "a table")
+_TABLE = Rule(partial(_check_type, dict), "a section, such as [defaults] or [providers.jogg]")
 DURATION = Rule(
     lambda value: parse_duration(str(value)), "a duration: 90 (seconds), 45s, 10m, 1h30m or 7d, ten years at most"
 )
@@ -206,7 +206,7 @@ def parse_value(where: str, value: object, rule: Rule) -> Any:
     try:
         return rule.parse(value)
     except _Unfit as error:
-        raise ConfigError(f"{where} must be {rule.means}: it {error}") from None
+        raise ConfigError(f"{where} {error}", hint=f"It must be {rule.means}.") from None
     except (TypeError, ValueError, RuntimeError):
         raise ConfigError(f"{where} must be {rule.means}") from None
 
@@ -221,8 +221,8 @@ def read_config(path: Path, *, must_exist: bool) -> ConfigFile:
         provider = PROVIDERS[section.get("type", name)]
         if "webhook_secret" in section and not (provider.webhook and provider.webhook.signature):
             raise ConfigError(
-                f"{path}: providers.{name}.webhook_secret has no effect: {provider.title} does not sign deliveries",
-                hint="Use a secret path instead: videostat wait --listen makes one.",
+                f"{path}: providers.{name}.webhook_secret cannot be used: {name} has no signed webhooks",
+                hint=f"Remove this line. For a secret path: videostat wait {name} ID --listen 8080",
             )
     defaults = _parse_table(path, "defaults.", tables.get("defaults", {}), _DEFAULTS)
     return ConfigFile(path, mode, sections, defaults)
@@ -241,7 +241,12 @@ def write_file(path: Path, text: str) -> None:
     try:
         write_private_file(path, text)
     except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}") from None
+        raise _make_write_error(path, error) from None
+
+
+def _make_write_error(path: Path, error: OSError) -> ConfigError:
+    hint = f"Check that {path.parent} is a folder to which you may write, and that the disk is not full."
+    return ConfigError(f"cannot write {path}: {error.strerror}", hint=hint)
 
 
 def _ensure_home(path: Path) -> None:
@@ -257,7 +262,7 @@ def lock_file(path: Path) -> Iterator[None]:
         with lock_folder(path.parent):
             yield
     except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}") from None
+        raise _make_write_error(path, error) from None
 
 
 def _parse_table(path: Path, prefix: str, table: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, Any]:
@@ -284,13 +289,22 @@ def _check_name(path: Path, name: str, service: str | None) -> None:
         )
         if not service:
             raise ConfigError(
-                f"{where} is not a service and has no type",
-                hint=f"{suggest(name, PROVIDERS)} An account with its own name needs the type of its service.",
+                f"{where} is not a service, so it needs a type",
+                hint=f'{suggest(name, PROVIDERS)} For an account of your own, add a line such as: type = "doubao"',
             )
     elif (group := PROVIDERS[name].key_group) != name:
-        raise ConfigError(f"{where} shares its key with {group}", hint=f"Write it under [providers.{group}].")
+        raise ConfigError(
+            f"{where} cannot be set: it uses the settings of {group}",
+            hint=f"Write the settings under [providers.{group}].",
+        )
     elif service not in {None, name}:
-        raise ConfigError(f"{where} is named after one service and has the type of another", hint="Rename the section.")
+        raise ConfigError(
+            f"{where} has type {service}, but {name} is the name of another service",
+            hint=f"Use another name, such as [providers.my-{service}].",
+        )
+
+
+_CORRECT = "Correct the file, then run the command again."
 
 
 def _read(path: Path, *, must_exist: bool) -> tuple[dict[str, Any], int]:
@@ -305,10 +319,12 @@ def _read(path: Path, *, must_exist: bool) -> tuple[dict[str, Any], int]:
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not must_exist:
             return {}, 0
-        raise CannotOpen(f"cannot read {path}: {error.strerror}") from None
+        is_missing = isinstance(error, FileNotFoundError)
+        hint = f"To write one: videostat config init --config {shlex.quote(str(path))}" if is_missing else None
+        raise CannotOpen(f"cannot read {path}: {error.strerror}", hint=hint) from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not valid UTF-8") from None
+        raise ConfigError(f"{path} is not valid UTF-8", hint="Save it as UTF-8.") from None
     except ValueError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+        raise ConfigError(f"{path} is not valid TOML: {error}", hint=_CORRECT) from None
     except RecursionError:
-        raise ConfigError(f"{path} cannot be parsed: it is nested too deeply") from None
+        raise ConfigError(f"{path} cannot be parsed: it is nested too deeply", hint=_CORRECT) from None

@@ -104,6 +104,7 @@ def ask_command(group: str, command: tuple[str, ...]) -> str:
         if is_for_a_shell and command[0] != "sh"
         else None
     )
+    advice = "It must print only the key and exit with status 0."
     # A file, because a background process started by the command would keep a pipe open.
     with TemporaryFile() as printed:
         try:
@@ -117,10 +118,12 @@ def ask_command(group: str, command: tuple[str, ...]) -> str:
             )
         except subprocess.TimeoutExpired:
             problem = f"took longer than {COMMAND_SECONDS} seconds"
+            advice = f"Run the command yourself: it must end within {COMMAND_SECONDS} seconds."
         except subprocess.CalledProcessError as error:
             problem = f"failed with status {error.returncode}"
         except OSError as error:
             problem = f"could not be started: {error.strerror}"
+            advice = "Is the program installed? Write its full path in api_key_command."
         else:
             printed.seek(0)
             output = printed.read(_LONGEST_OUTPUT).decode("utf-8", "replace")
@@ -130,7 +133,4 @@ def ask_command(group: str, command: tuple[str, ...]) -> str:
                 except ConfigError as error:
                     raise ConfigError(str(error), hint=hint or error.hint) from None
             problem = "printed nothing"
-    raise KeyMissing(
-        f"the api_key_command of {group} {problem}",
-        hint=hint or "It must print only the key and exit with status 0.",
-    )
+    raise KeyMissing(f"the api_key_command of {group} {problem}", hint=hint or advice)

@@ -162,7 +162,7 @@ class History:
         return known
 
     def forget_before(self, moment: datetime | None) -> int:
-        """Remove the jobs submitted before a moment, or all; return how many. Raises UsageError."""
+        """Remove the jobs submitted before `moment`, or all jobs if it is None; return how many. Raises UsageError."""
         before = {"before": to_seconds(moment) if moment else None}
         count: int = sum(row["count"] for row in self._read(_COUNT_BEFORE, before))
         if self._database and count:
@@ -224,13 +224,16 @@ class History:
         return None
 
     def find_answered(self, base_url: str, since: datetime) -> set[JobRef]:
-        """Find the jobs about which a service has answered since then."""
+        """Return the jobs about which the service at `base_url` has answered since `since`."""
         with suppress(UsageError):
             return {JobRef(row["provider"], row["id"]) for row in self._read(_ANSWERED, (base_url, to_seconds(since)))}
         return set()
 
     def find_moment(self, ref: JobRef) -> datetime | None:
-        """Return when a job ended, or was submitted, or was first seen. None for an unknown job."""
+        """Return when a job ended; if unknown, when it was submitted; else when it was first seen.
+
+        None for an unknown job.
+        """
         with suppress(UsageError, TypeError, ValueError, OverflowError):
             for row in self._read(_MOMENT, (ref.provider, ref.id)):
                 return from_seconds(row["moment"])

@@ -1,4 +1,4 @@
-"""The address to listen on, and the public URL of it."""
+"""Parse the address to listen on, and make the URL that services send webhooks to."""
 
 from __future__ import annotations
 

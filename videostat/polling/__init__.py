@@ -1,9 +1,10 @@
 """Poll jobs until they end: send requests, receive replies, follow the course.
 
 This package knows neither HTTP nor the screen. Its modules, in the order in which a job meets them: `options` (input
-and messages), `task` (the state of one job), `sending` (which requests are due and allowed), `groups` (what the jobs of
-one key have met), `pace` (how often a service is asked), `hints` (what webhooks announce), `workers` (threads for the
-steps), `loop` (what follows a reply), `course` (the table that decides), `ending` (how jobs end).
+and messages), `task` (the state of one job), `agenda` (when each job is due), `sending` (which requests are due and
+allowed), `groups` (what the jobs of one key have met), `pace` (how often a service is asked), `hints` (what webhooks
+announce), `workers` (threads for the steps), `loop` (what follows a reply), `course` (the table that decides),
+`ending` (how jobs end).
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def poll(
     loop = Loop(submit, clock, options, jitter, clock.monotonic() + (options.timeout or math.inf))
     groups = {} if groups is None else groups
     try:
-        yield from loop.start(targets, groups)
+        yield from loop.add_targets(targets, groups)
         while loop.tasks or options.stays:
             loop.send()
             item = loop.wait(inbox)
@@ -59,7 +60,7 @@ def poll(
                     if options.stays:
                         raise Interrupted(item)
                 case Target():
-                    yield from loop.start([item], groups)
+                    yield from loop.add_targets([item], groups)
                 case Reply():
                     yield from loop.receive(item)
                 case Hint() | Door():

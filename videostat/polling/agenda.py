@@ -1,4 +1,4 @@
-"""Entries, each with the time at which it is due, in monotonic seconds."""
+"""Keep entries, each with the time at which it is due, in monotonic seconds."""
 
 from __future__ import annotations
 

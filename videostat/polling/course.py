@@ -110,7 +110,7 @@ def _read_state_word(
     task = reading.find_task(body)
     if task is None:
         return None
-    state, sure = reading.read_state(reading.read_word(task), provider.words)
+    state, sure = reading.read_state(reading.read_status_word(task), provider.words)
     # A documented error code wins over a word, unless it stands in the task itself beside a word of the service's own.
     if documented and not (sure and task is reading.unwrap(body)):
         return None

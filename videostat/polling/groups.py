@@ -1,4 +1,4 @@
-"""What the jobs of one key have met, and the queues before its gates. Times are monotonic seconds.
+"""Keep, for each API key, what its jobs have met, and the queues of its requests. Times are monotonic seconds.
 
 A Group belongs to a client. All waits of one process share it, from any thread.
 """

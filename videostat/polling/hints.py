@@ -1,4 +1,4 @@
-"""Poll less often while a service announces the ends of its jobs by webhooks.
+"""Choose when to look at a job: soon after a hint, and less often while webhooks announce the ends.
 
 A hint causes a look and proves nothing. Only a look that finds the announced end shows that announcements work.
 """
@@ -51,7 +51,7 @@ class Announcements:
         return find_untroubled(hinted)
 
     def choose_wait(self, task: Task, usual: float, interval: float | None, now: float) -> float:
-        """Return the seconds until the next look; announcements make them more, hints fewer."""
+        """Return the seconds until the next look: more while announcements work, few after a hint."""
         if task.job.state.is_terminal:
             return usual
         task.ran_at = task.sent_at

@@ -48,7 +48,7 @@ class Loop(Ender):
     _sleep: SleepDetector = field(default_factory=SleepDetector)
     _is_extended: bool = False
 
-    def start(self, targets: Iterable[Target], groups: dict[str, Group]) -> Iterator[Job]:
+    def add_targets(self, targets: Iterable[Target], groups: dict[str, Group]) -> Iterator[Job]:
         """Queue the first step of each job; yield those whose video is already saved.
 
         A job that is already waited for gets an earlier look, as after a hint.

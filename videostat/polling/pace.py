@@ -1,4 +1,4 @@
-"""How often a service may be asked: intervals between looks, gates and pauses. Times are monotonic seconds."""
+"""Decide when a service may be asked: intervals between looks, gates and pauses. Times are monotonic seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threads for the steps of jobs. They are daemons, because concurrent.futures would wait for its threads at exit."""
+"""Run the steps of jobs in threads. They are daemons, because concurrent.futures would wait for its threads at exit."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def parse_job(ref: JobRef, task: Mapping[str, Any]) -> Job:
 
 
 def read_announcement(delivery: object) -> str | None:
-    """Return the id of the task in a delivery, None without one.
+    """Return the id of the task in a delivery, None if it contains no id.
 
     Only resellers send deliveries, in different shapes: https://docs.kie.ai/veo3-api/generate-veo-3-video-callbacks
     """

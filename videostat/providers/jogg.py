@@ -22,10 +22,10 @@ from videostat.providers.reading import (
     read_number,
     read_percent,
     read_seconds,
+    read_status_word,
     read_text,
     read_time,
     read_url,
-    read_word,
 )
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def parse_job(ref: JobRef, task: Mapping[str, Any]) -> Job:
 
 
 def parse_page(provider: str, body: object) -> Page | None:
-    """Read one page of a list, None if the body contains none."""
+    """Read one page of a list, None if the body contains no list."""
     data = dig(body, "data")
     if not isinstance(data, dict) or read_text(dig(body, "code")) != "0":
         return None
@@ -97,7 +97,7 @@ def parse_page(provider: str, body: object) -> Page | None:
         jobs=tuple(
             apply_state(parse_job(JobRef(provider, found), row), row, WORDS)
             for found, row in named
-            if found and read_word(row)
+            if found and read_status_word(row)
         ),
         total=None if total is None else int(total),
         rows=len(rows),
@@ -110,7 +110,7 @@ def _read_id(value: object, *paths: tuple[str, ...]) -> str | None:
 
 
 def read_announcement(kind: str, delivery: object) -> str | None:
-    """Return the id of the job in a delivery, None for another kind.
+    """Return the id of the job in a delivery, None for an event that does not announce the end of a job.
 
     https://docs.jogg.ai/api-reference/v2/API%20Documentation/WebhookIntegration
     """

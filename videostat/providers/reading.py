@@ -161,17 +161,21 @@ def find_video_urls(task: object) -> tuple[tuple[str, ...], ...]:
     If a list contains several URLs, the second and later ones are further videos.
     """
     levels = [task, *(inner for key in ENVELOPES if isinstance(inner := unwrap(dig(task, key)), dict))]
-    places = [found for level in levels for path in VIDEO if (found := _read_urls(unwrap(dig(level, *path))))]
+    places = [
+        found for level in levels for path in VIDEO if (found := _read_url_of_each_item(unwrap(dig(level, *path))))
+    ]
     first = tuple(dict.fromkeys(found[0] for found in places))
     further = dict.fromkeys(url for found in places for url in found[1:] if url not in first)
     return (first, *((url,) for url in further)) if first else ()
 
 
-def _read_urls(value: object, depth: int = 3) -> list[str]:
+def _read_url_of_each_item(value: object, depth: int = 3) -> list[str]:
     if isinstance(value, list) and depth:
-        return [found for each in value[:100] for found in _read_urls(each, depth - 1)[:1]]
+        return [found for each in value[:100] for found in _read_url_of_each_item(each, depth - 1)[:1]]
     if isinstance(value, dict) and depth:
-        return next((found for key in URL_KEYS if (found := _read_urls(unwrap(value.get(key)), depth - 1))), [])
+        return next(
+            (found for key in URL_KEYS if (found := _read_url_of_each_item(unwrap(value.get(key)), depth - 1))), []
+        )
     address = read_url(value)
     return [address] if address else []
 
@@ -194,7 +198,7 @@ def unwrap(value: object) -> object:
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
-def read_word(task: object) -> str | None:
+def read_status_word(task: object) -> str | None:
     """Read the status of a task, in the service's own word."""
     words = (dig(task, key) for key in STATUS)
     return next((each for each in words if isinstance(each, str) and each.strip()), None)
@@ -211,13 +215,13 @@ def find_task(body: object, depth: int = 4) -> dict[str, Any] | None:
         return None
     found = (find_task(body.get(key), depth - 1) for key in ENVELOPES if depth)
     inner = next((each for each in found if each is not None), None)
-    own = read_word(body)
+    own = read_status_word(body)
     if own is None or (inner is not None and not any(read_text(body.get(key)) for key in IDS)):
         return inner
     if (
         inner is not None
         and match_state(own) is State.SUCCEEDED
-        and match_state(read_word(inner)) is not State.SUCCEEDED
+        and match_state(read_status_word(inner)) is not State.SUCCEEDED
     ):
         return inner
     return body
@@ -237,7 +241,7 @@ def read_state(word: str | None, own: Mapping[str, State]) -> tuple[State, bool]
 
 def apply_state(job: Job, task: Mapping[str, Any], own: Mapping[str, State]) -> Job:
     """Set a job's state, and its videos or its error, from its task."""
-    status = read_word(task)
+    status = read_status_word(task)
     found, sure = read_state(status, own)
     job = replace(job, status=status, state=found, sure=sure)
     if found is State.SUCCEEDED:

@@ -16,9 +16,9 @@ from videostat.providers.reading import (
     pick_fields,
     read_failure,
     read_first,
+    read_status_word,
     read_text,
     read_time,
-    read_word,
 )
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def parse_job(ref: JobRef, task: Mapping[str, Any]) -> Job:
     """Read a job from a task, without its state."""
     error, error_code = read_failure(task.get("error"))
     message, updated_at = read_text(task.get("message")), read_time(task.get("updatedAt"))
-    is_over = match_state(read_word(task), WORDS).is_terminal
+    is_over = match_state(read_status_word(task), WORDS).is_terminal
     return Job(
         ref=ref,
         message=message,

@@ -21,7 +21,7 @@ from videostat.render.columns import (
     make_link,
     print_columns,
     print_headers,
-    print_line,
+    print_row,
 )
 from videostat.render.messages import format_reason, make_complaint, redirect_to_devnull
 from videostat.render.text import COLOURS, clean_text, format_ago, format_length, format_progress
@@ -149,18 +149,18 @@ class Answers:
             widths = {header: max(len(header), width) for header, width in widths.items()}
             self._widths = {header: widths[header] for header in fit_columns(widths)}
             print_headers(self._widths)
-        print_line([row[header] for header in self._widths], self._widths.values())
+        print_row([row[header] for header in self._widths], self._widths.values())
         self._print_more(job)
 
     def _print_more(self, job: Job, name: str = "") -> None:
         """Print the hint and the video URL, each on its own line."""
         complaint = make_complaint(job)
         if complaint and complaint.hint and complaint.hint not in self._hinted:
-            print_line([f"  {complaint.hint}"], [])
+            print_row([f"  {complaint.hint}"], [])
             self._hinted.add(complaint.hint)
         if job.video_url and not job.saved and not isinstance(job.problem, Stopped):
             url = make_link(clean_text(job.video_url, longest=None), job.video_url)
-            print_line([name, url] if name else [url], [])
+            print_row([name, url] if name else [url], [])
 
 
 @contextmanager

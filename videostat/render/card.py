@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from videostat.clock import format_duration
 from videostat.errors import Stopped
-from videostat.render.columns import make_file_link, make_link, print_line
+from videostat.render.columns import make_file_link, make_link, print_row
 from videostat.render.messages import format_reason, make_complaint
 from videostat.render.text import COLOURS, clean_text, format_length, format_progress, format_time
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 def print_card(job: Job, now: datetime) -> None:
     """Print the known fields of a job on stdout, one per line."""
     known = {label: cell for label, cell in _collect_fields(job, now).items() if cell}
-    print_line([(str(job.ref), "bold")], [])
+    print_row([(str(job.ref), "bold")], [])
     width = max(map(len, known))
     for label, cell in known.items():
-        print_line(["", (label, "dim"), cell], [0, width])
+        print_row(["", (label, "dim"), cell], [0, width])
     complaint = make_complaint(job)
     if complaint and complaint.hint:
-        print_line([f"  {complaint.hint}"], [])
+        print_row([f"  {complaint.hint}"], [])
 
 
 def _collect_fields(job: Job, now: datetime) -> dict[str, Cell | None]:

@@ -37,7 +37,7 @@ def print_columns(headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Non
     kept = [column for column in table if column[0] in shown]
     print_headers({header: widths[header] for header in shown})
     for line in zip(*(column[1:] for column in kept), strict=True):
-        print_line(line, [widths[header] for header in shown])
+        print_row(line, [widths[header] for header in shown])
 
 
 def fit_columns(widths: Mapping[str, int]) -> list[str]:
@@ -66,10 +66,10 @@ def print_headers(widths: Mapping[str, int]) -> None:
 
     starts = accumulate((width + GAP for width in widths.values()), initial=0)
     fitting = [header for header, at in zip(widths, starts, strict=False) if at + len(header) <= Console().width]
-    print_line([(header, "bold") for header in fitting], widths.values())
+    print_row([(header, "bold") for header in fitting], widths.values())
 
 
-def print_line(cells: Iterable[Cell], widths: Iterable[int]) -> None:
+def print_row(cells: Iterable[Cell], widths: Iterable[int]) -> None:
     """Print one row on stdout; pad all cells but the last."""
     from rich.console import Console
     from rich.text import Text

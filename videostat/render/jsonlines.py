@@ -66,7 +66,7 @@ class JsonLines(ErrorsOnly):
         if self.clock.monotonic() - self._written_at >= REPORT:
             self._write("heartbeat", *self._open.values())
 
-    def drop_progress(self) -> Self:
+    def get_plain_view(self) -> Self:
         """Return the same view: a program needs all events."""
         return self
 

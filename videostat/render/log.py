@@ -1,4 +1,4 @@
-"""Write log lines about jobs to stderr, or only their errors."""
+"""Write log lines about jobs to stderr, or only the errors of the jobs."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class ErrorsOnly:
         """Return False, because this is not a live screen."""
         return False
 
-    def drop_progress(self) -> ErrorsOnly:
+    def get_plain_view(self) -> ErrorsOnly:
         """Return a view that writes only errors, if stdout does not show them on the same screen."""
         return ErrorsOnly(reports_ends=self._reports_ends)
 

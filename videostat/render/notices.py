@@ -1,4 +1,4 @@
-"""Write each notice about an unfinished job only once."""
+"""Choose the notices about unfinished jobs; each appears once."""
 
 from __future__ import annotations
 

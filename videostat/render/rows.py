@@ -156,9 +156,9 @@ class Sheet:
 
 
 def wrap_trouble(glyphs: Glyphs, trouble: tuple[str, str], width: int) -> Iterator[Text]:
-    """Wrap a trouble into at most three lines of `width` cells.
+    """Wrap a trouble into lines of `width` cells, about three.
 
-    A long sentence is cut, but never its end.
+    The sentence is cut if it is long; the text after it (when the job is asked again) is always complete.
     """
     sentence, end = trouble
     cells = max(width - 2, 1)

@@ -21,7 +21,7 @@ class Progress(NamedTuple):
 
     @classmethod
     def sum(cls, *parts: Progress) -> Self:
-        """Add up several transfers; the total is unknown if one of theirs is."""
+        """Add up several transfers; the total is unknown if that of one transfer is."""
         totals = [part.total for part in parts if part.total is not None]
         total = sum(totals) if len(totals) == len(parts) else None
         return cls(sum(part.done for part in parts), total, sum(part.rate for part in parts))

@@ -169,7 +169,7 @@ class _Download:
 
     def run(self) -> Saved:
         attempt, part, clock = self.attempt, self.attempt.part, self.attempt.clock
-        attempt.transfer.show(part.size, part.version.total)
+        attempt.transfer.set_progress(part.size, part.version.total)
         self.furthest, self.grown_at, self.asked_at = part.size, clock.monotonic(), clock.monotonic()
         self._use_link(self.source.link)
         while True:
@@ -226,7 +226,7 @@ class _Download:
         self._end_round()
 
     def _handle_problem(self, problem: Retryable) -> None:
-        """Try this URL again after a problem, or the next one.
+        """Decide after a problem whether to try the same URL again or the next one.
 
         If the part has bytes, only the same URL can continue them.
         """

@@ -1,4 +1,4 @@
-"""Make one request for the rest of a video and check the received file.
+"""Make one request (no retry) for the rest of a video and check the received file.
 
 RFC 9110: section 14 (ranges) and 13.1.5 (If-Range).
 """
@@ -48,7 +48,7 @@ class Body(Protocol):
 
     @property
     def retry_after(self) -> float | None:
-        """The seconds that Retry-After asks for, None without one."""
+        """The seconds that Retry-After asks for, None if the header is missing or not valid."""
 
     @property
     def end_is_known(self) -> bool:
@@ -81,7 +81,7 @@ class Transfer:
     done: int = 0
     state: Literal["waiting", "downloading", "retrying", "checking", "saved", "failed"] = "waiting"
 
-    def show(self, done: int, total: int | None) -> None:
+    def set_progress(self, done: int, total: int | None) -> None:
         """Set both numbers. No other thread ever sees `done` above `total`."""
         self.done, self.total = 0, total
         self.done = done
@@ -150,14 +150,14 @@ class Attempt:
         _ensure_answered(body)
         match status:
             case 200 | 203:
-                return self._start_over(body, read_length(headers))
+                return self._save_from_start(body, read_length(headers))
             case 206 if wants_range and self._continues_part(body):
                 return self._append(self._read_pieces(body), self.part.version.total)
             case 206 if length := _read_whole_length(headers):
-                return self._start_over(body, length)
+                return self._save_from_start(body, length)
             case 206 if not wants_range and "content-range" not in headers:
                 # Without Content-Range, the part may be incomplete.
-                return self._start_over(body, None)
+                return self._save_from_start(body, None)
             case 416 if wants_range and self._continues_part(body):
                 return self._append(iter(()), self.part.version.total)
             case 206 | 416 if wants_range or status == 206:  # noqa: PLR2004
@@ -165,7 +165,7 @@ class Attempt:
                 raise Unreadable("the server sent a different part of the video than requested")
         raise Unfit(f"not saved: the server answered {status}", hint=DOWNLOAD_AGAIN)
 
-    def _start_over(self, body: Body, total: int | None) -> tuple[int, int | None]:
+    def _save_from_start(self, body: Body, total: int | None) -> tuple[int, int | None]:
         """Save the video from its first byte. Bytes of an earlier attempt are replaced once a video has begun."""
         if total is not None:
             self.part.ensure_room(total)
@@ -183,7 +183,7 @@ class Attempt:
             said = f"the server sent this instead of a video: {content.name}"
             raise Unfit(f"not saved: {said}", hint=DOWNLOAD_AGAIN) if content.is_final else Missing(said)
         self.part.restart(read_version(body.headers))
-        self.transfer.show(0, total)
+        self.transfer.set_progress(0, total)
         return self._append(chain([bytes(head)], pieces), total)
 
     def _continues_part(self, body: Body) -> bool:
@@ -260,12 +260,12 @@ class Attempt:
 
     def _set_aside(self) -> bool:
         was_there = self.part.set_aside()
-        self.transfer.show(0, None)
+        self.transfer.set_progress(0, None)
         return was_there
 
     def _discard(self) -> None:
         self.part.restart()
-        self.transfer.show(0, None)
+        self.transfer.set_progress(0, None)
 
 
 def _ensure_answered(body: Body) -> None:

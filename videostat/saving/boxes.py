@@ -166,7 +166,7 @@ def _iter_inner_boxes(reader: Reader, outer: _Box) -> Iterator[_Box]:
 
 
 def _read_last_offset(reader: Reader, table: _Box) -> int:
-    """Return the largest offset in a table of chunks, -1 without any."""
+    """Return the largest offset in a table of chunks, or -1 if the table is empty."""
     offsets = array("I" if table.kind == b"stco" else "Q")
     count = int.from_bytes(reader.read(table.content + 4, 4))
     start = table.content + 8

@@ -258,7 +258,7 @@ def translate_disk_errors(destination: Destination) -> Iterator[None]:
 
 
 def stat_regular_file(path: Path) -> os.stat_result | None:
-    """Return the status of a file, None without one. Raises NotSaved if it is not a regular file."""
+    """Return the status of a file, None if there is no file. Raises NotSaved if it is not a regular file."""
     try:
         status = path.lstat()
     except FileNotFoundError:

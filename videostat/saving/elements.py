@@ -91,7 +91,10 @@ def _walk_segment(reader: Reader, segment: _Element) -> tuple[bool, set[int]]:
 
 
 def _find_cluster_end(reader: Reader, offset: int, end: int) -> int:
-    """Find the end of a cluster: the first element that cannot be in one."""
+    """Return the offset where a cluster ends: after the last element that may be in it.
+
+    Raises NotAVideo if an element is cut.
+    """
     while (found := _read_element(reader, offset, end)) and found.id in _IN_CLUSTER:
         if found.end is None or found.end > end:
             raise NotAVideo(CUT)
@@ -129,6 +132,6 @@ def _read_element(reader: Reader, offset: int, end: int) -> _Element | None:
 
 
 def _measure_width(header: bytes, offset: int) -> int:
-    """Return the length in bytes of the number at an offset, 0 without one."""
+    """Return the length in bytes of the number at an offset, 0 if there is none."""
     first = header[offset] if offset < len(header) else 0
     return 9 - first.bit_length() if first else 0

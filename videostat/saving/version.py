@@ -74,7 +74,7 @@ def restore_version(note: Mapping[str, object]) -> Version:
 
 
 def read_length(headers: Mapping[str, str]) -> int | None:
-    """Return Content-Length in bytes, None without a valid one (RFC 9110, 8.6)."""
+    """Return Content-Length in bytes, None if it is missing or not valid (RFC 9110, 8.6)."""
     found = _LENGTH.fullmatch(headers.get("content-length", ""))
     return int(found[1]) if found else None
 

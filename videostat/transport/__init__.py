@@ -1,4 +1,4 @@
-"""Send API requests and open videos with requests. No other room does HTTP.
+"""Send API requests and open videos with requests. No other room sends HTTP requests.
 
 All exceptions of requests and urllib3 are re-raised as VideostatError.
 """

@@ -1,4 +1,4 @@
-"""Hosts and addresses: find out whether they belong to the public internet."""
+"""Check whether an address is public, and take the host or origin from a URL."""
 
 from __future__ import annotations
 
