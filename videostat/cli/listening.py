@@ -42,7 +42,7 @@ class Listening(Hearing):
         is_open = [name for name, account in accounts.items() if not account.webhook_secret]
         if is_open and len(address.path) <= MADE_PATH:
             raise UsageError(
-                f"the path of --listen is too short: without a webhook_secret of {is_open[0]}, it needs at least "
+                f"the path of --listen is too short: {is_open[0]} has no webhook_secret, so it needs at least "
                 f"{MADE_PATH} characters",
                 hint=f"For a secret path that videostat makes: --listen {address.origin.removeprefix('http://')}",
             )
