@@ -274,7 +274,7 @@ def test_tilde_means_the_home_folder_in_every_path_option(videostat: Videostat, 
 def test_url_as_output_is_refused_before_any_request(
     videostat: Videostat, sandbox: Sandbox, tmp_path: Path, example: str, address: str
 ) -> None:
-    got = videostat("download", "jogg", "proj_done", example.split()[0], address)
+    got = videostat("download", "jogg", "proj_done", example.split(maxsplit=1)[0], address)
     assert got.code == 2
     assert "a URL is not a place on this machine" in got.stderr
     assert got.stderr.endswith(f": {example}\n")

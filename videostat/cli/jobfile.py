@@ -216,7 +216,7 @@ def _from_json(item: list[object], names: Collection[str], provider: str | None,
     if created:
         raise UsageError(
             f"cannot find a job id of {provider} in this answer",
-            hint=f"If you know the id: videostat wait {provider} ID",
+            hint=f"If you know the id, run `videostat wait {provider} ID`.",
         )
     problem = 'expected a JSON object with "provider" and "id"' if item else "this is not valid JSON"
     raise UsageError(problem, hint='For example: {"provider": "jogg", "id": "proj_abc123"}')
