@@ -268,7 +268,7 @@ def _make_address_error(word: str, provider: str | None, settings: Settings, com
     names, first = settings.list_names(), word.partition("/")[0]
     named = next((each for each in (provider, first) if each in names), None) or _find_account(word, settings)
     found = _find_id(word)
-    example = f"Give the service and the job's id: {command} {named or 'jogg'} proj_abc123"
+    example = f"Give the service and the job's id: {command} {named or names[0]} proj_abc123"
     return UsageError(
         "a URL is not a job id" if "://" in word else f"{word.partition('?')[0][:60]!a} is not a job id",
         hint=f"Did you mean: {command} {named or 'PROVIDER'} {found}" if found else example,
