@@ -140,7 +140,7 @@ def test_answer_file_that_cannot_be_written_is_not_named(videostat: Videostat, m
     monkeypatch.setattr("videostat.cli.created.write_private_file", refuse)
     got = videostat("wait", "jogg", "--from", "-", stdin='{"hello": 1}')
     assert (got.code, got.stdout) == (2, "")
-    assert "no job id" in got.stderr
+    assert "cannot find a job id of jogg" in got.stderr
     assert "answer-" not in got.stderr
     assert list_kept_files() == []
 

@@ -9,17 +9,17 @@ import stat
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from videostat.cli.exec import parse_execution
+from videostat.cli.exec import _describe_exit, parse_execution
 from videostat.errors import ExecFailed, UsageError
-from videostat.models import Job, JobRef, State
+from videostat.models import Job, JobRef, Saved, State
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import Videostat
 
     from videostat.sandbox import Sandbox
@@ -75,9 +75,9 @@ def test_command_may_ignore_its_stdin() -> None:
         ("echo {0}", "unknown field {0}"),
         ("echo {id.__class__}", "unknown field {id.__class__}"),
         ("echo {id[0]}", "unknown field {id[0]}"),
-        ("echo {id!r}", "does not support a format in a field"),
-        ("echo {bytes:d}", "does not support a format in a field"),
-        ("echo {id:{nope}}", "does not support a format in a field"),
+        ("echo {id!r}", "write a field as {id}, without : or ! inside the braces"),
+        ("echo {bytes:d}", "write a field as {id}, without : or ! inside the braces"),
+        ("echo {id:{nope}}", "write a field as {id}, without : or ! inside the braces"),
         ("echo {file}", "nothing is saved"),
     ],
 )
@@ -98,14 +98,27 @@ def test_invalid_command_exits_2_before_any_request(videostat: Videostat, sandbo
     ("command", "sentence"),
     [
         ("false", "false failed with exit code 1"),
+        ("sh -c 'kill -KILL $$'", "sh was ended by SIGKILL"),
         ("/nowhere/to/be/found {id}", "/nowhere/to/be/found could not be started: No such file"),
         (".", ". could not be started"),
         ("echo \ud800", "echo could not be started"),
     ],
 )
 def test_failed_command_raises_exec_failed_with_the_reason(command: str, sentence: str) -> None:
-    with pytest.raises(ExecFailed, match=re.escape(sentence)):
+    with pytest.raises(ExecFailed, match=re.escape(sentence)) as raised:
         parse_execution(command, saving=False).execute(JOB)
+    assert raised.value.hint
+
+
+@pytest.mark.parametrize(("saved", "again"), [(None, "wait"), (Saved(file=Path("a.mp4"), bytes=1), "download")])
+def test_hint_of_a_failed_command_runs_it_for_the_same_job(saved: Saved | None, again: str) -> None:
+    with pytest.raises(ExecFailed) as raised:
+        parse_execution("false", saving=True).execute(replace(JOB, saved=saved))
+    assert f": videostat {again} {JOB.ref} --exec COMMAND" in str(raised.value.hint)
+
+
+def test_unknown_signal_is_described_by_its_number() -> None:
+    assert _describe_exit(-99) == "was ended by signal 99"
 
 
 def test_failed_command_exits_10_and_stops_no_other_job(videostat: Videostat) -> None:
@@ -175,5 +188,5 @@ def test_leaving_the_run_ends_a_command_that_still_runs() -> None:
             running = pool.submit(execution.execute, JOB)
             while execution._running is None:
                 time.sleep(0.001)
-        with pytest.raises(ExecFailed, match="exit code -15"):
+        with pytest.raises(ExecFailed, match="sleep was ended by SIGTERM"):
             running.result()

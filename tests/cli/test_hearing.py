@@ -203,7 +203,7 @@ def test_path_given_by_the_user_is_not_printed(videostat: Videostat, port: int) 
         (["--listen", "0", "--url", ""], "does not begin with https://"),
         (["--listen", "0", "--url", "https://u:p@a.example"], "--url must be an address"),
         (["--listen", "0", "--url", "https://a.example/?q"], "--url must be an address"),
-        (["--url", "https://a.example"], "--url is the public address of --listen, which is missing"),
+        (["--url", "https://a.example"], "--url needs --listen"),
         (["--listen", "no-such-host.invalid:0/abcdefghijklmnop"], "cannot listen on no-such-host.invalid, port 0"),
     ],
 )

@@ -124,7 +124,7 @@ def test_signal_answers_every_job_and_prints_a_working_resume_command(
     }
     sentence, command = err.splitlines()[-2:]
     assert ("Ctrl-C" if signum == signal.SIGINT else signum.name) in sentence
-    assert re.search("2 jobs (may )?go on", sentence)
+    assert re.search("2 jobs (may )?continue at", sentence)
     words = shlex.split(command)
     assert words[:3] == VIDEOSTAT
     resumed = videostat(*words[3:])
@@ -177,7 +177,7 @@ def test_wait_interrupted_while_saving_says_that_the_job_succeeded(videostat: Vi
         out, err = interrupt(process, signal.SIGINT)
     assert (json.loads(out)["state"], json.loads(out)["exit_code"]) == ("succeeded", 130)
     sentence, command = err.splitlines()[-2:]
-    assert sentence.endswith("; 1 job succeeded, but not fully processed yet. To go on:")
+    assert sentence.endswith("; 1 job succeeded, but not fully processed yet. To keep waiting:")
     got = videostat(*shlex.split(command)[3:])
     assert (got.code, got.objects[0]["resumed"] > 0) == (0, True)
     assert [path.name for path in part.parent.iterdir()] == ["jogg-proj_done.mp4"]

@@ -191,7 +191,10 @@ def test_history_jobs_can_be_filtered(videostat: Videostat, monkeypatch: pytest.
     assert states["failed"] == []
     assert {*states["queued"], *states["running"]} == {*everything}
     got = videostat("wait", "--unfinished", "--state", "failed")
-    assert (got.code, got.stderr) == (0, "The history has no unfinished job that matches.\n")
+    assert (got.code, got.stderr) == (
+        0,
+        "Nothing to do: the history has no matching unfinished job. All jobs: videostat history --all\n",
+    )
     assert "Did you mean jogg?" in videostat("wait", "--unfinished", "--provider", "jog").stderr
     assert list_jobs(videostat("download", "--missing", "--provider", "doubao").rows) == []
     assert list_jobs(videostat("download", "--missing", "--provider", "jogg").rows) == [A]
@@ -216,7 +219,7 @@ def test_jobs_from_arguments_and_stdin_are_combined(videostat: Videostat) -> Non
         ("jogg ../../etc/passwd", "'../../etc/passwd' is not a job id"),
         ("jogg:", "'' is not a job id"),
         ("jog a", "Did you mean jogg?"),
-        ("{", "expected a JSON object"),
+        ("{", "this is not valid JSON"),
         ("[" * 5000, "expected PROVIDER ID"),
         ('{"provider": "jogg"}', "expected a JSON object"),
         ('{"provider": 5, "id": "a"}', "expected a JSON object"),
@@ -226,8 +229,8 @@ def test_jobs_from_arguments_and_stdin_are_combined(videostat: Videostat) -> Non
         ("[5]", "expected PROVIDER ID"),
         ("[[]]", "expected a JSON object"),
         ('{"provider": "jogg", "id": ".."}', "'..' is not a job id"),
-        ('{"provider": "\\ud800", "id": "a"}', "the first word is not a known service or account"),
-        ('{"a":' * 50_000, "expected a JSON object"),
+        ('{"provider": "\\ud800", "id": "a"}', "the provider is not a known service or account"),
+        ('{"a":' * 50_000, "this is not valid JSON"),
         ("\x1b[31mjogg a", "the first word is not a known service or account"),
     ],
 )
@@ -254,9 +257,12 @@ def test_invalid_line_is_reported_by_number_before_any_request(
         ([":x"], "unknown service or account ''"),
         (["jogg"], "no job id after jogg"),
         (["proj_1"], "unknown service or account 'proj_1'"),
-        (["jogg:a", "proj_1"], "A job id comes after its service: jogg ID"),
-        (["jogg", "doubao:x"], "Write doubao:x before jogg, or write jogg:doubao:x"),
-        (["jogg", "a", "jogg:b"], "Write jogg:b before jogg, or write jogg:jogg:b"),
+        (["jogg:a", "proj_1"], " jogg ID. Known: "),
+        (
+            ["jogg", "doubao:x"],
+            "For the job of doubao: write doubao:x before jogg. For the id of jogg: write jogg:doubao:x",
+        ),
+        (["jogg", "a", "jogg:b"], "write jogg:b before jogg. For the id of jogg: write jogg:jogg:b"),
         (["demo-1", "jogg"], "the service comes first, then its job ids\n  Did you mean: videostat "),
         (["demo-1", "demo-2", "jogg"], " jogg demo-1 demo-2\n"),
         (["demo-1:jogg"], " jogg demo-1\n"),
@@ -267,12 +273,15 @@ def test_invalid_line_is_reported_by_number_before_any_request(
         (["https://cdn.jogg.ai/videos/proj_abc123.mp4?sig=0"], " jogg proj_abc123\n"),
         (["https://reelbot.space/#/projects?projectId=42"], " reelbot 42\n"),
         (["https://example.com/x"], " PROVIDER x\n"),
-        (["jogg", "https://"], "this is a URL, not a job id"),
-        (["--since", "7d", "jogg", "a"], "--since filters the jobs of the history"),
-        (["--state", "running"], "--state filters the jobs of the history"),
-        (["--provider", "jogg"], "--provider filters the jobs of the history"),
+        (["jogg", "https://"], " jogg proj_abc123\n"),
+        (["--since", "7d", "jogg", "a"], "--since works only with --"),
+        (["--state", "running"], "--state works only with --"),
+        (["--provider", "jogg"], "--provider works only with --"),
         ([], "no jobs given"),
-        (["jogg", "a", "doubao", "b"], "doubao is a service, not a job id"),
+        (
+            ["jogg", "a", "doubao", "b"],
+            "doubao is a service or account, not a job id\n  For several in one command: jogg:ID doubao:ID",
+        ),
         (["jogg", ""], "'' is not a job id"),
         (["jogg", ".."], "'..' is not a job id"),
         (["jogg", "a/b"], "'a/b' is not a job id"),
@@ -300,6 +309,17 @@ def test_invalid_jobs_are_reported_before_any_request(
     assert not sandbox.requests
 
 
+@pytest.mark.parametrize(
+    ("command", "option"), [("status", "--unfinished"), ("wait", "--unfinished"), ("download", "--missing")]
+)
+def test_hint_for_a_filter_names_the_option_of_this_command(videostat: Videostat, command: str, option: str) -> None:
+    got = videostat(command, "--since", "7d", "jogg", "a")
+    assert (got.code, got.stderr) == (
+        2,
+        f"videostat: --since works only with {option}\n  Add {option}, or leave --since out.\n",
+    )
+
+
 def test_missing_gateway_base_url_says_where_to_set_it(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VIDEOSTAT_DOUBAO_BASE_URL")
     got = videostat("status", "doubao", "x")
@@ -321,9 +341,18 @@ def test_custom_account_is_accepted_as_a_provider(
 
 def test_empty_history_exits_0_without_any_request(videostat: Videostat, sandbox: Sandbox) -> None:
     for argv, sentence in (
-        (("wait", "--unfinished"), "The history has no unfinished job.\n"),
-        (("status", "--unfinished"), "The history has no unfinished job.\n"),
-        (("download", "--missing"), "The history has no finished job without its file.\n"),
+        (
+            ("wait", "--unfinished"),
+            "Nothing to do: the history has no unfinished job. All jobs: videostat history --all\n",
+        ),
+        (
+            ("status", "--unfinished"),
+            "Nothing to do: the history has no unfinished job. All jobs: videostat history --all\n",
+        ),
+        (
+            ("download", "--missing"),
+            "Nothing to save: the history has no job whose file is missing. All jobs: videostat history --all\n",
+        ),
     ):
         got = videostat(*argv)
         assert (got.code, got.stdout, got.stderr) == (0, "", sentence)
@@ -352,12 +381,17 @@ def test_history_jobs_of_an_account_without_base_url_are_skipped(
     monkeypatch.delenv("VIDEOSTAT_DOUBAO_BASE_URL")
     got = videostat("status", "--unfinished", "--no-history")
     assert list_jobs(got.rows) == [("jogg", "proj_stuck")]
-    assert got.stderr == "videostat: skipped 2 jobs of doubao: doubao needs a base URL\n"
+    skipped, hint = got.stderr.splitlines()
+    assert skipped == "videostat: skipped 2 jobs of doubao: doubao needs a base URL"
+    assert "VIDEOSTAT_DOUBAO_BASE_URL" in hint
 
 
 def test_closed_stdin_exits_2_with_one_sentence(videostat: Videostat, monkeypatch: pytest.MonkeyPatch) -> None:
     got = videostat("status", "--from", "-", stdin=None)
-    assert (got.code, got.stderr) == (2, "videostat: stdin is closed: there are no jobs to read\n")
+    assert (got.code, got.stderr) == (
+        2,
+        "videostat: stdin is closed: there are no jobs to read\n  Name the jobs, or a file: --from jobs.txt\n",
+    )
 
 
 @pytest.mark.parametrize(

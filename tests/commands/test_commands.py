@@ -124,7 +124,7 @@ def test_unexpected_error_names_its_module_but_not_its_text(
     assert got.stderr.startswith(
         "videostat: this is a bug in videostat, please report it: RuntimeError in test_commands:"
     )
-    assert len(got.stderr.splitlines()) == 1
+    assert got.stderr.splitlines()[1:] == ["  Add what this prints: videostat config check --verbose"]
     assert "1234" not in got.stderr
 
 
@@ -146,7 +146,10 @@ def run(script: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedProce
 
 def test_closed_stdout_exits_2_with_a_message() -> None:
     done = run("videostat providers >&-")
-    assert (done.returncode, done.stderr) == (2, "videostat: stdout is closed: the answer cannot be printed\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "videostat: stdout is closed: the answer cannot be printed\n  To discard the answer: > /dev/null\n",
+    )
 
 
 @pytest.mark.parametrize("asked", ["providers", "--help", "--version", "wait --help", "completion bash"])
@@ -204,13 +207,13 @@ def test_invalid_time_zone_does_not_stop_wait() -> None:
 @pytest.mark.parametrize(
     ("argv", "written"),
     [
-        (["wait", "jogg", "a", "--timeout", "10", "m"], "write 10m"),
-        (["wait", "jogg", "a", "-t", "1.5", "h", "-q"], "write 1.5h"),
-        (["wait", "jogg", "a", "-t10", "min"], "write 10m"),
-        (["wait", "jogg", "a", "--timeout=90", "s"], "write 90s"),
-        (["wait", "--interval", "20", "seconds", "jogg", "a"], "write 20s"),
-        (["history", "--since", "7", "d"], "write 7d"),
-        (["history", "--since", "7", "days"], "write 7d"),
+        (["wait", "jogg", "a", "--timeout", "10", "m"], "--timeout 10m"),
+        (["wait", "jogg", "a", "-t", "1.5", "h", "-q"], "-t 1.5h"),
+        (["wait", "jogg", "a", "-t10", "min"], "-t10m"),
+        (["wait", "jogg", "a", "--timeout=90", "s"], "--timeout=90s"),
+        (["wait", "--interval", "20", "seconds", "jogg", "a"], "--interval 20s"),
+        (["history", "--since", "7", "d"], "--since 7d"),
+        (["history", "--since", "7", "days"], "--since 7d"),
     ],
 )
 def test_space_between_number_and_unit_is_refused(
@@ -218,7 +221,9 @@ def test_space_between_number_and_unit_is_refused(
 ) -> None:
     got = videostat(*argv)
     assert (got.code, got.stdout) == (2, "")
-    assert written in got.stderr.splitlines()[0]
+    first, hint = got.stderr.splitlines()
+    assert written.endswith(first.split()[2])
+    assert hint == f"  For example: {written}"
     assert not sandbox.requests
 
 
@@ -264,14 +269,15 @@ def test_tilde_means_the_home_folder_in_every_path_option(videostat: Videostat, 
     assert "this home folder is not known" in got.stderr
 
 
-@pytest.mark.parametrize("option", ["--output-dir", "-o"])
+@pytest.mark.parametrize("example", ["--output-dir videos", "-o clip.mp4"])
 @pytest.mark.parametrize("address", ["s3://bucket/dir", "https://example.com/x", "gs://b"])
 def test_url_as_output_is_refused_before_any_request(
-    videostat: Videostat, sandbox: Sandbox, tmp_path: Path, option: str, address: str
+    videostat: Videostat, sandbox: Sandbox, tmp_path: Path, example: str, address: str
 ) -> None:
-    got = videostat("download", "jogg", "proj_done", option, address)
+    got = videostat("download", "jogg", "proj_done", example.split(maxsplit=1)[0], address)
     assert got.code == 2
     assert "a URL is not a place on this machine" in got.stderr
+    assert got.stderr.endswith(f": {example}\n")
     assert [*tmp_path.iterdir()] == []
     assert not sandbox.requests
 

@@ -396,7 +396,7 @@ def test_bug_report_shows_a_proxy_without_its_password(monkeypatch: pytest.Monke
 
 def test_bug_report_warns_of_a_replaced_urllib3(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bugreport, "packages_distributions", lambda: {"urllib3": ["urllib3-future", "urllib3"]})
-    assert "not the real one, but urllib3-future" in str(bugreport._collect_versions()["warning"])
+    assert "urllib3 is provided by urllib3-future" in str(bugreport._collect_versions()["warning"])
 
 
 # --- configured keys are sent

@@ -11,6 +11,7 @@ from loopback import reply
 
 from videostat import models
 from videostat.history import locate_history
+from videostat.saving.destination import REPLACE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,7 +152,7 @@ def test_existing_file_that_is_not_the_video_blocks_the_download(
     got = videostat(*command.split(), "--json", "jogg", "proj_done")
     assert (got.code, got.objects[0]["file"], got.objects[0]["exit_code"]) == (9, None, 9)
     assert f"{name} already exists" in got.stderr
-    assert "Replace it with --overwrite, or choose another name." in got.stderr
+    assert REPLACE in got.stderr
     assert not [request for request in sandbox.requests if request.path.endswith(".mp4")]
     assert list_files(tmp_path) == [name]
     assert (tmp_path / name).read_text() == "hi\n"
@@ -164,9 +165,7 @@ def test_output_file_that_exists_is_refused_before_any_request(
     (tmp_path / "clip.mp4").write_text("hi\n")
     got = videostat(command, "-o", "clip.mp4", "jogg", "proj_done")
     assert (got.code, got.stdout) == (2, "")
-    assert got.stderr == (
-        "videostat: clip.mp4 already exists\n  Replace it with --overwrite, or choose another name.\n"
-    )
+    assert got.stderr == (f"videostat: clip.mp4 already exists\n  {REPLACE}\n")
     assert not sandbox.requests
     assert (tmp_path / "clip.mp4").read_text() == "hi\n"
 
@@ -358,7 +357,10 @@ def test_missing_videos_are_saved_from_the_history(videostat: Videostat, tmp_pat
     assert (got.code, got.lines) == (0, ["doubao-task_done_2.mp4"])
     (tmp_path / "jogg-proj_done_1.mp4").unlink()
     assert videostat("download", "--missing", "-q").lines == ["jogg-proj_done_1.mp4"]
-    assert videostat("download", "--missing").stderr == "The history has no finished job without its file.\n"
+    assert (
+        videostat("download", "--missing").stderr
+        == "Nothing to save: the history has no job whose file is missing. All jobs: videostat history --all\n"
+    )
 
 
 @pytest.mark.usefixtures("history")
@@ -419,7 +421,7 @@ def test_file_with_the_video_of_another_job_is_refused(
     assert (got.code, got.stdout) == (2, "")
     assert got.stderr == (
         f"videostat: eu-jogg proj_done would be saved to {first.lines[0]}, but that is the video of jogg proj_done\n"
-        "  Replace it with --overwrite, or choose another name.\n"
+        f"  {REPLACE}\n"
     )
     assert not sandbox.requests
     after = (tmp_path / first.lines[0]).stat()

@@ -97,7 +97,7 @@ def test_table_shows_the_error_code_of_a_failed_job(videostat: Videostat) -> Non
 def test_invalid_since_duration_is_refused(videostat: Videostat, since: str) -> None:
     got = videostat("history", f"--since={since}")
     assert (got.code, got.stdout) == (2, "")
-    assert "is not a duration" in got.stderr
+    assert "is not a time" in got.stderr
 
 
 def test_missing_history_prints_nothing_and_is_not_created(videostat: Videostat) -> None:
@@ -176,7 +176,7 @@ def test_forget_removes_only_the_chosen_jobs(
         (["--all", "jogg", "failed"], "give one of PROVIDER ID..."),
         (["--all", "--older-than", "1d"], "give one of PROVIDER ID..."),
         (["jogg"], "no job id after jogg"),
-        (["--older-than", "soon"], "is not a duration"),
+        (["--older-than", "soon"], "is not a time"),
         (["--older-than", "90", "d"], "write 90d"),
     ],
 )

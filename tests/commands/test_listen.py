@@ -274,7 +274,7 @@ def test_job_with_a_lost_webhook_is_found_in_the_list(listen: Callable[..., Any]
     [
         (["reelbot"], "reelbot has no documented webhooks"),
         (["jog"], "Did you mean jogg?"),
-        (["doubao", "--listen", "0/short"], "the path needs at least 22 characters"),
+        (["doubao", "--listen", "0/short"], "needs at least 22 characters"),
         (["jogg", "--listen", "x"], "is not [HOST:]PORT[/PATH]"),
         (["jogg", "--listen", "0", "--name", "{provider}.{ext}"], "would be saved to the same file"),
         (["jogg", "--listen", "no-such-host.invalid:0/abcdefghijklmnopqrstuv"], "cannot listen on no-such-host"),
@@ -300,4 +300,4 @@ def test_listen_requires_a_webhook_secret_or_a_long_path(videostat: Videostat, m
     monkeypatch.delenv("VIDEOSTAT_JOGG_WEBHOOK_SECRET")
     got = videostat("listen", "jogg", "--listen", "0/hooks")
     assert got.code == 2
-    assert "jogg has no webhook_secret: the path needs at least 22 characters" in got.stderr
+    assert "jogg has no webhook_secret, so it needs at least 22 characters" in got.stderr

@@ -29,7 +29,7 @@ def read_error(got: Result) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("argv", "code", "hint"),
     [
-        (["wait", "jogg", "--json"], "usage_error", "Give its id too: jogg ID"),
+        (["wait", "jogg", "--json"], "usage_error", "Add the job's id: videostat wait jogg ID"),
         (["status", "-qj", "nope", "x"], "config_error", None),
         (["wait", "--json", "--timeout", "soon", "jogg", "x"], "usage_error", None),
         (["wait", "--json", "--nonsense"], "usage_error", "See videostat wait --help"),

@@ -174,7 +174,7 @@ def test_invalid_duration_is_refused_before_any_request(videostat: Videostat, sa
     for text in ("-5", "abc", "", "1x", "1h-5m", "99999d", "nan", "1e3"):
         got = videostat("wait", option, text, "jogg", "proj_done")
         assert (got.code, got.stdout) == (2, "")
-        assert f"{text!a} is not a duration" in got.stderr
+        assert f"{text!a} is not a time" in got.stderr
     assert not sandbox.requests
 
 
@@ -185,7 +185,7 @@ def test_timeout_prints_the_command_that_resumes_the_wait(videostat: Videostat) 
     assert got.code == 124
     assert read_exit_codes(got) == {"task_done": 0, "proj_stuck_1": 124, "task_stuck_2": 124}
     message, command = got.stderr.splitlines()[-2:]
-    assert "2 jobs go on" in message
+    assert "2 jobs continue at" in message
     words = shlex.split(command)
     assert words[:2] == ["videostat", "wait"]
     resumed = videostat(*words[1:])
@@ -197,7 +197,7 @@ def test_timeout_prints_when_a_queued_job_will_be_deleted(videostat: Videostat) 
     got = videostat("wait", "jogg", "proj_slow", "--timeout", "12", "--json")
     assert (got.code, got.objects[0]["state"]) == (124, "queued")
     until = datetime.fromisoformat(got.objects[0]["kept_until"]).astimezone()
-    assert f"The service deletes it if it is still queued at {until:%Y-%m-%d %H:%M}. To go on:" in got.stderr
+    assert f"The service deletes it if it is still queued at {until:%Y-%m-%d %H:%M}. To keep waiting:" in got.stderr
 
 
 @pytest.mark.parametrize("speed", [100])  # slow enough for a real answer before the deadline
@@ -299,7 +299,12 @@ def test_interval_below_the_floor_is_raised_with_a_message(
 ) -> None:
     got = videostat("wait", name, "--interval", "1", "--timeout", f"{4 * floor + 3}", "--progress", "log")
     provider = name.partition(":")[0]
-    assert got.stderr.count(f"videostat: {provider} allows one request per job every {floor}s") == 1
+    assert (
+        got.stderr.count(
+            f"videostat: an interval of 1s is too short for {provider}: each job is asked about every {floor}s"
+        )
+        == 1
+    )
     assert 3 <= len(sandbox.requests) <= 6
 
 
@@ -326,7 +331,7 @@ def test_any_stops_at_the_first_success_and_exits_0(videostat: Videostat) -> Non
     codes = read_exit_codes(got)
     assert codes["task_a"] == 0
     assert codes["proj_stuck"] == 8
-    assert "1 job goes on" in got.stderr
+    assert "1 job continues at" in got.stderr
 
 
 def test_any_without_a_success_exits_with_the_smallest_code(videostat: Videostat) -> None:
@@ -416,6 +421,8 @@ def test_empty_or_refused_key_ends_only_the_jobs_of_its_key_group(
     got = videostat("wait", "--json", "jogg:proj_1", "jogg-avatar:avatar_2", "doubao:task_a")
     assert (got.code, read_exit_codes(got)) == (3, {"proj_1": 3, "avatar_2": 3, "task_a": 0})
     assert got.stderr.count(message) == 1
+    repair = "no usable answer; 2 jobs may continue at the service. When the key or the credit is repaired:\n"
+    assert (repair in got.stderr) == bool(key)
     assert "mistyped" not in got.stdout + got.stderr
     assert len([each for each in sandbox.requests if each.path.startswith("/jogg/")]) == (2 if key else 0)
 
@@ -448,7 +455,7 @@ def test_job_without_any_answer_is_said_to_maybe_go_on(videostat: Videostat, mon
     monkeypatch.setenv("VIDEOSTAT_JOGG_BASE_URL", "http://127.0.0.1:9")
     got = videostat("wait", "--timeout", "2m", "jogg", "proj_1")
     assert got.code == 6
-    assert "1 job may go on at the service" in got.stderr
+    assert "1 job may continue at the service" in got.stderr
 
 
 @pytest.mark.parametrize("tty", [(), ("stdout", "stderr")])

@@ -157,4 +157,7 @@ def test_unwritable_summary_is_reported_and_keeps_the_exit_code(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
     got = videostat("wait", "jogg", "proj_done", "--quiet")
     assert (got.code, len(got.lines)) == (0, 1)
-    assert got.stderr == "videostat: cannot write the summary of this step: Is a directory\n"
+    assert (
+        got.stderr
+        == "videostat: cannot write the file in GITHUB_STEP_SUMMARY: Is a directory; the jobs are not affected\n"
+    )

@@ -729,7 +729,7 @@ def test_interrupted_wait_leaves_a_clean_screen_and_a_resume_command(
             process.send_signal(signum)
         assert process.wait(10) == -signum
         shown = "\n".join(terminal.lines)
-        assert "2 jobs go on at the service" in shown
+        assert "2 jobs continue at the service" in shown
         assert "videostat wait jogg demo-stuck-1 demo-stuck-2" in shown
         assert " done" not in shown
         assert not SPINNER.search(shown)

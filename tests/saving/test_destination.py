@@ -7,7 +7,7 @@ from faults import REF, in_folder, mp4
 
 from videostat.errors import NotSaved, UsageError
 from videostat.models import JobRef, Saved
-from videostat.saving.destination import Destination, ensure_distinct, format_size, join_saved
+from videostat.saving.destination import REPLACE, Destination, ensure_distinct, format_size, join_saved
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_existing_file_that_is_not_a_whole_video_raises_not_saved(tmp_path: Path
     where.name_file("webm").write_bytes(content)
     with pytest.raises(NotSaved, match=r"jogg-a1\.webm already exists and is not a whole video") as caught:
         where.find_saved()
-    assert caught.value.hint == "Replace it with --overwrite, or choose another name."
+    assert caught.value.hint == REPLACE
     assert where.find_saved(overwrite=True) is None
 
 
@@ -148,7 +148,7 @@ def test_existing_file_at_a_given_path_raises_not_saved(tmp_path: Path, content:
     where.path.write_bytes(content)
     with pytest.raises(NotSaved, match=r"clip\.mp4 already exists\Z") as caught:
         where.find_saved()
-    assert caught.value.hint == "Replace it with --overwrite, or choose another name."
+    assert caught.value.hint == REPLACE
     assert where.find_saved(overwrite=True) is None
 
 

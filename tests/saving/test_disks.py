@@ -23,7 +23,7 @@ from faults import (
 )
 
 from videostat.errors import NotSaved
-from videostat.models import Saved
+from videostat.models import DOWNLOAD_AGAIN, Saved
 from videostat.saving import partfile
 from videostat.saving.destination import translate_disk_errors
 from videostat.saving.partfile import Part
@@ -285,4 +285,11 @@ def test_free_space_is_compared_with_the_bytes_that_are_missing(
 def test_disk_error_without_a_reason_is_still_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(NotSaved, match=r"jogg-a1: it broke$") as caught, translate_disk_errors(in_folder(tmp_path)):
         raise OSError("it broke")
-    assert caught.value.hint is None
+    assert caught.value.hint == DOWNLOAD_AGAIN
+
+
+def test_hint_names_the_option_that_chooses_another_folder(tmp_path: Path) -> None:
+    for destination, option in ((in_folder(tmp_path), "--output-dir"), (at_path(tmp_path / "clip.mp4"), "-o")):
+        with pytest.raises(NotSaved, match="Not a directory") as caught, translate_disk_errors(destination):
+            raise NotADirectoryError(errno.ENOTDIR, "Not a directory")
+        assert f"choose another with {option};" in str(caught.value.hint)

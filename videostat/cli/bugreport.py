@@ -81,7 +81,7 @@ def _collect_versions() -> dict[str, object]:
             found[name] = None
     others = sorted({*packages_distributions().get("urllib3", [])} - {"urllib3"})
     if others:
-        found["warning"] = f"urllib3 is not the real one, but {', '.join(others)}: not tested with videostat"
+        found["warning"] = f"urllib3 is provided by {' and '.join(others)}: videostat is not tested with that"
     return found
 
 

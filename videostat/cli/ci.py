@@ -25,4 +25,4 @@ def report_to_ci(jobs: Collection[Job]) -> None:
             with Path(path).open("a", encoding="utf-8") as file:
                 file.write(format_step_summary(jobs))
         except OSError as error:
-            say(f"videostat: cannot write the summary of this step: {error.strerror}")
+            say(f"videostat: cannot write the file in GITHUB_STEP_SUMMARY: {error.strerror}; the jobs are not affected")

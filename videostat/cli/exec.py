@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import string
 import subprocess
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from tempfile import TemporaryFile
 from threading import Lock
 from typing import Self
 
+from videostat.cli.resume import as_arguments
 from videostat.errors import ExecFailed, UsageError
 from videostat.models import Job, JobRef
 from videostat.render.answers import collect_fields, format_json
@@ -57,14 +59,27 @@ class Execution:
                     )
             except (OSError, ValueError) as error:
                 why = getattr(error, "strerror", None) or error
-                raise ExecFailed(f"{argv[0]} could not be started: {why}") from error
+                raise ExecFailed(
+                    f"{argv[0]} could not be started: {why}",
+                    hint="Is the program installed? Write its full path after --exec.",
+                ) from error
             code = self._running.wait()
             self._running = None
             printed.seek(0)
             self.output[job.ref] = printed.read()
         if code:
-            raise ExecFailed(f"{argv[0]} failed with exit code {code}")
+            again = f"videostat {'download' if job.saved else 'wait'} {as_arguments([job.ref])} --exec COMMAND"
+            raise ExecFailed(
+                f"{argv[0]} {_describe_exit(code)}", hint=f"To run it again, with the same options: {again}"
+            )
         return job
+
+
+def _describe_exit(code: int) -> str:
+    """Describe the exit code of a process; a negative one is a signal."""
+    if code > 0:
+        return f"failed with exit code {code}"
+    return f"was ended by {signal.Signals(-code).name if -code in {*signal.Signals} else f'signal {-code}'}"
 
 
 def parse_execution(template: str, *, saving: bool) -> Execution:
@@ -78,7 +93,7 @@ def parse_execution(template: str, *, saving: bool) -> Execution:
         raise UsageError("--exec has no command", hint=_HINT)
     used = {name for _, name, _, _ in pieces if name is not None}
     if any(spec or conversion for _, _, spec, conversion in pieces):
-        raise UsageError("--exec does not support a format in a field", hint=_HINT)
+        raise UsageError("--exec: write a field as {id}, without : or ! inside the braces", hint=_HINT)
     if unknown := sorted(used - FIELDS):
         raise UsageError(f"--exec has an unknown field {{{unknown[0]}}}", hint=_HINT)
     if "file" in used and not saving:

@@ -43,7 +43,8 @@ def check_url(url: str) -> str:
     """Return the public base address from --url; raises UsageError if it is invalid."""
     if not url.lower().startswith("https://"):
         raise UsageError(
-            f"--url {url!a} does not begin with https://", hint="Services send webhooks to https addresses only."
+            f"--url {url!a} does not begin with https://",
+            hint="Services send webhooks only to https: --url https://videos.example.com",
         )
     return str(parse_value("--url", url, BASE_URL))
 
@@ -138,7 +139,10 @@ class Hearing:
         senders = find_senders(delivery, self._signers)
         if not senders and not self._has_refused:
             self._has_refused = True
-            self._notes.put("refused a delivery with a wrong signature: is webhook_secret the secret of your endpoint?")
+            self._notes.put(
+                "refused a delivery with a wrong signature. If the service sent it, correct webhook_secret: "
+                "videostat config show says where it is set"
+            )
         return senders
 
     def _handle(self, delivery: Delivery, senders: set[str]) -> bool:
@@ -169,7 +173,8 @@ class Hearing:
             self._notes.put(
                 f"deliveries arrive through {self._base}: each job is checked once a minute, then less often"
                 if is_open
-                else f"no delivery can arrive through {self._base}: {reason}; polling continues as usual"
+                else f"no delivery can arrive through {self._base}: {reason}. Check that --url leads to --listen; "
+                "jobs are asked about as usual"
             )
         self._is_door_open = is_open
         self._knocks.put(None)
@@ -185,7 +190,7 @@ def hear_webhooks(
 ) -> Hearing:
     """Create the receiver that --listen and --url describe; raises UsageError."""
     if listen is None:
-        raise UsageError("--url is the public address of --listen, which is missing", hint="Add --listen 8080")
+        raise UsageError("--url needs --listen", hint="Add --listen 8080")
     address, base = parse_address(listen), check_url(url) if url is not None else None
     hearing = Hearing(session, address, public_base=base, quiet=quiet)
     hearing.expect(refs)

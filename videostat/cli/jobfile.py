@@ -34,7 +34,10 @@ _COMMENT = re.compile(r"(?:^|\s)#.*")
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
 # Names of ids in answers of the services, and of columns in tables.
 _ID_NAMES = ("id", "project_id", "projectid", "task_id", "taskid", "video_id", "videoid", "job_id", "jobid", "job")
-_FORMS = "One job a line: PROVIDER ID, PROVIDER:ID or JSON; or PROVIDER --from FILE, with an id a line."
+_FORMS = (
+    "Write one job on each line: jogg proj_abc123, or jogg:proj_abc123. "
+    "For a file with ids only: videostat wait jogg --from FILE"
+)
 _PROVIDER_NAMES = ("provider", "service", "account")
 
 
@@ -88,11 +91,19 @@ def _read(source: Path, where: str) -> bytes:
         elif sys.stdin is not None:
             data = sys.stdin.buffer.read(LARGEST + 1)
         else:
-            raise UsageError("stdin is closed: there are no jobs to read")
+            raise UsageError(
+                "stdin is closed: there are no jobs to read", hint="Name the jobs, or a file: --from jobs.txt"
+            )
     except OSError as error:
-        raise UsageError(f"cannot read {where}: {error.strerror}") from error
+        raise UsageError(
+            f"cannot read {where}: {error.strerror}",
+            hint="--from takes a file with one job on each line, or - for stdin.",
+        ) from error
     if len(data) > LARGEST:
-        raise UsageError(f"{where} is too large to be a list of jobs")
+        raise UsageError(
+            f"{where} is too large to be a list of jobs (more than 64 MiB)",
+            hint="Is this a video? --from takes a list: PROVIDER ID on each line.",
+        )
     return data
 
 
@@ -106,13 +117,14 @@ def _decode(data: bytes, where: str) -> str:
         # Joined files also have a mark in the middle.
         return data[len(mark) :].decode(encoding).replace("\ufeff", "")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{where} is not valid {encoding.upper().removesuffix('-LE').removesuffix('-BE')}") from error
+        name = encoding.upper().removesuffix("-LE").removesuffix("-BE")
+        raise UsageError(f"{where} is not valid {name}", hint="Save the list of jobs as UTF-8.") from error
 
 
 def _split_items(text: str) -> Iterator[tuple[str, str | list[object]]]:
     """Yield the place and content of each line and JSON value.
 
-    A JSON value comes in a list of one, to tell it from a line. Empty lines are skipped.
+    A JSON value comes in a list of one, to tell it from a line; broken JSON is an empty list. Empty lines are skipped.
     """
     decoder, at, number = json.JSONDecoder(), 0, 1
     while at < len(text):
@@ -125,7 +137,7 @@ def _split_items(text: str) -> Iterator[tuple[str, str | list[object]]]:
             try:
                 value, after = decoder.raw_decode(text, start)
             except (ValueError, RecursionError):
-                yield place, [None] if line[0] == "{" else line
+                yield place, [] if line[0] == "{" else line
             else:
                 listed = value if isinstance(value, list) else [value]
                 for position, item in enumerate(listed, 1):
@@ -179,11 +191,11 @@ def _from_line(line: str, names: Collection[str], provider: str | None) -> JobRe
     match cells:
         case [word] if ":" in word and (provider is None or word.partition(":")[0] in names):
             named, _, job_id = word.partition(":")
-            return _make_ref(named, job_id, names)
+            return _make_ref(named, job_id, names, which="the word before the colon")
         case [job_id] if provider is not None:
             return _make_ref(provider, job_id, names, is_quoted=False)
         case [named, job_id] if named in names or provider is None:
-            return _make_ref(named, job_id, names)
+            return _make_ref(named, job_id, names, which="the first word")
     raise UsageError("expected PROVIDER ID", hint=_FORMS)
 
 
@@ -202,15 +214,29 @@ def _from_json(item: list[object], names: Collection[str], provider: str | None,
             if isinstance(named, str) and isinstance(job_id, str | int) and not isinstance(job_id, bool):
                 return _make_ref(named, str(job_id), names)
     if created:
-        raise UsageError(f"this answer has no job id of {provider}", hint=f"Give the id yourself: {provider} ID")
-    raise UsageError('expected a JSON object with "provider" and "id"')
+        raise UsageError(
+            f"cannot find a job id of {provider} in this answer",
+            hint=f"If you know the id, run `videostat wait {provider} ID`.",
+        )
+    problem = 'expected a JSON object with "provider" and "id"' if item else "this is not valid JSON"
+    raise UsageError(problem, hint='For example: {"provider": "jogg", "id": "proj_abc123"}')
 
 
-def _make_ref(provider: str | None, job_id: str, names: Collection[str], *, is_quoted: bool = True) -> JobRef:
+def _make_ref(
+    provider: str | None,
+    job_id: str,
+    names: Collection[str],
+    *,
+    is_quoted: bool = True,
+    which: str = "the provider",
+) -> JobRef:
+    """Check and make a job. `which`: where the provider is written, because a message must not quote it."""
     if provider is None:
-        raise UsageError("the provider is missing", hint="Give it too: PROVIDER --from FILE")
+        raise UsageError(
+            "the provider is missing", hint="If all ids are of one service: videostat wait PROVIDER --from FILE"
+        )
     if provider not in names:
-        raise UsageError("the first word is not a known service or account", hint=suggest(provider, names))
+        raise UsageError(f"{which} is not a known service or account", hint=suggest(provider, names))
     if not is_quoted and not JobRef.is_id(job_id):
         raise UsageError("this is not a job id", hint=_FORMS)
     return JobRef(provider, job_id)

@@ -18,7 +18,7 @@ from videostat.cli.resume import as_arguments, get_typed_command
 from videostat.errors import ConfigError, UsageError, VideostatError
 from videostat.history import History, Which, locate_history
 from videostat.models import JobRef, State
-from videostat.render.messages import say
+from videostat.render.messages import format_error, say
 from videostat.render.text import format_job_count
 
 if TYPE_CHECKING:
@@ -58,19 +58,19 @@ class Choice:
     @property
     def after(self) -> datetime | None:
         """Return when `since` begins; raises UsageError if it is no duration."""
-        return None if self.since is None else datetime.now(UTC) - timedelta(seconds=read_duration(self.since))
+        return (
+            None if self.since is None else datetime.now(UTC) - timedelta(seconds=read_duration("--since", self.since))
+        )
 
-    def check(self) -> None:
-        """Raise UsageError for a filter without jobs of the history to filter."""
+    def check(self, option: str) -> None:
+        """Raise UsageError for a filter without `option`, which chooses the jobs to filter."""
         narrowing = {"--provider": self.provider, "--state": self.state, "--since": self.since}
         given = next((name for name, value in narrowing.items() if value is not None), None)
         if given and not self.is_made:
-            raise UsageError(
-                f"{given} filters the jobs of the history, but none are chosen",
-                hint=f"Add --unfinished (or --missing, to download), or leave {given} out.",
-            )
+            raise UsageError(f"{given} works only with {option}", hint=f"Add {option}, or leave {given} out.")
 
 
+_SEE_ALL = "All jobs: videostat history --all"
 SILENT = timedelta(days=30)  # --unfinished skips a job that had no answer for so long
 
 
@@ -90,7 +90,7 @@ def resolve_jobs(
     Raises UsageError for a bad line, an unknown account, or if there are no jobs; no request has been sent then.
     """
     settings, words = session.settings, words or []
-    choice.check()
+    choice.check(_get_history_option(context))
     if source and len(words) == 1 and words[0] in settings.list_names():
         given = [
             *read_jobs(source, settings.list_names(), words[0], partial(read_created, settings.get_provider(words[0]))),
@@ -108,7 +108,7 @@ def resolve_jobs(
     elif not given:
         raise UsageError(
             f"{'stdin' if str(source) == '-' else source} has no jobs" if source else "no jobs given",
-            hint="One job a line: PROVIDER ID." if source else _suggest_jobs(context),
+            hint="Write one job on each line: jogg proj_abc123" if source else _suggest_jobs(context),
         )
     return list(dict.fromkeys(given))
 
@@ -135,17 +135,22 @@ def keep_newer(jobs: Iterable[tuple[Job, T]], after: datetime | None) -> Iterato
             return
 
 
+def _get_history_option(context: typer.Context) -> str:
+    """Return the option with which this command takes jobs of the history."""
+    return "--unfinished" if "unfinished" in context.params else "--missing"
+
+
 def _suggest_jobs(context: typer.Context) -> str:
     """Build the hint on how to name jobs."""
     example = f"Name a provider and its job ids: {get_typed_command(context)} jogg proj_abc123"
-    option, count = "unfinished" if "unfinished" in context.params else "missing", 0
+    option, count = _get_history_option(context), 0
     with suppress(VideostatError), closing(History(locate_history(), warn=say)) as history:
-        count = sum(1 for _ in history.find_jobs(which=Which[option.upper()]))
+        count = sum(1 for _ in history.find_jobs(which=Which[option.strip("-").upper()]))
     if not count:
         return example
     has = "has" if count == 1 else "have"
-    what = f"that {has} not ended" if option == "unfinished" else f"that succeeded and {has} no file here"
-    return f"{example}; or for the {format_job_count(count)} {what}: {get_typed_command(context)} --{option}"
+    what = f"that {has} not ended" if option == "--unfinished" else f"that succeeded and {has} no file here"
+    return f"{example}; or for the {format_job_count(count)} {what}: {get_typed_command(context)} {option}"
 
 
 def _from_history(now: datetime, tell: Callable[[str], None], choice: Choice, *, saving: bool) -> list[JobRef]:
@@ -163,25 +168,26 @@ def _from_history(now: datetime, tell: Callable[[str], None], choice: Choice, *,
             )
             return [job.ref for job, _ in jobs]
 
-        narrowed = " that matches" if choice.provider or choice.state or choice.since else ""
+        narrowed = "matching " if choice.provider or choice.state or choice.since else ""
         if choice.missing:
             refs = list_refs(Which.MISSING)
             if not refs:
-                tell(f"The history has no finished job without its file{narrowed}.")
+                tell(f"Nothing to save: the history has no {narrowed}job whose file is missing. {_SEE_ALL}")
             return refs
         wanted = [Which.UNFINISHED, Which.UNSAVED] if saving else [Which.UNFINISHED]
         everything = {ref for which in wanted for ref in list_refs(which)}
         refs = [ref for which in wanted for ref in list_refs(which, now - SILENT)]
         without_file = {*list_refs(Which.MISSING)} - everything if saving else set()
     if silent := sorted(everything - {*refs}, key=str):
-        tell(f"videostat: skipped {format_job_count(len(silent))}: no answer for {SILENT.days} days. To forget them:")
+        skipped = f"skipped {format_job_count(len(silent))}: no answer for {SILENT.days} days"
+        tell(f"videostat: {skipped}. To include a job, name it. To forget them:")
         for name in dict.fromkeys(ref.provider for ref in silent):
             tell(f"  videostat history forget {as_arguments(ref for ref in silent if ref.provider == name)}")
     if without_file:
         tell(f"videostat: skipped {format_job_count(len(without_file))}: succeeded, but not saved here. To save them:")
         tell("  videostat download --missing")
-    if not refs:
-        tell(f"The history has no unfinished job{narrowed}.")
+    if not everything:
+        tell(f"Nothing to do: the history has no {narrowed}unfinished job. {_SEE_ALL}")
     return refs
 
 
@@ -193,7 +199,8 @@ def _drop_unconfigured(refs: list[JobRef], settings: Settings) -> list[JobRef]:
             settings.get_account(name)
         except ConfigError as error:
             refused.add(name)
-            say(f"videostat: skipped {format_job_count(count)} of {name}: {error}")
+            for line in format_error(error, f"skipped {format_job_count(count)} of {name}"):
+                say(line)
     return [ref for ref in refs if ref.provider not in refused]
 
 
@@ -215,11 +222,11 @@ def _from_words(words: list[str], settings: Settings, command: str) -> Iterator[
         else:
             provider, is_used = word, False
     if not is_used and provider in names:
-        raise UsageError(f"no job id after {provider}", hint=f"Give its id too: {provider} ID")
+        raise UsageError(f"no job id after {provider}", hint=f"Add the job's id: {command} {provider} ID")
     if not is_used:
         raise UsageError(
             f"unknown service or account {provider!a}",
-            hint=f"A job id comes after its service: {names[0]} ID. Known: {', '.join(names)}",
+            hint=f"A job id comes after its service: {command} {names[0]} ID. Known: {', '.join(names)}",
         )
 
 
@@ -240,13 +247,16 @@ def _find_mistake(
     if colon and before in names:
         return UsageError(
             f"{word} may be a job of {before}, or an id of {provider} that contains a colon",
-            hint=f"Write {word} before {provider}, or write {provider}:{word}",
+            hint=f"For the job of {before}: write {word} before {provider}. "
+            f"For the id of {provider}: write {provider}:{word}",
         )
     if word not in names:
         return None
     if provider not in names:
         return _make_order_error(f"{command} {word} {' '.join(each for each in words if each != word)}")
-    return UsageError(f"{word} is a service, not a job id", hint=f"For several services in one call: {word}:ID")
+    return UsageError(
+        f"{word} is a service or account, not a job id", hint=f"For several in one command: {provider}:ID {word}:ID"
+    )
 
 
 def _make_order_error(command: str) -> UsageError:
@@ -261,11 +271,10 @@ def _make_address_error(word: str, provider: str | None, settings: Settings, com
     names, first = settings.list_names(), word.partition("/")[0]
     named = next((each for each in (provider, first) if each in names), None) or _find_account(word, settings)
     found = _find_id(word)
-    if not found or JobRef.is_id(word):
-        return UsageError("this is a URL, not a job id", hint="Give the service and its id: jogg proj_abc123")
+    example = f"Give the service and the job's id: {command} {named or names[0]} proj_abc123"
     return UsageError(
-        "a URL is not a job id" if "://" in word else f"{word[:60]!a} is not a job id",
-        hint=f"Did you mean: {command} {named or 'PROVIDER'} {found}",
+        "a URL is not a job id" if "://" in word else f"{word.partition('?')[0][:60]!a} is not a job id",
+        hint=f"Did you mean: {command} {named or 'PROVIDER'} {found}" if found else example,
     )
 
 

@@ -36,13 +36,15 @@ class Listening(Hearing):
         for name, account in accounts.items():
             if not account.provider.webhook:
                 raise UsageError(
-                    f"{name} has no documented webhooks", hint="Poll its jobs: videostat wait --unfinished"
+                    f"{name} has no documented webhooks",
+                    hint=f"To wait for its jobs: videostat wait --unfinished --provider {name}",
                 )
         is_open = [name for name, account in accounts.items() if not account.webhook_secret]
         if is_open and len(address.path) <= MADE_PATH:
             raise UsageError(
-                f"{is_open[0]} has no webhook_secret: the path needs at least {MADE_PATH} characters",
-                hint="Leave the path out: a secret one is made.",
+                f"the path of --listen is too short: {is_open[0]} has no webhook_secret, so it needs at least "
+                f"{MADE_PATH} characters",
+                hint=f"For a secret path that videostat makes: --listen {address.origin.removeprefix('http://')}",
             )
         for account in accounts.values():
             account.find_key()  # without a key, no announcement could be checked

@@ -27,7 +27,8 @@ def refuse_lone_unit(words: Sequence[str]) -> None:
         is_time = joined or (_TIMES.fullmatch(before) and re.fullmatch(r"\d+(?:\.\d+)?", number))
         if is_time and (unit := _UNITS.fullmatch(word)):
             written = f"{joined[1] if joined else number}{unit[1].lower()}"
-            raise UsageError(f"a time is one word: write {written}", hint=f"For example: --timeout {written}")
+            option = number[: joined.start(1)] if joined else f"{before} "
+            raise UsageError(f"write {written} as one word, without a space", hint=f"For example: {option}{written}")
 
 
 def expand_home(text: str) -> str:
@@ -42,14 +43,18 @@ def _parse_file(text: str) -> Path:
     return Path(expand_home(text))
 
 
-def _parse_local_path(text: str) -> str:
+def _parse_local_path(text: str, hint: str) -> str:
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
-        raise UsageError("a URL is not a place on this machine to save videos to", hint="Give a folder, such as videos")
+        raise UsageError("a URL is not a place on this machine to save videos to", hint=hint)
     return expand_home(text)
 
 
+def _parse_output(text: str) -> str:
+    return _parse_local_path(text, "Give a file: -o clip.mp4")
+
+
 def _parse_folder(text: str) -> Path:
-    return Path(_parse_local_path(text))
+    return Path(_parse_local_path(text, "Give a folder: --output-dir videos"))
 
 
 WAITING, ANSWER, SOURCE, SAVING = "Waiting", "Answer", "Which jobs", "Saving"
@@ -180,7 +185,7 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        parser=_parse_local_path,
+        parser=_parse_output,
         help="The file for one video, in --output-dir if given.",
         rich_help_panel=SAVING,
     ),
@@ -213,14 +218,14 @@ Limit = Annotated[
 All = Annotated[bool, typer.Option("--all", help="Show all jobs.", rich_help_panel=SOURCE)]
 
 
-def read_duration(text: str) -> float:
-    """Parse a duration option into seconds; raises UsageError if it is invalid."""
+def read_duration(option: str, text: str) -> float:
+    """Parse the time after an option into seconds; raises UsageError if it is invalid."""
     try:
         return parse_duration(text)
     except ValueError:
-        from videostat.config.file import DURATION
-
-        raise UsageError(f"{text!a} is not {DURATION.means}") from None
+        raise UsageError(
+            f"{option} {text!a} is not a time", hint="Write 90 (seconds), 45s, 10m, 1h30m or 7d; at most ten years."
+        ) from None
 
 
 def choose_fields(text: str | None, known: Collection[str]) -> list[str] | None:

@@ -59,7 +59,7 @@ def as_arguments(refs: Iterable[JobRef]) -> str:
 
 
 def find_resumable(jobs: Iterable[Job]) -> list[Job]:
-    """Return the jobs that may go on at the service, refused ones last."""
+    """Return the jobs that may continue at the service, refused ones last."""
     # Neither an error nor a refused key ends a job at the service.
     dropped = [job for job in jobs if isinstance(job.problem, _NOT_ENDED)]
     # Without a key there was no wait.
@@ -68,21 +68,28 @@ def find_resumable(jobs: Iterable[Job]) -> list[Job]:
     return sorted(dropped, key=lambda job: isinstance(job.problem, _REFUSED))
 
 
+def _introduce_command(dropped: Iterable[Job], usual: str) -> str:
+    """Return the words before a command: it is useless while the key or the credit is refused."""
+    are_refused = all(isinstance(job.problem, _REFUSED) for job in dropped)
+    return "When the key or the credit is repaired:" if are_refused else usual
+
+
 def print_resume_hint(jobs: Iterable[Job], context: typer.Context, source: Path | None, now: datetime) -> None:
     """Print why the wait ended early, and the command that continues it."""
     stopped = find_resumable(jobs)
     if not stopped:
         return
-    reason = next((job.problem for job in stopped if isinstance(job.problem, Stopped)), "no valid answer in time")
+    reason = next((job.problem for job in stopped if isinstance(job.problem, Stopped)), "no usable answer")
     running = [job for job in stopped if not job.state.is_terminal]
     # A job that was never seen may not exist.
-    verb = ("goes" if len(running) == 1 else "go") if all(job.status for job in running) else "may go"
+    verb = ("continues" if len(running) == 1 else "continue") if all(job.status for job in running) else "may continue"
     left = {
-        f"{verb} on at the service": len(running),
+        f"{verb} at the service": len(running),
         "succeeded, but not fully processed yet": len(stopped) - len(running),
     }
     counts = ", ".join(f"{format_job_count(count)} {what}" for what, count in left.items() if count)
-    say(f"videostat: {' '.join(filter(None, (f'{reason}; {counts}.', format_deletion(running, now))))} To go on:")
+    lead = _introduce_command(stopped, "To keep waiting:")
+    say(f"videostat: {' '.join(filter(None, (f'{reason}; {counts}.', format_deletion(running, now), lead)))}")
     say(f"  {make_resume_command(context, (job.ref for job in stopped), source)}")
 
 
@@ -104,7 +111,8 @@ def print_download_hints(jobs: Collection[Job], context: typer.Context, source: 
         say(f"  {make_resume_command(context, unfinished, command=wait)}")
     if dropped := find_resumable(jobs):
         reason = next((f"{job.problem}; " for job in dropped if isinstance(job.problem, Stopped)), "")
-        say(f"videostat: {reason}{len(dropped)} of {len(jobs)} not saved. To go on:")
+        lead = _introduce_command(dropped, "To try again:")
+        say(f"videostat: {reason}{len(dropped)} of {len(jobs)} not saved. {lead}")
         say(f"  {make_resume_command(context, (job.ref for job in dropped), source)}")
 
 

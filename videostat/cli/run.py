@@ -53,12 +53,13 @@ def choose_wait_options(
 ) -> PollOptions:
     """Choose timeout and interval from options, configuration or the services' advice, in this order."""
     defaults = session.settings.defaults
-    seconds = defaults.timeout if timeout is None else read_duration(timeout)
-    between = defaults.interval if interval is None else read_duration(interval)
+    seconds = defaults.timeout if timeout is None else read_duration("--timeout", timeout)
+    between = defaults.interval if interval is None else read_duration("--interval", interval)
     for name in dict.fromkeys(ref.provider for ref in refs):
         floor = session.client.get_account(name).provider.polling.floor
         if between is not None and between < floor and not quiet:
-            say(f"videostat: {name} allows one request per job every {floor:g}s: using that")
+            asked = f"each job is asked about every {floor:g}s"
+            say(f"videostat: an interval of {between:g}s is too short for {name}: {asked}")
     if seconds is None:
         seconds = waiting.find_longest_timeout(session.client, refs)
     return PollOptions(timeout=seconds, interval=between, parallel=parallel or defaults.parallel)

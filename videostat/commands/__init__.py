@@ -50,7 +50,7 @@ def videostat(
         on = {"debug": True}
         context.default_map = {**dict.fromkeys(_DEBUGGED, on), "config": {"check": on}}
     if sys.stdout is None:
-        raise UsageError("stdout is closed: the answer cannot be printed")
+        raise UsageError("stdout is closed: the answer cannot be printed", hint="To discard the answer: > /dev/null")
 
 
 _DEBUGGED = ("status", "wait", "download", "list")
@@ -114,7 +114,7 @@ def _hint(error: typer.TyperException, context: typer.Context | None) -> str | N
 def _report_unexpected(error: Exception) -> ExitCode:
     if isinstance(error, FileNotFoundError) and _is_folder_gone():
         gone = "the folder you are in has been deleted"
-        return _report(UsageError(gone, hint="Go to another, or name one: --output-dir DIR."))
+        return _report(UsageError(gone, hint="Go to another folder: cd"))
     if isinstance(error, OSError) and _locate(error).startswith(("typer.", "rich.")):
         # Typer and rich write the help themselves.
         return _report(UsageError(f"the answer cannot be written to stdout: {error.strerror}"))
@@ -122,7 +122,7 @@ def _report_unexpected(error: Exception) -> ExitCode:
         # The call stack only: values and the message of a foreign error may be secret.
         say("".join(traceback.format_tb(error.__traceback__)).rstrip())
     bug = f"this is a bug in videostat, please report it: {type(error).__name__} in {_locate(error)}"
-    return _report(VideostatError(bug))
+    return _report(VideostatError(bug, hint="Add what this prints: videostat config check --verbose"))
 
 
 def _is_folder_gone() -> bool:

@@ -117,7 +117,7 @@ def set_key(context: typer.Context, account: Account, *, config: Config = None) 
     settings = load(config)
     group = settings.get_key_group(account)
     if sys.stdin is None:
-        raise UsageError("stdin is closed: there is no key to read")
+        raise UsageError("stdin is closed: there is no key to read", hint="Type the key on a terminal, or pipe it in.")
     try:
         given = getpass(f"Key for {group} (not shown): ") if sys.stdin.isatty() else _read_piped()
     except EOFError:
@@ -129,7 +129,7 @@ def set_key(context: typer.Context, account: Account, *, config: Config = None) 
     say(f"The key for {group} is in {settings.credentials_path}.")
     used = next(value for value in load(config).list_values() if (value.account, value.key) == (group, "api_key"))
     if used.source != settings.credentials_path.name:
-        say(f"videostat: this key is not used: {used.source} takes precedence")
+        say(f"videostat: this key is not used: {used.source} takes precedence; remove the key there")
     elif sys.stdin.isatty():
         _try_key(group, config)
     return ExitCode.OK
@@ -170,7 +170,9 @@ def _read_piped() -> str:
     try:
         return sys.stdin.read()
     except UnicodeDecodeError:
-        raise ConfigError("this is not a key: a key is printable ASCII") from None
+        raise ConfigError(
+            "this is not a key: a key is printable ASCII", hint="Copy it once more from the service's page."
+        ) from None
 
 
 @app.command()

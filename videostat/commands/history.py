@@ -56,7 +56,7 @@ def history(
 
     names = choose_fields(fields, list_json_fields(saving=True))
     now = datetime.now(UTC)
-    after = now - timedelta(seconds=read_duration(since)) if since is not None else None
+    after = now - timedelta(seconds=read_duration("--since", since)) if since is not None else None
     if is_without_home(path := locate_history()):
         say("videostat: there is no home folder, so nothing is remembered: set HOME")
     with closing(History(path, warn=say)) as remembered:
@@ -127,7 +127,8 @@ def forget(
             hint="For example: videostat history forget jogg proj_abc123",
         )
     refs = parse_jobs(context, jobs, load()) if jobs else []
-    before = datetime.now(UTC) - timedelta(seconds=read_duration(older_than)) if older_than is not None else None
+    age = None if older_than is None else timedelta(seconds=read_duration("--older-than", older_than))
+    before = None if age is None else datetime.now(UTC) - age
     with closing(History(locate_history(), warn=say)) as remembered:
         known = remembered.forget(refs)
         count = len(known) if jobs else remembered.forget_before(before)

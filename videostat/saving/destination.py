@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from videostat.errors import NotSaved, UsageError
-from videostat.models import DEFAULT_NAME, Saved
+from videostat.models import DEFAULT_NAME, DOWNLOAD_AGAIN, Saved
 from videostat.saving import container
 from videostat.saving.container import EXTENSIONS
 
@@ -40,9 +40,14 @@ _HINTS = {
         (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
         "Free some space, then run the same command: it continues where it stopped.",
     ),
-    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Choose a folder you may write to with --output-dir."),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Choose a folder you may write to with {option}."),
+    **dict.fromkeys(
+        (errno.ENOENT, errno.ENOTDIR),
+        "Is the folder still there? Create it again, or choose another with {option}; then run the same command.",
+    ),
+    errno.ENAMETOOLONG: "Choose a shorter path with {option}.",
 }
-REPLACE = "Replace it with --overwrite, or choose another name."
+REPLACE = "Move it away, choose another name, or replace it: wait and download have --overwrite."
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,11 @@ class Destination:
                 hint=f"For a folder: --output-dir {shlex.quote(typed)}; for a file: -o clip.mp4",
             )
         return cls(ref, file, is_exact=True, is_known=file.absolute() == known)
+
+    @property
+    def option(self) -> str:
+        """The option that chooses another folder: --output-dir does not change an absolute -o."""
+        return "-o" if self.is_exact else "--output-dir"
 
     def name_file(self, extension: str) -> Path:
         """Name the final file."""
@@ -176,7 +186,7 @@ def ensure_writable(destinations: Iterable[Destination], *, overwrite: bool) -> 
         if (found := find_obstacle(folder)) and not _is_saved(destination, overwrite=overwrite):
             raise UsageError(
                 f"cannot save in {folder}: {found} is not a folder that you may write to",
-                hint="Choose another with --output-dir.",
+                hint=f"Choose another with {destination.option}.",
             )
 
 
@@ -254,7 +264,8 @@ def translate_disk_errors(destination: Destination) -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename or destination.path
-        raise NotSaved(f"not saved: {where}: {error.strerror or error}", hint=_HINTS.get(error.errno or 0)) from error
+        hint = _HINTS.get(error.errno or 0, DOWNLOAD_AGAIN).format(option=destination.option)
+        raise NotSaved(f"not saved: {where}: {error.strerror or error}", hint=hint) from error
 
 
 def stat_regular_file(path: Path) -> os.stat_result | None:

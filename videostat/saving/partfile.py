@@ -256,7 +256,10 @@ def _lock(fd: int) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        busy = Busy("not saved: another videostat process is saving it", hint="Wait for it, or stop it.")
+        busy = Busy(
+            "not saved: another videostat process is saving it",
+            hint="Wait for it, or stop it; then run the same command.",
+        )
         busy.size = os.fstat(fd).st_size
         raise busy from None
 
