@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Self
 from videostat.clock import Clock
 from videostat.models import Job, JobRef, Saved, State
 from videostat.polling import poll
-from videostat.polling.groups import Group  # noqa: TC001 - a dataclass's field
+from videostat.polling.keygroups import Group  # noqa: TC001 - a dataclass's field
 from videostat.polling.options import Phase, PollOptions, Reply, Target
 from videostat.providers import base as api
 from videostat.providers.base import Polling

@@ -36,8 +36,8 @@ TESTS = {
 EQUIVALENT = {
     "history/database.py: close: self._db.close() -> pass": "the process ends, or the database is opened anew",
     "polling/ending.py: _end: self._looks.remove(task) -> pass": "a look at an ended job is dropped when it is due",
-    "polling/groups.py: module: 1000 -> 1001": "how many answers are remembered is no promise",
-    "polling/groups.py: on_answer: 2 * len(self.heard_at) + REMEMBERED -> 2 * len(self.heard_at) - REMEMBERED": (
+    "polling/keygroups.py: module: 1000 -> 1001": "how many answers are remembered is no promise",
+    "polling/keygroups.py: on_answer: 2 * len(self.heard_at) + REMEMBERED -> 2 * len(self.heard_at) - REMEMBERED": (
         "how many answers are remembered is no promise"
     ),
     "polling/loop.py: _choose_wait: wait <= usual -> wait < usual": "both branches are the same for equal values",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from videostat.cli.refusals import Refusals
+from videostat.cli.heldjobs import Refusals
 from videostat.errors import KeyRefused
 from videostat.models import Job, JobRef
 from videostat.sandbox.exchange import reply_json

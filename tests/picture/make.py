@@ -18,8 +18,8 @@ from rich.text import Text
 from videostat.models import Job, JobRef, Saved, State
 from videostat.render.answers import Answers
 from videostat.render.board import Work
-from videostat.render.ending import format_summary
 from videostat.render.live import Live
+from videostat.render.summary import format_summary
 from videostat.saving import Transfer
 
 WIDTH = 88

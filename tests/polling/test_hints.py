@@ -32,8 +32,8 @@ from hypothesis import strategies as st
 
 from videostat.errors import Interrupted, NotReady, RateLimited, ServerError
 from videostat.models import Job, State
-from videostat.polling.groups import Group, Mode
 from videostat.polling.hints import Announcements, SleepDetector
+from videostat.polling.keygroups import Group, Mode
 from videostat.polling.options import Door, Hint, Phase, PollOptions
 from videostat.polling.task import Task
 from videostat.providers.base import Polling

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from videostat.errors import RateLimited
 from videostat.models import Job, JobRef
-from videostat.polling.groups import Group, Lane, Mode
+from videostat.polling.keygroups import Group, Lane, Mode
 from videostat.polling.pace import Gate, choose_next_look, find_interval_range
 from videostat.providers.base import Meaning, Polling
 

@@ -65,7 +65,7 @@ from videostat.errors import (
 )
 from videostat.models import NOT_SAVED_IN_TIME, Job, Saved, State
 from videostat.polling import poll
-from videostat.polling.groups import Group
+from videostat.polling.keygroups import Group
 from videostat.polling.options import Phase, PollOptions, Reply
 from videostat.polling.pace import Gate
 from videostat.providers.base import Polling

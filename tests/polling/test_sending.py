@@ -16,7 +16,7 @@ from fakes import JOGG, VIDEO, After, Scene, Timeline, executed, ref, running, s
 from videostat.errors import Interrupted, KeyMissing
 from videostat.models import Job, State
 from videostat.polling import poll
-from videostat.polling.groups import Group, Mode
+from videostat.polling.keygroups import Group, Mode
 from videostat.polling.options import Message, Phase, PollOptions, Reply
 
 if TYPE_CHECKING:

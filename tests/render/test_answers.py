@@ -31,7 +31,7 @@ from videostat.errors import (
 from videostat.models import FIELDS, SAVING_FIELDS, Job, JobRef, Saved, State
 from videostat.render.answers import Answers, format_json, format_state, format_tab_line, format_video
 from videostat.render.columns import choose_columns
-from videostat.render.ending import format_deletion, format_retention, format_summary
+from videostat.render.summary import format_deletion, format_retention, format_summary
 from videostat.render.tables import make_list_row
 from videostat.render.text import format_path
 

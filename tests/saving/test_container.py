@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videostat.saving.container import NAMING_BYTES, inspect, is_video_start, may_be_result, name_content
-from videostat.saving.video import CUT, NotAVideo, VideoFile
+from videostat.saving.videoreader import CUT, NotAVideo, VideoFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable

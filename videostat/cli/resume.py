@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from videostat.cli.created import keep_text
 from videostat.errors import ExitCode, KeyMissing, KeyRefused, OutOfCredit, Retryable, Stopped, Untrusted
-from videostat.render.ending import format_deletion, format_retention
 from videostat.render.messages import say
+from videostat.render.summary import format_deletion, format_retention
 from videostat.render.text import format_job_count
 
 if TYPE_CHECKING:

@@ -12,16 +12,16 @@ from threading import Semaphore
 from typing import TYPE_CHECKING
 
 from videostat import waiting
+from videostat.cli.heldjobs import Refusals
 from videostat.cli.options import read_duration
-from videostat.cli.refusals import Refusals
 from videostat.cli.signals import forward_signals
 from videostat.errors import ExitCode, Interrupted, KeyMissing, OutputClosed, UsageError, VideostatError
 from videostat.models import Job, State
 from videostat.polling.options import Hint, Message, Phase, PollOptions
 from videostat.render.answers import Answers
-from videostat.render.ending import format_summary
 from videostat.render.messages import say
 from videostat.render.notices import Notices
+from videostat.render.summary import format_summary
 from videostat.render.text import clean_text, format_job_count
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from videostat.errors import (
 )
 from videostat.models import DOWNLOAD_AGAIN, Job, JobRef, State
 from videostat.polling import course, poll
-from videostat.polling.groups import Group
+from videostat.polling.keygroups import Group
 from videostat.polling.options import ATTEMPTS, Message, Phase, PollOptions, Reply, Target
 from videostat.providers import reading
 from videostat.transport import Transport

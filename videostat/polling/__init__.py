@@ -2,7 +2,7 @@
 
 This package knows neither HTTP nor the screen. Its modules, in the order in which a job meets them: `options` (input
 and messages), `task` (the state of one job), `agenda` (when each job is due), `sending` (which requests are due and
-allowed), `groups` (what the jobs of one key have met), `pace` (how often a service is asked), `hints` (what webhooks
+allowed), `keygroups` (what the jobs of one key have met), `pace` (how often a service is asked), `hints` (what webhooks
 announce), `workers` (threads for the steps), `loop` (what follows a reply), `course` (the table that decides),
 `ending` (how jobs end).
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from videostat.clock import Clock
     from videostat.models import Job
-    from videostat.polling.groups import Group
+    from videostat.polling.keygroups import Group
     from videostat.polling.options import Message, Phase, PollOptions
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from videostat.errors import NotSaved, Retryable, TimedOut, Unreachable, Untrusted, VideostatError
 from videostat.models import DOWNLOAD_AGAIN, NOT_SAVED_IN_TIME, Job, State
 from videostat.polling import course
-from videostat.polling.groups import PATIENCE, Group, Mode
+from videostat.polling.keygroups import PATIENCE, Group, Mode
 from videostat.polling.options import ATTEMPTS, Phase
 from videostat.polling.sending import Sender
 

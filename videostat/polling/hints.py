@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from videostat.polling.groups import Mode
+from videostat.polling.keygroups import Mode
 from videostat.polling.options import NUDGE, Door, Hint, Phase
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from videostat.models import Job, State
 from videostat.polling import course
 from videostat.polling.course import Step
 from videostat.polling.ending import Ender
-from videostat.polling.groups import PATIENCE, Group, Mode
 from videostat.polling.hints import Announcements, SleepDetector, find_untroubled
+from videostat.polling.keygroups import PATIENCE, Group, Mode
 from videostat.polling.options import TIME_LIMIT, Door, Hint, Phase
 from videostat.polling.pace import LONGEST_PAUSE, find_interval_range
 from videostat.polling.sending import LAST_LOOK

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from videostat.polling.agenda import Agenda
-from videostat.polling.groups import Group, Lane, Mode
+from videostat.polling.keygroups import Group, Lane, Mode
 from videostat.polling.options import TIME_LIMIT, Phase
 from videostat.polling.pace import IN_FLIGHT, Gate, choose_next_look
 

@@ -13,7 +13,7 @@ from videostat.providers.base import REFUSALS, Meaning
 
 if TYPE_CHECKING:
     from videostat.models import Job
-    from videostat.polling.groups import Group
+    from videostat.polling.keygroups import Group
     from videostat.polling.options import Target
 
 WITHOUT_URL = 3  # further looks at a succeeded job whose answer has no video

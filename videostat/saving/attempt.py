@@ -14,7 +14,7 @@ from videostat.models import DOWNLOAD_AGAIN, NOT_SAVED_IN_TIME
 from videostat.saving import container
 from videostat.saving.destination import format_size
 from videostat.saving.version import read_length, read_version
-from videostat.saving.video import NotAVideo
+from videostat.saving.videoreader import NotAVideo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,12 +8,12 @@ from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from videostat.saving.video import CUT, NotAVideo, VideoFile
+from videostat.saving.videoreader import CUT, NotAVideo, VideoFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from videostat.saving.video import Reader
+    from videostat.saving.videoreader import Reader
 
 FIRST = {b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"uuid", b"sidx", b"emsg", b"prft"}
 """The boxes at the start of a file. Old QuickTime files and fragments of live streams have no `ftyp`."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from videostat.saving.boxes import FIRST, inspect_boxes
 from videostat.saving.elements import EBML, inspect_elements
-from videostat.saving.video import NotAVideo, Reader
+from videostat.saving.videoreader import NotAVideo, Reader
 
 if TYPE_CHECKING:
-    from videostat.saving.video import VideoFile
+    from videostat.saving.videoreader import VideoFile
 
 EXTENSIONS = ("mp4", "webm", "mov", "mkv")
 HEAD_BYTES = 12

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from videostat.saving.video import CUT, NotAVideo, VideoFile
+from videostat.saving.videoreader import CUT, NotAVideo, VideoFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from videostat.saving.video import Reader
+    from videostat.saving.videoreader import Reader
 
 EBML = b"\x1aE\xdf\xa3"
 

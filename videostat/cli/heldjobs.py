@@ -1,4 +1,4 @@
-"""Decide whether a refusal concerns one job or its whole account."""
+"""Hold refused jobs until it is clear whether the job or its whole account was refused."""
 
 from __future__ import annotations
 
