@@ -131,7 +131,7 @@ def run(script: str, prepared_folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("script", blocks("sh"))
 def test_every_command_of_the_pages_works(prepared_folder: Path, script: str, port: int) -> None:
-    done = run(script.replace("8765", str(port)), prepared_folder)
+    done = run(script.replace("8080", str(port)), prepared_folder)
     assert done.returncode == 0, done.stderr
     assert not re.search(r"^videostat: (?!this key is not used|skipped )", done.stderr, re.MULTILINE), done.stderr
     for branch in ("the job failed", "see the message above", "still running"):

@@ -382,3 +382,9 @@ def test_webhook_secret_is_in_no_output(
         got = wait("proj_early_1", "proj_2_hook", url=tunnel.url, options=options)
         assert SECRET not in got.stdout + got.stderr
     assert SECRET not in videostat("config", "show", "--json").stdout
+
+
+def test_wait_says_which_ids_are_too_short_for_webhooks(videostat: Videostat, port: int) -> None:
+    got = videostat("wait", "jogg", "demo-1", "demo-longer", "--listen", f"{port}{PATH}", "--timeout", "3")
+    assert "a webhook about demo-1 is not recognised, because the id has less than 8 characters" in got.stderr
+    assert "demo-longer is" not in got.stderr

@@ -459,3 +459,8 @@ def test_name_without_provider_is_not_skipped_without_a_history(
 def test_name_without_provider_is_skipped_with_a_history(videostat: Videostat) -> None:
     argv = ("download", "--json", "--name", "{id}.{ext}", "jogg", "proj_done_webm")
     assert [videostat(*argv).objects[0]["skipped"] for _ in range(2)] == [False, True]
+
+
+def test_summary_counts_videos_that_were_saved_before(videostat: Videostat) -> None:
+    videostat("download", "jogg", "proj_done_1")
+    assert "1 saved, 1 already saved, in" in videostat("download", "jogg", "proj_done_1", "proj_done_2").stderr

@@ -238,3 +238,8 @@ def test_printed_forget_commands_remove_the_skipped_jobs(videostat: Videostat) -
     for command in commands:
         assert videostat(*command[1:]).code == 0
     assert list_history(videostat) == []
+
+
+def test_empty_history_on_a_terminal_says_so(videostat: Videostat) -> None:
+    got = videostat("history", tty=("stdout", "stderr"))
+    assert (got.code, got.stderr) == (0, "There is none.\n")

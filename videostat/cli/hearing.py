@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 from videostat.config.file import BASE_URL, parse_value
 from videostat.errors import UsageError, VideostatError
 from videostat.hooks.address import join_url, parse_address
-from videostat.hooks.delivery import find_ids, find_senders
+from videostat.hooks.delivery import LEAST_ID, find_ids, find_senders
 from videostat.hooks.receiver import Receiver
 from videostat.polling.options import Door, Hint
 from videostat.render.messages import say_address
@@ -98,6 +98,11 @@ class Hearing:
             self._accept(account)
             self._groups[ref] = account.key_group
             self._refs[ref.id].append(ref)
+        if short := ", ".join(ref_id for ref_id in self._refs if len(ref_id) < LEAST_ID):
+            self._notes.put(
+                f"a webhook about {short} is not recognised, because the id has less than {LEAST_ID} characters; "
+                "it is looked at as usual"
+            )
 
     def _accept(self, account: Account) -> None:
         """Accept webhooks from the service of this account, with its signature."""

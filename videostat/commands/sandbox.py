@@ -84,13 +84,13 @@ def _print_instructions(server: "Sandbox") -> None:
     from videostat.render.messages import say
     from videostat.sandbox import WORDS
 
+    say("A job exists if its id begins with demo-. Words after that change what happens to it, as in demo-fail-late:")
+    for word, effect in WORDS.items():
+        say(f"  {word:9} {effect}")
+    say(f"Serving on {server.get_base_url()} until you press Ctrl-C.")
+    say("Paste these lines into another shell, and then try there (the history is off in it):")
+    say("  videostat wait jogg demo-1")
     with guard_stdout():
         # Without a history: `wait --unfinished` would ask the real services about simulated jobs.
         for name, value in (server.environment | {"VIDEOSTAT_NO_HISTORY": "1"}).items():
             typer.echo(f"export {name}={value}")
-    say(f"Serving on {server.get_base_url()} until you press Ctrl-C.")
-    say("Paste the lines above into another shell, and then try there (the history is off in it):")
-    say("  videostat wait jogg demo-1")
-    say("A job exists if its id begins with demo-. Words after that change what happens to it, as in demo-fail-late:")
-    for word, effect in WORDS.items():
-        say(f"  {word:9} {effect}")

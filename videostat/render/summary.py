@@ -29,7 +29,7 @@ ENDS: Mapping[ExitCode, str] = {
     ExitCode.INTERRUPTED: "not finished",
     ExitCode.TERMINATED: "not finished",
 }
-ORDER = ("saved", "succeeded", *dict.fromkeys(ENDS.values()), "without an answer")
+ORDER = ("saved", "already saved", "succeeded", *dict.fromkeys(ENDS.values()), "without an answer")
 
 
 def format_summary(jobs: Collection[Job], seconds: float) -> str:
@@ -42,7 +42,7 @@ def format_summary(jobs: Collection[Job], seconds: float) -> str:
 
 def _classify_end(job: Job) -> str:
     if job.exit_code is ExitCode.OK:
-        return "saved" if job.saved else "succeeded"
+        return ("already saved" if job.saved.skipped else "saved") if job.saved else "succeeded"
     if job.state is State.SUCCEEDED and not job.saved and job.exit_code not in {ExitCode.GONE, ExitCode.EXEC}:
         return "not saved"
     return ENDS.get(job.exit_code, "without an answer")

@@ -52,6 +52,8 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
         raise
     with guard_stdout():
         print_columns(headers, shown)
+    if not shown:
+        say("There is none.")
 
 
 def _shorten_cell(cell: Cell) -> Cell:
