@@ -93,3 +93,15 @@ def test_missing_config_template_is_named(
     got = videostat("config", "init")
     assert got.code == 2
     assert "this installation lacks config.example.toml" in got.stderr
+
+
+def test_demo_in_a_folder_that_cannot_be_written_submits_nothing(
+    videostat: Videostat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "videostat-demo").touch()
+    got = videostat("demo")
+    assert (got.code, got.stdout) == (2, "")
+    sentence, hint = got.stderr.splitlines()
+    assert sentence.startswith(f"videostat: the demo cannot save in {tmp_path}/videostat-demo: ")
+    assert hint == "  Run it in a folder that you may write to."

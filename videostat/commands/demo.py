@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from videostat.errors import ExitCode
+from videostat.errors import ExitCode, UsageError
 
 SPEED = 10
 FOLDER = Path("videostat-demo")
@@ -26,6 +26,8 @@ def demo() -> ExitCode:
 
     Exit code: 0 if every video was saved.
     """
+    from tempfile import TemporaryFile
+
     from videostat.cli.display import Display
     from videostat.cli.hearing import Hearing
     from videostat.cli.run import Run, choose_exit_code, choose_wait_options
@@ -43,6 +45,12 @@ def demo() -> ExitCode:
     from videostat.sandbox import ORDERS, Sandbox
     from videostat.transport import Transport
 
+    try:
+        FOLDER.mkdir(exist_ok=True)
+        TemporaryFile(dir=FOLDER).close()
+    except OSError as error:
+        where = f"the demo cannot save in {FOLDER.absolute()}: {error.strerror}"
+        raise UsageError(where, hint="Run it in a folder that you may write to.") from error
     # A company's proxy cannot reach the loopback address of this machine. Lower case: this spelling is read first.
     os.environ["no_proxy"] = "127.0.0.1"
     display, clock = Display.from_options(), Clock(SPEED)
