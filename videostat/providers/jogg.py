@@ -55,9 +55,12 @@ CODES = {
 HINTS = {
     Meaning.GONE: "JoggAI keeps a finished video for 30 days and a failed job for 7.",
     Meaning.KEY: "Check the key, and that it may use the API: https://docs.jogg.ai",
-    Meaning.MISSING: "Check the id. JoggAI has three kinds of videos: also try jogg, jogg-avatar and jogg-product "
-    "with {id}.",
 }
+
+
+def _make_hints(others: str) -> Mapping[Meaning, str]:
+    missing = f"Check the id. JoggAI has three kinds of videos: also try {others} with {{id}}."
+    return HINTS | {Meaning.MISSING: missing}
 
 
 def parse_job(ref: JobRef, task: Mapping[str, Any]) -> Job:
@@ -140,7 +143,7 @@ PROJECT = Provider(
     codes=CODES,
     vague=frozenset({"40000"}),
     own_id="project_id",
-    hints=HINTS,
+    hints=_make_hints("jogg-avatar and jogg-product"),
     created=make_id_reader(("data", "project_id"), ("data", "id")),
     retention={State.SUCCEEDED: timedelta(days=30), State.FAILED: timedelta(days=7), State.QUEUED: timedelta(days=1)},
     webhook=_make_webhook("video"),
@@ -150,6 +153,7 @@ AVATAR = replace(
     PROJECT,
     name="jogg-avatar",
     title="JoggAI avatar videos",
+    hints=_make_hints("jogg and jogg-product"),
     job=Endpoint("/v2/avatar_video/{id}", parse_job),
     own_id="video_id",
     created=make_id_reader(("data", "video_id"), ("data", "project_id"), ("data", "id")),
@@ -161,6 +165,7 @@ PRODUCT = replace(
     PROJECT,
     name="jogg-product",
     title="JoggAI product videos",
+    hints=_make_hints("jogg and jogg-avatar"),
     job=Endpoint("/v2/product_video/{id}", parse_job),
     own_id=None,
     created=make_id_reader(("data", "product_video_id"), ("data", "video_id"), ("data", "project_id"), ("data", "id")),
