@@ -94,13 +94,20 @@ def test_invalid_command_exits_2_before_any_request(videostat: Videostat, sandbo
     assert not sandbox.requests
 
 
+def test_missing_program_exits_2_before_any_request(videostat: Videostat, sandbox: Sandbox) -> None:
+    got = videostat("wait", "--exec", "no-such-program {id}", "jogg", "proj_done")
+    assert (got.code, got.stdout) == (2, "")
+    assert "--exec: there is no program 'no-such-program'" in got.stderr
+    assert not sandbox.requests
+
+
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
         ("false", "false failed with exit code 1"),
         ("sh -c 'kill -KILL $$'", "sh was ended by SIGKILL"),
-        ("/nowhere/to/be/found {id}", "/nowhere/to/be/found could not be started: No such file"),
-        (".", ". could not be started"),
+        ("/nowhere/to/be/{id}", "/nowhere/to/be/a could not be started: No such file"),
+        ("./{id}/..", "./a/.. could not be started"),
         ("echo \ud800", "echo could not be started"),
     ],
 )

@@ -7,6 +7,7 @@ import signal
 import string
 import subprocess
 from dataclasses import dataclass, field
+from shutil import which
 from tempfile import TemporaryFile
 from threading import Lock
 from typing import Self
@@ -98,6 +99,9 @@ def parse_execution(template: str, *, saving: bool) -> Execution:
         raise UsageError(f"--exec has an unknown field {{{unknown[0]}}}", hint=_HINT)
     if "file" in used and not saving:
         raise UsageError("--exec uses {file}, but nothing is saved", hint="Add --download.")
+    # A program whose name depends on the job is looked for when it runs.
+    if "{" not in words[0] and not which(words[0]):
+        raise UsageError(f"--exec: there is no program {words[0]!a}", hint="Is it installed? Write its full path.")
     return Execution(words)
 
 
