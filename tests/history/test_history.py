@@ -858,3 +858,10 @@ def test_recalled_gone_job_is_surely_gone(path: Path) -> None:
     problem = recall(path).job.problem
     assert isinstance(problem, Gone)
     assert problem.sure
+
+
+def test_file_name_that_no_system_accepts_is_missing(path: Path) -> None:
+    record(path, Job(ref=REF, state=State.SUCCEEDED, saved=Saved(file=Path("a.mp4"), bytes=1), ended=True))
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE job SET file = ?", (b"a\0b",))
+    assert ids(path, which=Which.MISSING) == [REF.id]

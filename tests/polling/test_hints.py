@@ -491,3 +491,11 @@ def test_job_that_ended_before_the_wait_puts_off_no_other_look() -> None:
 def test_nothing_is_drawn_for_hints_from_the_deadline_until_half_a_second_later() -> None:
     drawn = [Announcements().is_tick(hint("a"), at, deadline=10) for at in (9.9, 10, 10.4, 10.5)]
     assert drawn == [True, False, False, True]
+
+
+def test_end_after_a_look_that_a_hint_caused_is_not_announced() -> None:
+    target = replace(targets(["a"])[0], announces=True)
+    task = Task(target, Group(), Job(ref=target.ref), ran_at=30, hinted_at=30)
+    assert not Announcements(is_door_open=True).learn_end(task)
+    task.hinted_at = 31
+    assert Announcements(is_door_open=True).learn_end(task)

@@ -999,6 +999,7 @@ def test_given_up_address_does_not_wake_the_loop() -> None:
 def test_place_of_a_look_without_an_answer_is_free_for_the_next_wait() -> None:
     made = Scene({"a": [After(1000, running())]}, options=PollOptions(timeout=60)).play()
     assert made.groups["one"].gates[Phase.LOOK].in_flight == 0
+    assert made.groups["one"].opens_at == -math.inf
 
 
 def test_only_a_job_that_goes_on_says_when_to_look_again() -> None:
@@ -1075,3 +1076,41 @@ def test_job_that_never_worked_is_given_up_while_its_account_works() -> None:
     page.about_job = True
     made = Scene({"a": [page, ...]}, past={"account_worked": True}, options=PollOptions(timeout=600)).play()
     assert (made.codes, made.ended_at) == ({"a": 6}, {"a": 120})
+
+
+def test_third_foreign_answer_asks_whether_the_address_is_right() -> None:
+    pages = [Unreadable(f"page {number}") for number in range(9)]
+    made = Scene({"a": [*pages, ...]}, options=PollOptions(timeout=60)).play()
+    hints = [job.problem.hint or "" for job in made.told if job.problem and not job.ended]
+    assert ["base_url" in hint for hint in hints[:3]] == [False, False, True]
+
+
+def test_video_that_cannot_be_resolved_is_not_saved_for_that_reason() -> None:
+    made = Scene({"a": [succeeded()]}, options=PollOptions(steps=(Phase.SAVE,)), steps={Phase.SAVE: broken()}).play()
+    assert str(made.ended["a"].problem) == f"it succeeded, but its video could not be fetched: {broken()}"
+
+
+def test_job_that_is_answered_after_a_page_is_waited_for_to_its_end() -> None:
+    page = Unreadable("a page")
+    page.about_job = True
+    scripts: dict[str, Script] = {"a": [page, *[running()] * 20, succeeded()]}
+    assert Scene(scripts, past={"account_worked": True}, options=PollOptions(timeout=600)).play().codes == {"a": 0}
+
+
+def test_unsure_failure_shows_the_old_state_until_it_is_confirmed() -> None:
+    made = Scene({"a": [running(), failed(sure=False, status="rejected"), ...]}).play()
+    shown = [(job.state, job.status) for job in made.told]
+    assert shown == [(State.RUNNING, None), (State.RUNNING, "rejected"), (State.FAILED, "rejected")]
+
+
+def test_queued_job_that_another_wait_has_looked_at_keeps_the_floor() -> None:
+    made = Scene({"a": [succeeded()], "b": [succeeded()]}, rate=1 / 5)
+
+    def look_elsewhere(_: Job | None) -> None:
+        made.groups["one"].heard_at.setdefault(ref("b"), 4)
+
+    assert made.play(look_elsewhere).times("b") == [14]
+
+
+def test_missing_job_is_believed_twenty_seconds_after_it_was_first_missing() -> None:
+    assert Scene({"a": [running(), MISSING, ...]}).play().ended_at == {"a": 30}

@@ -177,3 +177,13 @@ def test_joined_result_has_the_first_file_and_the_others_after_it() -> None:
 )
 def test_size_is_formatted_with_a_decimal_unit(size: int, text: str) -> None:
     assert format_size(size) == text
+
+
+def test_all_saved_videos_of_a_job_are_found(tmp_path: Path) -> None:
+    place = Destination.from_template(JobRef("jogg", "a1"), tmp_path)
+    files = [each.name_file("mp4") for each in (place, place.with_number(2), place.with_number(3))]
+    for file in files:
+        file.write_bytes(mp4())
+    saved = place.find_all_saved()
+    assert saved
+    assert [saved.file, *saved.more] == files

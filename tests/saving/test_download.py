@@ -1031,3 +1031,8 @@ def test_pauses_are_short_again_once_the_file_has_grown(tmp_path: Path) -> None:
     with FaultServer(VIDEO, answers(503), answers(503), cut(30_000)) as server:
         save(server.url, in_folder(tmp_path), clock=clock)
     assert [pause <= 1 for pause in clock.pauses] == [True, False, True]
+
+
+def test_url_that_gives_no_video_counts_as_a_retry(tmp_path: Path) -> None:
+    with FaultServer(VIDEO, answers(418)) as server:
+        assert save(server.url, in_folder(tmp_path), others=(f"{server.url}?other",)).retries == 1

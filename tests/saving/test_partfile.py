@@ -224,3 +224,15 @@ def test_new_part_after_set_aside_has_no_version(tmp_path: Path) -> None:
         part.append(b"12345")
         part.set_aside()
         assert (part.size, part.version) == (0, Version())
+
+
+def test_bytes_that_cannot_be_set_aside_stay_in_the_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(Part, "_rename", refuse)
+    with Part(in_folder(tmp_path)) as part:
+        part.append(b"12345")
+        with pytest.raises(OSError, match="gone"):
+            part.set_aside()
+    assert (tmp_path / "jogg-a1.part").read_bytes() == b"12345"

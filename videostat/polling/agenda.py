@@ -27,7 +27,7 @@ class Agenda(Generic[T]):
 
     def get_due(self, entry: T) -> float:
         """Return when an entry is due; infinity if it is not in the agenda."""
-        return self._due.get(entry, (math.inf, 0))[0]
+        return self._due[entry][0] if entry in self._due else math.inf
 
     def put(self, entry: T, due: float) -> None:
         """Set the time of an entry."""
