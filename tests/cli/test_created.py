@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from videostat.cli.created import keep_text
+from videostat.cli.kept import keep_text
 from videostat.history import locate_history
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def test_answer_file_that_cannot_be_written_is_not_named(videostat: Videostat, m
     def refuse(*_: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr("videostat.cli.created.write_private_file", refuse)
+    monkeypatch.setattr("videostat.cli.kept.write_private_file", refuse)
     got = videostat("wait", "jogg", "--from", "-", stdin='{"hello": 1}')
     assert (got.code, got.stdout) == (2, "")
     assert "cannot find a job id of jogg" in got.stderr
@@ -147,6 +147,6 @@ def test_answer_file_that_cannot_be_written_is_not_named(videostat: Videostat, m
 
 def test_without_a_home_no_text_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("videostat.cli.created.locate_history", lambda: Path("~/videostat/history.db"))
+    monkeypatch.setattr("videostat.cli.kept.locate_history", lambda: Path("~/videostat/history.db"))
     assert keep_text("answer", "{}", ".json") is None
     assert not [*tmp_path.iterdir()]

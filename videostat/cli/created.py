@@ -1,23 +1,17 @@
-"""Read a service's answer to a new job, and keep texts in private files."""
+"""Read a service's answer to a request that creates a job, as curl prints it."""
 
 from __future__ import annotations
 
-import hashlib
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from videostat.history import locate_history
 from videostat.models import JobRef
 from videostat.polling import course
-from videostat.private import is_without_home, write_private_file
 from videostat.providers import reading, refusals
 from videostat.providers.base import Answer, Meaning
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from videostat.providers.base import Provider
 
 # The reasons to refuse a new job; all other meanings are about a job that exists.
@@ -47,16 +41,3 @@ def read_created(provider: Provider, body: object) -> str | None:
         if not is_error or any(reading.dig(body, name) for name in reading.ENVELOPES):
             return None
     raise course.make_error(answer, provider, meaning, "ID", sure=sure)
-
-
-def keep_text(name: str, text: str, suffix: str) -> Path | None:
-    """Write a text to a private file beside the history.
-
-    Returns its path, or None if that fails. A hash follows the name: the same text uses the same file.
-    """
-    file = locate_history().with_name(f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}{suffix}")
-    with suppress(OSError):
-        if not is_without_home(file):
-            write_private_file(file, text)
-            return file
-    return None

@@ -9,7 +9,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from videostat.cli.created import keep_text
+from videostat.cli.kept import keep_text
 from videostat.errors import UsageError, VideostatError, suggest
 from videostat.models import JobRef
 
@@ -42,7 +42,7 @@ _PROVIDER_NAMES = ("provider", "service", "account")
 
 
 class Columns(NamedTuple):
-    """The positions of provider and id in a table; `provider` may be missing."""
+    """The positions of provider and id in a table; `provider` is None if there is no such column."""
 
     provider: int | None
     id: int

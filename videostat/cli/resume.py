@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videostat.cli.created import keep_text
+from videostat.cli.kept import keep_text
 from videostat.errors import ExitCode, KeyMissing, KeyRefused, OutOfCredit, Retryable, Stopped, Untrusted
 from videostat.render.messages import say
 from videostat.render.summary import format_deletion, format_retention
