@@ -103,5 +103,5 @@ def test_demo_in_a_folder_that_cannot_be_written_submits_nothing(
     got = videostat("demo")
     assert (got.code, got.stdout) == (2, "")
     sentence, hint = got.stderr.splitlines()
-    assert sentence.startswith(f"videostat: the demo cannot save in {tmp_path}/videostat-demo: ")
-    assert hint == "  Run it in a folder that you may write to."
+    assert sentence.startswith(f"videostat: cannot save in {tmp_path}/videostat-demo: ")
+    assert hint == "  Run the demo in a folder that you may write to."

@@ -26,8 +26,6 @@ def demo() -> ExitCode:
 
     Exit code: 0 if every video was saved.
     """
-    from tempfile import TemporaryFile
-
     from videostat.cli.display import Display
     from videostat.cli.hearing import Hearing
     from videostat.cli.run import Run, choose_exit_code, choose_wait_options
@@ -43,14 +41,13 @@ def demo() -> ExitCode:
     from videostat.render.log import is_screen
     from videostat.render.messages import say
     from videostat.sandbox import ORDERS, Sandbox
+    from videostat.saving.destination import Destination, ensure_writable
     from videostat.transport import Transport
 
     try:
-        FOLDER.mkdir(exist_ok=True)
-        TemporaryFile(dir=FOLDER).close()
-    except OSError as error:
-        where = f"the demo cannot save in {FOLDER.absolute()}: {error.strerror}"
-        raise UsageError(where, hint="Run it in a folder that you may write to.") from error
+        ensure_writable([Destination.from_template(JobRef("demo", "demo"), FOLDER)], overwrite=False)
+    except UsageError as error:
+        raise UsageError(str(error), hint="Run the demo in a folder that you may write to.") from error
     # A company's proxy cannot reach the loopback address of this machine. Lower case: this spelling is read first.
     os.environ["no_proxy"] = "127.0.0.1"
     display, clock = Display.from_options(), Clock(SPEED)
