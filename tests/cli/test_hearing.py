@@ -386,5 +386,5 @@ def test_webhook_secret_is_in_no_output(
 
 def test_wait_says_which_ids_are_too_short_for_webhooks(videostat: Videostat, port: int) -> None:
     got = videostat("wait", "jogg", "demo-1", "demo-longer", "--listen", f"{port}{PATH}", "--timeout", "3")
-    assert "a webhook about demo-1 is not recognised, because the id has less than 8 characters" in got.stderr
-    assert "demo-longer is" not in got.stderr
+    assert "webhooks are not recognised for ids of fewer than 8 characters: demo-1; these" in got.stderr
+    assert "demo-longer;" not in got.stderr

@@ -242,4 +242,4 @@ def test_printed_forget_commands_remove_the_skipped_jobs(videostat: Videostat) -
 
 def test_empty_history_on_a_terminal_says_so(videostat: Videostat) -> None:
     got = videostat("history", tty=("stdout", "stderr"))
-    assert (got.code, got.stderr) == (0, "There is none.\n")
+    assert (got.code, got.stderr) == (0, "There is nothing to show.\n")

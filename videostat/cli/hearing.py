@@ -100,8 +100,8 @@ class Hearing:
             self._refs[ref.id].append(ref)
         if short := ", ".join(ref_id for ref_id in self._refs if len(ref_id) < LEAST_ID):
             self._notes.put(
-                f"a webhook about {short} is not recognised, because the id has less than {LEAST_ID} characters; "
-                "it is looked at as usual"
+                f"webhooks are not recognised for ids of fewer than {LEAST_ID} characters: {short}; "
+                "these jobs are asked about as usual"
             )
 
     def _accept(self, account: Account) -> None:

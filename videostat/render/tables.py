@@ -46,14 +46,12 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     try:
         for row in rows:
             shown.append([_shorten_cell(cell) for cell in row])  # noqa: PERF401  it keeps what came before an error
-    except BaseException:
+    finally:
         if shown:
-            print_columns(headers, shown)
-        raise
-    with guard_stdout():
-        print_columns(headers, shown)
+            with guard_stdout():
+                print_columns(headers, shown)
     if not shown:
-        say("There is none.")
+        say("There is nothing to show.")
 
 
 def _shorten_cell(cell: Cell) -> Cell:
