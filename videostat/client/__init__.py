@@ -1,4 +1,4 @@
-"""Fetch jobs, lists and videos from services, with accounts and keys of the settings."""
+"""Fetch jobs, lists and videos from services, with the accounts and keys of the settings."""
 
 from __future__ import annotations
 

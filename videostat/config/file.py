@@ -132,7 +132,7 @@ _INNER = (".local", ".localhost", ".internal", ".intranet", ".lan", ".corp", ".h
 
 
 def is_plain_and_public(base_url: str) -> bool:
-    """Tell whether a base URL is plain http to a public host."""
+    """Tell whether a base URL is plain http to a public host, judged by its name."""
     match = _BASE_URL.fullmatch(base_url)
     if not match or not base_url.startswith("http://"):
         return False

@@ -51,7 +51,7 @@ class Announcements:
         return find_untroubled(hinted)
 
     def choose_wait(self, task: Task, usual: float, interval: float | None, now: float) -> float:
-        """Return the seconds until the next look: more while announcements work, few after a hint."""
+        """Return the seconds until the next look: more while announcements work, the floor right after a hint."""
         if task.job.state.is_terminal:
             return usual
         task.ran_at = task.sent_at
@@ -71,7 +71,7 @@ class Announcements:
         return is_told and not before
 
     def is_tick(self, item: Message | None, now: float, deadline: float) -> bool:
-        """Return whether the view may draw; many hints delay it by half a second."""
+        """Return whether the view may draw: if no message came, and every half second during many hints."""
         if item is None or item == NUDGE:
             return True
         if not isinstance(item, Hint) or now - self._ticked_at < FRAME:

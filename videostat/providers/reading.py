@@ -142,7 +142,7 @@ def read_time(value: object) -> datetime | None:
 
 
 def read_url(value: object) -> str | None:
-    """Read a whole http or https URL, or one without a host."""
+    """Read a whole http or https URL, or a path relative to the base URL."""
     value = value.strip(" \t\r\n") if isinstance(value, str) else value
     if not isinstance(value, str) or not re.fullmatch(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+", value):
         return None

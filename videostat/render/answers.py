@@ -70,7 +70,7 @@ def format_json_values(values: Mapping[str, object], names: Sequence[str] | None
 
 
 def collect_fields(job: Job, *, saving: bool) -> dict[str, object]:
-    """Collect the JSON fields of a job in their order; None is unknown."""
+    """Collect all JSON fields of a job in their order; an unknown one is None."""
     return {field.name: to_json(field.read(job)) for field in (FIELDS + SAVING_FIELDS if saving else FIELDS)}
 
 
@@ -83,7 +83,7 @@ def format_tab_line(job: Job) -> str:
 
 
 def format_video(job: Job) -> str | None:
-    """Format a job's saved files, one per line, or its video URL."""
+    """Format a job's saved files, one per line, or its video URL; None if it has neither."""
     videos = map(str, job.saved.files) if job.saved else filter(None, [job.video_url])
     return "\n".join(clean_text(video, longest=None) for video in videos) or None
 

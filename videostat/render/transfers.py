@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Progress(NamedTuple):
-    """The bytes of transfers; `total` may be unknown, `rate` is per second."""
+    """The bytes of one or several transfers; `total` is None if unknown, `rate` is in bytes per second."""
 
     done: int = 0
     total: int | None = 0
@@ -28,7 +28,7 @@ class Progress(NamedTuple):
 
     @property
     def percent(self) -> float | None:
-        """The share that is done, in percent; None without a total."""
+        """The share that is done, in percent; None if the total is unknown or 0."""
         return 100 * self.done / self.total if self.total else None
 
     @property

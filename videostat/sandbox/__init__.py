@@ -54,7 +54,7 @@ class Sandbox:
     _thread: Thread = field(init=False, repr=False)
 
     def start(self) -> Self:
-        """Start the server."""
+        """Start the server. Raises UsageError if it cannot use the port."""
         ensure_media()
         videos = Videos(
             lifetime=self.url_lifetime,

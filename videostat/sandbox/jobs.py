@@ -89,7 +89,7 @@ class Job:
 
     @property
     def duration(self) -> timedelta:
-        """The time to the end: the usual one, up to 20 % more or less."""
+        """The time from submission to the end: the usual time, up to 20 % more or less."""
         return timedelta(seconds=self.kind.usual * (0.8 + 0.4 * hash_to_share(self.id)))
 
     @property

@@ -101,7 +101,10 @@ class Unfit(NotSaved):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request for the rest of a video, and the check of the file."""
+    """One request for the rest of a video, and the check of the file.
+
+    `known_hosts`: the hosts that have answered in this run.
+    """
 
     part: Part
     open: Open
