@@ -7,11 +7,12 @@ import json
 import os
 import socket
 import sys
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from itertools import count
+from random import SystemRandom
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -85,9 +86,11 @@ def clock(speed: float, monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def port() -> int:
-    """Return a port on which no server listens."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        return int(free.getsockname()[1])
+    """Return a port on which no server listens. A server on port 0 does not get it: systems hand out higher ones."""
+    for number in SystemRandom().sample(range(20_000, 32_000), 100):
+        with suppress(OSError), closing(socket.create_server(("127.0.0.1", number))):
+            return number
+    pytest.fail("no port is free")
 
 
 @pytest.fixture
